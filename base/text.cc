@@ -1,0 +1,220 @@
+#include "base/text.h"
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+
+namespace tidegate {
+namespace {
+
+// Longest number text that Redis reads as a (long) double: MAX_LONG_DOUBLE_CHARS.
+constexpr size_t kNumberTextBytesMax = 5 * 1024;
+
+constexpr std::array<char, 200> MakeDigitPairs() {
+  std::array<char, 200> pairs{};
+  for (int i = 0; i < 100; ++i) {
+    pairs[static_cast<size_t>(2 * i)] = static_cast<char>('0' + i / 10);
+    pairs[static_cast<size_t>(2 * i + 1)] = static_cast<char>('0' + i % 10);
+  }
+  return pairs;
+}
+constexpr auto kDigitPairs = MakeDigitPairs();
+
+int CountDigits(uint64_t value) {
+  int digits = 1;
+  for (;;) {
+    if (value < 10) return digits;
+    if (value < 100) return digits + 1;
+    if (value < 1000) return digits + 2;
+    if (value < 10000) return digits + 3;
+    value /= 10000;
+    digits += 4;
+  }
+}
+
+// A std::string is needed because strtod wants a terminator. Leading space is refused: strtod would
+// skip it.
+bool CopyNumber(std::string_view text, std::string& copy) {
+  if (text.empty() || text.size() >= kNumberTextBytesMax) return false;
+  const char first = text.front();
+  if (first == ' ' || (first >= '\t' && first <= '\r')) return false;
+  copy.assign(text);
+  return true;
+}
+
+}  // namespace
+
+std::optional<int64_t> ParseInt64(std::string_view text) {
+  if (text.empty() || text.size() > kInt64TextBytesMax) return std::nullopt;
+  const char* p = text.data();
+  const char* end = p + text.size();
+  if (text.size() == 1 && *p == '0') return 0;
+  const bool negative = *p == '-';
+  if (negative && ++p == end) return std::nullopt;
+  if (*p < '1' || *p > '9') return std::nullopt;
+  uint64_t value = 0;
+  for (; p < end; ++p) {
+    const auto digit = static_cast<uint8_t>(*p - '0');
+    if (digit > 9) return std::nullopt;
+    if (__builtin_mul_overflow(value, uint64_t{10}, &value)) return std::nullopt;
+    if (__builtin_add_overflow(value, uint64_t{digit}, &value)) return std::nullopt;
+  }
+  constexpr auto kMax = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+  if (negative) {
+    if (value > kMax + 1) return std::nullopt;
+    return static_cast<int64_t>(-value);
+  }
+  if (value > kMax) return std::nullopt;
+  return static_cast<int64_t>(value);
+}
+
+std::optional<uint64_t> ParseUint64(std::string_view text) {
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::optional<double> ParseDouble(std::string_view text) {
+  std::string copy;
+  if (!CopyNumber(text, copy)) return std::nullopt;
+  char* end = nullptr;
+  errno = 0;
+  const double value = std::strtod(copy.c_str(), &end);
+  if (end != copy.c_str() + copy.size() || std::isnan(value)) return std::nullopt;
+  if (errno == ERANGE && (std::isinf(value) || value == 0)) return std::nullopt;
+  return value;
+}
+
+std::optional<long double> ParseLongDouble(std::string_view text) {
+  std::string copy;
+  if (!CopyNumber(text, copy)) return std::nullopt;
+  char* end = nullptr;
+  errno = 0;
+  const long double value = std::strtold(copy.c_str(), &end);
+  if (end != copy.c_str() + copy.size() || std::isnan(value)) return std::nullopt;
+  if (errno == ERANGE && (std::isinf(value) || value == 0)) return std::nullopt;
+  return value;
+}
+
+size_t FormatUint64(uint64_t value, char* out) {
+  const int digits = CountDigits(value);
+  char* p = out + digits;
+  while (value >= 100) {
+    p -= 2;
+    std::memcpy(p, &kDigitPairs[2 * (value % 100)], 2);
+    value /= 100;
+  }
+  if (value >= 10) {
+    std::memcpy(p - 2, &kDigitPairs[2 * value], 2);
+  } else {
+    p[-1] = static_cast<char>('0' + value);
+  }
+  return static_cast<size_t>(digits);
+}
+
+size_t FormatInt64(int64_t value, char* out) {
+  if (value >= 0) return FormatUint64(static_cast<uint64_t>(value), out);
+  *out = '-';
+  return 1 + FormatUint64(0 - static_cast<uint64_t>(value), out + 1);
+}
+
+std::string ToText(int64_t value) {
+  char digits[kInt64TextBytesMax];
+  return std::string(digits, FormatInt64(value, digits));
+}
+
+std::string FormatDouble(double value) {
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  if (std::isnan(value)) return "nan";
+  if (value == 0) return std::signbit(value) ? "-0" : "0";
+  // Integers that a double holds exactly print as integers.
+  if (value > -4503599627370496.0 && value < 4503599627370496.0 &&
+      value == static_cast<double>(static_cast<int64_t>(value))) {
+    return ToText(static_cast<int64_t>(value));
+  }
+  char text[64];
+  std::snprintf(text, sizeof text, "%.17g", value);
+  return text;
+}
+
+std::string FormatLongDouble(long double value) {
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  char text[kNumberTextBytesMax];
+  int n = std::snprintf(text, sizeof text, "%.17Lf", value);
+  std::string out(text, static_cast<size_t>(n));
+  if (out.find('.') != std::string::npos) {
+    out.erase(out.find_last_not_of('0') + 1);
+    if (out.back() == '.') out.pop_back();
+  }
+  return out == "-0" ? "0" : out;
+}
+
+char ToLowerAscii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+
+std::string ToLowerAscii(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = ToLowerAscii(c);
+  return out;
+}
+
+std::string ToUpperAscii(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c & ~0x20);
+  }
+  return out;
+}
+
+bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (ToLowerAscii(a[i]) != ToLowerAscii(b[i])) return false;
+  }
+  return true;
+}
+
+void AppendQuoted(std::string& out, std::string_view bytes) {
+  out.push_back('"');
+  for (const char c : bytes) {
+    switch (c) {
+      case '\\':
+      case '"':
+        out.push_back('\\');
+        out.push_back(c);
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\a':
+        out += "\\a";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      default:
+        if (c >= 0x20 && c < 0x7f) {
+          out.push_back(c);
+        } else {
+          constexpr char kHex[] = "0123456789abcdef";
+          out += "\\x";
+          out.push_back(kHex[static_cast<uint8_t>(c) >> 4]);
+          out.push_back(kHex[static_cast<uint8_t>(c) & 15]);
+        }
+    }
+  }
+  out.push_back('"');
+}
+
+}  // namespace tidegate
