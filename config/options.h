@@ -1,0 +1,229 @@
+// Options: every setting of one Tidegate process as plain typed values, after all sources were
+// merged and validated. It is the one thing the rest of the program reads; nobody else parses a
+// setting. Why one flat struct: a Redis setting called `maxmemory-policy` is `maxmemory_policy`
+// here, so that a reader who knows redis.conf knows this file. Only things that come as lists
+// (listeners, clusters, routes) or as a group (output buffer limits) have structs of their own. How
+// a setting is read, checked, printed and documented stands in its row (option_table.h), never
+// here; the initial values below and the defaults of the rows are held equal by a test.
+// Settings that Redis has and Tidegate does not need are not members: they are checked by their row
+// and kept as text in `kept`, so that CONFIG GET answers what was set.
+// Threads: a value. Published snapshots are shared_ptr<const Options> (config_store.h) and never
+// change, so any thread may read one.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/limits.h"
+
+namespace tidegate {
+
+// How far the guards go: watch only, the safe ones act, all act. Guards read it; none exists yet.
+enum class Profile : uint8_t { kObserve, kStandard, kStrict };
+
+enum class LogLevel : uint8_t { kDebug, kVerbose, kNotice, kWarning };
+
+enum class MaxmemoryPolicy : uint8_t {
+  kVolatileLru,
+  kVolatileLfu,
+  kVolatileRandom,
+  kVolatileTtl,
+  kAllkeysLru,
+  kAllkeysLfu,
+  kAllkeysRandom,
+  kNoeviction,
+};
+
+enum class Appendfsync : uint8_t { kEverysec, kAlways, kNo };
+
+// Who may use a dangerous command: nobody, everybody, or clients on the loopback or unix socket.
+enum class ProtectedAction : uint8_t { kNo, kYes, kLocal };
+
+// One address to listen on.
+struct BindAddress {
+  std::string host;       // an IPv4 or IPv6 literal ("0.0.0.0", "::", "127.0.0.1"), never a name
+  bool optional = false;  // "-::1": not having the address (EADDRNOTAVAIL) is no error
+
+  friend bool operator==(const BindAddress&, const BindAddress&) = default;
+};
+
+// One listening place: TCP on `addresses` (port != 0), or a unix socket (unixsocket not empty).
+struct ListenerOptions {
+  std::string name;
+  std::vector<BindAddress> addresses;
+  uint16_t port = 0;
+  std::string unixsocket;
+  uint32_t unixsocketperm = 0;  // file mode bits; 0 leaves what the umask gives
+  bool proxy_protocol = false;  // every connection must begin with a PROXY protocol v2 header
+
+  bool is_unix() const { return !unixsocket.empty(); }
+  friend bool operator==(const ListenerOptions&, const ListenerOptions&) = default;
+};
+
+// A TCP address of our own; port 0 lets the system pick a free one.
+struct HostPort {
+  std::string host;  // IPv4 or IPv6 literal, without brackets
+  uint16_t port = 0;
+
+  friend bool operator==(const HostPort&, const HostPort&) = default;
+};
+
+// What serves requests. This version has the engine alone, so there is exactly one of these; its
+// settings are the engine members of Options.
+enum class ClusterKind : uint8_t { kEngine };
+
+struct ClusterOptions {
+  std::string name;
+  ClusterKind kind = ClusterKind::kEngine;
+
+  friend bool operator==(const ClusterOptions&, const ClusterOptions&) = default;
+};
+
+// Keys that match go to the cluster; of several matching routes the longest pattern wins.
+struct RouteOptions {
+  std::string match;
+  std::string cluster;
+
+  friend bool operator==(const RouteOptions&, const RouteOptions&) = default;
+};
+
+// When a client that does not read is cut off: at once beyond `hard`, after `soft_time` without a
+// break beyond `soft`. 0 means no such limit.
+struct OutputBufferLimit {
+  Bytes hard;
+  Bytes soft;
+  std::chrono::seconds soft_time{0};
+
+  friend bool operator==(const OutputBufferLimit&, const OutputBufferLimit&) = default;
+};
+
+// Index into Options::client_output_buffer_limits.
+enum class ClientClass : uint8_t { kNormal, kReplica, kPubsub };
+inline constexpr size_t kClientClasses = 3;
+
+// Bits of Options::notify_keyspace_events; the letters are those of notify-keyspace-events.
+namespace notify {
+inline constexpr uint32_t kKeyspace = 1u << 0;   // K
+inline constexpr uint32_t kKeyevent = 1u << 1;   // E
+inline constexpr uint32_t kGeneric = 1u << 2;    // g
+inline constexpr uint32_t kString = 1u << 3;     // $
+inline constexpr uint32_t kList = 1u << 4;       // l
+inline constexpr uint32_t kSet = 1u << 5;        // s
+inline constexpr uint32_t kHash = 1u << 6;       // h
+inline constexpr uint32_t kSortedSet = 1u << 7;  // z
+inline constexpr uint32_t kExpired = 1u << 8;    // x
+inline constexpr uint32_t kEvicted = 1u << 9;    // e
+inline constexpr uint32_t kStream = 1u << 10;    // t
+inline constexpr uint32_t kKeyMiss = 1u << 11;   // m, not in A
+inline constexpr uint32_t kModule = 1u << 12;    // d
+inline constexpr uint32_t kNew = 1u << 13;       // n, not in A
+inline constexpr uint32_t kAll = kGeneric | kString | kList | kSet | kHash | kSortedSet | kExpired |
+                                 kEvicted | kStream | kModule;  // A
+}  // namespace notify
+
+struct Options {
+  // Tidegate's own.
+  Profile profile = Profile::kStandard;
+  int workers = 0;  // 0: as many as the cgroup's CPU limit allows, else cores
+  std::optional<HostPort> admin_address = HostPort{"127.0.0.1", 9901};  // none: no admin port
+  std::chrono::milliseconds max_connection_age{0};                      // 0: no limit
+  int max_connection_age_jitter_percent = 10;  // each connection's limit varies by this, 0..100
+  std::vector<ClusterOptions> clusters = {{"local", ClusterKind::kEngine}};
+  std::vector<RouteOptions> routes = {{"*", "local"}};  // always holds one for "*"
+
+  // Network. `listeners` is what the server opens: the classic four settings make the first ones.
+  std::vector<ListenerOptions> listeners;        // derived, see FinishOptions()
+  std::vector<ListenerOptions> extra_listeners;  // of YAML, beyond the first TCP and unix one
+  std::string first_listener_name = "tcp";
+  std::string unix_listener_name = "unix";
+  std::vector<std::string> bind = {"*", "-::*"};  // as written
+  int port = 6379;                                // 0: no TCP listener from bind and port
+  bool proxy_protocol = false;
+  std::string unixsocket;
+  uint32_t unixsocketperm = 0;
+  int tcp_backlog = 511;
+  std::chrono::seconds tcp_keepalive{300};  // 0: off
+  std::chrono::seconds timeout{0};          // idle clients are closed after this; 0: never
+  bool protected_mode = true;
+  int64_t maxclients = 10000;
+  std::array<OutputBufferLimit, kClientClasses> client_output_buffer_limits = {{
+      {0_B, 0_B, std::chrono::seconds(0)},
+      {256_MiB, 64_MiB, std::chrono::seconds(60)},
+      {32_MiB, 8_MiB, std::chrono::seconds(60)},
+  }};
+  Bytes client_query_buffer_limit = 1_GiB;
+  Bytes proto_max_bulk_len = kStringBytesMax;
+  std::chrono::seconds shutdown_timeout{10};  // how long SIGTERM lets clients drain
+
+  // Security.
+  std::string requirepass;
+  ProtectedAction enable_debug_command = ProtectedAction::kNo;
+  ProtectedAction enable_protected_configs = ProtectedAction::kNo;
+  int64_t acllog_max_len = 128;
+
+  // Process and log.
+  std::string pidfile;
+  std::string logfile;  // empty: standard output
+  LogLevel loglevel = LogLevel::kNotice;
+  bool crash_log_enabled = true;
+
+  // The engine.
+  std::string dir = "./data";
+  int databases = kDatabasesDefault;
+  Bytes maxmemory;  // 0: no limit
+  MaxmemoryPolicy maxmemory_policy = MaxmemoryPolicy::kNoeviction;
+  int maxmemory_samples = 5;
+  int maxmemory_eviction_tenacity = 10;
+  int lfu_log_factor = 10;
+  int lfu_decay_time = 1;  // minutes
+  int hz = 10;             // background rounds per second, 1..500
+  int active_expire_effort = 1;
+  bool lazyfree_lazy_eviction = false;
+  bool lazyfree_lazy_expire = false;
+  bool lazyfree_lazy_server_del = false;
+  bool lazyfree_lazy_user_del = false;
+  bool lazyfree_lazy_user_flush = false;
+  uint32_t notify_keyspace_events = 0;  // bits of notify::
+  int64_t hash_max_listpack_entries = 512;
+  Bytes hash_max_listpack_value = 64_B;
+  int list_max_listpack_size = -2;
+  int list_compress_depth = 0;
+  int64_t set_max_intset_entries = 512;
+  int64_t set_max_listpack_entries = 128;
+  Bytes set_max_listpack_value = 64_B;
+  int64_t zset_max_listpack_entries = 128;
+  Bytes zset_max_listpack_value = 64_B;
+  Bytes hll_sparse_max_bytes = 3000_B;
+  Bytes stream_node_max_bytes = 4096_B;
+  int64_t stream_node_max_entries = 100;
+  std::chrono::milliseconds busy_reply_threshold{5000};
+  int64_t tracking_table_max_keys = 1000000;
+
+  // Persistence. This version has none: a value that promises any is refused, see the rows.
+  bool appendonly = false;
+  Appendfsync appendfsync = Appendfsync::kEverysec;
+
+  // Seeing it.
+  std::chrono::microseconds slowlog_log_slower_than{10000};  // negative: nothing is logged
+  int64_t slowlog_max_len = 128;
+  std::chrono::milliseconds latency_monitor_threshold{0};  // 0: off
+  bool latency_tracking = true;
+  std::vector<double> latency_tracking_info_percentiles = {50, 99, 99.9};
+
+  // Redis settings without a meaning here: name -> text as CONFIG GET prints it. Only those that
+  // differ from their row's default.
+  std::map<std::string, std::string, std::less<>> kept;
+
+  const OutputBufferLimit& output_buffer_limit(ClientClass c) const {
+    return client_output_buffer_limits[static_cast<size_t>(c)];
+  }
+  friend bool operator==(const Options&, const Options&) = default;
+};
+
+}  // namespace tidegate
