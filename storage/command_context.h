@@ -1,0 +1,78 @@
+// CommandContext: what the handler of a data command gets. Made on the stack for each execution.
+//
+// The slots of the request's keys are locked (scopes one key and many keys), or nobody else is in
+// the engine (whole keyspace). A slot-by-slot handler locks what it visits with TryLockSlot and
+// gives up its turn with Suspend… or Yield. A handler writes exactly one reply and returns kDone,
+// or writes none and returns kSuspended.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/reply_writer.h"
+#include "storage/engine.h"
+#include "storage/errors.h"
+#include "storage/keyspace/database.h"
+#include "storage/keyspace/keyspace.h"
+#include "storage/request.h"
+
+namespace tidegate {
+
+class CommandContext final {
+ public:
+  CommandContext(Engine& engine, EngineThread& thread, const Request& request, ClientState& client,
+                 ReplyWriter& reply);
+
+  size_t argc() const { return request_.args.size(); }
+  std::string_view arg(size_t i) const { return request_.args[i]; }
+  std::span<const std::string_view> args() const { return request_.args; }
+  const KeyRef& key(size_t i = 0) const { return request_.keys[i]; }
+  std::span<const KeyRef> keys() const { return request_.keys; }
+  const Request& request() const { return request_; }
+
+  // The client's database, and any other by number (must be < engine().databases()).
+  Database& db() { return db_; }
+  Database OtherDb(int index) {
+    return Database(*keyspace_, thread_, index, now_ms(), client_.no_touch);
+  }
+
+  ReplyWriter& reply() { return reply_; }
+  ClientState& client() { return client_; }
+  Engine& engine() { return engine_; }
+  EngineThread& thread() { return thread_; }
+  Keyspace& keyspace() { return *keyspace_; }
+  int64_t now_ms() const { return db_.now_ms(); }
+
+  // Replies with an error and ends the command.
+  ExecStatus Fail(std::string_view error) {
+    reply_.Error(error);
+    return ExecStatus::kDone;
+  }
+
+  // Argument i as a number in [min, max]; on failure the error reply is written and nothing is
+  // returned.
+  std::optional<int64_t> IntegerArg(size_t i, std::string_view error = errors::kNotInteger);
+
+  // The string entry of the key, checked: *out is null when the key is absent; false when it has
+  // another type (the error is written).
+  bool FindString(const KeyRef& key, bool for_write, Entry** out);
+
+  // For slot-by-slot handlers. Locks the slot or returns false at once.
+  bool TryLockSlot(uint16_t slot);
+  void UnlockSlot(uint16_t slot);
+  // Ends this turn: runs again when the slot is free / when other work of this thread had its turn.
+  ExecStatus SuspendAtSlot(uint16_t slot);
+  ExecStatus Yield();
+
+ private:
+  Engine& engine_;
+  EngineThread& thread_;
+  Keyspace* keyspace_;
+  const Request& request_;
+  ClientState& client_;
+  ReplyWriter& reply_;
+  Database db_;
+};
+
+}  // namespace tidegate

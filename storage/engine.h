@@ -1,0 +1,184 @@
+// Engine: the built-in, multi-threaded, Redis-compatible in-memory store.
+//
+//   worker thread                                            any other thread
+//     EngineThread (its counters, allocator cache, gate flag)   EngineThread of its own
+//       BeginBatch ── Prefetch(batch) ── Execute … Execute ── EndBatch
+//
+// The keyspace is 16384 slots, each with its own lock word and tables. Execute locks the slots of a
+// command all or nothing; when one is busy it lets go of all, parks the request at that slot and
+// returns kSuspended: nothing ever waits inside a loop callback, and no request holds one lock
+// while it wants another, so there is no deadlock by construction. Whoever unlocks a slot wakes
+// what is parked there, through the waiter's thread. The request is then executed again from the
+// start. After kLockRoundsMax rounds a request takes the exclusive gate instead, so that nobody
+// starves.
+//
+// The gate: every thread that works in the engine says so in a cache line of its own from
+// BeginBatch to EndBatch. A command over the whole keyspace closes the gate, waits (suspended)
+// until all lines are clear, runs alone, and opens it.
+//
+// Under slot locks there is only computation. Frees of big values, wake-ups and notifications go to
+// the thread's effect list and are delivered after unlock.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/limits.h"
+#include "base/reply_writer.h"
+#include "base/result.h"
+#include "storage/command.h"
+#include "storage/request.h"
+
+namespace tidegate {
+
+class EngineThread;
+class Keyspace;
+class LazyFreer;
+class SlotParking;
+class ExclusiveGate;
+
+// Rounds of failed locking after which a request takes the exclusive gate.
+inline constexpr int kLockRoundsMax = 8;
+
+enum class EvictionPolicy : uint8_t {
+  kNoEviction,
+  kAllKeysLru,
+  kVolatileLru,
+  kAllKeysLfu,
+  kVolatileLfu,
+  kAllKeysRandom,
+  kVolatileRandom,
+  kVolatileTtl,
+};
+
+// What CONFIG SET can change while the engine runs. Plain atomics: read without order, one by one.
+struct EngineSettings {
+  std::atomic<uint64_t> maxmemory_bytes{0};
+  std::atomic<EvictionPolicy> maxmemory_policy{EvictionPolicy::kNoEviction};
+  std::atomic<uint64_t> string_bytes_max{kStringBytesMax.count};  // proto-max-bulk-len
+  std::atomic<int> lfu_log_factor{10};
+  std::atomic<int> lfu_decay_minutes{1};
+  std::atomic<bool> active_expire{true};  // DEBUG SET-ACTIVE-EXPIRE
+  std::atomic<bool> lazyfree_user_del{false};
+  std::atomic<bool> lazyfree_user_flush{false};
+};
+
+struct EngineOptions {
+  int databases = kDatabasesDefault;
+};
+
+// One client's state that the engine reads and writes while it executes for it. Lives in the
+// session.
+struct ClientState {
+  int db = 0;
+  bool no_touch = false;  // CLIENT NO-TOUCH: reads leave LRU/LFU alone
+  uint64_t ticket = 0;    // names the session towards EngineThread's wake function
+
+  // Progress of the request that is suspended; Execute owns these. rounds counts failed tries to
+  // lock.
+  int rounds = 0;
+  bool parked = false;
+  // What a handler that yields keeps between its turns (KEYS over a large keyspace). Empty when not
+  // in use.
+  struct Continuation {
+    virtual ~Continuation() = default;
+  };
+  std::unique_ptr<Continuation> continuation;
+};
+
+// Sums over all threads, for INFO and metrics.
+struct EngineStats {
+  uint64_t keyspace_hits = 0;
+  uint64_t keyspace_misses = 0;
+  uint64_t expired_keys = 0;
+  uint64_t evicted_keys = 0;
+  uint64_t lazyfreed_objects = 0;
+  uint64_t lazyfree_pending_objects = 0;
+  uint64_t lock_parks = 0;         // requests parked at a busy slot
+  uint64_t gate_closings = 0;      // exclusive sections
+  uint64_t used_memory_bytes = 0;  // keys, values and tables
+  uint64_t table_bytes = 0;        // of these, buckets and directories
+};
+
+struct DbStats {
+  uint64_t keys = 0;
+  uint64_t expires = 0;
+  int64_t avg_ttl_ms = 0;
+};
+
+class Engine final {
+ public:
+  // Called when a suspended request should be executed again; from any thread, never under a lock
+  // of the engine's slots.
+  using WakeFn = void (*)(void* context, uint64_t ticket);
+
+  static Result<std::unique_ptr<Engine>> Create(EngineOptions options);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Makes a thread known to the engine. At most kWorkersMax + a few; lives as long as the engine.
+  // `wake` may be null for threads that never suspend (tests, background work).
+  EngineThread& AddThread(WakeFn wake, void* wake_context);
+
+  // Around all executing. now_ms is UnixMillis() read once for the batch.
+  void BeginBatch(EngineThread& thread, int64_t now_ms);
+  void EndBatch(EngineThread& thread);
+
+  // Touches what the requests will need, in two passes (slot lines, then buckets). Between
+  // BeginBatch and EndBatch.
+  void Prefetch(std::span<const Request> batch, int db) const;
+
+  // Executes one request whose command has a handler and whose arity is right. Between BeginBatch
+  // and EndBatch. kSuspended: no reply was written; client.ticket is woken later and the same
+  // request must be executed again, unless Cancel is called. Views in the request must stay valid
+  // till then.
+  ExecStatus Execute(EngineThread& thread, const Request& request, ClientState& client,
+                     ReplyWriter& reply);
+
+  // Forgets a suspended request (its client is gone). Outside a batch.
+  void Cancel(EngineThread& thread, ClientState& client);
+
+  // Background work of one worker, called from its timer, outside a batch: active expiry over the
+  // worker's share of the slots (worker_index of worker_count), for at most budget_nanos. Never
+  // waits: busy slots are passed over.
+  void BackgroundStep(EngineThread& thread, int64_t now_ms, int worker_index, int worker_count,
+                      int64_t budget_nanos);
+
+  EngineSettings& settings() { return settings_; }
+  int databases() const { return options_.databases; }
+
+  EngineStats Stats() const;
+  DbStats StatsOfDb(int db) const;
+  void ResetStats();
+  // Bytes of keys, values and tables.
+  uint64_t UsedMemoryBytes() const;
+
+ private:
+  friend class CommandContext;
+  explicit Engine(EngineOptions options);
+
+  ExecStatus ExecuteLocked(EngineThread& thread, const Request& request, ClientState& client,
+                           ReplyWriter& reply);
+  ExecStatus ExecuteMany(EngineThread& thread, const Request& request, ClientState& client,
+                         ReplyWriter& reply);
+  ExecStatus ExecuteExclusive(EngineThread& thread, const Request& request, ClientState& client,
+                              ReplyWriter& reply);
+  ExecStatus ParkAt(EngineThread& thread, uint16_t slot, ClientState& client);
+  ExecStatus RunHandler(EngineThread& thread, const Request& request, ClientState& client,
+                        ReplyWriter& reply);
+
+  EngineOptions options_;
+  EngineSettings settings_;
+  std::unique_ptr<LazyFreer> lazy_freer_;
+  std::unique_ptr<Keyspace> keyspace_;
+  std::unique_ptr<SlotParking> parking_;
+  std::unique_ptr<ExclusiveGate> gate_;
+  std::vector<std::unique_ptr<EngineThread>> threads_;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,91 @@
+// Database: what a handler sees of one of the numbered databases: find, create, change and remove
+// keys.
+//
+// A light value made per command: it names the keyspace, the thread, the database and the time.
+// Every call needs the lock of the key's slot (asserted in debug builds); handlers of one-key and
+// many-key commands have those of their keys. An expired key is removed by whoever finds it and
+// counts as absent. Pointers to entries are valid until the next change of the same key; functions
+// that change a value return the entry's new place.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "storage/keyspace/entry.h"
+#include "storage/request.h"
+
+namespace tidegate {
+
+class EngineThread;
+class Keyspace;
+
+class Database final {
+ public:
+  Database(Keyspace& keyspace, EngineThread& thread, int index, int64_t now_ms, bool no_touch)
+      : keyspace_(&keyspace),
+        thread_(&thread),
+        now_ms_(now_ms),
+        index_(index),
+        no_touch_(no_touch) {}
+
+  int index() const { return index_; }
+  int64_t now_ms() const { return now_ms_; }
+
+  // The live entry of the key, or null. FindForRead counts a hit or a miss and marks the access;
+  // FindForWrite marks the access only; Peek does neither (OBJECT, TTL, TYPE, SCAN).
+  Entry* FindForRead(const KeyRef& key);
+  Entry* FindForWrite(const KeyRef& key);
+  Entry* Peek(const KeyRef& key);
+
+  // Sets the key to a string: creates it, or replaces whatever it holds. `existing` is what Find
+  // gave for it (null: none). expire_at_ms: kNoExpire drops an expiry; pass
+  // existing->expire_at_ms() to keep it. The string counts as freshly set (not raw).
+  Entry* SetString(const KeyRef& key, Entry* existing, std::string_view value,
+                   int64_t expire_at_ms);
+
+  // Gives a string entry `value_bytes` bytes, keeping the first min(old, new) and the expiry; bytes
+  // beyond are zero. Creates the key when existing is null. Chooses embedded or chunked form. For
+  // APPEND, SETRANGE, SETBIT; the caller sets raw.
+  Entry* ResizeString(const KeyRef& key, Entry* existing, size_t value_bytes);
+
+  // Removes the key; false when there is none. Big values are freed after unlock, by the lazy freer
+  // when `lazy` or very big.
+  bool Delete(const KeyRef& key, bool lazy = false);
+
+  // Sets or (kNoExpire) drops the expiry. A time in the past does not delete: the caller decides
+  // that.
+  Entry* SetExpire(const KeyRef& key, Entry* entry, int64_t at_ms);
+
+  // Moves the value, its expiry and access state from a key of this database to a key of `to`,
+  // replacing what is there. Large values are not copied. `from` must exist.
+  void MoveTo(const KeyRef& from, Database& to, const KeyRef& to_key);
+  // The same with a deep copy.
+  void CopyTo(const Entry& from, Database& to, const KeyRef& to_key);
+
+  // Says that the value of the key was changed in place, for everything that follows changes.
+  void Modified(const KeyRef& key);
+
+  Keyspace& keyspace() { return *keyspace_; }
+  EngineThread& thread() { return *thread_; }
+
+ private:
+  Entry* Find(const KeyRef& key);
+  void MarkAccess(Entry& entry);
+  bool IsExpired(const Entry& entry) const {
+    return entry.has_expire() && entry.expire_at_ms() <= now_ms_;
+  }
+  void RemoveExpired(const KeyRef& key);
+  Entry* Replace(const KeyRef& key, Entry* existing, Entry* fresh);
+  Entry* NewEntry(std::string_view key, ValueType type, Encoding encoding, size_t value_bytes,
+                  int64_t expire_at_ms);
+  void FreeEntry(Entry* entry, bool lazy);
+
+  Keyspace* keyspace_;
+  EngineThread* thread_;
+  int64_t now_ms_;
+  int index_;
+  bool no_touch_;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,85 @@
+// Keyspace: 16384 slots, each one cache line with its lock word and its tables.
+//
+// The slot is the unit of locking, of hashing, of SCAN and of the order on disk. Its cache line
+// holds the lock, the table of database 0 in place, and a pointer to the tables of other databases,
+// which appear on first use: most users have one database, and a command then touches slot line,
+// bucket line, entry, and nothing else. Lock order: none is needed, since nobody waits for a slot
+// while holding another (see engine.h).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/hash.h"
+#include "storage/keyspace/table.h"
+
+namespace tidegate {
+
+class EngineThread;
+struct EngineSettings;
+class LazyFreer;
+
+struct alignas(64) Slot {
+  // 0 free; kLocked held; kWaiters: somebody is parked here and wants a wake-up at unlock.
+  static constexpr uint32_t kLocked = 1;
+  static constexpr uint32_t kWaiters = 2;
+
+  std::atomic<uint32_t> lock{0};
+  uint32_t reserved = 0;
+  Table db0;
+  // Tables of databases 1 .. N-1, or null. Owned.
+  Table* others = nullptr;
+
+  bool TryLock() {
+    uint32_t expected = lock.load(std::memory_order_relaxed);
+    return (expected & kLocked) == 0 &&
+           lock.compare_exchange_strong(expected, expected | kLocked, std::memory_order_acquire,
+                                        std::memory_order_relaxed);
+  }
+  bool held() const { return (lock.load(std::memory_order_relaxed) & kLocked) != 0; }
+};
+static_assert(sizeof(Slot) == 64);
+
+class Keyspace final {
+ public:
+  Keyspace(int databases, EngineSettings& settings, LazyFreer& lazy_freer);
+  ~Keyspace();
+  Keyspace(const Keyspace&) = delete;
+  Keyspace& operator=(const Keyspace&) = delete;
+
+  int databases() const { return databases_; }
+  Slot& slot(uint16_t id) { return slots_[id]; }
+
+  // The table of a database in a slot. For reading it may be null (nothing there); TableForInsert
+  // makes it.
+  Table* FindTable(uint16_t slot, int db);
+  Table& TableForInsert(uint16_t slot, int db);
+
+  // Visits the entries of one slot and database in hash order from `position` on, whole home
+  // buckets at a time, until at least `wanted` were visited or the slot is through. Returns the
+  // position to go on from, or 0 when through. Positions survive growth and shrinking: what was
+  // there all the time is visited at least once. Needs the slot's lock.
+  uint32_t Visit(uint16_t slot, int db, uint32_t position, size_t wanted,
+                 const std::function<void(Entry&)>& visit);
+
+  // Needs the exclusive gate. Clear drops everything of one database (all: db < 0); freeing happens
+  // in the background. Returns how many keys there were.
+  uint64_t Clear(EngineThread& thread, int db);
+  void Swap(EngineThread& thread, int a, int b);
+
+  EngineSettings& settings() { return settings_; }
+  LazyFreer& lazy_freer() { return lazy_freer_; }
+
+ private:
+  int databases_;
+  EngineSettings& settings_;
+  LazyFreer& lazy_freer_;
+  Slot* slots_;  // kSlotCount, own mapping, touched at start so that it never faults on the request
+                 // path
+};
+
+}  // namespace tidegate
