@@ -3,6 +3,25 @@
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
+# jemalloc goes into the executable as an archive: the memory figures then do not depend on which allocator the machine
+# has, and the calls need no indirection. Sanitizers bring their own allocator.
+if(NOT TIDEGATE_SANITIZE)
+  find_library(JEMALLOC_LIBRARY libjemalloc.a)
+  if(NOT JEMALLOC_LIBRARY)
+    message(FATAL_ERROR "libjemalloc.a not found: apt-get install libjemalloc-dev")
+  endif()
+endif()
+
+# tidegate_uv: libuv, as an archive where the machine has one.
+pkg_check_modules(UV REQUIRED IMPORTED_TARGET libuv)
+find_library(UV_ARCHIVE libuv_a.a)
+add_library(tidegate_uv INTERFACE)
+if(UV_ARCHIVE)
+  target_link_libraries(tidegate_uv INTERFACE ${UV_ARCHIVE} Threads::Threads ${CMAKE_DL_LIBS} rt)
+else()
+  target_link_libraries(tidegate_uv INTERFACE PkgConfig::UV)
+endif()
+
 function(tidegate_library name)
   cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
