@@ -1,0 +1,136 @@
+"""Starts redis-server and Tidegate for tests: free loopback ports, a temporary directory each, stopped by pid.
+
+Use as a context manager; whatever happens, the process is gone and the directory removed at the end. The server's own
+output is kept in <dir>/server.log and shown when it does not come up.
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+from support import resp
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+START_SECONDS_MAX = 15.0
+STOP_SECONDS_MAX = 10.0
+
+
+def free_port():
+    """A port that nobody listens on now. Another process may take it before we do; callers start again then."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def find_binary(name=None):
+    """The Tidegate to test: the one named, else the release build, else the dev build. None when there is none."""
+    candidates = [pathlib.Path(name)] if name else [ROOT / "build" / kind / "tidegate" for kind in ("release", "dev")]
+    for path in candidates:
+        if os.access(path, os.X_OK):
+            return path
+    return None
+
+
+class Server:
+    """A server process of ours, or (port given, command None) one that runs already."""
+
+    def __init__(self, kind, command, port, admin_port=None, directory=None):
+        self.kind = kind
+        self.command = command
+        self.port = port
+        self.admin_port = admin_port
+        self.directory = directory
+        self.process = None
+
+    def __enter__(self):
+        if self.command is None:
+            return self
+        self.log = open(pathlib.Path(self.directory) / "server.log", "wb")
+        self.process = subprocess.Popen(self.command, cwd=self.directory, stdout=self.log, stderr=self.log,
+                                        stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                connection = resp.Connection(self.port, timeout=1.0)
+                try:
+                    if not _is_loading(connection.command("PING")):
+                        return self
+                finally:
+                    connection.close()
+            except (OSError, resp.Closed, resp.Timeout):
+                pass
+            time.sleep(0.01)
+        text = self.log_text()
+        self.__exit__(None, None, None)
+        raise RuntimeError("%s did not start: %s\n%s" % (self.kind, " ".join(map(str, self.command)), text))
+
+    def __exit__(self, *_):
+        if self.process is not None:
+            self.stop()
+            self.log.close()
+        if self.directory is not None:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def stop(self, sign=signal.SIGTERM):
+        """Ends the process and returns its exit status; a server that ignores the signal is killed."""
+        if self.process.poll() is None:
+            self.process.send_signal(sign)
+        try:
+            return self.process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+    @property
+    def alive(self):
+        return self.process is None or self.process.poll() is None
+
+    def connect(self, **options):
+        return resp.Connection(self.port, **options)
+
+    def log_text(self):
+        return (pathlib.Path(self.directory) / "server.log").read_text(errors="replace") if self.directory else ""
+
+    def info(self):
+        """INFO everything as {field: text}."""
+        connection = self.connect()
+        try:
+            text = connection.command("INFO", "everything").value.decode()
+        finally:
+            connection.close()
+        return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+
+    def metrics_text(self):
+        with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % self.admin_port, timeout=5) as answer:
+            return answer.read().decode()
+
+
+def redis_server(*flags):
+    directory = tempfile.mkdtemp(prefix="tidegate-test-redis-")
+    port = free_port()
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory,
+               "--enable-debug-command", "yes", *flags]
+    return Server("redis", command, port, directory=directory)
+
+
+def tidegate(binary, *flags):
+    directory = tempfile.mkdtemp(prefix="tidegate-test-")
+    port = free_port()
+    admin_port = free_port()
+    command = [str(pathlib.Path(binary).resolve()), "--port", str(port), "--bind", "127.0.0.1", "--dir", directory,
+               "--admin-address", "127.0.0.1:%d" % admin_port, "--enable-debug-command", "yes", *flags]
+    return Server("tidegate", command, port, admin_port=admin_port, directory=directory)
+
+
+def running(kind, port, admin_port=None):
+    return Server(kind, None, port, admin_port=admin_port)
+
+
+def _is_loading(reply):
+    return reply.kind == "error" and reply.value.startswith(b"LOADING")
