@@ -131,6 +131,13 @@ struct CommandSpec {
   ExecStatus (*handler)(CommandContext&) = nullptr;          // every scope but kProcess
   ExecStatus (*session_handler)(SessionCommand&) = nullptr;  // kProcess
   std::span<const CommandSpec> subcommands = {};
+  // For COMMAND INFO and DOCS alone. key_flags: what happens to the keys, in Redis's words ("RW
+  // access update"); "|" begins the flags of the next key where keys differ ("RO access|OW
+  // update"). Empty: "RO access" of a read, "RW update" of a write. tips: words, one space apart.
+  std::string_view key_flags = "";
+  std::string_view tips = "";
+  std::string_view deprecated_since = "";
+  std::string_view replaced_by = "";
 };
 
 // For static_assert beside each family: sorted by name, unique, nothing unset, each row with the
