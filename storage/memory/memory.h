@@ -1,0 +1,41 @@
+// The allocator of the store: entries, chunks and bucket arrays.
+//
+// Why our own for small sizes: the memory of a cache is small entries, and a general allocator
+// rounds 52 bytes to 64. Here classes are 8 bytes apart up to 256 and 32 bytes apart up to 1 KiB,
+// there is no header per object (freeing needs the size, which an entry knows), and statistics are
+// exact without asking anybody. Larger sizes go to malloc (jemalloc).
+//
+//   thread cache   per thread and class a free list; no lock, no atomic     <- almost every call
+//   ends here class          slabs of 64 KiB with free objects, under a mutex; objects move in
+//   batches regions        mappings of 4 MiB cut into slabs; empty slabs are reused, beyond a
+//   reserve their pages are given back
+//
+// An object may be freed by another thread than the one that allocated it. In sanitizer builds all
+// sizes go to malloc, so that the sanitizers see each object. Sources: Bonwick, "The Slab
+// Allocator", USENIX 1994; tcmalloc's design page (thread caches, batches).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tidegate {
+
+// Sizes above this are malloc's.
+inline constexpr size_t kSlabObjectBytesMax = 1024;
+
+// Never null: a process that is out of memory ends. `bytes` > 0. 8-byte aligned; 64-byte aligned
+// when bytes is a multiple of 64.
+void* MemoryAllocate(size_t bytes);
+
+// `bytes` must be what was asked for, or any size of the same class.
+void MemoryFree(void* memory, size_t bytes);
+
+// What an allocation of `bytes` really takes. Two sizes with the same answer can share one
+// allocation.
+size_t MemoryRoundUp(size_t bytes);
+
+// Bytes allocated and not freed, rounding included, over all threads. A sum of counters: exact when
+// nobody allocates.
+uint64_t MemoryUsedBytes();
+
+}  // namespace tidegate

@@ -1,0 +1,128 @@
+#include "storage/memory/slab.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace tidegate::memory {
+
+uint32_t SlabHeap::Allocate(int class_index, void** out, uint32_t wanted) {
+  SizeClass& size_class = classes_[class_index];
+  MutexLock lock(size_class.mutex);
+  if (size_class.with_room == nullptr) Link(size_class, NewSlab(class_index));
+  Slab* slab = size_class.with_room;
+  uint32_t n = 0;
+  while (n < wanted && slab->free_list != nullptr) {
+    out[n++] = slab->free_list;
+    slab->free_list = *static_cast<void**>(slab->free_list);
+  }
+  char* objects = reinterpret_cast<char*>(slab) + kSlabHeaderBytes;
+  while (n < wanted && slab->touched < slab->capacity) {
+    out[n++] = objects + static_cast<size_t>(slab->touched++) * slab->object_bytes;
+  }
+  slab->used += n;
+  if (slab->used == slab->capacity) Unlink(size_class, slab);
+  TG_CHECK(n > 0);
+  return n;
+}
+
+void SlabHeap::Free(int class_index, void* const* objects, uint32_t count) {
+  SizeClass& size_class = classes_[class_index];
+  MutexLock lock(size_class.mutex);
+  for (uint32_t i = 0; i < count; ++i) {
+    auto* slab = reinterpret_cast<Slab*>(reinterpret_cast<uintptr_t>(objects[i]) &
+                                         ~(uintptr_t{kSlabBytes.count} - 1));
+    TG_DCHECK(slab->class_index == static_cast<uint32_t>(class_index));
+    *static_cast<void**>(objects[i]) = slab->free_list;
+    slab->free_list = objects[i];
+    if (!slab->listed) Link(size_class, slab);
+    // The last slab with room is kept, so that one object going to and fro does not map and unmap.
+    if (--slab->used == 0 && (slab->previous != nullptr || slab->next != nullptr)) {
+      Unlink(size_class, slab);
+      ReleaseSlab(slab);
+    }
+  }
+}
+
+void SlabHeap::Link(SizeClass& size_class, Slab* slab) {
+  slab->previous = nullptr;
+  slab->next = size_class.with_room;
+  if (slab->next != nullptr) slab->next->previous = slab;
+  size_class.with_room = slab;
+  slab->listed = true;
+}
+
+void SlabHeap::Unlink(SizeClass& size_class, Slab* slab) {
+  if (slab->previous != nullptr) {
+    slab->previous->next = slab->next;
+  } else {
+    size_class.with_room = slab->next;
+  }
+  if (slab->next != nullptr) slab->next->previous = slab->previous;
+  slab->previous = slab->next = nullptr;
+  slab->listed = false;
+}
+
+SlabHeap::Slab* SlabHeap::NewSlab(int class_index) {
+  void* memory = nullptr;
+  {
+    MutexLock lock(regions_mutex_);
+    if (reserve_.empty() && purged_.empty()) MapRegion();
+    auto& from = reserve_.empty() ? purged_ : reserve_;
+    memory = from.back();
+    from.pop_back();
+  }
+  auto* slab = static_cast<Slab*>(memory);
+  *slab = Slab{};
+  slab->class_index = static_cast<uint32_t>(class_index);
+  slab->object_bytes = static_cast<uint32_t>(ClassBytes(class_index));
+  slab->capacity =
+      static_cast<uint32_t>((kSlabBytes.count - kSlabHeaderBytes) / slab->object_bytes);
+  return slab;
+}
+
+void SlabHeap::ReleaseSlab(Slab* slab) {
+  MutexLock lock(regions_mutex_);
+  if (reserve_.size() < kReserveSlabs) {
+    reserve_.push_back(slab);
+    return;
+  }
+  // Only advice: when it fails the pages stay, and the slab is as usable.
+  (void)madvise(slab, kSlabBytes.count, MADV_DONTNEED);
+  purged_.push_back(slab);
+}
+
+void SlabHeap::MapRegion() {
+  // One slab more than needed, so that the first can begin at a multiple of its size.
+  void* memory = mmap(nullptr, kRegionBytes.count + kSlabBytes.count, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  TG_CHECK(memory != MAP_FAILED);
+  const uintptr_t mask = kSlabBytes.count - 1;
+  const uintptr_t first = (reinterpret_cast<uintptr_t>(memory) + mask) & ~mask;
+  // Handed out from the back: lowest address first.
+  for (size_t i = kRegionBytes.count / kSlabBytes.count; i > 0; --i) {
+    purged_.push_back(reinterpret_cast<void*>(first + (i - 1) * kSlabBytes.count));
+  }
+}
+
+void CacheRegistry::Add(const std::atomic<int64_t>* counter) {
+  MutexLock lock(mutex_);
+  counters_.push_back(counter);
+}
+
+void CacheRegistry::Remove(const std::atomic<int64_t>* counter) {
+  MutexLock lock(mutex_);
+  of_gone_threads_ += counter->load(std::memory_order_relaxed);
+  counters_.erase(std::remove(counters_.begin(), counters_.end(), counter), counters_.end());
+}
+
+int64_t CacheRegistry::Sum() {
+  MutexLock lock(mutex_);
+  int64_t sum = of_gone_threads_;
+  for (const auto* counter : counters_) sum += counter->load(std::memory_order_relaxed);
+  return sum;
+}
+
+}  // namespace tidegate::memory

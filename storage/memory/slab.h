@@ -1,0 +1,101 @@
+// SlabHeap: the shared part of the allocator, and the list of size classes. See memory.h for the
+// whole.
+//
+// A slab is 64 KiB, aligned to its size, so that an object's slab is found by masking its address.
+// Its header takes the first 64 bytes; objects are handed out by a rising index first and from a
+// free list later, so that pages of a slab which was never filled are never touched. Thread: any;
+// one mutex per class, one for the regions. Never called on the common path.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/thread_annotations.h"
+
+namespace tidegate::memory {
+
+inline constexpr Bytes kSlabBytes = 64_KiB;
+inline constexpr Bytes kRegionBytes = 4_MiB;
+// Empty slabs kept with their pages; beyond that the pages go back to the system.
+inline constexpr size_t kReserveSlabs = 64;
+
+inline constexpr int kFineClasses = 32;    // 8, 16, … 256
+inline constexpr int kCoarseClasses = 24;  // 288, 320, … 1024
+inline constexpr int kClassCount = kFineClasses + kCoarseClasses;
+inline constexpr uint32_t kBatchMax = 32;
+
+constexpr int ClassOf(size_t bytes) {
+  if (bytes <= 256) return static_cast<int>((bytes + 7) / 8) - 1;
+  return kFineClasses + static_cast<int>((bytes - 256 + 31) / 32) - 1;
+}
+constexpr size_t ClassBytes(int class_index) {
+  if (class_index < kFineClasses) return static_cast<size_t>(class_index + 1) * 8;
+  return 256 + static_cast<size_t>(class_index - kFineClasses + 1) * 32;
+}
+static_assert(ClassBytes(ClassOf(52)) == 56 && ClassBytes(ClassOf(257)) == 288 &&
+              ClassBytes(ClassOf(1024)) == 1024);
+static_assert(ClassOf(1024) == kClassCount - 1);
+
+// Objects that move between thread and class at a time: about 8 KiB.
+constexpr uint32_t BatchOf(int class_index) {
+  const size_t n = 8192 / ClassBytes(class_index);
+  return n > kBatchMax ? kBatchMax : static_cast<uint32_t>(n);
+}
+
+class SlabHeap final {
+ public:
+  // Fills `out` with 1 .. wanted objects; returns how many.
+  uint32_t Allocate(int class_index, void** out, uint32_t wanted);
+  void Free(int class_index, void* const* objects, uint32_t count);
+
+ private:
+  struct Slab {
+    Slab* previous;
+    Slab* next;
+    void* free_list;
+    uint32_t class_index;
+    uint32_t object_bytes;
+    uint32_t capacity;
+    uint32_t used;     // handed out and not returned
+    uint32_t touched;  // objects below this index were handed out at least once
+    bool listed;       // in its class's list of slabs with room
+  };
+  static constexpr size_t kSlabHeaderBytes = 64;
+  static_assert(sizeof(Slab) <= kSlabHeaderBytes);
+
+  struct alignas(64) SizeClass {
+    Mutex mutex;
+    Slab* with_room TG_GUARDED_BY(mutex) = nullptr;
+  };
+
+  static void Link(SizeClass& size_class, Slab* slab) TG_REQUIRES(size_class.mutex);
+  static void Unlink(SizeClass& size_class, Slab* slab) TG_REQUIRES(size_class.mutex);
+  Slab* NewSlab(int class_index);
+  void ReleaseSlab(Slab* slab);
+  void MapRegion() TG_REQUIRES(regions_mutex_);
+
+  SizeClass classes_[kClassCount];
+  Mutex regions_mutex_;
+  std::vector<void*> reserve_ TG_GUARDED_BY(regions_mutex_);  // empty, pages present
+  std::vector<void*> purged_
+      TG_GUARDED_BY(regions_mutex_);  // empty, pages given back or never touched
+};
+
+// The counters of all threads, for their sum.
+class CacheRegistry final {
+ public:
+  void Add(const std::atomic<int64_t>* counter);
+  // Keeps what the counter says in the sum.
+  void Remove(const std::atomic<int64_t>* counter);
+  int64_t Sum();
+
+ private:
+  Mutex mutex_;
+  std::vector<const std::atomic<int64_t>*> counters_ TG_GUARDED_BY(mutex_);
+  int64_t of_gone_threads_ TG_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace tidegate::memory
