@@ -58,6 +58,9 @@ bool MatchOne(std::string_view pattern, size_t& i, char c, bool ignore_case) {
 }  // namespace
 
 bool GlobMatch(std::string_view pattern, std::string_view text, bool ignore_case) {
+  // Redis's matcher never looks at the pattern when there is no text, so "**" does not match it;
+  // that "*" does is the short cut which its commands take before they match.
+  if (text.empty()) return pattern.empty() || pattern == "*";
   constexpr size_t kNone = static_cast<size_t>(-1);
   size_t p = 0;
   size_t t = 0;

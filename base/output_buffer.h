@@ -60,6 +60,7 @@ class OutputBuffer final {
     cursor_ += n;
   }
   void Append(std::string_view bytes) {
+    if (bytes.empty()) return;  // an empty view may have no address, and an empty buffer has none
     std::memcpy(Reserve(bytes.size()), bytes.data(), bytes.size());
     Commit(bytes.size());
   }

@@ -30,8 +30,8 @@ size_t FormatInt64(int64_t value, char* out);
 size_t FormatUint64(uint64_t value, char* out);
 std::string ToText(int64_t value);
 
-// As Redis prints a double in a reply: shortest text that reads back the same ("inf", "-inf",
-// "nan"; integers without a point).
+// As Redis prints a double in a reply: 17 significant digits without trailing zeros, so that it
+// reads back the same ("inf", "-inf", "nan"; integers without a point).
 std::string FormatDouble(double value);
 
 // As Redis prints INCRBYFLOAT results: 17 digits after the point, trailing zeros cut.
