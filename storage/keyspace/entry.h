@@ -43,6 +43,8 @@ class Entry final {
     kLongKey = 1u << 1,  // key size in 4 bytes
     kRaw =
         1u << 2,  // a string that was changed in place: OBJECT ENCODING says raw whatever its size
+    kPlainText =
+        1u << 3,        // a string of digits that OBJECT ENCODING does not call int: INCRBYFLOAT's
     kCutLow = 1u << 6,  // the two bits of cuts: which snapshot round this entry was last written or
                         // walked in
     kCutHigh = 1u << 7,
@@ -116,6 +118,11 @@ class Entry final {
 
   bool raw() const { return (flags_ & kRaw) != 0; }
   void set_raw(bool raw) { flags_ = static_cast<uint8_t>(raw ? flags_ | kRaw : flags_ & ~kRaw); }
+
+  bool plain_text() const { return (flags_ & kPlainText) != 0; }
+  void set_plain_text(bool plain) {
+    flags_ = static_cast<uint8_t>(plain ? flags_ | kPlainText : flags_ & ~kPlainText);
+  }
 
   // 24 bits of LRU clock (seconds) or LFU state (16 bits of minutes, 8 bits of logarithmic count);
   // see access.h.
