@@ -87,6 +87,9 @@ class RuleTest(TidyTest):
         files = {"storage/b.h": HEADER, "storage/a.cc": "#include <storage/b.h>\n"}
         self.assert_only(files, ("include-path", "storage/a.cc", 1))
 
+    def test_include_path_of_googletest(self):
+        self.assert_only({"tests/unit/a.cc": '#include "gtest/gtest.h"\n#include <gmock/gmock.h>\n'})
+
     def test_commented_include_does_not_count(self):
         self.assert_only({"storage/a.cc": '// #include "proxy/server.h"\n/*\n#include <uv.h>\n*/\n'})
 
