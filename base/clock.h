@@ -3,8 +3,7 @@
 //   UnixMillis / UnixMicros   wall clock, for expiry and TIME. May step.
 //   MonotonicNanos            never goes back; for durations.
 //   Ticks                     the processor's time stamp counter where it is constant (about 8 ns a
-//   read), for timing
-//                             single commands; TicksToNanos converts a difference.
+//                             read), for timing single commands; TicksToNanos converts a difference
 #pragma once
 
 #include <cstdint>

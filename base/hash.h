@@ -1,11 +1,10 @@
 // The two hashes of a key, both computed once per request while its batch is parsed.
 //   KeySlot  which of the 16384 slots: CRC16 of the key, or of the part between the first '{' and
-//   the next '}' when that
-//            is not empty. As in Redis Cluster, so that keys which belong together can be made to
-//            share a slot.
+//            the next '}' when that is not empty. As in Redis Cluster, so that keys which belong
+//            together can be made to share a slot.
 //   KeyHash  where inside the slot's table: a 64-bit hash with a seed of this process, so that
-//   nobody outside can aim
-//            many keys at one bucket. Its high 32 bits are the key's position in SCAN order.
+//            nobody outside can aim many keys at one bucket. Its high 32 bits are the key's
+//            position in SCAN order.
 // Sources: Redis Cluster specification (CRC16-CCITT/XMODEM, polynomial 0x1021); xxHash XXH3.
 #pragma once
 

@@ -5,10 +5,10 @@
 // there is no header per object (freeing needs the size, which an entry knows), and statistics are
 // exact without asking anybody. Larger sizes go to malloc (jemalloc).
 //
-//   thread cache   per thread and class a free list; no lock, no atomic     <- almost every call
-//   ends here class          slabs of 64 KiB with free objects, under a mutex; objects move in
-//   batches regions        mappings of 4 MiB cut into slabs; empty slabs are reused, beyond a
-//   reserve their pages are given back
+//   thread cache   per thread and class a free list; no lock, no atomic; almost all calls end here
+//   class          slabs of 64 KiB with free objects, under a mutex; objects move in batches
+//   regions        mappings of 4 MiB cut into slabs; empty slabs are reused, beyond a reserve their
+//                  pages are given back
 //
 // An object may be freed by another thread than the one that allocated it. In sanitizer builds all
 // sizes go to malloc, so that the sanitizers see each object. Sources: Bonwick, "The Slab

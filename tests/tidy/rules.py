@@ -24,6 +24,7 @@ DOORS = (
 
 FILE_LINES_MAX = 800
 FUNCTION_LINES_MAX = 70
+LINE_COLUMNS_MAX = 100
 ESSAY_LINES_MIN = 2
 MAIN_ESSAY_LINES_MIN = 5
 # A header directly in a folder and at least so long is one of its main ones.
@@ -89,6 +90,14 @@ def file_size(tree):
             continue
         if len(file.lines) > FILE_LINES_MAX:
             yield file.path, FILE_LINES_MAX + 1, f"{len(file.lines)} lines; split it, {FILE_LINES_MAX} is the limit"
+
+
+def line_size(tree):
+    """What clang-format leaves alone: pictures in comments, and what cannot be broken."""
+    for file in tree.cpp:
+        for number, line in enumerate(file.lines, 1):
+            if len(line) > LINE_COLUMNS_MAX and not re.search(r'^#include|://|R"', line):
+                yield file.path, number, f"{len(line)} columns; {LINE_COLUMNS_MAX} is the limit"
 
 
 def function_size(tree):
@@ -199,6 +208,7 @@ RULES = (
     ("include-path", include_paths),
     ("door", doors),
     ("file-size", file_size),
+    ("line-size", line_size),
     ("function-size", function_size),
     ("header-essay", header_essay),
     ("pragma-once", pragma_once),

@@ -119,6 +119,10 @@ class RuleTest(TidyTest):
         self.assert_only({"storage/a.cc": "\n" * 800})
         self.assert_only({"storage/a.cc": "\n" * 801}, ("file-size", "storage/a.cc", 801))
 
+    def test_line_size(self):
+        self.assert_only({"storage/a.cc": "//" + "x" * 98 + "\n// https://" + "x" * 98 + "\n"})
+        self.assert_only({"storage/a.cc": "//" + "x" * 99 + "\n"}, ("line-size", "storage/a.cc", 1))
+
     def test_function_size(self):
         body = "  Work();\n" * 68
         self.assert_only({"storage/a.cc": "void Foo() {\n" + body + "}\n"})
