@@ -1,0 +1,138 @@
+// EventLoop: one libuv loop with what every thread of ours needs from it, and the thin owners of
+// its handles. <uv.h> is seen in this folder only: handles live in opaque storage of the right size
+// (checked where it is filled), so that a session costs one allocation and nobody else compiles
+// libuv.
+//
+// A turn: timers, callbacks of I/O, then the end of the turn, then the wait. Busy time of a turn is
+// measured from its first callback to the next wait; owners of callbacks say TurnBegins(), which
+// costs a load and a branch when the turn has begun already. Owner: the thread that calls Run().
+// Only WakeUp::Send may be called from elsewhere.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+struct uv_loop_s;
+
+namespace tidegate {
+
+// Room for the handles of libuv 1.44; event/*.cc check it.
+inline constexpr size_t kLoopBytes = 856;
+inline constexpr size_t kTimerBytes = 152;
+inline constexpr size_t kAsyncBytes = 128;
+inline constexpr size_t kPhaseBytes = 120;
+inline constexpr size_t kSignalBytes = 152;
+inline constexpr size_t kPollBytes = 160;
+
+class EventLoop final {
+ public:
+  EventLoop();
+  // All handles must be closed and Run() have returned.
+  ~EventLoop();
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  // Until no handle is left, or Stop().
+  void Run();
+  void Stop();
+
+  // Called at the end of every turn, before the loop waits; `busy_ticks` is 0 when nothing ran.
+  using TurnEndFn = void (*)(void* context, uint64_t busy_ticks);
+  void OnTurnEnd(TurnEndFn fn, void* context) {
+    turn_end_ = fn;
+    turn_end_context_ = context;
+  }
+  // Called after the I/O callbacks of a turn, before its end.
+  using AfterIoFn = void (*)(void* context);
+  void OnAfterIo(AfterIoFn fn, void* context) {
+    after_io_ = fn;
+    after_io_context_ = context;
+  }
+
+  // The first callback of a turn starts its clock.
+  void TurnBegins() {
+    if (turn_begin_ticks_ == 0) turn_begin_ticks_ = Ticks();
+  }
+  void TurnBegins(uint64_t now_ticks) {
+    if (turn_begin_ticks_ == 0) turn_begin_ticks_ = now_ticks;
+  }
+
+  uv_loop_s* native() { return reinterpret_cast<uv_loop_s*>(storage_); }
+
+ private:
+  friend struct EventLoopCallbacks;
+
+  alignas(16) std::byte storage_[kLoopBytes];
+  alignas(16) std::byte prepare_[kPhaseBytes];
+  alignas(16) std::byte check_[kPhaseBytes];
+  TurnEndFn turn_end_ = nullptr;
+  void* turn_end_context_ = nullptr;
+  AfterIoFn after_io_ = nullptr;
+  void* after_io_context_ = nullptr;
+  uint64_t turn_begin_ticks_ = 0;
+};
+
+// A timer: one shot or repeating. Callbacks run on the loop's thread.
+class Timer final {
+ public:
+  Timer(EventLoop& loop, std::function<void()> callback);
+  ~Timer();
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+  void StartOnce(uint64_t delay_ms) { Start(delay_ms, 0); }
+  void StartEvery(uint64_t period_ms) { Start(period_ms, period_ms); }
+  void Stop();
+
+ private:
+  struct Handle;
+  void Start(uint64_t delay_ms, uint64_t repeat_ms);
+  Handle* handle_;  // freed by libuv's close callback
+};
+
+// Wakes a loop from any thread; several Sends before the callback runs are one.
+class WakeUp final {
+ public:
+  WakeUp(EventLoop& loop, std::function<void()> callback);
+  ~WakeUp();
+  WakeUp(const WakeUp&) = delete;
+  WakeUp& operator=(const WakeUp&) = delete;
+
+  void Send();
+
+ private:
+  struct Handle;
+  Handle* handle_;
+};
+
+// A POSIX signal as a callback of the loop.
+class SignalWatcher final {
+ public:
+  SignalWatcher(EventLoop& loop, int signal, std::function<void()> callback);
+  ~SignalWatcher();
+  SignalWatcher(const SignalWatcher&) = delete;
+  SignalWatcher& operator=(const SignalWatcher&) = delete;
+
+ private:
+  struct Handle;
+  Handle* handle_;
+};
+
+// Readability of a descriptor that somebody else owns and reads.
+class ReadWatcher final {
+ public:
+  ReadWatcher(EventLoop& loop, int fd, std::function<void()> callback);
+  ~ReadWatcher();
+  ReadWatcher(const ReadWatcher&) = delete;
+  ReadWatcher& operator=(const ReadWatcher&) = delete;
+
+ private:
+  struct Handle;
+  Handle* handle_;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,88 @@
+// Stream: one connected socket, TCP or unix, on an event loop.
+//
+// Reads go straight into memory that the owner names for each read; writes are tried at once and
+// only the rest is left to the loop. One left-over write at a time: the owner keeps the bytes until
+// OnWritten. The owner outlives the stream's Close() until OnClosed, which is the last call.
+// Owner: the thread of the loop.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include "base/output_buffer.h"
+#include "base/result.h"
+#include "proxy/event/loop.h"
+
+namespace tidegate {
+
+// The larger of libuv's TCP and pipe handles.
+inline constexpr size_t kStreamBytes = 264;
+
+// Pieces of one writev.
+inline constexpr size_t kWritePiecesMax = 16;
+
+class StreamOwner {
+ public:
+  virtual ~StreamOwner() = default;
+
+  // Memory for the next read, not empty.
+  virtual std::span<char> ReadBuffer() = 0;
+  // `size` bytes have arrived in what ReadBuffer gave.
+  virtual void OnRead(size_t size) = 0;
+  // The peer is gone: end of file or an error. Nothing more is read.
+  virtual void OnReadEnd() = 0;
+  // The write that Write() took over is sent (true) or failed.
+  virtual void OnWritten(bool ok) = 0;
+  // The handle is closed: the owner may go.
+  virtual void OnClosed() = 0;
+};
+
+struct SocketSettings {
+  bool is_unix = false;
+  bool no_delay = true;
+  int keepalive_seconds = 0;  // 0: off
+};
+
+class Stream final {
+ public:
+  explicit Stream(StreamOwner& owner);
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  // Takes the connected socket over, also when it fails (then Close() gives it back to the system).
+  Status Open(EventLoop& loop, int fd, SocketSettings settings);
+
+  void StartReading();
+  void StopReading();
+  bool reading() const { return reading_; }
+
+  // Sends what the kernel takes now. Returns bytes sent, 0 when it takes none, -1 when the peer is
+  // gone.
+  ptrdiff_t TryWrite(std::span<const OutputBuffer::Piece> pieces);
+  // Sends all of it, later; then OnWritten. Not while write_pending().
+  void Write(std::span<const OutputBuffer::Piece> pieces);
+  bool write_pending() const { return write_ != nullptr; }
+
+  // OnClosed follows in a later callback. May be called once.
+  void Close();
+  bool closing() const { return closing_; }
+
+  int fd() const { return fd_; }
+
+ private:
+  friend struct StreamCallbacks;
+  struct PendingWrite;
+
+  StreamOwner& owner_;
+  alignas(16) std::byte handle_[kStreamBytes];
+  std::unique_ptr<PendingWrite> write_;
+  EventLoop* loop_ = nullptr;
+  int fd_ = -1;
+  bool open_ = false;
+  bool reading_ = false;
+  bool closing_ = false;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,174 @@
+// Server: the whole of one Tidegate in one object: settings, command table, engine, workers,
+// listeners, and the services that commands about the process use. No globals, so that two servers
+// can live in one test process.
+//
+//   main thread: Create -> Run (signals, accepting, shutdown) -> exit status
+//   workers:     Worker::Run each, see worker.h
+//
+// Threads: "any thread" unless said otherwise. Owner of the rest: the main thread.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/thread_annotations.h"
+#include "config/config_store.h"
+#include "config/loader.h"
+#include "proxy/observe/error_stats.h"
+#include "proxy/observe/latency_monitor.h"
+#include "proxy/observe/slowlog.h"
+#include "proxy/session/client_pause.h"
+#include "proxy/session/session.h"
+#include "storage/command.h"
+#include "storage/engine.h"
+
+namespace tidegate {
+
+class Acceptor;
+class EventLoop;
+class Router;
+class SignalWatcher;
+class Timer;
+class WakeUp;
+class Worker;
+
+// What SHUTDOWN asks for.
+struct ShutdownRequest {
+  bool now = false;    // close clients at once instead of letting replies finish
+  bool force = false;  // also when saving fails
+};
+
+// Sums over all workers (and the acceptor), for INFO and metrics. RESETSTAT starts those marked *
+// at 0.
+struct ServerTotals {
+  uint64_t connections_received = 0;  // *
+  uint64_t connections_rejected = 0;  // *
+  uint64_t sessions = 0;
+  uint64_t sessions_suspended = 0;
+  uint64_t commands_processed = 0;     // *
+  uint64_t net_input_bytes = 0;        // *
+  uint64_t net_output_bytes = 0;       // *
+  uint64_t input_buffer_closings = 0;  // *
+  uint64_t output_limit_closings = 0;  // *
+  uint64_t idle_closings = 0;          // *
+  uint64_t age_closings = 0;           // *
+  uint64_t protocol_errors = 0;        // *
+  uint64_t reads_processed = 0;        // *
+  uint64_t writes_processed = 0;       // *
+  uint64_t auth_failures = 0;          // *
+  uint64_t monitors = 0;
+  int64_t loop_turn_nanos_max = 0;  // longest turn of any worker; *
+};
+
+// Sums over all workers of one command, since start or RESETSTAT.
+struct CommandTotals {
+  uint64_t calls = 0;
+  uint64_t nanos = 0;
+  uint64_t failed = 0;
+  uint64_t rejected = 0;
+  std::vector<uint64_t> latency;  // by LatencyHistogram bucket; empty: none recorded
+};
+
+class Server final {
+ public:
+  static Result<std::unique_ptr<Server>> Create(LoadedConfig config);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Main thread: starts the workers, accepts until shutdown is asked for, drains. The process's
+  // exit status. `on_ready` is called once clients can connect.
+  int Run(const std::function<void()>& on_ready);
+  // Ends Run(). Any thread.
+  void RequestShutdown(ShutdownRequest request);
+  // SHUTDOWN ABORT: whether a shutdown was going on and is not any more.
+  bool AbortShutdown();
+  bool shutting_down() const { return shutting_down_.load(std::memory_order_relaxed); }
+
+  ConfigStore& config() { return config_; }
+  const CommandTable& commands() const { return *commands_; }
+  Engine& engine() { return *engine_; }
+  std::span<const std::unique_ptr<Worker>> workers() const { return workers_; }
+  const Router& router() const { return *router_; }
+
+  Slowlog& slowlog() { return slowlog_; }
+  LatencyMonitor& latency_monitor() { return latency_monitor_; }
+  ErrorStats& error_stats() { return error_stats_; }
+  const ClientPause& pause() const { return pause_; }
+  void BeginPause(PauseMode mode, int64_t now_unix_ms, int64_t until_unix_ms) {
+    pause_.Begin(mode, now_unix_ms, until_unix_ms);
+  }
+  // Ends the pause and runs what it held back.
+  void EndPause();
+
+  // Executes the suspended command of a session again.
+  void Wake(SessionTicket ticket);
+  uint64_t NextSessionId() { return next_session_id_.fetch_add(1, std::memory_order_relaxed); }
+
+  // Sessions in MONITOR mode, everywhere: the request path's one look.
+  std::atomic<int>& monitors() { return monitors_; }
+
+  ServerTotals Totals() const;
+  CommandTotals TotalsOfCommand(uint32_t command_id, bool with_latency = false) const;
+  // CONFIG RESETSTAT, for everything here and in the engine.
+  void ResetStats();
+
+  int64_t start_unix_ms() const { return start_unix_ms_; }
+  // 40 hexadecimal digits, new at each start. INFO's run_id.
+  const std::string& run_id() const { return run_id_; }
+  const std::string& executable() const { return executable_; }  // absolute path
+  // The port of the first TCP listener as it was bound (with port 0 the one the system picked); 0:
+  // none.
+  uint16_t tcp_port() const;
+  // Listening addresses as "tcp 127.0.0.1:6379", one per socket, for INFO and the log.
+  const std::vector<std::string>& listening() const { return listening_; }
+
+ private:
+  explicit Server(LoadedConfig config);
+
+  Status Assemble();
+  void InstallConfigHooks();
+  void InstallSignals();
+  void BeginDrain();
+  void Stop();
+
+  ConfigStore config_;
+  std::unique_ptr<CommandTable> commands_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Router> router_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  Slowlog slowlog_;
+  LatencyMonitor latency_monitor_;
+  ErrorStats error_stats_;
+  ClientPause pause_;
+  std::atomic<uint64_t> next_session_id_{1};
+  std::atomic<int> monitors_{0};
+  std::atomic<bool> shutting_down_{false};
+  std::atomic<bool> shutdown_now_{false};
+
+  const int64_t start_unix_ms_;
+  const std::string run_id_;
+  const std::string executable_;
+  std::vector<std::string> listening_;
+
+  struct StatsBase;  // what RESETSTAT subtracts
+  mutable Mutex stats_base_mutex_;
+  std::unique_ptr<StatsBase> stats_base_ TG_GUARDED_BY(stats_base_mutex_);
+
+  // The main thread's.
+  std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<WakeUp> wake_up_;
+  std::unique_ptr<Timer> drain_timer_;
+  std::unique_ptr<Acceptor> acceptor_;
+  std::vector<std::unique_ptr<SignalWatcher>> signals_;
+};
+
+}  // namespace tidegate

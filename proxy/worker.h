@@ -1,0 +1,187 @@
+// Worker: one thread with one event loop, its sessions, its counters and its place in the engine.
+//
+// Everything a session touches on the request path belongs to its worker, so there is no lock and
+// no shared counter there. Other threads talk to a worker in two ways: a post to its mailbox (wake
+// this session, take this socket, run this function), or by reading its counters. A post never
+// waits and carries ids and owned values, no pointers into another worker's sessions.
+// Public members are for the worker's own thread unless they say "any thread".
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "base/mailbox.h"
+#include "base/output_buffer.h"
+#include "config/options.h"
+#include "proxy/event/loop.h"
+#include "proxy/resp/request_batch.h"
+#include "proxy/session/command_stats.h"
+#include "proxy/session/session.h"
+#include "storage/engine.h"
+
+namespace tidegate {
+
+class Server;
+
+// Bytes of the buffer all sessions of a worker read into.
+inline constexpr Bytes kSharedReadBufferBytes = 64_KiB;
+
+// Longest slice of background work (expiry) in one loop turn.
+inline constexpr std::chrono::microseconds kBackgroundSliceMax{1000};
+
+// Counters of one worker. Written by it alone, read by any thread.
+struct WorkerCounters {
+  WorkerCounter connections_received;
+  WorkerCounter sessions;            // connected now
+  WorkerCounter sessions_suspended;  // of these, waiting in a suspended command (blocked_clients)
+  WorkerCounter commands_processed;
+  WorkerCounter net_input_bytes;
+  WorkerCounter net_output_bytes;
+  WorkerCounter input_buffer_closings;  // clients closed for their query buffer
+  WorkerCounter output_limit_closings;  // clients closed for their output buffer
+  WorkerCounter idle_closings;          // by `timeout`
+  WorkerCounter age_closings;           // by max-connection-age
+  WorkerCounter protocol_errors;
+  WorkerCounter reads_processed;
+  WorkerCounter writes_processed;
+  WorkerCounter auth_failures;  // AUTH handlers add to it
+  WorkerCounter loop_turns;
+  WorkerCounter loop_busy_ticks;      // all turns together
+  WorkerCounter loop_turn_ticks_max;  // the longest turn since the last ResetPeaks
+  WorkerCounter monitors;             // sessions in MONITOR mode
+  WorkerCounter mailbox_overflows;    // posts that were dropped because the mailbox was full
+  LatencyHistogram loop_turns_nanos;  // busy time of every turn
+};
+
+class Worker final {
+ public:
+  Worker(Server& server, int index);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  int index() const { return index_; }  // any thread
+  Server& server() { return server_; }  // any thread
+
+  // --- any thread ---
+  using Task = std::function<void(Worker&)>;
+  // Runs the task on this worker's thread, in the order of posting.
+  void Post(Task task);
+  // Gives a connected socket to this worker.
+  void PostConnection(AcceptedConnection connection);
+  // Executes the suspended command of a session again; nothing happens when the session is gone.
+  void PostWake(uint64_t ticket);
+  // MONITOR lines for this worker's monitors. Dropped (and the monitors closed) when too many wait.
+  void PostMonitorLine(std::shared_ptr<const std::string> line);
+  const WorkerCounters& counters() const { return counters_; }
+  const CommandStats& command_stats() const { return command_stats_; }
+  // Sessions here and on the way; the acceptor's measure of load.
+  int64_t load() const { return load_.load(std::memory_order_relaxed); }
+
+  // --- the worker's thread ---
+  WorkerCounters& mutable_counters() { return counters_; }
+  CommandStats& mutable_command_stats() { return command_stats_; }
+  EngineThread& engine_thread() { return *engine_thread_; }
+  // The settings of this turn; the reference lives until the next turn.
+  const Options& options() const { return *options_; }
+  // Calls fn(Session&) for each session; fn may Kill() them.
+  template <typename Fn>
+  void ForEachSession(Fn fn) {
+    for (Session* session : sessions_) fn(*session);
+  }
+  // Null when it is gone.
+  Session* FindSession(uint64_t id) const;
+  // Wakes a suspended session after a time.
+  void WakeAfter(uint64_t session_id, std::chrono::milliseconds time);
+
+  // For sessions.
+  EventLoop& loop() { return loop_; }
+  OutputBlockPool& output_blocks() { return output_blocks_; }
+  // Where replies go that nobody may see (CLIENT REPLY OFF).
+  OutputBuffer& discarded_output() { return discarded_output_; }
+  std::span<char> read_buffer() { return {read_buffer_.get(), kSharedReadBufferBytes.count}; }
+  RequestBatch& batch() { return batch_; }
+  // Flush (or closing) at the end of this turn.
+  void MarkDirty(Session& session) { dirty_.push_back(session.id()); }
+  // Executes what CLIENT PAUSE holds back once the pause is over.
+  void Postpone(Session& session);
+  // Feeds MONITOR sessions of all workers.
+  void FeedMonitors(const Session& session, const Request& request,
+                    std::span<const uint32_t> redacted, int db);
+  // The session's stream is closed: deletes it.
+  void Forget(Session& session);
+
+  // --- life; called by Server on the main thread ---
+  void Start();
+  // Closes sessions: those without work at once, others when their replies are out, all at the
+  // deadline. The thread ends when none is left.
+  void PostDrain(std::chrono::milliseconds deadline);
+  void Join();
+
+ private:
+  enum class MessageKind : uint8_t { kWake, kConnection, kTask, kMonitorLine };
+  struct Message {
+    MessageKind kind;
+    uint64_t ticket = 0;
+    std::unique_ptr<AcceptedConnection> connection;
+    Task task;
+    std::shared_ptr<const std::string> line;
+  };
+
+  void Run();
+  void PostMessage(Message message, size_t payload_bytes = 0);
+  void DrainMailbox();
+  void Deliver(Message& message);
+  void DeliverMonitorLine(const std::string& line);
+  void AfterIo();
+  void TurnEnd(uint64_t busy_ticks);
+  void Tick();
+  void RefreshOptions();
+  void RunTimers();
+  void EndPause();
+  void CloseAll();
+  void DrainStep();
+
+  Server& server_;
+  const int index_;
+  std::atomic<int64_t> load_{0};
+  WorkerCounters counters_;
+  CommandStats command_stats_;
+  EngineThread* engine_thread_;
+  std::shared_ptr<const Options> options_;
+  uint64_t options_version_ = 0;
+
+  Mailbox<Message> mailbox_;
+  std::vector<Message> taken_;
+
+  EventLoop loop_;
+  OutputBlockPool output_blocks_;
+  OutputBuffer discarded_output_;
+  std::unique_ptr<char[]> read_buffer_;
+  RequestBatch batch_;
+  std::vector<Session*> sessions_;  // each knows its place
+  std::unordered_map<uint64_t, Session*> sessions_by_id_;
+  std::vector<uint64_t> dirty_;
+  std::vector<uint64_t> postponed_;
+  std::multimap<int64_t, uint64_t> wake_times_;  // monotonic ms -> session id
+  size_t housekeeping_next_ = 0;
+  bool draining_ = false;
+  int64_t drain_deadline_ms_ = 0;
+
+  std::unique_ptr<Timer> tick_;
+  std::unique_ptr<Timer> wake_timer_;
+  std::unique_ptr<WakeUp> wake_up_;
+  std::thread thread_;
+};
+
+}  // namespace tidegate
