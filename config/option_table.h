@@ -43,20 +43,6 @@ enum class YamlPlace : uint8_t {
   kNested,    // has a key of its own: admin.address
 };
 
-enum class OptionTheme : uint8_t {
-  kTidegate,
-  kNetwork,
-  kSecurity,
-  kProcess,
-  kMemory,
-  kKeyspace,
-  kPersistence,
-  kObservability,
-  kReplication,
-  kCluster,
-  kTls,
-};
-
 // What is wrong with a value, in Redis's words; empty: nothing.
 using OptionFault = std::optional<std::string>;
 
@@ -94,10 +80,10 @@ struct OptionRow {
   bool secret = false;            // never shown in logs, SLOWLOG, MONITOR
   bool protected_config = false;  // CONFIG SET needs enable-protected-configs
   bool hidden = false;            // patterns of CONFIG GET do not find it
-  std::string_view fixed = {};    // why no other value than `initial` is accepted
-  OptionFault (*check)(std::string_view value) = nullptr;  // kText: further rules
   YamlPlace yaml = YamlPlace::kTop;
-  OptionTheme theme = OptionTheme::kTidegate;
+  std::string_view fixed = {};  // why no other value than `initial` is accepted
+  // Kept rows of type kText and kSpecial: checks the words and gives the text to keep.
+  OptionFault (*keep)(std::span<const std::string> words, std::string& text) = nullptr;
   std::string_view help = {};
 
   bool is_kept() const { return member.get == nullptr && member.text == nullptr && !codec.parse; }
@@ -135,8 +121,23 @@ constexpr OptionMember NumberMember() {
 
 constexpr OptionMember TextMember(std::string Options::*member) { return {.text = member}; }
 
-// All rows, theme by theme in the order of OptionTheme.
-std::span<const OptionRow* const> AllOptions();
+// Rows of one theme: a section of the reference.
+struct OptionGroup {
+  std::string_view title;
+  std::string_view intro;
+  std::span<const OptionRow> rows;
+};
+
+// All rows, in the order of the reference.
+std::span<const OptionGroup> OptionGroups();
+
+// fn(row) for each row, in that order.
+template <typename Fn>
+void ForEachOption(Fn&& fn) {
+  for (const OptionGroup& group : OptionGroups()) {
+    for (const OptionRow& row : group.rows) fn(row);
+  }
+}
 
 // By name or alias, in any case; nullptr when there is none.
 const OptionRow* FindOption(std::string_view name);

@@ -55,10 +55,10 @@ struct BindAddress {
 
 // One listening place: TCP on `addresses` (port != 0), or a unix socket (unixsocket not empty).
 struct ListenerOptions {
-  std::string name;
-  std::vector<BindAddress> addresses;
+  std::string name = {};
+  std::vector<BindAddress> addresses = {};
   uint16_t port = 0;
-  std::string unixsocket;
+  std::string unixsocket = {};
   uint32_t unixsocketperm = 0;  // file mode bits; 0 leaves what the umask gives
   bool proxy_protocol = false;  // every connection must begin with a PROXY protocol v2 header
 

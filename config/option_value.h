@@ -1,0 +1,55 @@
+// Values as people write them: amounts of memory, percentages, durations, addresses, words in
+// quotes. Memory, percentages and quoting follow Redis, so that a redis.conf means the same here;
+// durations are our own and always carry a unit. Everything borrows for the call.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/options.h"
+
+namespace tidegate {
+
+// "512", "10k" (1000s), "4gb" (1024s), in any case. Unlike Redis, nothing is not a number and an
+// amount that does not fit is refused instead of wrapping.
+std::optional<int64_t> ParseMemory(std::string_view text);
+
+// "10%" -> 10, no sign.
+std::optional<int64_t> ParsePercent(std::string_view text);
+
+// "250ms", "90s", "5m", "1h", "2d"; 0 needs no unit.
+std::optional<std::chrono::milliseconds> ParseDuration(std::string_view text);
+
+// The shortest exact form with one unit: 90000 ms is "90s".
+std::string PrintDuration(std::chrono::milliseconds duration);
+
+// "127.0.0.1:80", "[::1]:80", "*:80", "localhost:80"; the host comes back as it was written.
+std::optional<HostPort> ParseHostPort(std::string_view text);
+
+// One word of `bind`: an address, "*", "::*", "localhost", each with "-" before it when optional.
+std::optional<BindAddress> ParseBindAddress(std::string_view word);
+
+bool IsIpv6Literal(std::string_view text);
+
+// The words of one line of redis.conf: quotes and backslashes as in Redis. Nothing when quotes are
+// not closed, or are closed in the middle of a word.
+std::optional<std::vector<std::string>> SplitWords(std::string_view line);
+
+// At every single space, as CONFIG SET takes a list apart: two spaces make an empty word.
+std::vector<std::string> SplitAtSpaces(std::string_view text);
+
+std::string JoinWords(std::span<const std::string> words);
+
+// A word that SplitWords reads back as `text`: quoted when it must be.
+std::string QuoteWord(std::string_view text);
+
+// Letters of notify-keyspace-events to bits of notify:: and back, in Redis's order.
+std::optional<uint32_t> ParseNotifyFlags(std::string_view letters);
+std::string PrintNotifyFlags(uint32_t flags);
+
+}  // namespace tidegate

@@ -1,0 +1,58 @@
+#include "config/options_builder.h"
+
+#include "base/text.h"
+#include "config/option_value.h"
+
+namespace tidegate {
+
+std::string PrintPlace(ConfigPlace place) {
+  std::string text(place.source);
+  if (place.line > 0) text += ":" + ToText(place.line);
+  return text + ": ";
+}
+
+std::string DidYouMean(const std::optional<std::string>& name) {
+  return name ? " (did you mean '" + *name + "'?)" : "";
+}
+
+void OptionsBuilder::Fail(ConfigPlace place, std::string_view what) {
+  if (errors_.size() == kConfigErrorsMax) {
+    ++errors_dropped_;
+    return;
+  }
+  errors_.push_back(PrintPlace(place) + std::string(what));
+}
+
+void OptionsBuilder::Assign(std::string_view name, std::span<const std::string> words,
+                            ConfigPlace place) {
+  const OptionRow* row = FindOption(name);
+  if (row == nullptr) {
+    Fail(place, "unknown option '" + std::string(name) + "'" + DidYouMean(NearestOption(name)));
+    return;
+  }
+  if (OptionFault fault = SetOption(*row, options_, words)) {
+    const std::string value = row->secret ? "" : " '" + JoinWords(words) + "'";
+    Fail(place, std::string(name) + value + ": " + *fault);
+    return;
+  }
+  if (row->is_kept() && options_.kept.contains(row->name)) {
+    warnings_.push_back(PrintPlace(place) + std::string(name) +
+                        " is accepted and has no effect in Tidegate");
+  }
+}
+
+Result<Options> OptionsBuilder::Finish() && {
+  if (errors_.empty()) {
+    if (OptionFault fault = FinishOptions(options_)) errors_.push_back(*fault);
+  }
+  if (errors_.empty()) return std::move(options_);
+  std::string text;
+  for (const std::string& error : errors_) {
+    if (!text.empty()) text += '\n';
+    text += error;
+  }
+  if (errors_dropped_ > 0) text += "\nand " + std::to_string(errors_dropped_) + " more";
+  return Error{std::move(text)};
+}
+
+}  // namespace tidegate

@@ -1,0 +1,182 @@
+// The keyspace: databases, background work, and when small values stay packed.
+#include "base/limits.h"
+#include "config/option_value.h"
+#include "config/rows.h"
+
+namespace tidegate {
+namespace {
+
+using enum OptionType;
+
+constexpr auto kEngine = YamlPlace::kEngine;
+
+constexpr EnumName kSanitize[] = {{"no", 0}, {"yes", 1}, {"clients", 2}};
+
+OptionFault ParseNotify(Options& options, std::span<const std::string> words) {
+  const std::optional<uint32_t> flags = ParseNotifyFlags(words[0]);
+  if (!flags) return "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.";
+  options.notify_keyspace_events = *flags;
+  return std::nullopt;
+}
+
+std::string PrintNotify(const Options& options) {
+  return PrintNotifyFlags(options.notify_keyspace_events);
+}
+
+constexpr OptionRow kRows[] = {
+    {.name = "databases",
+     .type = kInteger,
+     .initial = "16",
+     .min = 1,
+     .max = kDatabasesMax,
+     .member = NumberMember<&Options::databases>(),
+     .run_time = false,
+     .yaml = kEngine,
+     .help = "Databases that SELECT can name."},
+    {.name = "hz",
+     .type = kInteger,
+     .initial = "10",
+     .max = kInt32Max,
+     .member = NumberMember<&Options::hz>(),
+     .yaml = kEngine,
+     .help = "Rounds of background work each second; kept within 1 and 500."},
+    {.name = "dynamic-hz",
+     .type = kYesNo,
+     .initial = "yes",
+     .yaml = kEngine,
+     .help = "Raise hz with the number of clients."},
+    {.name = "active-expire-effort",
+     .type = kInteger,
+     .initial = "1",
+     .min = 1,
+     .max = 10,
+     .member = NumberMember<&Options::active_expire_effort>(),
+     .yaml = kEngine,
+     .help = "How hard expired keys that nobody reads are looked for, 1 to 10."},
+    {.name = "notify-keyspace-events",
+     .type = kSpecial,
+     .initial = "",
+     .codec = {ParseNotify, PrintNotify},
+     .yaml = kEngine,
+     .help = "Events published about keys, as letters. Empty: none."},
+    {.name = "hash-max-listpack-entries",
+     .alias = "hash-max-ziplist-entries",
+     .type = kInteger,
+     .initial = "512",
+     .member = NumberMember<&Options::hash_max_listpack_entries>(),
+     .yaml = kEngine,
+     .help = "Fields up to which a hash stays packed."},
+    {.name = "hash-max-listpack-value",
+     .alias = "hash-max-ziplist-value",
+     .type = kMemory,
+     .initial = "64",
+     .member = NumberMember<&Options::hash_max_listpack_value>(),
+     .yaml = kEngine,
+     .help = "Longest field or value of a packed hash."},
+    {.name = "list-max-listpack-size",
+     .alias = "list-max-ziplist-size",
+     .type = kInteger,
+     .initial = "-2",
+     .min = kInt32Min,
+     .max = kInt32Max,
+     .member = NumberMember<&Options::list_max_listpack_size>(),
+     .yaml = kEngine,
+     .help = "Elements in one node of a list, or -1 to -5 for 4, 8, 16, 32, 64 KiB."},
+    {.name = "list-compress-depth",
+     .type = kInteger,
+     .initial = "0",
+     .max = kInt32Max,
+     .member = NumberMember<&Options::list_compress_depth>(),
+     .yaml = kEngine,
+     .help = "Nodes at both ends of a list that Redis leaves uncompressed. 0: none is "
+             "compressed."},
+    {.name = "set-max-intset-entries",
+     .type = kInteger,
+     .initial = "512",
+     .member = NumberMember<&Options::set_max_intset_entries>(),
+     .yaml = kEngine,
+     .help = "Members up to which a set of integers stays packed."},
+    {.name = "set-max-listpack-entries",
+     .type = kInteger,
+     .initial = "128",
+     .member = NumberMember<&Options::set_max_listpack_entries>(),
+     .yaml = kEngine,
+     .help = "Members up to which a set stays packed."},
+    {.name = "set-max-listpack-value",
+     .type = kMemory,
+     .initial = "64",
+     .member = NumberMember<&Options::set_max_listpack_value>(),
+     .yaml = kEngine,
+     .help = "Longest member of a packed set."},
+    {.name = "zset-max-listpack-entries",
+     .alias = "zset-max-ziplist-entries",
+     .type = kInteger,
+     .initial = "128",
+     .member = NumberMember<&Options::zset_max_listpack_entries>(),
+     .yaml = kEngine,
+     .help = "Members up to which a sorted set stays packed."},
+    {.name = "zset-max-listpack-value",
+     .alias = "zset-max-ziplist-value",
+     .type = kMemory,
+     .initial = "64",
+     .member = NumberMember<&Options::zset_max_listpack_value>(),
+     .yaml = kEngine,
+     .help = "Longest member of a packed sorted set."},
+    {.name = "hll-sparse-max-bytes",
+     .type = kMemory,
+     .initial = "3000",
+     .member = NumberMember<&Options::hll_sparse_max_bytes>(),
+     .yaml = kEngine,
+     .help = "Size up to which a HyperLogLog stays sparse."},
+    {.name = "stream-node-max-bytes",
+     .type = kMemory,
+     .initial = "4096",
+     .member = NumberMember<&Options::stream_node_max_bytes>(),
+     .yaml = kEngine,
+     .help = "Size of one node of a stream. 0: no limit."},
+    {.name = "stream-node-max-entries",
+     .type = kInteger,
+     .initial = "100",
+     .member = NumberMember<&Options::stream_node_max_entries>(),
+     .yaml = kEngine,
+     .help = "Entries in one node of a stream. 0: no limit."},
+    {.name = "busy-reply-threshold",
+     .alias = "lua-time-limit",
+     .type = kInteger,
+     .initial = "5000",
+     .member = NumberMember<&Options::busy_reply_threshold>(),
+     .yaml = kEngine,
+     .help = "Milliseconds after which a script lets others get -BUSY."},
+    {.name = "tracking-table-max-keys",
+     .type = kInteger,
+     .initial = "1000000",
+     .member = NumberMember<&Options::tracking_table_max_keys>(),
+     .yaml = kEngine,
+     .help = "Keys remembered for client side caching."},
+    {.name = "activerehashing",
+     .type = kYesNo,
+     .initial = "yes",
+     .yaml = kEngine,
+     .help = "Grow tables in the background as well."},
+    {.name = "sanitize-dump-payload",
+     .type = kEnum,
+     .initial = "no",
+     .names = kSanitize,
+     .yaml = kEngine,
+     .help = "Whose RESTORE payloads are checked in full. Tidegate checks all."},
+    {.name = "key-load-delay",
+     .type = kInteger,
+     .initial = "0",
+     .min = kInt32Min,
+     .max = kInt32Max,
+     .hidden = true,
+     .yaml = kEngine,
+     .help = "Redis's switch for its tests."},
+};
+
+}  // namespace
+
+const OptionGroup kKeyspaceOptions = {
+    "Keyspace", "Databases, background work, and when small values stay packed.", kRows};
+
+}  // namespace tidegate

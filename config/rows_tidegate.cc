@@ -1,0 +1,130 @@
+// Settings that Redis does not have.
+#include <string>
+
+#include "base/limits.h"
+#include "base/text.h"
+#include "config/option_value.h"
+#include "config/rows.h"
+
+namespace tidegate {
+namespace {
+
+using enum OptionType;
+
+constexpr EnumName kProfiles[] = {
+    {"observe", static_cast<int64_t>(Profile::kObserve)},
+    {"standard", static_cast<int64_t>(Profile::kStandard)},
+    {"strict", static_cast<int64_t>(Profile::kStrict)},
+};
+
+OptionFault ParseWorkers(Options& options, std::span<const std::string> words) {
+  int64_t workers = 0;
+  if (words[0] != "auto") {
+    const std::optional<int64_t> number = ParseInt64(words[0]);
+    if (!number || *number < 1 || *number > kWorkersMax) {
+      return "argument must be 'auto' or between 1 and " + ToText(kWorkersMax) + " inclusive";
+    }
+    workers = *number;
+  }
+  options.workers = static_cast<int>(workers);
+  return std::nullopt;
+}
+
+std::string PrintWorkers(const Options& options) {
+  return options.workers == 0 ? "auto" : ToText(options.workers);
+}
+
+OptionFault ParseAdminAddress(Options& options, std::span<const std::string> words) {
+  if (words[0] == "off") {
+    options.admin_address.reset();
+    return std::nullopt;
+  }
+  const std::optional<HostPort> address = ParseHostPort(words[0]);
+  const std::optional<BindAddress> host =
+      address ? ParseBindAddress(address->host) : std::optional<BindAddress>();
+  if (!host || host->optional) return "argument must be 'off' or host:port with an IP address";
+  options.admin_address = HostPort{host->host, address->port};
+  return std::nullopt;
+}
+
+std::string PrintAdminAddress(const Options& options) {
+  if (!options.admin_address) return "off";
+  const HostPort& address = *options.admin_address;
+  const std::string host = IsIpv6Literal(address.host) ? "[" + address.host + "]" : address.host;
+  return host + ":" + ToText(address.port);
+}
+
+OptionFault ParseConnectionAge(Options& options, std::span<const std::string> words) {
+  const std::optional<std::chrono::milliseconds> age = ParseDuration(words[0]);
+  if (!age) return "argument must be 0 or a duration with a unit (ms, s, m, h, d)";
+  options.max_connection_age = *age;
+  return std::nullopt;
+}
+
+std::string PrintConnectionAge(const Options& options) {
+  return PrintDuration(options.max_connection_age);
+}
+
+OptionFault ParseJitter(Options& options, std::span<const std::string> words) {
+  const std::optional<int64_t> percent = ParsePercent(words[0]);
+  if (!percent || *percent > 100) return "argument must be between 0% and 100% inclusive";
+  options.max_connection_age_jitter_percent = static_cast<int>(*percent);
+  return std::nullopt;
+}
+
+std::string PrintJitter(const Options& options) {
+  return ToText(options.max_connection_age_jitter_percent) + "%";
+}
+
+constexpr OptionRow kRows[] = {
+    {.name = "profile",
+     .type = kEnum,
+     .initial = "standard",
+     .names = kProfiles,
+     .member = NumberMember<&Options::profile>(),
+     .run_time = false,
+     .help = "How far guards may go: watch and report, act where it is safe, or act everywhere. "
+             "This version has no guards yet."},
+    {.name = "workers",
+     .type = kSpecial,
+     .initial = "auto",
+     .codec = {ParseWorkers, PrintWorkers},
+     .run_time = false,
+     .help = "Worker threads, 1 to 64. `auto`: as many as the cgroup's CPU limit allows, else one "
+             "for each core."},
+    {.name = "admin-address",
+     .type = kSpecial,
+     .initial = "127.0.0.1:9901",
+     .codec = {ParseAdminAddress, PrintAdminAddress},
+     .run_time = false,
+     .yaml = YamlPlace::kNested,
+     .help = "Where metrics and health are served over HTTP. Port 0 picks a free one, `off` for "
+             "none. In YAML: `admin: {address: …}`."},
+    {.name = "max-connection-age",
+     .type = kSpecial,
+     .initial = "0",
+     .codec = {ParseConnectionAge, PrintConnectionAge},
+     .help = "Client connections older than this are closed between two requests, so that clients "
+             "spread again after a scale-out. 0: no limit."},
+    {.name = "max-connection-age-jitter",
+     .type = kSpecial,
+     .initial = "10%",
+     .codec = {ParseJitter, PrintJitter},
+     .help = "By how much the age limit of each connection varies, so that they do not all "
+             "reconnect at once."},
+    {.name = "proxy-protocol",
+     .type = kYesNo,
+     .initial = "no",
+     .member = NumberMember<&Options::proxy_protocol>(),
+     .run_time = false,
+     .yaml = YamlPlace::kListener,
+     .help =
+         "Connections to `bind` and `port` must begin with a PROXY protocol v2 header. In YAML: "
+         "`proxy_protocol` of a listener."},
+};
+
+}  // namespace
+
+const OptionGroup kTidegateOptions = {"Tidegate", "Settings that Redis does not have.", kRows};
+
+}  // namespace tidegate

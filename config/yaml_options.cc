@@ -1,0 +1,371 @@
+#include "config/yaml_options.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+#include "config/near_miss.h"
+#include "config/option_value.h"
+
+namespace tidegate {
+namespace {
+
+constexpr std::array<std::string_view, 4> kTopKeys = {"listeners", "admin", "clusters", "routes"};
+constexpr std::array<std::string_view, 6> kListenerKeys = {
+    "name", "address", "unixsocket", "unixsocketperm", "proxy_protocol", "tls"};
+constexpr std::array<std::string_view, 3> kRouteKeys = {"match", "cluster", "policies"};
+constexpr std::array<std::string_view, 6> kClusterKinds = {"engine",   "redis",         "replicas",
+                                                           "sentinel", "redis_cluster", "ring"};
+
+// The keys that may stand at one place of the file: fixed ones and the settings that belong there.
+std::vector<std::string_view> KeysOf(YamlPlace place, std::span<const std::string_view> fixed) {
+  std::vector<std::string_view> keys(fixed.begin(), fixed.end());
+  ForEachOption([&](const OptionRow& row) {
+    if (row.yaml != place || row.hidden) return;
+    keys.push_back(row.name);
+    if (!row.alias.empty()) keys.push_back(row.alias);
+  });
+  return keys;
+}
+
+// Where a setting that stands in the wrong place belongs.
+std::string RightPlace(const OptionRow& row) {
+  switch (row.yaml) {
+    case YamlPlace::kTop:
+      return "it belongs at the top of the file";
+    case YamlPlace::kEngine:
+      return "it belongs into the cluster of kind engine";
+    case YamlPlace::kListener:
+      return "it is said by 'listeners' (address, unixsocket, unixsocketperm, proxy_protocol)";
+    case YamlPlace::kNested:
+      return "it is said by 'admin: {address: ...}'";
+  }
+  return "";
+}
+
+// YAML editors write true and on where Redis has yes.
+std::string_view AsYesNo(std::string_view text) {
+  if (EqualsIgnoreCase(text, "true") || EqualsIgnoreCase(text, "on")) return "yes";
+  if (EqualsIgnoreCase(text, "false") || EqualsIgnoreCase(text, "off")) return "no";
+  return text;
+}
+
+class YamlReader {
+ public:
+  YamlReader(std::string_view name, OptionsBuilder& builder) : name_(name), builder_(builder) {}
+
+  void ReadTop(const ConfigNode& root);
+
+ private:
+  ConfigPlace At(const ConfigNode& node) const { return {name_, node.line}; }
+  void Fail(const ConfigNode& node, std::string_view what) { builder_.Fail(At(node), what); }
+
+  bool ExpectMap(const ConfigNode& node, std::string_view what);
+  std::string ScalarOf(const ConfigNode& node);
+  void UnknownKey(const ConfigNode& entry, YamlPlace place,
+                  std::span<const std::string_view> fixed);
+  bool ReadSetting(const ConfigNode& entry, YamlPlace place);
+  void AssignSetting(const OptionRow& row, const ConfigNode& entry);
+
+  void ReadAdmin(const ConfigNode& node);
+  void ReadListeners(const ConfigNode& node);
+  void ReadListener(const ConfigNode& node);
+  void ReadListenerEntry(const ConfigNode& entry, ListenerOptions& listener);
+  void ReadAddress(const ConfigNode& entry, ListenerOptions& listener);
+  void AddListener(const ConfigNode& node, ListenerOptions listener);
+  void ReadClusters(const ConfigNode& node);
+  void ReadCluster(const ConfigNode& node);
+  bool CheckKind(const ConfigNode& node);
+  void ReadRoutes(const ConfigNode& node);
+  void ReadRoute(const ConfigNode& node);
+
+  const std::string_view name_;
+  OptionsBuilder& builder_;
+  std::vector<std::string> bind_words_;  // hosts of the listener being read, as in `bind`
+  bool has_tcp_ = false;
+  bool has_unix_ = false;
+  std::vector<std::string> listener_names_;
+};
+
+bool YamlReader::ExpectMap(const ConfigNode& node, std::string_view what) {
+  if (node.is_map()) return true;
+  Fail(node, std::string(what) + " must be a map of keys and values");
+  return false;
+}
+
+std::string YamlReader::ScalarOf(const ConfigNode& node) {
+  if (node.is_scalar()) return node.scalar;
+  Fail(node, "'" + node.key + "' needs a single value");
+  return "";
+}
+
+void YamlReader::UnknownKey(const ConfigNode& entry, YamlPlace place,
+                            std::span<const std::string_view> fixed) {
+  const OptionRow* row = FindOption(entry.key);
+  if (row != nullptr) {
+    Fail(entry, "'" + entry.key + "' has no meaning here: " + RightPlace(*row));
+    return;
+  }
+  Fail(entry, "unknown key '" + entry.key + "'" +
+                  DidYouMean(NearestName(entry.key, KeysOf(place, fixed))));
+}
+
+// A setting with its redis.conf name, when it may stand here.
+bool YamlReader::ReadSetting(const ConfigNode& entry, YamlPlace place) {
+  const OptionRow* row = FindOption(entry.key);
+  if (row == nullptr || row->yaml != place) return false;
+  AssignSetting(*row, entry);
+  return true;
+}
+
+void YamlReader::AssignSetting(const OptionRow& row, const ConfigNode& entry) {
+  std::vector<std::string> words;
+  if (entry.is_list() && row.many_words) {
+    for (const ConfigNode& item : entry.items) words.push_back(ScalarOf(item));
+    words = {JoinWords(words)};
+  } else if (entry.is_scalar()) {
+    words.emplace_back(row.type == OptionType::kYesNo ? AsYesNo(entry.scalar) : entry.scalar);
+  } else {
+    Fail(entry, "'" + entry.key + "' needs a value; \"\" for an empty one");
+    return;
+  }
+  builder_.Assign(entry.key, words, At(entry));
+}
+
+void YamlReader::ReadTop(const ConfigNode& root) {
+  if (root.kind == ConfigNode::Kind::kNothing) return;  // an empty file: all defaults
+  if (!ExpectMap(root, "the file")) return;
+  // Clusters first: routes name them, in whatever order the file has them.
+  for (const ConfigNode& entry : root.items) {
+    if (entry.key == "clusters") ReadClusters(entry);
+  }
+  for (const ConfigNode& entry : root.items) {
+    if (entry.key == "clusters") continue;
+    if (entry.key == "listeners") {
+      ReadListeners(entry);
+    } else if (entry.key == "admin") {
+      ReadAdmin(entry);
+    } else if (entry.key == "routes") {
+      ReadRoutes(entry);
+    } else if (!ReadSetting(entry, YamlPlace::kTop)) {
+      UnknownKey(entry, YamlPlace::kTop, kTopKeys);
+    }
+  }
+}
+
+void YamlReader::ReadAdmin(const ConfigNode& node) {
+  static constexpr std::array<std::string_view, 1> kAdminKeys = {"address"};
+  const OptionRow& row = *FindOption("admin-address");
+  if (node.is_scalar()) return AssignSetting(row, node);
+  if (!ExpectMap(node, "'admin'")) return;
+  for (const ConfigNode& entry : node.items) {
+    if (entry.key != "address") {
+      Fail(entry, "unknown key '" + entry.key + "' in admin" +
+                      DidYouMean(NearestName(entry.key, kAdminKeys)));
+      continue;
+    }
+    ConfigNode address = entry;
+    address.key = row.name;
+    AssignSetting(row, address);
+  }
+}
+
+void YamlReader::ReadListeners(const ConfigNode& node) {
+  if (!node.is_list() || node.items.empty()) {
+    Fail(node, "'listeners' must be a list with at least one listener");
+    return;
+  }
+  Options& options = builder_.options();
+  options.port = 0;  // the file says where to listen, all of it
+  options.bind.clear();
+  options.unixsocket.clear();
+  options.extra_listeners.clear();
+  for (const ConfigNode& item : node.items) ReadListener(item);
+}
+
+void YamlReader::ReadListener(const ConfigNode& node) {
+  if (!ExpectMap(node, "a listener")) return;
+  ListenerOptions listener;
+  bind_words_.clear();
+  for (const ConfigNode& entry : node.items) ReadListenerEntry(entry, listener);
+  if (listener.name.empty()) Fail(node, "a listener needs a name");
+  if (listener.addresses.empty() && !listener.is_unix()) {
+    Fail(node, "a listener needs an address (\"0.0.0.0:6379\") or a unixsocket");
+    return;
+  }
+  if (!listener.addresses.empty() && listener.is_unix()) {
+    Fail(node, "a listener has an address or a unixsocket, not both; make it two listeners");
+    return;
+  }
+  const auto same = std::find(listener_names_.begin(), listener_names_.end(), listener.name);
+  if (same != listener_names_.end()) {
+    Fail(node, "two listeners have the name '" + listener.name + "'");
+  }
+  listener_names_.push_back(listener.name);
+  AddListener(node, std::move(listener));
+}
+
+void YamlReader::ReadListenerEntry(const ConfigNode& entry, ListenerOptions& listener) {
+  if (entry.key == "name") {
+    listener.name = ScalarOf(entry);
+  } else if (entry.key == "address") {
+    ReadAddress(entry, listener);
+  } else if (entry.key == "unixsocket") {
+    listener.unixsocket = ScalarOf(entry);
+  } else if (entry.key == "unixsocketperm") {
+    Options scratch;
+    const OptionFault fault =
+        SetOption(*FindOption(entry.key), scratch, std::array{ScalarOf(entry)});
+    if (fault) Fail(entry, "unixsocketperm: " + *fault);
+    listener.unixsocketperm = scratch.unixsocketperm;
+  } else if (entry.key == "proxy_protocol") {
+    const std::string value(AsYesNo(ScalarOf(entry)));
+    if (value != "yes" && value != "no") Fail(entry, "proxy_protocol must be yes or no");
+    listener.proxy_protocol = value == "yes";
+  } else if (entry.key == "tls") {
+    Fail(entry, "tls: this version of Tidegate has no TLS");
+  } else {
+    UnknownKey(entry, YamlPlace::kListener, kListenerKeys);
+  }
+}
+
+// One address, or a list of them with one port; `-` before one: it may be missing.
+void YamlReader::ReadAddress(const ConfigNode& entry, ListenerOptions& listener) {
+  const std::span<const ConfigNode> all =
+      entry.is_list() ? std::span(entry.items) : std::span(&entry, 1);
+  for (const ConfigNode& one : all) {
+    std::string_view text = one.scalar;
+    const bool optional = !text.empty() && text.front() == '-';
+    if (optional) text.remove_prefix(1);
+    const std::optional<HostPort> address = ParseHostPort(text);
+    std::string word = optional ? "-" : "";
+    if (address) word += address->host == "::" ? "::*" : address->host;
+    const std::optional<BindAddress> host = ParseBindAddress(word);
+    if (!host || address->port == 0) {
+      Fail(entry, "address must be host:port with an IP address, * or [::]");
+      return;
+    }
+    if (!bind_words_.empty() && address->port != listener.port) {
+      Fail(entry, "the addresses of one listener have one port; make it two listeners");
+    }
+    bind_words_.push_back(word);
+    listener.addresses.push_back(*host);
+    listener.port = address->port;
+  }
+}
+
+// The first TCP and the first unix listener become the classic settings, so that flags can change
+// them; the others stand beside them.
+void YamlReader::AddListener(const ConfigNode& node, ListenerOptions listener) {
+  Options& options = builder_.options();
+  if (listener.is_unix() && listener.proxy_protocol) {
+    Fail(node, "proxy_protocol is for TCP listeners");
+  } else if (listener.is_unix() && !has_unix_) {
+    has_unix_ = true;
+    options.unix_listener_name = listener.name;
+    options.unixsocket = listener.unixsocket;
+    options.unixsocketperm = listener.unixsocketperm;
+  } else if (!listener.is_unix() && !has_tcp_) {
+    has_tcp_ = true;
+    options.first_listener_name = listener.name;
+    options.bind = bind_words_;
+    options.port = listener.port;
+    options.proxy_protocol = listener.proxy_protocol;
+  } else {
+    options.extra_listeners.push_back(std::move(listener));
+  }
+}
+
+void YamlReader::ReadClusters(const ConfigNode& node) {
+  if (!node.is_list() || node.items.empty()) {
+    Fail(node, "'clusters' must be a list with at least one cluster");
+    return;
+  }
+  builder_.options().clusters.clear();
+  for (const ConfigNode& item : node.items) ReadCluster(item);
+  std::vector<ClusterOptions>& clusters = builder_.options().clusters;
+  if (clusters.size() > 1) Fail(node, "there is one engine, so only one cluster of kind engine");
+  if (clusters.empty()) clusters.push_back({"local", ClusterKind::kEngine});
+  builder_.options().routes.clear();  // the default one names a cluster that may be gone
+}
+
+// Whether the kind is one this version has; says so when not.
+bool YamlReader::CheckKind(const ConfigNode& node) {
+  for (const ConfigNode& entry : node.items) {
+    if (entry.key != "kind") continue;
+    const std::string kind = ScalarOf(entry);
+    if (kind == "engine") return true;
+    if (std::find(kClusterKinds.begin(), kClusterKinds.end(), kind) != kClusterKinds.end()) {
+      Fail(entry, "this version of Tidegate has no clusters of kind '" + kind + "', only engine");
+    } else {
+      Fail(entry,
+           "unknown kind of cluster '" + kind + "'" + DidYouMean(NearestName(kind, kClusterKinds)));
+    }
+    return false;
+  }
+  Fail(node, "a cluster needs a kind; this version has 'engine'");
+  return false;
+}
+
+void YamlReader::ReadCluster(const ConfigNode& node) {
+  static constexpr std::array<std::string_view, 2> kClusterKeys = {"name", "kind"};
+  if (!ExpectMap(node, "a cluster") || !CheckKind(node)) return;
+  ClusterOptions cluster;
+  for (const ConfigNode& entry : node.items) {
+    if (entry.key == "kind") continue;
+    if (entry.key == "name") {
+      cluster.name = ScalarOf(entry);
+    } else if (!ReadSetting(entry, YamlPlace::kEngine)) {
+      UnknownKey(entry, YamlPlace::kEngine, kClusterKeys);
+    }
+  }
+  if (cluster.name.empty()) Fail(node, "a cluster needs a name");
+  builder_.options().clusters.push_back(std::move(cluster));
+}
+
+void YamlReader::ReadRoutes(const ConfigNode& node) {
+  if (!node.is_list()) {
+    Fail(node, "'routes' must be a list");
+    return;
+  }
+  builder_.options().routes.clear();
+  for (const ConfigNode& item : node.items) ReadRoute(item);
+}
+
+void YamlReader::ReadRoute(const ConfigNode& node) {
+  if (!ExpectMap(node, "a route")) return;
+  RouteOptions route;
+  Options& options = builder_.options();
+  for (const ConfigNode& entry : node.items) {
+    if (entry.key == "match") {
+      route.match = ScalarOf(entry);
+    } else if (entry.key == "cluster") {
+      route.cluster = ScalarOf(entry);
+      std::vector<std::string_view> names;
+      for (const ClusterOptions& cluster : options.clusters) names.push_back(cluster.name);
+      if (std::find(names.begin(), names.end(), route.cluster) == names.end()) {
+        Fail(entry, "no cluster has the name '" + route.cluster + "'" +
+                        DidYouMean(NearestName(route.cluster, names)));
+      }
+    } else if (entry.key == "policies") {
+      Fail(entry, "this version of Tidegate has no policies on routes");
+    } else {
+      Fail(entry, "unknown key '" + entry.key + "' in a route" +
+                      DidYouMean(NearestName(entry.key, kRouteKeys)));
+    }
+  }
+  if (route.match.empty()) Fail(node, "a route needs a match: a pattern of keys");
+  if (route.cluster.empty()) Fail(node, "a route needs a cluster");
+  for (const RouteOptions& other : options.routes) {
+    if (other.match == route.match) Fail(node, "two routes match '" + route.match + "'");
+  }
+  options.routes.push_back(std::move(route));
+}
+
+}  // namespace
+
+void ReadYamlOptions(const ConfigNode& root, std::string_view name, OptionsBuilder& builder) {
+  YamlReader(name, builder).ReadTop(root);
+}
+
+}  // namespace tidegate
