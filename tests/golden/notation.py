@@ -16,6 +16,7 @@ _ESCAPES = {"n": b"\n", "r": b"\r", "t": b"\t", "a": b"\a", "b": b"\b"}
 _NAMED = {b"\n": "\\n", b"\r": "\\r", b"\t": "\\t", b"\a": "\\a", b"\b": "\\b", b"\\": "\\\\", b'"': '\\"'}
 _TEXT_KINDS = {"simple": "simple", "error": "error", "bulk error": "bulk_error", "bulk": "bulk"}
 _BARE_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*")
+_PLAIN_LINE = re.compile(r"[A-Za-z](?:[ -~]*[!-~])?")  # a space at the end must be seen, so it is quoted
 _RUN_BYTES_MIN = 40  # shorter runs of one byte are easier to read in full
 
 
@@ -37,13 +38,13 @@ def render(reply, nested=False):
     kind, value = reply
     if kind == "simple":
         text = value.decode("latin-1")
-        if _BARE_WORD.fullmatch(text) or (not nested and re.fullmatch(r"[A-Za-z][ -~]*", text)):
+        if _BARE_WORD.fullmatch(text) or (not nested and _PLAIN_LINE.fullmatch(text)):
             return text
         return "(simple) " + quote(value)
     if kind in ("error", "bulk_error"):
         name = "(error) " if kind == "error" else "(bulk error) "
-        plain = not nested and re.fullmatch(rb"[A-Za-z][ -~]*", value)
-        return name + (value.decode() if plain else quote(value))
+        text = value.decode("latin-1")
+        return name + (text if not nested and _PLAIN_LINE.fullmatch(text) else quote(value))
     if kind == "bulk":
         return quote(value)
     if kind == "verbatim":

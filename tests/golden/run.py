@@ -195,8 +195,11 @@ class Player:
         lines = []
         raw = step.text.startswith("raw:")
         try:
-            if not raw:
-                lines.append("<<< " + notation.render(self.client().read(REPLY_SECONDS_MAX)))
+            while not raw:
+                reply = self.client().read(REPLY_SECONDS_MAX)
+                lines.append("<<< " + notation.render(reply))
+                if reply.kind not in ("attribute", "push"):
+                    break
             while raw and self.client().has_unread(NOTHING_SECONDS):
                 lines.append("<<< " + notation.render(self.client().read(REPLY_SECONDS_MAX)))
         except (resp.Closed, resp.Timeout):
