@@ -44,6 +44,9 @@ class ExclusiveGate;
 // Rounds of failed locking after which a request takes the exclusive gate.
 inline constexpr int kLockRoundsMax = 8;
 
+// Threads that AddThread may make known: workers, and the few of the process itself.
+inline constexpr size_t kEngineThreadsMax = kWorkersMax + 16;
+
 enum class EvictionPolicy : uint8_t {
   kNoEviction,
   kAllKeysLru,
@@ -98,10 +101,10 @@ struct EngineStats {
   uint64_t evicted_keys = 0;
   uint64_t lazyfreed_objects = 0;
   uint64_t lazyfree_pending_objects = 0;
+  uint64_t changes = 0;            // to any key since the start
   uint64_t lock_parks = 0;         // requests parked at a busy slot
   uint64_t gate_closings = 0;      // exclusive sections
   uint64_t used_memory_bytes = 0;  // keys, values and tables
-  uint64_t table_bytes = 0;        // of these, buckets and directories
 };
 
 struct DbStats {
@@ -160,14 +163,18 @@ class Engine final {
 
  private:
   friend class CommandContext;
+  friend class ExpirySweep;
   explicit Engine(EngineOptions options);
 
-  ExecStatus ExecuteLocked(EngineThread& thread, const Request& request, ClientState& client,
-                           ReplyWriter& reply);
   ExecStatus ExecuteMany(EngineThread& thread, const Request& request, ClientState& client,
                          ReplyWriter& reply);
   ExecStatus ExecuteExclusive(EngineThread& thread, const Request& request, ClientState& client,
                               ReplyWriter& reply);
+  // All memory effects of a command that had to wait for the unlock.
+  static void Deliver(EngineThread& thread);
+  static ExecStatus Finish(ClientState& client, ExecStatus status);
+  bool TryLock(uint16_t slot);
+  void Unlock(uint16_t slot);
   ExecStatus ParkAt(EngineThread& thread, uint16_t slot, ClientState& client);
   ExecStatus RunHandler(EngineThread& thread, const Request& request, ClientState& client,
                         ReplyWriter& reply);
@@ -179,6 +186,7 @@ class Engine final {
   std::unique_ptr<SlotParking> parking_;
   std::unique_ptr<ExclusiveGate> gate_;
   std::vector<std::unique_ptr<EngineThread>> threads_;
+  EngineStats baseline_;  // what ResetStats subtracts
 };
 
 }  // namespace tidegate

@@ -19,6 +19,7 @@ namespace tidegate {
 
 class EngineThread;
 class Keyspace;
+class Table;
 
 class Database final {
  public:
@@ -80,6 +81,9 @@ class Database final {
   Entry* NewEntry(std::string_view key, ValueType type, Encoding encoding, size_t value_bytes,
                   int64_t expire_at_ms);
   void FreeEntry(Entry* entry, bool lazy);
+  void Detach(const KeyRef& key, Entry* entry);
+  Entry* Rebuild(const Entry& from, std::string_view key, int64_t expire_at_ms);
+  static void NoteExpiry(Table& table, int64_t at_ms);
 
   Keyspace* keyspace_;
   EngineThread* thread_;

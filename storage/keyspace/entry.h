@@ -124,6 +124,11 @@ class Entry final {
     flags_ = static_cast<uint8_t>(plain ? flags_ | kPlainText : flags_ & ~kPlainText);
   }
 
+  // The flags that only OBJECT ENCODING looks at: none after SET, carried along when the entry is
+  // made anew.
+  void ClearTextFlags() { flags_ &= static_cast<uint8_t>(~(kRaw | kPlainText)); }
+  void CopyTextFlags(const Entry& from) { flags_ |= from.flags_ & (kRaw | kPlainText); }
+
   // 24 bits of LRU clock (seconds) or LFU state (16 bits of minutes, 8 bits of logarithmic count);
   // see access.h.
   uint32_t access() const { return packed_ & kAccessMask; }

@@ -1,0 +1,279 @@
+#include "storage/engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "storage/command_context.h"
+#include "storage/engine_thread.h"
+#include "storage/expiry.h"
+#include "storage/gate.h"
+#include "storage/keyspace/keyspace.h"
+#include "storage/keyspace/lazy_freer.h"
+#include "storage/memory/memory.h"
+#include "storage/parking.h"
+#include "storage/value/chunked_string.h"
+
+namespace tidegate {
+namespace {
+
+// Tries at a busy slot before the request is parked. A single-key command holds its slot for well
+// under a microsecond.
+constexpr int kSpinsMax = 40;
+
+void CpuRelax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+bool LockWithSpin(Slot& slot) {
+  for (int i = 0; i < kSpinsMax; ++i) {
+    if (slot.TryLock()) return true;
+    CpuRelax();
+  }
+  return false;
+}
+
+bool IsLfu(EvictionPolicy policy) {
+  return policy == EvictionPolicy::kAllKeysLfu || policy == EvictionPolicy::kVolatileLfu;
+}
+
+// Slots of a command with many keys, sorted and without repeats. Small sets stay on the stack.
+class SlotSet final {
+ public:
+  explicit SlotSet(std::span<const KeyRef> keys) {
+    uint16_t* slots = in_place_;
+    if (keys.size() > kInPlace) {
+      heap_ = std::make_unique<uint16_t[]>(keys.size());
+      slots = heap_.get();
+    }
+    for (size_t i = 0; i < keys.size(); ++i) slots[i] = keys[i].slot;
+    std::sort(slots, slots + keys.size());
+    slots_ = {slots, static_cast<size_t>(std::unique(slots, slots + keys.size()) - slots)};
+  }
+  std::span<const uint16_t> slots() const { return slots_; }
+
+ private:
+  static constexpr size_t kInPlace = 64;
+  uint16_t in_place_[kInPlace];
+  std::unique_ptr<uint16_t[]> heap_;
+  std::span<const uint16_t> slots_;
+};
+
+}  // namespace
+
+Engine::Engine(EngineOptions options) : options_(options) {}
+
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::Create(EngineOptions options) {
+  if (options.databases < 1 || options.databases > kDatabasesMax) {
+    return Error{"databases must be between 1 and " + std::to_string(kDatabasesMax)};
+  }
+  std::unique_ptr<Engine> engine(new Engine(options));
+  engine->lazy_freer_ = std::make_unique<LazyFreer>();
+  engine->keyspace_ =
+      std::make_unique<Keyspace>(options.databases, engine->settings_, *engine->lazy_freer_);
+  engine->parking_ = std::make_unique<SlotParking>();
+  engine->gate_ = std::make_unique<ExclusiveGate>(engine->threads_);
+  return engine;
+}
+
+EngineThread& Engine::AddThread(WakeFn wake, void* wake_context) {
+  TG_CHECK(threads_.size() < kEngineThreadsMax);
+  threads_.push_back(std::make_unique<EngineThread>(static_cast<int>(threads_.size()),
+                                                    options_.databases, wake, wake_context));
+  return *threads_.back();
+}
+
+void Engine::BeginBatch(EngineThread& thread, int64_t now_ms) {
+  thread.now_ms = now_ms;
+  thread.lfu = IsLfu(settings_.maxmemory_policy.load(std::memory_order_relaxed));
+  gate_->EnterShared(thread);
+}
+
+void Engine::EndBatch(EngineThread& thread) {
+  if (thread.in_engine.load(std::memory_order_relaxed) != 0) gate_->LeaveShared(thread);
+}
+
+void Engine::Prefetch(std::span<const Request> batch, int db) const {
+  for (const Request& request : batch) {
+    for (const KeyRef& key : request.keys) __builtin_prefetch(&keyspace_->slot(key.slot));
+  }
+  if (db != 0) return;
+  for (const Request& request : batch) {
+    for (const KeyRef& key : request.keys) keyspace_->slot(key.slot).db0.Prefetch(key.hash);
+  }
+}
+
+bool Engine::TryLock(uint16_t slot) { return LockWithSpin(keyspace_->slot(slot)); }
+
+void Engine::Unlock(uint16_t slot) {
+  const uint32_t word = keyspace_->slot(slot).lock.exchange(0, std::memory_order_release);
+  if (__builtin_expect((word & Slot::kWaiters) != 0, 0)) parking_->WakeAll(slot);
+}
+
+ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientState& client,
+                           ReplyWriter& reply) {
+  const Scope scope = request.command->spec->scope;
+  client.parked = false;
+  if (__builtin_expect(scope == Scope::kWholeKeyspace || client.rounds >= kLockRoundsMax, 0)) {
+    return ExecuteExclusive(thread, request, client, reply);
+  }
+  while (__builtin_expect(thread.in_engine.load(std::memory_order_relaxed) == 0, 0)) {
+    if (gate_->EnterShared(thread)) break;
+    if (gate_->ParkUntilOpen({&thread, client.ticket})) {
+      client.parked = true;
+      return ExecStatus::kSuspended;
+    }
+  }
+  ExecStatus status = ExecStatus::kDone;
+  switch (scope) {
+    case Scope::kOneKey: {
+      const uint16_t slot = request.keys[0].slot;
+      if (__builtin_expect(!TryLock(slot), 0)) return ParkAt(thread, slot, client);
+      status = RunHandler(thread, request, client, reply);
+      Unlock(slot);
+      break;
+    }
+    case Scope::kManyKeys:
+      return ExecuteMany(thread, request, client, reply);
+    case Scope::kSlotBySlot:
+      status = RunHandler(thread, request, client, reply);
+      break;
+    case Scope::kUnset:
+    case Scope::kProcess:
+    case Scope::kWholeKeyspace:
+      TG_CHECK(false);
+  }
+  Deliver(thread);
+  return Finish(client, status);
+}
+
+// All slots or none: whoever finds one busy lets go of the others, so that nobody waits while
+// holding.
+ExecStatus Engine::ExecuteMany(EngineThread& thread, const Request& request, ClientState& client,
+                               ReplyWriter& reply) {
+  const SlotSet set(request.keys);
+  const auto slots = set.slots();
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if (__builtin_expect(TryLock(slots[i]), 1)) continue;
+    for (size_t held = i; held > 0; --held) Unlock(slots[held - 1]);
+    return ParkAt(thread, slots[i], client);
+  }
+  const ExecStatus status = RunHandler(thread, request, client, reply);
+  for (const uint16_t slot : slots) Unlock(slot);
+  Deliver(thread);
+  return Finish(client, status);
+}
+
+ExecStatus Engine::ExecuteExclusive(EngineThread& thread, const Request& request,
+                                    ClientState& client, ReplyWriter& reply) {
+  if (gate_->Close({&thread, client.ticket}) == ExclusiveGate::Entry::kSuspended) {
+    client.parked = true;
+    return ExecStatus::kSuspended;
+  }
+  thread.counters.gate_closings.Add();
+  thread.exclusive = true;
+  const ExecStatus status = RunHandler(thread, request, client, reply);
+  thread.exclusive = false;
+  gate_->Open();
+  Deliver(thread);
+  return Finish(client, status);
+}
+
+ExecStatus Engine::Finish(ClientState& client, ExecStatus status) {
+  if (status == ExecStatus::kDone) client.rounds = 0;
+  return status;
+}
+
+ExecStatus Engine::RunHandler(EngineThread& thread, const Request& request, ClientState& client,
+                              ReplyWriter& reply) {
+  CommandContext context(*this, thread, request, client, reply);
+  return request.command->spec->handler(context);
+}
+
+ExecStatus Engine::ParkAt(EngineThread& thread, uint16_t slot, ClientState& client) {
+  ++client.rounds;
+  client.parked = true;
+  thread.counters.lock_parks.Add();
+  // The slot came free in between: no need to sleep, but others of this thread get their turn
+  // first.
+  if (!parking_->Park(keyspace_->slot(slot), slot, {&thread, client.ticket}))
+    thread.Wake(client.ticket);
+  return ExecStatus::kSuspended;
+}
+
+void Engine::Deliver(EngineThread& thread) {
+  if (__builtin_expect(thread.frees.empty(), 1)) return;
+  for (ChunkedString* string : thread.frees) ChunkedString::Destroy(string);
+  thread.frees.clear();
+}
+
+void Engine::Cancel(EngineThread& thread, ClientState& client) {
+  if (!client.parked) return;
+  const Waiter waiter{&thread, client.ticket};
+  parking_->Remove(waiter);
+  gate_->Remove(waiter);
+  client.parked = false;
+  client.rounds = 0;
+  client.continuation.reset();
+}
+
+void Engine::BackgroundStep(EngineThread& thread, int64_t now_ms, int worker_index,
+                            int worker_count, int64_t budget_nanos) {
+  if (!settings_.active_expire.load(std::memory_order_relaxed)) return;
+  thread.now_ms = now_ms;
+  if (!gate_->EnterShared(thread)) return;
+  ExpirySweep sweep(*this, *keyspace_, thread, now_ms);
+  sweep.Run(static_cast<uint32_t>(worker_index), static_cast<uint32_t>(worker_count), budget_nanos);
+  gate_->LeaveShared(thread);
+  Deliver(thread);
+}
+
+uint64_t Engine::UsedMemoryBytes() const { return MemoryUsedBytes(); }
+
+EngineStats Engine::Stats() const {
+  EngineStats stats;
+  const auto sum = [&](Counter EngineCounters::*field) {
+    int64_t total = 0;
+    for (const auto& thread : threads_) total += (thread->counters.*field).value();
+    return static_cast<uint64_t>(total);
+  };
+  stats.keyspace_hits = sum(&EngineCounters::keyspace_hits) - baseline_.keyspace_hits;
+  stats.keyspace_misses = sum(&EngineCounters::keyspace_misses) - baseline_.keyspace_misses;
+  stats.expired_keys = sum(&EngineCounters::expired_keys) - baseline_.expired_keys;
+  stats.evicted_keys = sum(&EngineCounters::evicted_keys) - baseline_.evicted_keys;
+  stats.changes = sum(&EngineCounters::changes);
+  stats.lock_parks = sum(&EngineCounters::lock_parks);
+  stats.gate_closings = sum(&EngineCounters::gate_closings);
+  stats.lazyfreed_objects = lazy_freer_->freed_objects();
+  stats.lazyfree_pending_objects = lazy_freer_->pending_objects();
+  stats.used_memory_bytes = MemoryUsedBytes();
+  return stats;
+}
+
+DbStats Engine::StatsOfDb(int db) const {
+  int64_t keys = 0;
+  int64_t expires = 0;
+  for (const auto& thread : threads_) {
+    keys += thread->dbs[static_cast<size_t>(db)].keys.value();
+    expires += thread->dbs[static_cast<size_t>(db)].expires.value();
+  }
+  // Read while others write: a difference may be seen before its counterpart.
+  return {static_cast<uint64_t>(std::max<int64_t>(keys, 0)),
+          static_cast<uint64_t>(std::max<int64_t>(expires, 0)), 0};
+}
+
+void Engine::ResetStats() {
+  const EngineStats now = Stats();
+  baseline_.keyspace_hits += now.keyspace_hits;
+  baseline_.keyspace_misses += now.keyspace_misses;
+  baseline_.expired_keys += now.expired_keys;
+  baseline_.evicted_keys += now.evicted_keys;
+  lazy_freer_->ResetFreed();
+}
+
+}  // namespace tidegate

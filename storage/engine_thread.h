@@ -1,0 +1,94 @@
+// EngineThread: what one thread carries with it when it works in the engine.
+//
+// Counters are written by their thread alone and read by any: a relaxed store instead of a locked
+// add, no line shared by two writers. Sums are made when somebody asks. Database sizes are kept the
+// same way, as differences: a key made by one worker and removed by another is +1 here and -1
+// there. Owner: its thread, but for what is atomic.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "storage/engine.h"
+
+namespace tidegate {
+
+class ChunkedString;
+
+// One writer, many readers.
+class Counter final {
+ public:
+  void Add(int64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  int64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<int64_t> value_{0};
+};
+
+// Difference that one thread made to the size of a database.
+struct DbCounters {
+  Counter keys;
+  Counter expires;
+};
+
+struct EngineCounters {
+  Counter keyspace_hits;
+  Counter keyspace_misses;
+  Counter expired_keys;
+  Counter evicted_keys;
+  Counter changes;  // to any key, since the start: INFO's rdb_changes_since_last_save
+  Counter lock_parks;
+  Counter gate_closings;
+};
+
+class alignas(64) EngineThread final {
+ public:
+  EngineThread(int index, int databases, Engine::WakeFn wake, void* wake_context)
+      : dbs(static_cast<size_t>(databases)),
+        index_(index),
+        wake_(wake),
+        wake_context_(wake_context) {}
+
+  int index() const { return index_; }
+  void Wake(uint64_t ticket) const {
+    if (wake_ != nullptr) wake_(wake_context_, ticket);
+  }
+
+  // xorshift64*: for sampling, not for secrets.
+  uint32_t Random() {
+    random_ ^= random_ >> 12;
+    random_ ^= random_ << 25;
+    random_ ^= random_ >> 27;
+    return static_cast<uint32_t>((random_ * 0x2545f4914f6cdd1du) >> 32);
+  }
+
+  // 1 while the thread works in the engine. A line of its own: the gate's closer reads it,
+  // everybody else leaves it alone.
+  alignas(64) std::atomic<uint32_t> in_engine{0};
+
+  alignas(64) EngineCounters counters;
+  std::vector<DbCounters> dbs;
+
+  // The batch that is being executed.
+  int64_t now_ms = 0;
+  bool exclusive = false;  // this thread has the gate to itself
+  bool lfu = false;        // the eviction policy wants frequencies, not times
+
+  // Effects: big values to free once the locks are gone.
+  std::vector<ChunkedString*> frees;
+
+  // Where the background sweep goes on.
+  uint32_t sweep_slot = 0;
+  uint32_t sweep_position = 0;
+
+ private:
+  int index_;
+  Engine::WakeFn wake_;
+  void* wake_context_;
+  uint64_t random_ = 0x9e3779b97f4a7c15u + static_cast<uint64_t>(index_) * 0x100000001b3u;
+};
+
+}  // namespace tidegate

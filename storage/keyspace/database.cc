@@ -1,0 +1,308 @@
+#include "storage/keyspace/database.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "storage/engine_thread.h"
+#include "storage/keyspace/access.h"
+#include "storage/keyspace/keyspace.h"
+#include "storage/keyspace/lazy_freer.h"
+#include "storage/memory/memory.h"
+#include "storage/value/chunked_string.h"
+
+namespace tidegate {
+namespace {
+
+// Entries of one allocation class can be written over in place.
+bool SameAllocation(size_t a, size_t b) {
+  return a <= kSlabObjectBytesMax && b <= kSlabObjectBytesMax &&
+         MemoryRoundUp(a) == MemoryRoundUp(b);
+}
+
+bool FitsEntry(std::string_view key, size_t value_bytes, bool has_expire) {
+  return Entry::BytesFor(key.size(), value_bytes, has_expire, false) <=
+         Entry::kEmbeddedEntryBytesMax;
+}
+
+uint32_t ToSecondsRoundedDown(int64_t at_ms) {
+  const int64_t seconds = at_ms / 1000;
+  return static_cast<uint32_t>(std::clamp<int64_t>(seconds, 0, UINT32_MAX));
+}
+
+}  // namespace
+
+Entry* Database::Find(const KeyRef& key) {
+  const Table* table = keyspace_->FindTable(key.slot, index_);
+  TG_DCHECK(keyspace_->slot(key.slot).held() || thread_->exclusive);
+  if (table == nullptr) return nullptr;
+  Entry* entry = table->Find(key.hash, key.name);
+  if (entry != nullptr && __builtin_expect(IsExpired(*entry), 0)) {
+    RemoveExpired(key);
+    return nullptr;
+  }
+  return entry;
+}
+
+void Database::MarkAccess(Entry& entry) {
+  if (no_touch_) return;
+  if (__builtin_expect(thread_->lfu, 0)) {
+    const EngineSettings& settings = keyspace_->settings();
+    entry.set_access(access::LfuTouched(
+        entry.access(), now_ms_, settings.lfu_decay_minutes.load(std::memory_order_relaxed),
+        settings.lfu_log_factor.load(std::memory_order_relaxed), thread_->Random()));
+    return;
+  }
+  // Written only when the second changed, so that reads of one hot key do not pull its line from
+  // core to core.
+  const uint32_t clock = access::LruClock(now_ms_);
+  if (entry.access() != clock) entry.set_access(clock);
+}
+
+Entry* Database::FindForRead(const KeyRef& key) {
+  Entry* entry = Find(key);
+  if (entry == nullptr) {
+    thread_->counters.keyspace_misses.Add();
+    return nullptr;
+  }
+  thread_->counters.keyspace_hits.Add();
+  MarkAccess(*entry);
+  return entry;
+}
+
+Entry* Database::FindForWrite(const KeyRef& key) {
+  Entry* entry = Find(key);
+  if (entry != nullptr) MarkAccess(*entry);
+  return entry;
+}
+
+Entry* Database::Peek(const KeyRef& key) { return Find(key); }
+
+Entry* Database::NewEntry(std::string_view key, ValueType type, Encoding encoding,
+                          size_t value_bytes, int64_t expire_at_ms) {
+  const bool has_expire = expire_at_ms != kNoExpire;
+  const size_t embedded_bytes = encoding == Encoding::kEmbedded ? value_bytes : 0;
+  const size_t bytes =
+      Entry::BytesFor(key.size(), embedded_bytes, has_expire, encoding != Encoding::kEmbedded);
+  Entry* entry =
+      Entry::Format(MemoryAllocate(bytes), key, type, encoding, embedded_bytes, has_expire);
+  if (has_expire) entry->overwrite_expire_at_ms(expire_at_ms);
+  entry->set_access(thread_->lfu ? access::LfuFresh(now_ms_) : access::LruClock(now_ms_));
+  return entry;
+}
+
+// Puts `fresh` into the table, in the place of `existing` when there is one (which is left to the
+// caller), and keeps the counts of keys and expiries.
+Entry* Database::Replace(const KeyRef& key, Entry* existing, Entry* fresh) {
+  Table& table = keyspace_->TableForInsert(key.slot, index_);
+  DbCounters& counters = thread_->dbs[static_cast<size_t>(index_)];
+  if (existing == nullptr) {
+    table.Insert(key.hash, fresh);
+    counters.keys.Add();
+  } else {
+    table.Replace(key.hash, existing, fresh);
+  }
+  const int change =
+      (fresh->has_expire() ? 1 : 0) - (existing != nullptr && existing->has_expire() ? 1 : 0);
+  if (fresh->has_expire()) NoteExpiry(table, fresh->expire_at_ms());
+  if (change != 0) {
+    table.set_expires(table.expires() + static_cast<uint32_t>(change));
+    counters.expires.Add(change);
+  }
+  return fresh;
+}
+
+// Keeps the table's earliest expiry: the sweep passes over a slot whose earliest has not come.
+void Database::NoteExpiry(Table& table, int64_t at_ms) {
+  const uint32_t at_s = ToSecondsRoundedDown(at_ms);
+  if (table.expires() == 0) {
+    table.set_expiry_hint_s(at_s);
+  } else {
+    table.LowerExpiryHint(at_s);
+  }
+}
+
+void Database::FreeEntry(Entry* entry, bool lazy) {
+  if (!entry->embedded()) {
+    auto* string = entry->object<ChunkedString>();
+    if (lazy || string->allocated_bytes() > kFreeInPlaceBytesMax) {
+      keyspace_->lazy_freer().AddString(string);
+    } else {
+      thread_->frees.push_back(string);
+    }
+  }
+  MemoryFree(entry, entry->allocated_bytes());
+}
+
+Entry* Database::SetString(const KeyRef& key, Entry* existing, std::string_view value,
+                           int64_t expire_at_ms) {
+  const bool has_expire = expire_at_ms != kNoExpire;
+  const bool embed = FitsEntry(key.name, value.size(), has_expire);
+  if (existing != nullptr && existing->type() == ValueType::kString &&
+      existing->has_expire() == has_expire && existing->embedded() == embed) {
+    const size_t bytes =
+        Entry::BytesFor(key.name.size(), embed ? value.size() : 0, has_expire, !embed);
+    if (!embed || SameAllocation(existing->allocated_bytes(), bytes)) {
+      if (embed) {
+        std::memcpy(existing->value_data(), value.data(), value.size());
+        existing->set_value_bytes(value.size());
+      } else {
+        existing->object<ChunkedString>()->Assign(value);
+      }
+      if (has_expire) {
+        existing->overwrite_expire_at_ms(expire_at_ms);
+        NoteExpiry(*keyspace_->FindTable(key.slot, index_), expire_at_ms);
+      }
+      existing->ClearTextFlags();
+      return existing;
+    }
+  }
+  Entry* fresh =
+      NewEntry(key.name, ValueType::kString, embed ? Encoding::kEmbedded : Encoding::kChunked,
+               value.size(), expire_at_ms);
+  if (embed) {
+    std::memcpy(fresh->value_data(), value.data(), value.size());
+  } else {
+    fresh->set_object(ChunkedString::Create(value));
+  }
+  if (existing != nullptr && thread_->lfu) fresh->set_access(existing->access());
+  Replace(key, existing, fresh);
+  if (existing != nullptr) FreeEntry(existing, false);
+  return fresh;
+}
+
+Entry* Database::ResizeString(const KeyRef& key, Entry* existing, size_t value_bytes) {
+  if (existing == nullptr) {
+    const bool embed = FitsEntry(key.name, value_bytes, false);
+    Entry* fresh =
+        NewEntry(key.name, ValueType::kString, embed ? Encoding::kEmbedded : Encoding::kChunked,
+                 value_bytes, kNoExpire);
+    if (embed) {
+      std::memset(fresh->value_data(), 0, value_bytes);
+    } else {
+      auto* string = ChunkedString::Create();
+      string->Resize(value_bytes);
+      fresh->set_object(string);
+    }
+    return Replace(key, nullptr, fresh);
+  }
+  if (!existing->embedded()) {
+    existing->object<ChunkedString>()->Resize(value_bytes);
+    return existing;
+  }
+  const std::string_view old = existing->value();
+  const bool has_expire = existing->has_expire();
+  const size_t kept = std::min(old.size(), value_bytes);
+  const bool embed = FitsEntry(key.name, value_bytes, has_expire);
+  if (embed && SameAllocation(existing->allocated_bytes(),
+                              Entry::BytesFor(key.name.size(), value_bytes, has_expire, false))) {
+    std::memset(existing->value_data() + kept, 0, value_bytes - kept);
+    existing->set_value_bytes(value_bytes);
+    return existing;
+  }
+  Entry* fresh =
+      NewEntry(key.name, ValueType::kString, embed ? Encoding::kEmbedded : Encoding::kChunked,
+               value_bytes, existing->expire_at_ms());
+  if (embed) {
+    std::memcpy(fresh->value_data(), old.data(), kept);
+    std::memset(fresh->value_data() + kept, 0, value_bytes - kept);
+  } else {
+    auto* string = ChunkedString::Create(old.substr(0, kept));
+    string->Resize(value_bytes);
+    fresh->set_object(string);
+  }
+  fresh->set_access(existing->access());
+  fresh->CopyTextFlags(*existing);
+  Replace(key, existing, fresh);
+  FreeEntry(existing, false);
+  return fresh;
+}
+
+// Takes the entry out of its table and keeps the counts. The entry is the caller's.
+void Database::Detach(const KeyRef& key, Entry* entry) {
+  Table& table = *keyspace_->FindTable(key.slot, index_);
+  DbCounters& counters = thread_->dbs[static_cast<size_t>(index_)];
+  table.Remove(key.hash, entry);
+  counters.keys.Add(-1);
+  if (entry->has_expire()) {
+    table.set_expires(table.count() == 0 ? 0 : table.expires() - 1);
+    counters.expires.Add(-1);
+  }
+}
+
+void Database::RemoveExpired(const KeyRef& key) {
+  Entry* entry = keyspace_->FindTable(key.slot, index_)->Find(key.hash, key.name);
+  Detach(key, entry);
+  FreeEntry(entry, false);
+  thread_->counters.expired_keys.Add();
+}
+
+bool Database::Delete(const KeyRef& key, bool lazy) {
+  Entry* entry = Find(key);
+  if (entry == nullptr) return false;
+  Detach(key, entry);
+  FreeEntry(entry, lazy);
+  return true;
+}
+
+Entry* Database::SetExpire(const KeyRef& key, Entry* entry, int64_t at_ms) {
+  const bool has_expire = at_ms != kNoExpire;
+  if (entry->has_expire() == has_expire) {
+    if (has_expire) {
+      entry->overwrite_expire_at_ms(at_ms);
+      NoteExpiry(*keyspace_->FindTable(key.slot, index_), at_ms);
+    }
+    return entry;
+  }
+  // A value at the edge may embed with one expiry field less, not with one more; then it moves to
+  // chunks.
+  Entry* fresh = Rebuild(*entry, key.name, at_ms);
+  Replace(key, entry, fresh);
+  MemoryFree(entry, entry->allocated_bytes());
+  return fresh;
+}
+
+// A new entry with the same value (an object is taken over, not copied) under another key or
+// expiry.
+Entry* Database::Rebuild(const Entry& from, std::string_view key, int64_t expire_at_ms) {
+  const bool embed =
+      from.embedded() && FitsEntry(key, from.value().size(), expire_at_ms != kNoExpire);
+  const Encoding encoding = embed             ? Encoding::kEmbedded
+                            : from.embedded() ? Encoding::kChunked
+                                              : from.encoding();
+  Entry* fresh =
+      NewEntry(key, from.type(), encoding, embed ? from.value().size() : 0, expire_at_ms);
+  if (embed) {
+    std::memcpy(fresh->value_data(), from.value().data(), from.value().size());
+  } else if (from.embedded()) {
+    fresh->set_object(ChunkedString::Create(from.value()));
+  } else {
+    fresh->set_object(from.object<void>());
+  }
+  fresh->set_access(from.access());
+  fresh->CopyTextFlags(from);
+  return fresh;
+}
+
+void Database::MoveTo(const KeyRef& from, Database& to, const KeyRef& to_key) {
+  Entry* entry = Find(from);
+  TG_CHECK(entry != nullptr);
+  Entry* target = to.Find(to_key);
+  Entry* fresh = Rebuild(*entry, to_key.name, entry->expire_at_ms());
+  Detach(from, entry);
+  MemoryFree(entry, entry->allocated_bytes());
+  to.Replace(to_key, target, fresh);
+  if (target != nullptr) to.FreeEntry(target, false);
+}
+
+void Database::CopyTo(const Entry& from, Database& to, const KeyRef& to_key) {
+  Entry* target = to.Find(to_key);
+  Entry* fresh = Rebuild(from, to_key.name, from.expire_at_ms());
+  if (!from.embedded()) fresh->set_object(from.object<ChunkedString>()->Clone());
+  to.Replace(to_key, target, fresh);
+  if (target != nullptr) to.FreeEntry(target, false);
+}
+
+void Database::Modified(const KeyRef&) { thread_->counters.changes.Add(); }
+
+}  // namespace tidegate

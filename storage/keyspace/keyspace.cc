@@ -1,0 +1,104 @@
+#include "storage/keyspace/keyspace.h"
+
+#include <sys/mman.h>
+
+#include <new>
+#include <utility>
+
+#include "base/check.h"
+#include "storage/engine_thread.h"
+#include "storage/keyspace/lazy_freer.h"
+
+namespace tidegate {
+
+Keyspace::Keyspace(int databases, EngineSettings& settings, LazyFreer& lazy_freer)
+    : databases_(databases), settings_(settings), lazy_freer_(lazy_freer) {
+  void* memory = mmap(nullptr, kSlotCount * sizeof(Slot), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  TG_CHECK(memory != MAP_FAILED);
+  slots_ = static_cast<Slot*>(memory);
+  for (uint32_t i = 0; i < kSlotCount; ++i) new (&slots_[i]) Slot;
+}
+
+Keyspace::~Keyspace() {
+  const auto drop = [](Table& table) {
+    table.ForEach([](Entry& entry) { DestroyEntry(&entry); });
+    table.Release();
+  };
+  for (uint32_t i = 0; i < kSlotCount; ++i) {
+    drop(slots_[i].db0);
+    if (slots_[i].others == nullptr) continue;
+    for (int db = 1; db < databases_; ++db) drop(slots_[i].others[db - 1]);
+    delete[] slots_[i].others;
+  }
+  munmap(slots_, kSlotCount * sizeof(Slot));
+}
+
+Table* Keyspace::FindTable(uint16_t slot, int db) {
+  if (__builtin_expect(db == 0, 1)) return &slots_[slot].db0;
+  Table* others = slots_[slot].others;
+  return others == nullptr ? nullptr : &others[db - 1];
+}
+
+Table& Keyspace::TableForInsert(uint16_t slot, int db) {
+  if (__builtin_expect(db == 0, 1)) return slots_[slot].db0;
+  if (slots_[slot].others == nullptr)
+    slots_[slot].others = new Table[static_cast<size_t>(databases_ - 1)];
+  return slots_[slot].others[db - 1];
+}
+
+uint32_t Keyspace::Visit(uint16_t slot, int db, uint32_t position, size_t wanted,
+                         const std::function<void(Entry&)>& visit) {
+  const Table* table = FindTable(slot, db);
+  return table == nullptr ? 0 : table->Visit(position, wanted, visit);
+}
+
+uint64_t Keyspace::Clear(EngineThread& thread, int db) {
+  std::vector<Table> gone;
+  uint64_t keys = 0;
+  const auto take = [&](uint32_t slot, int index) {
+    Table* table = FindTable(static_cast<uint16_t>(slot), index);
+    if (table == nullptr || table->count() == 0) return;
+    keys += table->count();
+    thread.dbs[static_cast<size_t>(index)].keys.Add(-static_cast<int64_t>(table->count()));
+    thread.dbs[static_cast<size_t>(index)].expires.Add(-static_cast<int64_t>(table->expires()));
+    gone.push_back(*table);
+    *table = Table{};
+  };
+  for (uint32_t slot = 0; slot < kSlotCount; ++slot) {
+    if (db >= 0) {
+      take(slot, db);
+      continue;
+    }
+    take(slot, 0);
+    if (slots_[slot].others == nullptr) continue;
+    for (int index = 1; index < databases_; ++index) take(slot, index);
+  }
+  if (!gone.empty()) lazy_freer_.AddTables(std::move(gone));
+  return keys;
+}
+
+void Keyspace::Swap(EngineThread& thread, int a, int b) {
+  if (a == b) return;
+  int64_t keys = 0;
+  int64_t expires = 0;
+  for (uint32_t i = 0; i < kSlotCount; ++i) {
+    const auto slot = static_cast<uint16_t>(i);
+    Table* left = FindTable(slot, a);
+    Table* right = FindTable(slot, b);
+    const bool left_empty = left == nullptr || left->count() == 0;
+    const bool right_empty = right == nullptr || right->count() == 0;
+    if (left_empty && right_empty) continue;
+    left = &TableForInsert(slot, a);
+    right = &TableForInsert(slot, b);
+    std::swap(*left, *right);
+    keys += static_cast<int64_t>(left->count()) - right->count();
+    expires += static_cast<int64_t>(left->expires()) - right->expires();
+  }
+  thread.dbs[static_cast<size_t>(a)].keys.Add(keys);
+  thread.dbs[static_cast<size_t>(b)].keys.Add(-keys);
+  thread.dbs[static_cast<size_t>(a)].expires.Add(expires);
+  thread.dbs[static_cast<size_t>(b)].expires.Add(-expires);
+}
+
+}  // namespace tidegate

@@ -1,0 +1,92 @@
+// Table: the keys of one slot and database.
+//
+// Buckets are cache lines of eight words; a word is 16 bits of the key's position, 45 bits of its
+// entry's address (entries are 8-byte aligned), and how many buckets it was displaced:
+//
+//   63      48 47                                3 2      0
+//   +---------+-----------------------------------+--------+
+//   |   tag   |          entry address >> 3       | distance|     0: free. Words of a bucket are packed to the front.
+//   +---------+-----------------------------------+--------+
+//
+// Position is the high half of the key's hash. The tag is its first 16 bits within the segment, and
+// the home bucket follows from the tag alone: home = tag * buckets >> 16. So buckets are in hash
+// order (SCAN's order), a miss rarely touches an entry, and growing moves words without touching a
+// single entry: that is what lets tables grow by 1.25x at a time and stay between 0.72 and 0.9 full
+// at any size, which is half of the memory per key. A full home bucket passes its newcomer on to
+// the next (linear probing by bucket); a search goes on only while buckets are full, and a removal
+// moves displaced words back, so there are no tombstones.
+//
+// Big tables are split into segments of at most kSegmentBuckets buckets by the leading bits of the
+// position (extendible hashing: Fagin et al., TODS 1979), so that the longest step of growth is one
+// segment, about 1,800 keys, even when ten million keys share one hash tag. Most slots never need
+// it: their single segment is held in place. Owner: the slot; every call needs its lock, but
+// Prefetch, which only computes an address.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string_view>
+
+#include "storage/keyspace/entry.h"
+
+namespace tidegate {
+
+struct Bucket;
+struct Segment;
+
+class Table final {
+ public:
+  // The entry of the key, or null.
+  Entry* Find(uint64_t hash, std::string_view key) const;
+
+  // Brings the home bucket's line near. Without the lock: a stale answer costs time only.
+  void Prefetch(uint64_t hash) const;
+
+  // Adds an entry whose key is absent.
+  void Insert(uint64_t hash, Entry* entry);
+
+  // Puts `fresh` in the place of `old`, which must be there under the same key.
+  void Replace(uint64_t hash, const Entry* old, Entry* fresh);
+
+  // Takes the entry out; it must be there. Does not free it.
+  void Remove(uint64_t hash, const Entry* entry);
+
+  // See Keyspace::Visit. Order: position. The visitor must not change the table.
+  uint32_t Visit(uint32_t position, size_t wanted, const std::function<void(Entry&)>& visit) const;
+  void ForEach(const std::function<void(Entry&)>& visit) const;
+
+  // Frees buckets and directory, not the entries.
+  void Release();
+
+  uint32_t count() const { return count_; }
+  uint32_t expires() const { return expires_; }
+  void set_expires(uint32_t expires) { expires_ = expires; }
+  // No entry of the table expires before this (seconds of Unix time). Kept by whoever sets and
+  // sweeps expiries.
+  uint32_t expiry_hint_s() const { return expiry_hint_s_; }
+  void set_expiry_hint_s(uint32_t at) { expiry_hint_s_ = at; }
+  void LowerExpiryHint(uint32_t at) {
+    if (at < expiry_hint_s_) expiry_hint_s_ = at;
+  }
+
+  // Bytes of buckets and directory.
+  size_t memory_bytes() const;
+
+ private:
+  Segment ToSegment() const;
+  void FromSegment(const Segment& segment);
+  Segment** directory() const { return static_cast<Segment**>(root_); }
+  Segment& SegmentOf(uint64_t hash) const;
+  void InsertLarge(uint64_t hash, Entry* entry);
+  void Split(uint64_t hash);
+
+  void* root_ = nullptr;  // depth 0: the buckets; else the directory of 2^depth_ segments
+  uint32_t count_ = 0;
+  uint32_t expires_ = 0;
+  uint32_t expiry_hint_s_ = 0;
+  uint16_t bucket_count_ = 0;  // depth 0
+  uint8_t depth_ = 0;
+};
+static_assert(sizeof(Table) == 24);
+
+}  // namespace tidegate
