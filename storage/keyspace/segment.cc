@@ -8,10 +8,11 @@
 namespace tidegate {
 namespace {
 
-// Sizes grow by at most 1.25x once there are 8 buckets. 16 and more are sizes that malloc holds
-// without rounding.
-constexpr uint32_t kSizes[] = {1,  2,  3,  4,  5,  6,  7,  8,  10,  12,  14,  16,  20,  24,
-                               28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256};
+// One by one up to 16 buckets, which the slab classes hold exactly; then by at most 1.25x, at sizes
+// that malloc holds without rounding.
+constexpr uint32_t kSizes[] = {1,  2,  3,  4,  5,   6,   7,   8,   9,   10, 11,
+                               12, 13, 14, 15, 16,  20,  24,  28,  32,  40, 48,
+                               56, 64, 80, 96, 112, 128, 160, 192, 224, 256};
 
 Bucket* AllocateBuckets(uint32_t n) {
   auto* buckets = static_cast<Bucket*>(MemoryAllocate(n * sizeof(Bucket)));

@@ -1,0 +1,69 @@
+// The allocator: objects do not overlap, may be freed by another thread, and the count of bytes
+// comes back to where it was.
+#include "storage/memory/memory.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace tidegate {
+namespace {
+
+TEST(MemoryTest, RoundsToItsClasses) {
+  EXPECT_EQ(MemoryRoundUp(1), 8u);
+  EXPECT_EQ(MemoryRoundUp(52), 56u);
+  EXPECT_EQ(MemoryRoundUp(256), 256u);
+  EXPECT_EQ(MemoryRoundUp(257), 288u);
+  EXPECT_EQ(MemoryRoundUp(1024), 1024u);
+  EXPECT_EQ(MemoryRoundUp(1025), 1040u);
+}
+
+TEST(MemoryTest, MultiplesOf64AreAligned) {
+  for (size_t bytes = 64; bytes <= 4096; bytes += 64) {
+    void* p = MemoryAllocate(bytes);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % 64, 0u) << bytes;
+    MemoryFree(p, bytes);
+  }
+}
+
+TEST(MemoryTest, ContentsSurviveOthers) {
+  std::mt19937 random(1);
+  std::vector<std::pair<char*, size_t>> live;
+  const uint64_t before = MemoryUsedBytes();
+  for (int i = 0; i < 50000; ++i) {
+    if (live.size() > 2000 || (!live.empty() && random() % 3 == 0)) {
+      std::swap(live[random() % live.size()], live.back());
+      auto [p, bytes] = live.back();
+      for (size_t b = 1; b < bytes; ++b) ASSERT_EQ(p[b], p[0]);
+      MemoryFree(p, bytes);
+      live.pop_back();
+    } else {
+      const size_t bytes = 1 + random() % 1500;
+      auto* p = static_cast<char*>(MemoryAllocate(bytes));
+      std::memset(p, static_cast<int>(random() % 256), bytes);
+      live.emplace_back(p, bytes);
+    }
+  }
+  for (auto [p, bytes] : live) MemoryFree(p, bytes);
+  EXPECT_EQ(MemoryUsedBytes(), before);
+}
+
+TEST(MemoryTest, AnotherThreadMayFree) {
+  const uint64_t before = MemoryUsedBytes();
+  for (int round = 0; round < 5; ++round) {
+    std::vector<void*> objects;
+    for (int i = 0; i < 20000; ++i) objects.push_back(MemoryAllocate(56));
+    std::thread other([&] {
+      for (void* p : objects) MemoryFree(p, 56);
+    });
+    other.join();
+  }
+  EXPECT_EQ(MemoryUsedBytes(), before);
+}
+
+}  // namespace
+}  // namespace tidegate
