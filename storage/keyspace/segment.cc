@@ -55,16 +55,26 @@ Segment::Place Segment::Locate(uint64_t hash, const Entry* entry) const {
   TG_CHECK(false);  // the caller has the entry from this table
 }
 
-bool Segment::TryInsert(uint32_t tag, Entry* entry) {
-  uint32_t b = HomeOf(tag);
+bool Segment::TryInsert(Loose& loose) {
+  uint32_t b = HomeOf(loose.tag);
   for (uint32_t distance = 0; distance <= kDistanceMax && distance < bucket_count; ++distance) {
     Bucket& bucket = buckets[b];
     if (!bucket.full()) {
       uint32_t i = 0;
       while (bucket.words[i] != 0) ++i;
-      bucket.words[i] = word::Make(tag, entry, distance);
+      bucket.words[i] = word::Make(loose.tag, loose.entry, distance);
       ++count;
       return true;
+    }
+    uint64_t* nearest = &bucket.words[0];
+    for (uint64_t& w : bucket.words) {
+      if (word::Distance(w) < word::Distance(*nearest)) nearest = &w;
+    }
+    const uint64_t w = *nearest;
+    if (word::Distance(w) < distance) {
+      *nearest = word::Make(loose.tag, loose.entry, distance);
+      loose = {word::Tag(w), word::Address(w)};
+      distance = word::Distance(w);
     }
     b = Next(b);
   }
@@ -117,7 +127,10 @@ void Segment::Resize(uint32_t bucket_count_wanted) {
     buckets = AllocateBuckets(n);
     count = 0;
     bool fits = true;
-    old.ForEachWord([&](uint64_t w) { fits = fits && TryInsert(word::Tag(w), word::Address(w)); });
+    old.ForEachWord([&](uint64_t w) {
+      Loose loose{word::Tag(w), word::Address(w)};
+      fits = fits && TryInsert(loose);
+    });
     if (fits) break;
     Release();
   }

@@ -71,8 +71,17 @@ struct Segment {
   Entry* Find(uint64_t hash, std::string_view key) const;
   Place Locate(uint64_t hash, const Entry* entry) const;
 
-  // False when no bucket within kDistanceMax has room. Does not look at the capacity.
-  bool TryInsert(uint32_t tag, Entry* entry);
+  // A word on its way to a place: what Insert could not place, when it fails.
+  struct Loose {
+    uint32_t tag = 0;
+    Entry* entry = nullptr;
+  };
+  // Robin Hood: a newcomer that was displaced further takes the place of a word that was displaced
+  // less, which moves on instead. Distances stay even, so that 90% of a segment can be used (first
+  // come, first served ends at 75%). False when something would go further than kDistanceMax:
+  // `loose` then names what has no place, which may be another entry than the one that came. Does
+  // not look at the capacity.
+  bool TryInsert(Loose& loose);
   void Remove(uint64_t hash, const Entry* entry);
 
   // Gives it another number of buckets, enough for the keys it has (more, if they do not fit). No

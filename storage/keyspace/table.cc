@@ -27,6 +27,11 @@ Segment* NewSegment(const Segment& from) {
   return segment;
 }
 
+// False when the segment has to grow first; `loose` then is what is left to place.
+bool PlaceIn(Segment& segment, Segment::Loose& loose) {
+  return segment.count < Segment::CapacityOf(segment.bucket_count) && segment.TryInsert(loose);
+}
+
 // The words of home bucket `home`, wherever they were displaced to.
 template <typename Fn>
 void ForEachOfHome(const Segment& segment, uint32_t home, Fn&& fn) {
@@ -69,34 +74,33 @@ void Table::Prefetch(uint64_t hash) const {
 }
 
 void Table::Insert(uint64_t hash, Entry* entry) {
-  if (__builtin_expect(depth_ != 0, 0)) {
-    InsertLarge(hash, entry);
-    ++count_;
-    return;
-  }
+  ++count_;
+  if (__builtin_expect(depth_ != 0, 0)) return InsertLarge(hash, entry);
   Segment segment = ToSegment();
+  --segment.count;
   if (root_ == nullptr) segment.Resize(1);
-  while (segment.count >= Segment::CapacityOf(segment.bucket_count) ||
-         !segment.TryInsert(segment.TagOf(hash), entry)) {
+  Segment::Loose loose{segment.TagOf(hash), entry};
+  while (!PlaceIn(segment, loose)) {
     if (segment.bucket_count >= kSegmentBuckets) {
       FromSegment(segment);
+      --count_;
       Split(hash);
-      InsertLarge(hash, entry);
       ++count_;
-      return;
+      return InsertLarge(KeyHash(loose.entry->key()), loose.entry);
     }
     segment.Resize(Segment::NextSize(segment.bucket_count));
   }
   FromSegment(segment);
-  ++count_;
 }
 
 void Table::InsertLarge(uint64_t hash, Entry* entry) {
   for (;;) {
     Segment& segment = SegmentOf(hash);
-    if (segment.count < Segment::CapacityOf(segment.bucket_count) &&
-        segment.TryInsert(segment.TagOf(hash), entry)) {
-      return;
+    Segment::Loose loose{segment.TagOf(hash), entry};
+    if (PlaceIn(segment, loose)) return;
+    if (loose.entry != entry) {
+      entry = loose.entry;
+      hash = KeyHash(entry->key());
     }
     if (segment.bucket_count >= kSegmentBuckets && segment.depth < kDepthMax) {
       Split(hash);
@@ -134,10 +138,8 @@ void Table::Split(uint64_t hash) {
     Entry* entry = word::Address(w);
     const uint64_t entry_hash = KeyHash(entry->key());
     Segment& half = halves[(Position(entry_hash) >> (31 - old->depth)) & 1];
-    while (half.count >= Segment::CapacityOf(half.bucket_count) ||
-           !half.TryInsert(half.TagOf(entry_hash), entry)) {
-      half.Resize(Segment::NextSize(half.bucket_count));
-    }
+    Segment::Loose loose{half.TagOf(entry_hash), entry};
+    while (!PlaceIn(half, loose)) half.Resize(Segment::NextSize(half.bucket_count));
   });
   // The directory entries of the old segment: a run whose length is what its depth leaves open.
   const uint32_t span = uint32_t{1} << (depth_ - old->depth);
