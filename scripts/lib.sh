@@ -7,11 +7,11 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# A release build, and redis-cli to talk to it. In step with what the CMake files look for.
+# A release build, and what to talk to it with. In step with what the CMake files look for.
 packages_run=(
   cmake ninja-build g++ pkg-config
   libuv1-dev libyaml-cpp-dev libxxhash-dev libjemalloc-dev prometheus-cpp-dev libcivetweb-dev
-  'redis-cli|redis-tools'
+  'redis-cli|redis-tools' 'curl|curl'
 )
 # Beside those: unit tests, transcripts against the real server, and the client libraries of the end-to-end tests.
 packages_test=(
