@@ -5,8 +5,10 @@
 //
 //   63      48 47                                3 2      0
 //   +---------+-----------------------------------+--------+
-//   |   tag   |          entry address >> 3       | distance|     0: free. Words of a bucket are packed to the front.
+//   |   tag   |          entry address >> 3       |distance|
 //   +---------+-----------------------------------+--------+
+//
+// A word of 0 is free. Words of a bucket are packed to the front.
 //
 // Position is the high half of the key's hash. The tag is its first 16 bits within the segment, and
 // the home bucket follows from the tag alone: home = tag * buckets >> 16. So buckets are in hash

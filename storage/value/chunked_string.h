@@ -51,8 +51,8 @@ class ChunkedString final {
   // Writes at an offset; a string that is too short grows, with zeros in between.
   void Write(size_t offset, std::string_view bytes);
 
-  // Calls fn(size_t offset, std::string_view piece) for the pieces of [offset, offset+n) in order; a
-  // hole is a piece of zeros. The range must lie within the string.
+  // Calls fn(size_t offset, std::string_view piece) for the pieces of [offset, offset+n) in order;
+  // a hole is a piece of zeros. The range must lie within the string.
   template <typename Fn>
   void Visit(size_t offset, size_t n, Fn&& fn) const {
     TG_DCHECK(offset <= size_ && n <= size_ - offset);

@@ -28,7 +28,7 @@ LINE_COLUMNS_MAX = 100
 ESSAY_LINES_MIN = 2
 MAIN_ESSAY_LINES_MIN = 5
 # A header directly in a folder and at least so long is one of its main ones.
-MAIN_HEADER_LINES_MIN = 50
+MAIN_HEADER_LINES_MIN = 100
 # Letters in an essay below which it says nothing ("// Header file for the foo class.").
 ESSAY_LETTERS_MIN = 60
 

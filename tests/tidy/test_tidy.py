@@ -133,7 +133,7 @@ class RuleTest(TidyTest):
 
     def test_header_essay(self):
         two = "// What this is, in words that a newcomer understands.\n" * 2 + "#pragma once\n"
-        long = two + "int a;\n" * 50
+        long = two + "int a;\n" * 100
         self.assert_only({"storage/inner/a.h": long, "base/b.h": long, "storage/short.h": two})
         self.assert_only({"storage/a.h": long}, ("header-essay", "storage/a.h", 1))
 
