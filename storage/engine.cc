@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "storage/command_context.h"
 #include "storage/engine_thread.h"
+#include "storage/errors.h"
+#include "storage/eviction.h"
 #include "storage/expiry.h"
 #include "storage/gate.h"
 #include "storage/keyspace/keyspace.h"
@@ -128,6 +130,12 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
       client.parked = true;
       return ExecStatus::kSuspended;
     }
+  }
+  if (__builtin_expect(settings_.maxmemory_bytes.load(std::memory_order_relaxed) != 0, 0) &&
+      (request.command->spec->flags & kDenyOom) != 0 &&
+      !Eviction(*this, *keyspace_, thread).MakeRoom()) {
+    reply.Error(errors::kOutOfMemory);
+    return ExecStatus::kDone;
   }
   ExecStatus status = ExecStatus::kDone;
   switch (scope) {

@@ -63,6 +63,7 @@ struct EngineSettings {
   std::atomic<uint64_t> maxmemory_bytes{0};
   std::atomic<EvictionPolicy> maxmemory_policy{EvictionPolicy::kNoEviction};
   std::atomic<uint64_t> string_bytes_max{kStringBytesMax.count};  // proto-max-bulk-len
+  std::atomic<int> maxmemory_samples{5};
   std::atomic<int> lfu_log_factor{10};
   std::atomic<int> lfu_decay_minutes{1};
   std::atomic<bool> active_expire{true};  // DEBUG SET-ACTIVE-EXPIRE
@@ -163,6 +164,7 @@ class Engine final {
 
  private:
   friend class CommandContext;
+  friend class Eviction;
   friend class ExpirySweep;
   explicit Engine(EngineOptions options);
 
