@@ -28,6 +28,23 @@ void OutputBuffer::AppendLarge(std::string_view bytes) {
   if (here < bytes.size()) Append(bytes.substr(here));
 }
 
+void OutputBuffer::TakeAll(OutputBuffer& other) {
+  TG_DCHECK(pool_ == other.pool_);
+  other.SealLast();
+  SealLast();
+  if (other.size() <= static_cast<size_t>(limit_ - cursor_)) {
+    for (const Block& block : other.blocks_) {
+      Append({block.memory.get() + block.begin, block.end - block.begin});
+    }
+    other.Clear();
+    return;
+  }
+  for (Block& block : other.blocks_) blocks_.push_back(std::move(block));
+  other.blocks_.clear();
+  cursor_ = std::exchange(other.cursor_, nullptr);
+  limit_ = std::exchange(other.limit_, nullptr);
+}
+
 size_t OutputBuffer::size() const {
   if (blocks_.empty()) return 0;
   size_t total = 0;

@@ -68,6 +68,10 @@ class OutputBuffer final {
   // for the rest.
   void AppendLarge(std::string_view bytes);
 
+  // Moves all bytes of `other` behind ours; large ones without copying. Both use the same pool.
+  void TakeAll(OutputBuffer& other);
+
+  OutputBlockPool& pool() const { return *pool_; }
   bool empty() const { return blocks_.empty() || size() == 0; }
   // Bytes not yet consumed.
   size_t size() const;

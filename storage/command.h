@@ -91,6 +91,8 @@ enum CommandFlag : uint32_t {
   kDangerous = 1u << 18,  // ACL @dangerous
   kSecretArguments =
       1u << 19,  // arguments never appear in SLOWLOG, MONITOR or logs: AUTH, HELLO with AUTH
+  kAclAdmin = 1u << 20,       // ACL @admin without being an admin command: ROLE, LASTSAVE
+  kAclConnection = 1u << 21,  // ACL @connection although of another group: COMMAND, WAIT
 };
 
 // Number of arguments, the command's name included. Negative: at least.
