@@ -1,0 +1,14 @@
+#include "storage/commands/families.h"
+
+#include <array>
+
+namespace tidegate {
+
+std::span<const std::span<const CommandSpec>> StorageCommandFamilies() {
+  static const std::array kFamilies = {
+      kGenericFamily,
+  };
+  return kFamilies;
+}
+
+}  // namespace tidegate

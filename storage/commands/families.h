@@ -1,0 +1,14 @@
+// The families of data commands: one constexpr array of rows per type, beside its handlers, shown
+// to the rest as a span. families.cc joins them for CommandTable::Create; a new family is one line
+// here and one there. Immutable; any thread may read.
+#pragma once
+
+#include <span>
+
+#include "storage/command.h"
+
+namespace tidegate {
+
+extern const std::span<const CommandSpec> kGenericFamily;
+
+}  // namespace tidegate
