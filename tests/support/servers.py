@@ -40,7 +40,8 @@ def find_binary(name=None):
 class Server:
     """A server process of ours, or (port given, command None) one that runs already."""
 
-    def __init__(self, kind, command, port, admin_port=None, directory=None):
+    def __init__(self, kind, command, port, admin_port=None, directory=None, bare_ping=True):
+        self.bare_ping = bare_ping  # False: the port wants something before RESP; that it listens is enough
         self.kind = kind
         self.command = command
         self.port = port
@@ -59,7 +60,7 @@ class Server:
             try:
                 connection = resp.Connection(self.port, timeout=1.0)
                 try:
-                    if not _is_loading(connection.command("PING")):
+                    if not self.bare_ping or not _is_loading(connection.command("PING")):
                         return self
                 finally:
                     connection.close()
@@ -111,21 +112,21 @@ class Server:
             return answer.read().decode()
 
 
-def redis_server(*flags):
+def redis_server(*flags, **settings):
     directory = tempfile.mkdtemp(prefix="tidegate-test-redis-")
     port = free_port()
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory,
                "--enable-debug-command", "yes", *flags]
-    return Server("redis", command, port, directory=directory)
+    return Server("redis", command, port, directory=directory, **settings)
 
 
-def tidegate(binary, *flags):
+def tidegate(binary, *flags, **settings):
     directory = tempfile.mkdtemp(prefix="tidegate-test-")
     port = free_port()
     admin_port = free_port()
     command = [str(pathlib.Path(binary).resolve()), "--port", str(port), "--bind", "127.0.0.1", "--dir", directory,
                "--admin-address", "127.0.0.1:%d" % admin_port, "--enable-debug-command", "yes", *flags]
-    return Server("tidegate", command, port, admin_port=admin_port, directory=directory)
+    return Server("tidegate", command, port, admin_port=admin_port, directory=directory, **settings)
 
 
 def running(kind, port, admin_port=None):
