@@ -6,7 +6,9 @@ namespace tidegate {
 
 std::span<const std::span<const CommandSpec>> StorageCommandFamilies() {
   static const std::array kFamilies = {
+      kBitmapFamily,
       kGenericFamily,
+      kStringFamily,
   };
   return kFamilies;
 }

@@ -9,6 +9,8 @@
 
 namespace tidegate {
 
+extern const std::span<const CommandSpec> kBitmapFamily;
 extern const std::span<const CommandSpec> kGenericFamily;
+extern const std::span<const CommandSpec> kStringFamily;
 
 }  // namespace tidegate
