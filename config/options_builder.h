@@ -1,7 +1,8 @@
 // OptionsBuilder: where all sources of settings meet. A reader (redis.conf, YAML, flags) says "this
 // name, these words, from this line"; the builder finds the row, sets it over what earlier sources
 // said, and collects every mistake with its place, so that a person sees all of them at once.
-// Owner: the thread that loads. Files inside config/ only.
+// Invariant: a mistake changes no setting, so what follows it is judged as if it were not there.
+// Owner: the thread that loads. Used inside config/ only.
 #pragma once
 
 #include <span>

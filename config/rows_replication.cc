@@ -13,8 +13,9 @@ constexpr EnumName kDisklessLoad[] = {{"disabled", 0}, {"on-empty-db", 1}, {"swa
 constexpr EnumName kPropagationErrors[] = {{"ignore", 0}, {"panic", 1}, {"panic-on-replicas", 2}};
 
 OptionFault KeepReplicaof(std::span<const std::string> words, std::string& text) {
-  if (words.size() != 2) return "wrong number of arguments";
   text.clear();
+  if (words.size() == 1 && words[0].empty()) return std::nullopt;
+  if (words.size() != 2) return "wrong number of arguments";
   if (EqualsIgnoreCase(words[0], "no") && EqualsIgnoreCase(words[1], "one")) return std::nullopt;
   const std::optional<int64_t> port = ParseInt64(words[1]);
   if (!port || *port < 0 || *port > kPortMax) return "Invalid master port";

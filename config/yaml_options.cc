@@ -129,7 +129,7 @@ void YamlReader::AssignSetting(const OptionRow& row, const ConfigNode& entry) {
     Fail(entry, "'" + entry.key + "' needs a value; \"\" for an empty one");
     return;
   }
-  builder_.Assign(entry.key, words, At(entry));
+  builder_.Assign(row.name, words, At(entry));
 }
 
 void YamlReader::ReadTop(const ConfigNode& root) {
@@ -164,9 +164,7 @@ void YamlReader::ReadAdmin(const ConfigNode& node) {
                       DidYouMean(NearestName(entry.key, kAdminKeys)));
       continue;
     }
-    ConfigNode address = entry;
-    address.key = row.name;
-    AssignSetting(row, address);
+    AssignSetting(row, entry);
   }
 }
 
