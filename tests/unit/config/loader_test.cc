@@ -126,7 +126,7 @@ admin: {address: "127.0.0.1:0"}
 routes:
   - {match: "item:*", cluster: main}
 clusters:
-  - {name: main, kind: engine, dir: /srv/t, maxmemory: 4gb, 
+  - {name: main, kind: engine, dir: /srv/t, maxmemory: 4gb,
      maxmemory-policy: allkeys-lfu, appendonly: "no"}
 )",
                                       "t.yaml");
