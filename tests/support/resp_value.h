@@ -1,4 +1,5 @@
 // RespValue: one reply parsed into a tree, for tests that look inside it.
+// Not a client's parser: it knows what the tests ask for and takes whole replies. A plain value.
 #pragma once
 
 #include <string>
