@@ -118,6 +118,21 @@ void OutputBuffer::Truncate(size_t mark) {
   }
 }
 
+std::string OutputBuffer::CopyFrom(size_t mark) const {
+  std::string copy;
+  size_t before = 0;
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    const Block& block = blocks_[i];
+    const bool last = i + 1 == blocks_.size();
+    const size_t end = last ? static_cast<size_t>(cursor_ - block.memory.get()) : block.end;
+    const size_t bytes = end - block.begin;
+    const size_t skip = mark > before ? std::min(mark - before, bytes) : 0;
+    copy.append(block.memory.get() + block.begin + skip, bytes - skip);
+    before += bytes;
+  }
+  return copy;
+}
+
 void OutputBuffer::Release(Block& block) {
   if (block.capacity == kOutputBlockBytes.count) {
     pool_->Return(std::move(block.memory));

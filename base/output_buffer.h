@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -78,6 +79,9 @@ class OutputBuffer final {
   // Bytes of memory held, for the client's output limit.
   size_t memory_bytes() const;
 
+  // How many blocks hold them.
+  size_t blocks() const { return blocks_.size(); }
+
   struct Piece {
     char* data;
     size_t size;
@@ -91,6 +95,8 @@ class OutputBuffer final {
   // A mark to come back to with Truncate: what was written since is taken back.
   size_t Mark() const { return size(); }
   void Truncate(size_t mark);
+  // A copy of what was written since the mark.
+  std::string CopyFrom(size_t mark) const;
 
  private:
   struct Block {

@@ -25,6 +25,7 @@ void ReplyWriter::SimpleString(std::string_view text) {
 }
 
 void ReplyWriter::Error(std::string_view text) {
+  if (error_observer_ != nullptr) error_observer_(error_context_, text);
   char* p = out_->Reserve(text.size() + 3);
   p[0] = '-';
   std::transform(text.begin(), text.end(), p + 1,

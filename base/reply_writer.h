@@ -29,6 +29,13 @@ class ReplyWriter final {
   OutputBuffer& out() { return *out_; }
   void Retarget(OutputBuffer& out) { out_ = &out; }
 
+  // Told the text of each error reply, for the error counters; null: nobody.
+  using ErrorObserver = void (*)(void* context, std::string_view text);
+  void ObserveErrors(ErrorObserver observer, void* context) {
+    error_observer_ = observer;
+    error_context_ = context;
+  }
+
   void Ok() { Raw("+OK\r\n"); }
   void SimpleString(std::string_view text);
   // "ERR syntax error". Line breaks become spaces, so that a text can never forge a second reply.
@@ -105,6 +112,8 @@ class ReplyWriter final {
   void LargeBulk(std::string_view bytes);
 
   OutputBuffer* out_;
+  ErrorObserver error_observer_ = nullptr;
+  void* error_context_ = nullptr;
   Protocol protocol_ = Protocol::kResp2;
 };
 

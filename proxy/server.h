@@ -26,6 +26,7 @@
 #include "proxy/observe/latency_monitor.h"
 #include "proxy/observe/slowlog.h"
 #include "proxy/session/client_pause.h"
+#include "proxy/session/command_stats.h"
 #include "proxy/session/session.h"
 #include "storage/command.h"
 #include "storage/engine.h"
@@ -34,7 +35,6 @@ namespace tidegate {
 
 class Acceptor;
 class EventLoop;
-class Router;
 class SignalWatcher;
 class Timer;
 class WakeUp;
@@ -79,7 +79,10 @@ struct CommandTotals {
 
 class Server final {
  public:
-  static Result<std::unique_ptr<Server>> Create(LoadedConfig config);
+  using Families = std::span<const std::span<const CommandSpec>>;
+
+  // `process_families`: the commands beside those of the engine, see proxy/commands/families.h.
+  static Result<std::unique_ptr<Server>> Create(LoadedConfig config, Families process_families);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -89,15 +92,14 @@ class Server final {
   int Run(const std::function<void()>& on_ready);
   // Ends Run(). Any thread.
   void RequestShutdown(ShutdownRequest request);
-  // SHUTDOWN ABORT: whether a shutdown was going on and is not any more.
-  bool AbortShutdown();
+  // SHUTDOWN ABORT: whether a shutdown was going on and is not any more. Draining cannot be undone.
+  bool AbortShutdown() { return false; }
   bool shutting_down() const { return shutting_down_.load(std::memory_order_relaxed); }
 
   ConfigStore& config() { return config_; }
   const CommandTable& commands() const { return *commands_; }
   Engine& engine() { return *engine_; }
   std::span<const std::unique_ptr<Worker>> workers() const { return workers_; }
-  const Router& router() const { return *router_; }
 
   Slowlog& slowlog() { return slowlog_; }
   LatencyMonitor& latency_monitor() { return latency_monitor_; }
@@ -108,6 +110,13 @@ class Server final {
   }
   // Ends the pause and runs what it held back.
   void EndPause();
+  void TidyPause(int64_t now_unix_ms) { pause_.EndIfOver(now_unix_ms); }
+  // Called on the main thread for SIGHUP. Set before Run().
+  void OnReload(std::function<void()> reload) { reload_ = std::move(reload); }
+  // Acceptor only.
+  void CountRejectedConnection() { connections_rejected_.Add(1); }
+  // A worker's thread is about to end.
+  void WorkerEnded();
 
   // Executes the suspended command of a session again.
   void Wake(SessionTicket ticket);
@@ -127,23 +136,22 @@ class Server final {
   const std::string& executable() const { return executable_; }  // absolute path
   // The port of the first TCP listener as it was bound (with port 0 the one the system picked); 0:
   // none.
-  uint16_t tcp_port() const;
+  uint16_t tcp_port() const { return tcp_port_; }
   // Listening addresses as "tcp 127.0.0.1:6379", one per socket, for INFO and the log.
   const std::vector<std::string>& listening() const { return listening_; }
 
  private:
   explicit Server(LoadedConfig config);
 
-  Status Assemble();
-  void InstallConfigHooks();
-  void InstallSignals();
+  Status Assemble(Families process_families);
+  Status InstallConfigHooks();
+  void WatchSignals();
+  void OnWakeUp();
   void BeginDrain();
-  void Stop();
 
   ConfigStore config_;
   std::unique_ptr<CommandTable> commands_;
   std::unique_ptr<Engine> engine_;
-  std::unique_ptr<Router> router_;
   std::vector<std::unique_ptr<Worker>> workers_;
   Slowlog slowlog_;
   LatencyMonitor latency_monitor_;
@@ -151,6 +159,7 @@ class Server final {
   ClientPause pause_;
   std::atomic<uint64_t> next_session_id_{1};
   std::atomic<int> monitors_{0};
+  WorkerCounter connections_rejected_;  // the acceptor's
   std::atomic<bool> shutting_down_{false};
   std::atomic<bool> shutdown_now_{false};
 
@@ -158,6 +167,7 @@ class Server final {
   const std::string run_id_;
   const std::string executable_;
   std::vector<std::string> listening_;
+  uint16_t tcp_port_ = 0;
 
   struct StatsBase;  // what RESETSTAT subtracts
   mutable Mutex stats_base_mutex_;
@@ -166,7 +176,9 @@ class Server final {
   // The main thread's.
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<WakeUp> wake_up_;
-  std::unique_ptr<Timer> drain_timer_;
+  std::function<void()> reload_;
+  std::atomic<size_t> workers_left_{0};
+  bool draining_ = false;
   std::unique_ptr<Acceptor> acceptor_;
   std::vector<std::unique_ptr<SignalWatcher>> signals_;
 };

@@ -25,6 +25,8 @@
 #include "config/options.h"
 #include "proxy/event/loop.h"
 #include "proxy/resp/request_batch.h"
+#include "proxy/route/router.h"
+#include "proxy/session/client_pause.h"
 #include "proxy/session/command_stats.h"
 #include "proxy/session/session.h"
 #include "storage/engine.h"
@@ -35,6 +37,9 @@ class Server;
 
 // Bytes of the buffer all sessions of a worker read into.
 inline constexpr Bytes kSharedReadBufferBytes = 64_KiB;
+
+// Bytes of MONITOR lines that may wait for a worker.
+inline constexpr Bytes kMailboxPayloadMax = 32_MiB;
 
 // Longest slice of background work (expiry) in one loop turn.
 inline constexpr std::chrono::microseconds kBackgroundSliceMax{1000};
@@ -111,13 +116,33 @@ class Worker final {
   OutputBuffer& discarded_output() { return discarded_output_; }
   std::span<char> read_buffer() { return {read_buffer_.get(), kSharedReadBufferBytes.count}; }
   RequestBatch& batch() { return batch_; }
-  // Flush (or closing) at the end of this turn.
+  Router& router() { return router_; }
+  // Flushed (or closed) at the end of this turn.
   void MarkDirty(Session& session) { dirty_.push_back(session.id()); }
   // Executes what CLIENT PAUSE holds back once the pause is over.
   void Postpone(Session& session);
-  // Feeds MONITOR sessions of all workers.
+  void EndPause();
+  // Whether a command has to look further before it runs: somebody monitors, or clients are paused.
+  bool attention() const {
+    return server_monitors_.load(std::memory_order_relaxed) != 0 || server_pause_.possible();
+  }
+  // Commands that took this long are looked at by the slow log and the latency monitor.
+  uint64_t slow_ticks() const { return slow_ticks_; }
+  bool latency_tracking() const { return options_->latency_tracking; }
+  // Feeds the sessions in MONITOR mode of all workers.
   void FeedMonitors(const Session& session, const Request& request,
-                    std::span<const uint32_t> redacted, int db);
+                    std::span<const uint32_t> redacted);
+  void AddMonitor(Session& session);
+  void RemoveMonitor(Session& session);
+  // For the crash report: what runs now.
+  void set_current_request(const Session* session, const Request* request) {
+    current_session_ = session;
+    current_request_ = request;
+  }
+  const Session* current_session() const { return current_session_; }
+  const Request* current_request() const { return current_request_; }
+  // The worker whose thread this is; null elsewhere.
+  static Worker* Current();
   // The session's stream is closed: deletes it.
   void Forget(Session& session);
 
@@ -131,6 +156,7 @@ class Worker final {
  private:
   enum class MessageKind : uint8_t { kWake, kConnection, kTask, kMonitorLine };
   struct Message {
+    explicit Message(MessageKind k) : kind(k) {}
     MessageKind kind;
     uint64_t ticket = 0;
     std::unique_ptr<AcceptedConnection> connection;
@@ -143,23 +169,30 @@ class Worker final {
   void DrainMailbox();
   void Deliver(Message& message);
   void DeliverMonitorLine(const std::string& line);
-  void AfterIo();
-  void TurnEnd(uint64_t busy_ticks);
+  void TakeConnection(AcceptedConnection connection);
+  void BeforeWait();
   void Tick();
   void RefreshOptions();
-  void RunTimers();
-  void EndPause();
-  void CloseAll();
-  void DrainStep();
+  void RunWakeTimes();
+  void ArmWakeTimer();
+  void StepHousekeeping(int64_t now_ms);
+  void StepDrain();
 
   Server& server_;
   const int index_;
+  const std::atomic<int>& server_monitors_;
+  const ClientPause& server_pause_;
   std::atomic<int64_t> load_{0};
+  std::atomic<bool> monitors_overflowed_{false};
   WorkerCounters counters_;
   CommandStats command_stats_;
   EngineThread* engine_thread_;
   std::shared_ptr<const Options> options_;
   uint64_t options_version_ = 0;
+  uint64_t slow_ticks_ = 0;
+  int ticks_per_second_ = 0;
+  const Session* current_session_ = nullptr;
+  const Request* current_request_ = nullptr;
 
   Mailbox<Message> mailbox_;
   std::vector<Message> taken_;
@@ -169,10 +202,13 @@ class Worker final {
   OutputBuffer discarded_output_;
   std::unique_ptr<char[]> read_buffer_;
   RequestBatch batch_;
+  Router router_;
   std::vector<Session*> sessions_;  // each knows its place
   std::unordered_map<uint64_t, Session*> sessions_by_id_;
   std::vector<uint64_t> dirty_;
+  std::vector<uint64_t> flushing_;
   std::vector<uint64_t> postponed_;
+  std::vector<Session*> monitor_sessions_;
   std::multimap<int64_t, uint64_t> wake_times_;  // monotonic ms -> session id
   size_t housekeeping_next_ = 0;
   bool draining_ = false;
@@ -180,6 +216,7 @@ class Worker final {
 
   std::unique_ptr<Timer> tick_;
   std::unique_ptr<Timer> wake_timer_;
+  std::unique_ptr<Timer> pause_timer_;
   std::unique_ptr<WakeUp> wake_up_;
   std::thread thread_;
 };

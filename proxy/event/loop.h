@@ -3,7 +3,7 @@
 // (checked where it is filled), so that a session costs one allocation and nobody else compiles
 // libuv.
 //
-// A turn: timers, callbacks of I/O, then the end of the turn, then the wait. Busy time of a turn is
+// A turn: callbacks of I/O, timers, then the end of the turn, then the wait. Busy time of a turn is
 // measured from its first callback to the next wait; owners of callbacks say TurnBegins(), which
 // costs a load and a branch when the turn has begun already. Owner: the thread that calls Run().
 // Only WakeUp::Send may be called from elsewhere.
@@ -20,13 +20,9 @@ struct uv_loop_s;
 
 namespace tidegate {
 
-// Room for the handles of libuv 1.44; event/*.cc check it.
+// Room for handles of libuv 1.44; loop.cc checks it.
 inline constexpr size_t kLoopBytes = 856;
-inline constexpr size_t kTimerBytes = 152;
-inline constexpr size_t kAsyncBytes = 128;
 inline constexpr size_t kPhaseBytes = 120;
-inline constexpr size_t kSignalBytes = 152;
-inline constexpr size_t kPollBytes = 160;
 
 class EventLoop final {
  public:
@@ -40,25 +36,24 @@ class EventLoop final {
   void Run();
   void Stop();
 
-  // Called at the end of every turn, before the loop waits; `busy_ticks` is 0 when nothing ran.
-  using TurnEndFn = void (*)(void* context, uint64_t busy_ticks);
-  void OnTurnEnd(TurnEndFn fn, void* context) {
-    turn_end_ = fn;
-    turn_end_context_ = context;
+  // Called at the end of every turn, before the loop waits. I/O callbacks of the turn have run, and
+  // so have timers: what they left to do is done here, once.
+  using BeforeWaitFn = void (*)(void* context);
+  void OnBeforeWait(BeforeWaitFn fn, void* context) {
+    before_wait_ = fn;
+    before_wait_context_ = context;
   }
-  // Called after the I/O callbacks of a turn, before its end.
-  using AfterIoFn = void (*)(void* context);
-  void OnAfterIo(AfterIoFn fn, void* context) {
-    after_io_ = fn;
-    after_io_context_ = context;
+  // Busy time of the turn so far, and the end of it; 0 when nothing ran. For OnBeforeWait.
+  uint64_t EndTurn() {
+    if (turn_begin_ticks_ == 0) return 0;
+    const uint64_t busy = Ticks() - turn_begin_ticks_;
+    turn_begin_ticks_ = 0;
+    return busy;
   }
 
   // The first callback of a turn starts its clock.
   void TurnBegins() {
     if (turn_begin_ticks_ == 0) turn_begin_ticks_ = Ticks();
-  }
-  void TurnBegins(uint64_t now_ticks) {
-    if (turn_begin_ticks_ == 0) turn_begin_ticks_ = now_ticks;
   }
 
   uv_loop_s* native() { return reinterpret_cast<uv_loop_s*>(storage_); }
@@ -68,11 +63,8 @@ class EventLoop final {
 
   alignas(16) std::byte storage_[kLoopBytes];
   alignas(16) std::byte prepare_[kPhaseBytes];
-  alignas(16) std::byte check_[kPhaseBytes];
-  TurnEndFn turn_end_ = nullptr;
-  void* turn_end_context_ = nullptr;
-  AfterIoFn after_io_ = nullptr;
-  void* after_io_context_ = nullptr;
+  BeforeWaitFn before_wait_ = nullptr;
+  void* before_wait_context_ = nullptr;
   uint64_t turn_begin_ticks_ = 0;
 };
 

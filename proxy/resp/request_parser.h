@@ -47,10 +47,13 @@ class RequestParser final {
                   RequestBatch& batch);
 
   // The input will begin anew at the start of a command.
-  void Restart() { partial_.reset(); }
+  void Restart() {
+    partial_.reset();
+    bytes_wanted_ = 0;
+  }
 
   // Bytes from the end of the last complete command that are known to be needed; 0: not known.
-  size_t bytes_wanted() const { return partial_ ? partial_->bytes_wanted : 0; }
+  size_t bytes_wanted() const { return bytes_wanted_; }
   // Memory of an incomplete command's bookkeeping, and the bytes of its arguments so far.
   size_t partial_argument_bytes() const;
 
@@ -67,22 +70,22 @@ class RequestParser final {
     int64_t args_left = 0;
     int64_t bulk_bytes = -1;  // of the argument whose header was read; -1: none
     size_t scanned = 0;       // offset of what to look at next
-    size_t bytes_wanted = 0;
     std::vector<Span> args;
   };
   enum class Step : uint8_t { kDone, kNeedInput, kError };
   struct Cursor;
 
-  Step ParseCommand(Cursor& at, const ParseLimits& limits, RequestBatch& batch);
   Step ParseMultibulk(Cursor& at, const ParseLimits& limits, RequestBatch& batch);
   Step ParseInline(Cursor& at, RequestBatch& batch);
   Step Resume(Cursor& at, const ParseLimits& limits, RequestBatch& batch);
   Step ParseBulkHeader(Cursor& at, const ParseLimits& limits, int64_t* bulk_bytes);
-  Step ReadLine(Cursor& at, std::string_view too_big, std::string_view* line);
+  Step ReadNumber(Cursor& at, std::string_view too_big, char type, int64_t* number);
+  Step ReadNumberSlowly(Cursor& at, std::string_view too_big, char type, int64_t* number);
   Step SaveBatchArgs(Cursor& at, RequestBatch& batch, int64_t args_left, int64_t bulk_bytes);
-  Step Fail(std::string text);
+  Step Fail(std::string_view what);
 
   std::unique_ptr<Partial> partial_;
+  size_t bytes_wanted_ = 0;
   std::string error_;
 };
 

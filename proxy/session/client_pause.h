@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "base/thread_annotations.h"
 #include "storage/command.h"
 
 namespace tidegate {
@@ -16,14 +17,21 @@ enum class PauseMode : uint8_t { kNone, kWrite, kAll };
 class ClientPause final {
  public:
   // As Redis: a pause that runs is never shortened or weakened by another, only End ends it.
-  void Begin(PauseMode mode, int64_t now_unix_ms, int64_t until_unix_ms) {
+  void Begin(PauseMode mode, int64_t now_unix_ms, int64_t until_unix_ms) TG_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
     if (mode > this->mode(now_unix_ms)) mode_.store(mode, std::memory_order_relaxed);
     if (until_unix_ms > until_unix_ms_.load(std::memory_order_relaxed))
       until_unix_ms_.store(until_unix_ms, std::memory_order_release);
   }
-  void End() {
-    until_unix_ms_.store(0, std::memory_order_release);
-    mode_.store(PauseMode::kNone, std::memory_order_relaxed);
+  void End() TG_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    Clear();
+  }
+  // Tidies up after a pause whose time is over, so that nobody looks at it any more.
+  void EndIfOver(int64_t now_unix_ms) TG_EXCLUDES(mutex_) {
+    if (!possible() || until_unix_ms() > now_unix_ms) return;
+    MutexLock lock(mutex_);
+    if (until_unix_ms() <= now_unix_ms) Clear();
   }
 
   bool possible() const { return until_unix_ms_.load(std::memory_order_relaxed) != 0; }
@@ -43,6 +51,12 @@ class ClientPause final {
   }
 
  private:
+  void Clear() TG_REQUIRES(mutex_) {
+    until_unix_ms_.store(0, std::memory_order_release);
+    mode_.store(PauseMode::kNone, std::memory_order_relaxed);
+  }
+
+  Mutex mutex_;  // between changes; readers need none
   std::atomic<int64_t> until_unix_ms_{0};
   std::atomic<PauseMode> mode_{PauseMode::kNone};
 };

@@ -20,9 +20,12 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/limits.h"
+#include "base/log.h"
 #include "base/output_buffer.h"
 #include "base/reply_writer.h"
 #include "config/options.h"
+#include "policy/filter_chain.h"
 #include "proxy/event/stream.h"
 #include "proxy/resp/request_parser.h"
 #include "proxy/session/session_input.h"
@@ -38,8 +41,24 @@ class RequestBatch;
 // Names a session to any thread: its number and the worker it lives on.
 enum class SessionTicket : uint64_t {};
 
+// A ticket is the session's number with the worker's in its low bits.
+inline constexpr int kTicketWorkerBits = 6;
+static_assert((1 << kTicketWorkerBits) >= kWorkersMax);
+
+constexpr uint64_t MakeTicket(uint64_t session_id, int worker_index) {
+  return session_id << kTicketWorkerBits | static_cast<uint64_t>(worker_index);
+}
+constexpr uint64_t SessionOfTicket(uint64_t ticket) { return ticket >> kTicketWorkerBits; }
+constexpr size_t WorkerOfTicket(uint64_t ticket) {
+  return ticket & ((uint64_t{1} << kTicketWorkerBits) - 1);
+}
+
 // Unsent output above which a session's further pipelined commands wait for the client to read.
 inline constexpr Bytes kUnsentOutputBytesMax = 1_MiB;
+
+// Rest of a read up to which the next read goes to the shared buffer behind a copy of it, instead
+// of into a buffer of the session's own.
+inline constexpr Bytes kCopiedRestBytesMax = 4_KiB;
 
 // Bytes a suspended session goes on reading (so that it sees its client leave) before it stops.
 inline constexpr Bytes kSuspendedInputBytesMax = 64_KiB;
@@ -84,6 +103,8 @@ class Session final : private StreamOwner {
   const std::string& peer_address() const { return peer_address_; }
   std::string local_address() const;
   bool is_unix() const { return is_unix_; }
+  // Path of the unix socket it came through.
+  std::string unix_path() const { return local_address_.substr(0, local_address_.rfind(':')); }
   // On the loopback interface or a unix socket.
   bool is_local() const;
   int64_t created_ms() const { return created_ms_; }                    // unix time
@@ -132,7 +153,7 @@ class Session final : private StreamOwner {
   bool closing() const { return kill_ || close_after_reply_; }
 
   // --- suspension ---
-  bool suspended() const { return suspended_; }
+  bool suspended() const { return (stops_ & kStopSuspended) != 0; }
   // Inside a handler: the command was executed before and suspended.
   bool resuming() const { return resuming_; }
   // Executes the suspended command again, then goes on. Does nothing when not suspended.
@@ -149,16 +170,64 @@ class Session final : private StreamOwner {
   // Sends what is there; called at the end of a batch and of a loop turn. May close.
   void Flush();
 
-  // Once a second: idle timeout, soft output limit, age, spare buffers. May close.
+  // Once a second: idle timeout, soft output limit, age. May close.
   void Housekeeping(int64_t now_ms);
+  // Where it stands in the worker's list.
+  size_t place() const { return place_; }
+  void set_place(size_t place) { place_ = place; }
+
+  // The server ends: closes as soon as nothing is unanswered.
+  void Drain();
 
  private:
+  // Why the rest of the input waits. More than one can hold.
+  enum Stop : uint8_t {
+    kStopSuspended = 1,    // a command returned kSuspended
+    kStopPostponed = 2,    // CLIENT PAUSE
+    kStopOutput = 4,       // too much unsent output
+    kStopProxyHeader = 8,  // the PROXY header has not come yet
+  };
+
   // StreamOwner.
   std::span<char> ReadBuffer() override;
   void OnRead(size_t size) override;
   void OnReadEnd() override;
   void OnWritten(bool ok) override;
   void OnClosed() override;
+
+  // Executes all complete commands of `bytes`, which are input_'s own or the shared buffer's.
+  void Run(std::string_view bytes, bool own, int64_t now_ms);
+  // The same for what was kept.
+  void RunKept();
+  void KeepRest(std::string_view rest, size_t executed, bool own);
+  // Executes requests from the front; returns how many are done.
+  size_t Execute(std::span<const Request> requests, int64_t now_ms);
+  ExecStatus ExecuteOne(const Request& request, int64_t now_ms);
+  ExecStatus ExecuteFiltered(const Request& request, int64_t now_ms);
+  // False: the command was refused, or postponed (then stops_ says so).
+  bool Admit(const Request& request, int64_t now_ms);
+  void Refuse(const Request& request);
+  std::string UnknownCommand(const Request& request) const;
+  void Suspended(const Request& request, uint64_t begin_ticks);
+  // Counters, slow log, monitors; `ticks` is what the command took.
+  void Finished(const Request& request, uint64_t ticks, uint32_t errors_before);
+  // Slow log and latency monitor.
+  void NoteSlow(const Request& request, uint64_t ticks);
+  // After each reply: what CLIENT REPLY asked for.
+  void AfterReply() {
+    if (__builtin_expect(reply_mode_ != ReplyMode::kOn, 0)) AdvanceReplyMode();
+  }
+  void AdvanceReplyMode();
+  void FailProtocol(std::string_view text);
+  bool ReadProxyHeader(std::string_view bytes, size_t* consumed);
+  bool InputWithinLimit();
+  bool OutputWithinLimits(int64_t now_ms);
+  void SendOutput();
+  bool Idle() const;
+  void StopFor(Stop reason) { stops_ |= reason; }
+  void Close();
+  void LogClosing(LogSeverity severity, std::string_view why) const;
+  static void ObserveError(void* session, std::string_view text);
 
   Worker& worker_;
   const uint64_t id_;
@@ -168,22 +237,35 @@ class Session final : private StreamOwner {
   ReplyWriter reply_;
   RequestParser parser_;
   SessionInput input_;
+  FilterProgress filter_progress_;
+  FilterChain* suspended_chain_ = nullptr;  // that the suspended request is in
   const Command* last_command_ = nullptr;
-  int64_t created_ms_;
+  const int64_t created_ms_;
   int64_t last_interaction_ms_;
+  int64_t age_deadline_ms_;
+  int64_t soft_limit_since_ms_ = 0;     // 0: below it
+  uint64_t suspended_since_ticks_ = 0;  // start of the suspended command
+  size_t pending_write_bytes_ = 0;
+  size_t shared_prefix_bytes_ = 0;  // of input_, copied before a read into the shared buffer
+  size_t place_ = 0;
+  uint32_t errors_ = 0;  // error replies so far
   std::string peer_address_;
+  std::string local_address_;  // of a unix socket or a PROXY header; else asked for
   std::string name_;
   std::string library_name_;
   std::string library_version_;
   std::vector<uint32_t> redacted_;
-  bool is_unix_ = false;
+  const bool is_unix_;
   bool authenticated_ = false;
   bool no_evict_ = false;
   bool monitor_ = false;
   bool close_after_reply_ = false;
   bool kill_ = false;
-  bool suspended_ = false;
   bool resuming_ = false;
+  bool suspended_in_engine_ = false;
+  bool draining_ = false;
+  bool skip_armed_ = false;  // CLIENT REPLY SKIP was answered: the next reply is the one
+  uint8_t stops_ = 0;
   ReplyMode reply_mode_ = ReplyMode::kOn;
 };
 

@@ -12,10 +12,16 @@
 #include <span>
 #include <string_view>
 
+#include "base/bytes.h"
+
 namespace tidegate {
 
 // Smallest buffer that is taken, and the least free room that is offered to a read.
 inline constexpr size_t kInputBufferBytesMin = 1024;
+
+// Announced bytes that are allocated at once. Beyond it the buffer doubles as bytes really come, so
+// that an announcement alone costs a client nothing and us nothing.
+inline constexpr Bytes kAnnouncedBytesTrusted = 64_MiB;
 
 class SessionInput final {
  public:

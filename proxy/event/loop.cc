@@ -1,0 +1,126 @@
+#include "proxy/event/loop.h"
+
+#include <uv.h>
+
+#include <utility>
+
+#include "base/check.h"
+
+namespace tidegate {
+
+static_assert(sizeof(uv_loop_t) <= kLoopBytes);
+
+struct EventLoopCallbacks {
+  static uv_prepare_t* PrepareOf(EventLoop& loop) {
+    return reinterpret_cast<uv_prepare_t*>(loop.prepare_);
+  }
+  static void OnPrepare(uv_prepare_t* handle) {
+    auto& loop = *static_cast<EventLoop*>(handle->data);
+    if (loop.before_wait_ != nullptr) loop.before_wait_(loop.before_wait_context_);
+    loop.EndTurn();
+  }
+};
+
+EventLoop::EventLoop() {
+  TG_CHECK(uv_loop_init(native()) == 0);
+  uv_prepare_t* prepare = EventLoopCallbacks::PrepareOf(*this);
+  uv_prepare_init(native(), prepare);
+  prepare->data = this;
+  uv_prepare_start(prepare, EventLoopCallbacks::OnPrepare);
+  // It alone does not keep the loop running.
+  uv_unref(reinterpret_cast<uv_handle_t*>(prepare));
+}
+
+EventLoop::~EventLoop() {
+  uv_close(reinterpret_cast<uv_handle_t*>(EventLoopCallbacks::PrepareOf(*this)), nullptr);
+  before_wait_ = nullptr;
+  uv_run(native(), UV_RUN_DEFAULT);  // lets close callbacks run
+  TG_CHECK(uv_loop_close(native()) == 0);
+}
+
+void EventLoop::Run() { uv_run(native(), UV_RUN_DEFAULT); }
+void EventLoop::Stop() { uv_stop(native()); }
+
+namespace {
+
+// Handle with a callback; frees itself when libuv is done with it.
+template <typename UvHandle>
+struct CallbackHandle {
+  UvHandle uv;
+  EventLoop* loop;
+  std::function<void()> callback;
+
+  void Fire() {
+    loop->TurnBegins();
+    if (callback) callback();
+  }
+  void Close() {
+    callback = nullptr;
+    uv_close(reinterpret_cast<uv_handle_t*>(&uv),
+             [](uv_handle_t* handle) { delete static_cast<CallbackHandle*>(handle->data); });
+  }
+};
+
+}  // namespace
+
+struct Timer::Handle : CallbackHandle<uv_timer_t> {};
+struct WakeUp::Handle : CallbackHandle<uv_async_t> {};
+struct SignalWatcher::Handle : CallbackHandle<uv_signal_t> {};
+struct ReadWatcher::Handle : CallbackHandle<uv_poll_t> {};
+
+namespace {
+
+template <typename Handle>
+Handle* MakeHandle(EventLoop& loop, std::function<void()> callback) {
+  auto* handle = new Handle;
+  handle->loop = &loop;
+  handle->callback = std::move(callback);
+  return handle;
+}
+
+template <typename Handle, typename UvHandle>
+void Fire(UvHandle* handle) {
+  static_cast<Handle*>(handle->data)->Fire();
+}
+
+}  // namespace
+
+Timer::Timer(EventLoop& loop, std::function<void()> callback)
+    : handle_(MakeHandle<Handle>(loop, std::move(callback))) {
+  TG_CHECK(uv_timer_init(loop.native(), &handle_->uv) == 0);
+  handle_->uv.data = handle_;
+}
+Timer::~Timer() { handle_->Close(); }
+void Timer::Start(uint64_t delay_ms, uint64_t repeat_ms) {
+  uv_update_time(handle_->loop->native());
+  uv_timer_start(&handle_->uv, Fire<Handle, uv_timer_t>, delay_ms, repeat_ms);
+}
+void Timer::Stop() { uv_timer_stop(&handle_->uv); }
+
+WakeUp::WakeUp(EventLoop& loop, std::function<void()> callback)
+    : handle_(MakeHandle<Handle>(loop, std::move(callback))) {
+  TG_CHECK(uv_async_init(loop.native(), &handle_->uv, Fire<Handle, uv_async_t>) == 0);
+  handle_->uv.data = handle_;
+}
+WakeUp::~WakeUp() { handle_->Close(); }
+void WakeUp::Send() { uv_async_send(&handle_->uv); }
+
+SignalWatcher::SignalWatcher(EventLoop& loop, int signal, std::function<void()> callback)
+    : handle_(MakeHandle<Handle>(loop, std::move(callback))) {
+  TG_CHECK(uv_signal_init(loop.native(), &handle_->uv) == 0);
+  handle_->uv.data = handle_;
+  uv_signal_start(
+      &handle_->uv, [](uv_signal_t* uv, int) { Fire<Handle, uv_signal_t>(uv); }, signal);
+}
+SignalWatcher::~SignalWatcher() { handle_->Close(); }
+
+ReadWatcher::ReadWatcher(EventLoop& loop, int fd, std::function<void()> callback)
+    : handle_(MakeHandle<Handle>(loop, std::move(callback))) {
+  TG_CHECK(uv_poll_init(loop.native(), &handle_->uv, fd) == 0);
+  handle_->uv.data = handle_;
+  uv_poll_start(&handle_->uv, UV_READABLE,
+                [](uv_poll_t* uv, int, int) { Fire<Handle, uv_poll_t>(uv); });
+}
+ReadWatcher::~ReadWatcher() { handle_->Close(); }
+
+}  // namespace tidegate

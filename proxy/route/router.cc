@@ -1,0 +1,50 @@
+#include "proxy/route/router.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/text.h"
+
+namespace tidegate {
+namespace {
+
+constexpr std::string_view kGlobCharacters = "*?[\\";
+
+}  // namespace
+
+Router::Router(std::vector<Route> routes) : routes_(std::move(routes)) {
+  std::stable_sort(routes_.begin(), routes_.end(),
+                   [](const Route& a, const Route& b) { return a.match.size() > b.match.size(); });
+  bool has_catch_all = false;
+  for (size_t i = 0; i < routes_.size(); ++i) {
+    const std::string& match = routes_[i].match;
+    const size_t literal = std::min(match.find_first_of(kGlobCharacters), match.size());
+    prefixes_.push_back(match.substr(0, literal));
+    is_prefix_.push_back(literal + 1 == match.size() && match[literal] == '*');
+    if (match == "*") {
+      catch_all_ = i;
+      has_catch_all = true;
+    }
+    any_filters_ = any_filters_ || !routes_[i].filters.empty();
+  }
+  TG_CHECK(has_catch_all);
+}
+
+Route& Router::RouteOfKey(std::string_view key) {
+  for (size_t i = 0; i < routes_.size(); ++i) {
+    if (!key.starts_with(prefixes_[i])) continue;
+    if (is_prefix_[i] || GlobMatch(routes_[i].match, key)) return routes_[i];
+  }
+  return routes_[catch_all_];
+}
+
+Route& Router::RouteOf(const Request& request) {
+  if (request.keys.empty()) return routes_[catch_all_];
+  Route& first = RouteOfKey(request.keys[0].name);
+  for (const KeyRef& key : request.keys.subspan(1)) {
+    if (&RouteOfKey(key.name) != &first) return routes_[catch_all_];
+  }
+  return first;
+}
+
+}  // namespace tidegate

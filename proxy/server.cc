@@ -1,0 +1,170 @@
+#include "proxy/server.h"
+
+#include <signal.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <array>
+#include <climits>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "proxy/acceptor.h"
+#include "proxy/event/loop.h"
+#include "proxy/process_limits.h"
+#include "proxy/server_stats.h"
+#include "proxy/worker.h"
+
+namespace tidegate {
+namespace {
+
+constexpr size_t kRunIdBytes = 20;
+
+std::string MakeRunId() {
+  unsigned char random[kRunIdBytes];
+  TG_CHECK(getrandom(random, sizeof random, 0) == static_cast<ssize_t>(sizeof random));
+  std::string id;
+  for (const unsigned char byte : random) {
+    id.push_back("0123456789abcdef"[byte >> 4]);
+    id.push_back("0123456789abcdef"[byte & 15]);
+  }
+  return id;
+}
+
+std::string ExecutablePath() {
+  char path[PATH_MAX];
+  const ssize_t size = readlink("/proc/self/exe", path, sizeof path);
+  return size > 0 ? std::string(path, static_cast<size_t>(size)) : "";
+}
+
+std::vector<std::span<const CommandSpec>> AllFamilies(Server::Families process_families) {
+  std::vector<std::span<const CommandSpec>> families;
+  for (const auto& family : StorageCommandFamilies()) families.push_back(family);
+  for (const auto& family : process_families) families.push_back(family);
+  return families;
+}
+
+// maxclients is what the system grants descriptors for; said once, at start.
+LoadedConfig FitDescriptors(LoadedConfig config) {
+  const int64_t granted = RaiseDescriptorLimit(config.options.maxclients);
+  if (granted < config.options.maxclients) {
+    log::Warning("You requested maxclients of " + std::to_string(config.options.maxclients) +
+                 ", but the descriptor limit of this process allows " + std::to_string(granted) +
+                 ". maxclients has been reduced to that; raise the limit with 'ulimit -n'.");
+    config.options.maxclients = granted;
+  }
+  return config;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::Create(LoadedConfig config, Families process_families) {
+  std::unique_ptr<Server> server(new Server(FitDescriptors(std::move(config))));
+  TG_RETURN_IF_ERROR(server->Assemble(process_families));
+  return server;
+}
+
+Server::Server(LoadedConfig config)
+    : config_(std::move(config)),
+      start_unix_ms_(UnixMillis()),
+      run_id_(MakeRunId()),
+      executable_(ExecutablePath()),
+      stats_base_(std::make_unique<StatsBase>()) {}
+
+Server::~Server() {
+  signals_.clear();
+  acceptor_.reset();
+  wake_up_.reset();
+}
+
+Status Server::Assemble(Families process_families) {
+  const std::shared_ptr<const Options> options = config_.Snapshot();
+  commands_ = CommandTable::Create(AllFamilies(process_families));
+  Result<std::unique_ptr<Engine>> engine = Engine::Create({.databases = options->databases});
+  if (!engine.ok()) return std::move(engine).error().WithContext("start the engine");
+  engine_ = std::move(engine).value();
+  TG_RETURN_IF_ERROR(InstallConfigHooks());
+  loop_ = std::make_unique<EventLoop>();
+  wake_up_ = std::make_unique<WakeUp>(*loop_, [this] { OnWakeUp(); });
+  Result<std::unique_ptr<Acceptor>> acceptor = Acceptor::Open(*this, *loop_, *options);
+  if (!acceptor.ok()) return std::move(acceptor).error();
+  acceptor_ = std::move(acceptor).value();
+  listening_ = acceptor_->listening();
+  tcp_port_ = acceptor_->tcp_port();
+  const int workers = options->workers > 0 ? options->workers : DefaultWorkers();
+  for (int i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>(*this, i));
+  workers_left_.store(workers_.size());
+  return {};
+}
+
+int Server::Run(const std::function<void()>& on_ready) {
+  WatchSignals();
+  for (const auto& worker : workers_) worker->Start();
+  acceptor_->Start();
+  on_ready();
+  loop_->Run();
+  for (const auto& worker : workers_) worker->Join();
+  signals_.clear();
+  return 0;
+}
+
+void Server::WatchSignals() {
+  signal(SIGPIPE, SIG_IGN);
+  const auto watch = [this](int number, std::function<void()> callback) {
+    signals_.push_back(std::make_unique<SignalWatcher>(*loop_, number, std::move(callback)));
+  };
+  watch(SIGTERM, [this] {
+    log::Warning("Received SIGTERM scheduling shutdown...");
+    RequestShutdown({.now = shutting_down()});
+  });
+  watch(SIGINT, [this] {
+    log::Warning("Received SIGINT scheduling shutdown...");
+    RequestShutdown({.now = shutting_down()});
+  });
+  watch(SIGHUP, [this] {
+    if (reload_) reload_();
+  });
+}
+
+void Server::RequestShutdown(ShutdownRequest request) {
+  if (request.now) shutdown_now_.store(true, std::memory_order_relaxed);
+  shutting_down_.store(true, std::memory_order_release);
+  wake_up_->Send();
+}
+
+void Server::WorkerEnded() {
+  workers_left_.fetch_sub(1, std::memory_order_acq_rel);
+  wake_up_->Send();
+}
+
+void Server::OnWakeUp() {
+  if (workers_left_.load(std::memory_order_acquire) == 0) return loop_->Stop();
+  if (shutting_down_.load(std::memory_order_acquire)) BeginDrain();
+}
+
+void Server::BeginDrain() {
+  const bool now = shutdown_now_.load(std::memory_order_relaxed);
+  if (draining_ && !now) return;
+  if (!draining_) {
+    log::Warning("User requested shutdown...");
+    acceptor_.reset();  // closes the listening sockets
+  }
+  draining_ = true;
+  EndPause();
+  const std::chrono::seconds grace = config_.Snapshot()->shutdown_timeout;
+  for (const auto& worker : workers_)
+    worker->PostDrain(now ? std::chrono::milliseconds(0) : std::chrono::milliseconds(grace));
+}
+
+void Server::EndPause() {
+  pause_.End();
+  for (const auto& worker : workers_) worker->Post([](Worker& at) { at.EndPause(); });
+}
+
+void Server::Wake(SessionTicket ticket) {
+  const auto value = static_cast<uint64_t>(ticket);
+  workers_[WorkerOfTicket(value)]->PostWake(value);
+}
+
+}  // namespace tidegate

@@ -1,0 +1,204 @@
+#include "proxy/session/session.h"
+
+#include <chrono>
+#include <random>
+#include <utility>
+
+#include "base/clock.h"
+#include "proxy/event/address.h"
+#include "proxy/server.h"
+#include "proxy/session/proxy_protocol.h"
+#include "proxy/worker.h"
+
+namespace tidegate {
+namespace {
+
+// When a connection is old enough to be closed politely. Spread, so that the clients of a fleet do
+// not all come back at once.
+int64_t AgeDeadlineMs(const Options& options, int64_t now_ms, uint64_t id) {
+  const int64_t age_ms = options.max_connection_age.count();
+  if (age_ms <= 0) return std::numeric_limits<int64_t>::max();
+  const int64_t spread_ms = age_ms * options.max_connection_age_jitter_percent / 100;
+  if (spread_ms == 0) return now_ms + age_ms;
+  std::minstd_rand random(static_cast<uint32_t>(id * 2654435761u + static_cast<uint64_t>(now_ms)));
+  random.discard(2);
+  return now_ms + age_ms + std::uniform_int_distribution<int64_t>(-spread_ms, spread_ms)(random);
+}
+
+}  // namespace
+
+Session::Session(Worker& worker, uint64_t id, AcceptedConnection connection)
+    : worker_(worker),
+      id_(id),
+      stream_(*this),
+      output_(worker.output_blocks()),
+      reply_(output_),
+      created_ms_(UnixMillis()),
+      last_interaction_ms_(created_ms_),
+      age_deadline_ms_(AgeDeadlineMs(worker.options(), created_ms_, id)),
+      peer_address_(std::move(connection.peer_address)),
+      is_unix_(connection.is_unix),
+      authenticated_(worker.options().requirepass.empty()) {
+  if (is_unix_) local_address_ = connection.unix_path + ":0";
+  client_.ticket = MakeTicket(id, worker.index());
+  reply_.ObserveErrors(&Session::ObserveError, this);
+  if (connection.proxy_protocol) StopFor(kStopProxyHeader);
+  const int64_t keepalive = worker.options().tcp_keepalive.count();
+  const Status opened = stream_.Open(
+      worker.loop(), connection.fd,
+      {.is_unix = is_unix_, .no_delay = true, .keepalive_seconds = static_cast<int>(keepalive)});
+  if (!opened.ok()) {
+    log::Warning(opened.error().message);
+    Close();
+  } else {
+    stream_.StartReading();
+  }
+}
+
+Session::~Session() = default;
+
+std::string Session::local_address() const {
+  return local_address_.empty() ? LocalAddress(fd()) : local_address_;
+}
+
+bool Session::is_local() const {
+  return is_unix_ || peer_address_.starts_with("127.") || peer_address_.starts_with("[::1]:");
+}
+
+bool Session::AuthRequired() const {
+  return !authenticated_ && !worker_.options().requirepass.empty();
+}
+
+SessionSizes Session::Sizes() const {
+  SessionSizes sizes;
+  sizes.input_bytes = input_.size();
+  sizes.input_free_bytes = input_.free_bytes();
+  sizes.arguments_bytes = parser_.partial_argument_bytes();
+  sizes.output_bytes = output_.size();
+  sizes.output_memory_bytes = output_.memory_bytes();
+  sizes.output_blocks = output_.blocks();
+  sizes.total_bytes = sizeof(Session) + input_.capacity() + sizes.arguments_bytes +
+                      sizes.output_memory_bytes + name_.capacity() + library_name_.capacity() +
+                      library_version_.capacity() + peer_address_.capacity();
+  return sizes;
+}
+
+void Session::set_reply_mode(ReplyMode mode) {
+  if (mode == ReplyMode::kSkipNext && reply_mode_ == ReplyMode::kOff) return;
+  reply_mode_ = mode;
+  skip_armed_ = false;
+  reply_.Retarget(mode == ReplyMode::kOn ? output_ : worker_.discarded_output());
+}
+
+void Session::AdvanceReplyMode() {
+  worker_.discarded_output().Clear();
+  if (reply_mode_ != ReplyMode::kSkipNext) return;
+  if (skip_armed_) return set_reply_mode(ReplyMode::kOn);
+  skip_armed_ = true;
+}
+
+void Session::set_monitor(bool on) {
+  if (monitor_ == on) return;
+  monitor_ = on;
+  if (on) {
+    worker_.AddMonitor(*this);
+  } else {
+    worker_.RemoveMonitor(*this);
+  }
+}
+
+std::string Session::FlagLetters() const {
+  std::string letters;
+  if (monitor_) letters += 'O';
+  if (suspended()) letters += 'b';
+  if (close_after_reply_) letters += 'c';
+  if (kill_) letters += 'A';
+  if (is_unix_) letters += 'U';
+  if (no_evict_) letters += 'e';
+  if (client_.no_touch) letters += 'T';
+  return letters.empty() ? "N" : letters;
+}
+
+void Session::Reset() {
+  client_.db = 0;
+  client_.no_touch = false;
+  no_evict_ = false;
+  set_monitor(false);
+  set_reply_mode(ReplyMode::kOn);
+  reply_.set_protocol(Protocol::kResp2);
+  name_.clear();
+  authenticated_ = worker_.options().requirepass.empty();
+}
+
+void Session::Kill() {
+  if (kill_) return;
+  kill_ = true;
+  worker_.MarkDirty(*this);
+}
+
+void Session::Close() {
+  if (stream_.closing()) return;
+  if (suspended()) {
+    worker_.mutable_counters().sessions_suspended.Subtract(1);
+    if (suspended_in_engine_) {
+      worker_.server().engine().Cancel(worker_.engine_thread(), client_);
+    }
+    client_.continuation.reset();
+    if (suspended_chain_ != nullptr) suspended_chain_->Abandon(client_.ticket, filter_progress_);
+  }
+  stops_ = 0;
+  set_monitor(false);
+  stream_.Close();
+}
+
+void Session::Resume() {
+  if (!suspended() || stream_.closing()) return;
+  worker_.mutable_counters().sessions_suspended.Subtract(1);
+  stops_ = static_cast<uint8_t>(stops_ & ~kStopSuspended);
+  resuming_ = true;
+  RunKept();
+}
+
+void Session::EndPostponement() {
+  if ((stops_ & kStopPostponed) == 0 || stream_.closing()) return;
+  stops_ = static_cast<uint8_t>(stops_ & ~kStopPostponed);
+  RunKept();
+}
+
+bool Session::ReadProxyHeader(std::string_view bytes, size_t* consumed) {
+  const ProxyHeader header = ParseProxyHeader(bytes);
+  switch (header.outcome) {
+    case ProxyHeader::Outcome::kNeedInput:
+      return false;
+    case ProxyHeader::Outcome::kInvalid:
+      LogClosing(LogSeverity::kWarning, header.error);
+      reply_.Error("ERR " + header.error);
+      input_.Clear();
+      stops_ = 0;
+      close_after_reply_ = true;
+      Flush();
+      return false;
+    case ProxyHeader::Outcome::kDone:
+      break;
+  }
+  if (!header.source.empty()) {
+    peer_address_ = header.source;
+    local_address_ = header.destination;
+  }
+  *consumed = header.bytes;
+  return true;
+}
+
+void Session::LogClosing(LogSeverity severity, std::string_view why) const {
+  if (!log::Enabled(severity)) return;
+  log::Write(severity, "Client id=" + std::to_string(id_) + " addr=" + peer_address_ + " " +
+                           std::string(why) + ".");
+}
+
+void Session::ObserveError(void* session, std::string_view text) {
+  auto& self = *static_cast<Session*>(session);
+  ++self.errors_;
+  self.worker_.server().error_stats().Count(text);
+}
+
+}  // namespace tidegate

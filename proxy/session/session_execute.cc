@@ -1,0 +1,233 @@
+// The part of Session that executes: admission, the handler or the engine, counters.
+#include <algorithm>
+#include <string>
+
+#include "base/clock.h"
+#include "proxy/server.h"
+#include "proxy/session/redaction.h"
+#include "proxy/session/session.h"
+#include "proxy/session/session_command.h"
+#include "proxy/worker.h"
+#include "storage/engine.h"
+#include "storage/errors.h"
+
+namespace tidegate {
+namespace {
+
+// Bytes of a client's own words in "unknown command" errors. As Redis.
+constexpr size_t kEchoedBytesMax = 128;
+
+// As printf's %.*s: up to a NUL.
+std::string_view EchoedPart(std::string_view text, size_t bytes_max) {
+  return text.substr(0, std::min(text.find('\0'), bytes_max));
+}
+
+// Arguments as others may see them: secrets replaced, cut as Redis cuts them.
+std::vector<std::string> SlowlogArguments(const Request& request,
+                                          std::span<const uint32_t> redacted) {
+  const size_t argc = request.args.size();
+  const size_t shown = std::min(argc, kSlowlogArgumentsMax);
+  std::vector<std::string> arguments;
+  arguments.reserve(shown);
+  for (size_t i = 0; i < shown; ++i) {
+    const std::string_view arg = request.args[i];
+    if (shown != argc && i + 1 == shown) {
+      arguments.push_back("... (" + std::to_string(argc - shown + 1) + " more arguments)");
+    } else if (IsRedacted(request, redacted, i)) {
+      arguments.emplace_back(kRedacted);
+    } else if (arg.size() > kSlowlogArgumentBytesMax) {
+      arguments.push_back(std::string(arg.substr(0, kSlowlogArgumentBytesMax)) + "... (" +
+                          std::to_string(arg.size() - kSlowlogArgumentBytesMax) + " more bytes)");
+    } else {
+      arguments.emplace_back(arg);
+    }
+  }
+  return arguments;
+}
+
+bool NeedsPrefetch(std::span<const Request> requests) {
+  return requests.size() > 1 || requests[0].keys.size() > 1;
+}
+
+}  // namespace
+
+size_t Session::Execute(std::span<const Request> requests, int64_t now_ms) {
+  if (requests.empty()) return 0;
+  Engine& engine = worker_.server().engine();
+  EngineThread& thread = worker_.engine_thread();
+  engine.BeginBatch(thread, now_ms);
+  if (NeedsPrefetch(requests)) engine.Prefetch(requests, client_.db);
+  const bool filtered = worker_.router().any_filters();
+  uint64_t ticks = Ticks();
+  size_t done = 0;
+  while (done < requests.size()) {
+    const Request& request = requests[done];
+    const Command* command = request.command;
+    if (__builtin_expect(command == nullptr || !command->spec->arity.Accepts(request.args.size()),
+                         0)) {
+      Refuse(request);
+      ++done;
+      if (closing()) break;
+      continue;
+    }
+    if (__builtin_expect(worker_.attention() || !authenticated_, 0)) {
+      if (!Admit(request, now_ms)) {
+        if (stops_ != 0) break;
+        ++done;
+        continue;
+      }
+    }
+    const uint32_t errors_before = errors_;
+    const ExecStatus status =
+        filtered ? ExecuteFiltered(request, now_ms) : ExecuteOne(request, now_ms);
+    if (status == ExecStatus::kSuspended) {
+      Suspended(request, ticks);
+      break;
+    }
+    ++done;
+    const uint64_t now_ticks = Ticks();
+    Finished(request, now_ticks - ticks, errors_before);
+    ticks = now_ticks;
+    if (closing() || output_.size() > kUnsentOutputBytesMax.count) break;
+  }
+  engine.EndBatch(thread);
+  worker_.set_current_request(nullptr, nullptr);
+  return done;
+}
+
+inline ExecStatus Session::ExecuteOne(const Request& request, int64_t now_ms) {
+  worker_.set_current_request(this, &request);
+  last_command_ = request.command;
+  const CommandSpec& spec = *request.command->spec;
+  if (spec.scope != Scope::kProcess) {
+    return worker_.server().engine().Execute(worker_.engine_thread(), request, client_, reply_);
+  }
+  SessionCommand command(*this, request, reply_, now_ms);
+  return spec.session_handler(command);
+}
+
+ExecStatus Session::ExecuteFiltered(const Request& request, int64_t now_ms) {
+  FilterChain& chain = worker_.router().RouteOf(request).filters;
+  if (chain.empty()) return ExecuteOne(request, now_ms);
+  RequestContext context{request, client_, reply_, now_ms};
+  const uint32_t errors_before = errors_;
+  const size_t mark = reply_.out().Mark();
+  suspended_chain_ = &chain;
+  switch (chain.OnRequest(context, filter_progress_)) {
+    case FilterVerdict::kSuspended:
+      return ExecStatus::kSuspended;
+    case FilterVerdict::kContinue:
+      if (ExecuteOne(request, now_ms) == ExecStatus::kSuspended) return ExecStatus::kSuspended;
+      break;
+    case FilterVerdict::kAnswered:
+      break;
+  }
+  suspended_chain_ = nullptr;
+  chain.OnReply(context, filter_progress_, ReplyView(reply_.out(), mark, errors_ != errors_before));
+  return ExecStatus::kDone;
+}
+
+bool Session::Admit(const Request& request, int64_t now_ms) {
+  const CommandSpec& spec = *request.command->spec;
+  if (!authenticated_ && AuthRequired() && (spec.flags & kNoAuth) == 0) {
+    worker_.mutable_command_stats().Reject(request.command->id);
+    reply_.Error(errors::kNoAuth);
+    AfterReply();
+    return false;
+  }
+  const ClientPause& pause = worker_.server().pause();
+  if (!resuming_ && pause.possible() && ClientPause::Holds(pause.mode(now_ms), spec)) {
+    StopFor(kStopPostponed);
+    worker_.Postpone(*this);
+    return false;
+  }
+  return true;
+}
+
+void Session::Refuse(const Request& request) {
+  const std::string_view name = request.args[0];
+  if (request.command == nullptr &&
+      (EqualsIgnoreCase(name, "post") || EqualsIgnoreCase(name, "host:"))) {
+    // A browser was made to talk to us: what follows are headers that an attacker may have chosen.
+    log::Warning(
+        "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: "
+        "commands to Tidegate. This is likely due to an attacker attempting to use Cross Protocol "
+        "Scripting to compromise your instance. Connection from " +
+        peer_address_ + " aborted.");
+    return Kill();
+  }
+  if (request.command != nullptr) {
+    worker_.mutable_command_stats().Reject(request.command->id);
+    reply_.Error(errors::WrongArity(request.command->full_name));
+  } else {
+    reply_.Error(UnknownCommand(request));
+  }
+  AfterReply();
+}
+
+std::string Session::UnknownCommand(const Request& request) const {
+  const std::string_view name = EchoedPart(request.args[0], kEchoedBytesMax);
+  const Command* container = worker_.server().commands().Find(request.args[0]);
+  if (container != nullptr) {
+    if (request.args.size() == 1) return errors::WrongArity(container->full_name);
+    return "ERR unknown subcommand '" + std::string(EchoedPart(request.args[1], kEchoedBytesMax)) +
+           "'. Try " + ToUpperAscii(name) + " HELP.";
+  }
+  std::string arguments;
+  for (size_t i = 1; i < request.args.size() && arguments.size() < kEchoedBytesMax; ++i) {
+    arguments += "'";
+    arguments += EchoedPart(request.args[i], kEchoedBytesMax - (arguments.size() - 1));
+    arguments += "' ";
+  }
+  return "ERR unknown command '" + std::string(name) + "', with args beginning with: " + arguments;
+}
+
+void Session::Suspended(const Request& request, uint64_t begin_ticks) {
+  StopFor(kStopSuspended);
+  suspended_in_engine_ = request.command->spec->scope != Scope::kProcess;
+  if (!resuming_) suspended_since_ticks_ = begin_ticks;
+  resuming_ = false;
+  worker_.mutable_counters().sessions_suspended.Add(1);
+}
+
+inline void Session::Finished(const Request& request, uint64_t ticks, uint32_t errors_before) {
+  const Command& command = *request.command;
+  if (__builtin_expect(resuming_, 0)) {
+    // What a client waits for by its own wish (BLPOP) is no time of the server's.
+    if ((command.spec->flags & kBlocking) == 0) ticks = Ticks() - suspended_since_ticks_;
+    resuming_ = false;
+    client_.continuation.reset();
+  }
+  worker_.mutable_command_stats().Record(command.id, ticks, errors_ != errors_before,
+                                         worker_.latency_tracking());
+  if (__builtin_expect(ticks >= worker_.slow_ticks(), 0)) NoteSlow(request, ticks);
+  if (__builtin_expect(worker_.attention(), 0)) {
+    if ((command.spec->flags & (kSkipMonitor | kAdmin)) == 0)
+      worker_.FeedMonitors(*this, request, redacted_);
+  }
+  if (!redacted_.empty()) redacted_.clear();
+  AfterReply();
+}
+
+void Session::NoteSlow(const Request& request, uint64_t ticks) {
+  const Options& options = worker_.options();
+  const uint32_t flags = request.command->spec->flags;
+  const int64_t micros = TicksToNanos(ticks) / 1000;
+  const int64_t unix_seconds = UnixMillis() / 1000;
+  const int64_t threshold = options.slowlog_log_slower_than.count();
+  if (threshold >= 0 && micros >= threshold && (flags & kSkipSlowlog) == 0) {
+    worker_.server().slowlog().Add({.unix_seconds = unix_seconds,
+                                    .duration_us = micros,
+                                    .arguments = SlowlogArguments(request, redacted_),
+                                    .client_address = peer_address_,
+                                    .client_name = name_},
+                                   options.slowlog_max_len);
+  }
+  const int64_t latency_ms = options.latency_monitor_threshold.count();
+  if (latency_ms > 0 && micros / 1000 >= latency_ms) {
+    worker_.server().latency_monitor().Add((flags & kFast) != 0 ? "fast-command" : "command",
+                                           unix_seconds, static_cast<uint32_t>(micros / 1000));
+  }
+}
+
+}  // namespace tidegate

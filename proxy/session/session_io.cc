@@ -1,0 +1,238 @@
+// The part of Session that moves bytes: reading, keeping the rest, flushing, limits.
+#include <string>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "proxy/server.h"
+#include "proxy/session/session.h"
+#include "proxy/worker.h"
+
+namespace tidegate {
+
+std::span<char> Session::ReadBuffer() {
+  const std::span<char> shared = worker_.read_buffer();
+  shared_prefix_bytes_ = 0;
+  if (input_.empty()) return shared;
+  const size_t rest = input_.size();
+  if (stops_ == 0 && rest <= kCopiedRestBytesMax.count &&
+      parser_.bytes_wanted() <= shared.size() / 2) {
+    std::memcpy(shared.data(), input_.data(), rest);
+    shared_prefix_bytes_ = rest;
+    return shared.subspan(rest);
+  }
+  return input_.Room(parser_.bytes_wanted());
+}
+
+void Session::OnRead(size_t size) {
+  worker_.loop().TurnBegins();
+  WorkerCounters& counters = worker_.mutable_counters();
+  counters.net_input_bytes.Add(size);
+  counters.reads_processed.Add(1);
+  const int64_t now_ms = UnixMillis();
+  last_interaction_ms_ = now_ms;
+  std::string_view bytes;
+  bool own = false;
+  if (shared_prefix_bytes_ > 0) {
+    bytes = {worker_.read_buffer().data(), shared_prefix_bytes_ + size};
+    input_.Clear();
+  } else if (!input_.empty()) {
+    input_.Added(size);
+    bytes = input_.bytes();
+    own = true;
+    if (!InputWithinLimit()) return Close();
+  } else {
+    bytes = {worker_.read_buffer().data(), size};
+  }
+  if (__builtin_expect(stops_ != 0, 0)) {
+    if (!own) input_.Append(bytes, 0);
+    if (stops_ == kStopProxyHeader) return RunKept();
+    if (input_.size() > kSuspendedInputBytesMax.count) stream_.StopReading();
+    return;
+  }
+  Run(bytes, own, now_ms);
+}
+
+void Session::Run(std::string_view bytes, bool own, int64_t now_ms) {
+  const CommandTable& commands = worker_.server().commands();
+  RequestBatch& batch = worker_.batch();
+  size_t at = 0;
+  for (;;) {
+    const ParseLimits limits{worker_.options().proto_max_bulk_len.count, !AuthRequired()};
+    const ParseStop stop = parser_.Parse(bytes.substr(at), limits, commands, batch);
+    const size_t done = Execute(batch.requests(), now_ms);
+    if (done < batch.size()) {
+      if (done > 0) at += batch.end_of(done - 1);
+      parser_.Restart();
+    } else {
+      at += batch.consumed();
+    }
+    if (__builtin_expect(stops_ != 0 || closing(), 0)) break;
+    if (done == batch.size()) {
+      if (stop == ParseStop::kNeedInput) break;
+      if (stop == ParseStop::kProtocolError) {
+        FailProtocol(parser_.error());
+        break;
+      }
+    }
+    if (output_.size() > kUnsentOutputBytesMax.count) {
+      SendOutput();
+      if (stream_.closing()) return;
+      if (output_.size() > kUnsentOutputBytesMax.count) {
+        StopFor(kStopOutput);
+        break;
+      }
+    }
+  }
+  KeepRest(bytes.substr(at), at, own);
+  Flush();
+}
+
+void Session::KeepRest(std::string_view rest, size_t executed, bool own) {
+  if (__builtin_expect(close_after_reply_ || kill_, 0)) {
+    input_.Clear();
+    parser_.Restart();
+    stream_.StopReading();
+    return;
+  }
+  if (stops_ != 0) parser_.Restart();
+  if (own) {
+    input_.Consume(executed);
+  } else if (!rest.empty()) {
+    input_.Append(rest, parser_.bytes_wanted());
+  }
+}
+
+void Session::RunKept() {
+  if (stream_.closing()) return;
+  if (stops_ == kStopProxyHeader) {
+    size_t consumed = 0;
+    if (!ReadProxyHeader(input_.bytes(), &consumed)) return;
+    stops_ = 0;
+    input_.Consume(consumed);
+  }
+  if (stops_ != 0) return;
+  stream_.StartReading();
+  if (input_.empty()) return Flush();
+  // Its own copy may be small by now; Run() works on what input_ has.
+  Run(input_.bytes(), true, UnixMillis());
+}
+
+void Session::FailProtocol(std::string_view text) {
+  worker_.mutable_counters().protocol_errors.Add(1);
+  if (log::Enabled(LogSeverity::kVerbose)) LogClosing(LogSeverity::kVerbose, text);
+  reply_.Error(std::string("ERR ").append(text));
+  AfterReply();
+  close_after_reply_ = true;
+}
+
+void Session::OnReadEnd() { Close(); }
+
+void Session::Flush() {
+  if (stream_.closing()) return;
+  if (kill_) return Close();
+  SendOutput();
+  if (stream_.closing()) return;
+  if (output_.empty()) {
+    soft_limit_since_ms_ = 0;
+    if (close_after_reply_ || (draining_ && Idle())) return Close();
+    if (last_interaction_ms_ > age_deadline_ms_ && Idle()) {
+      worker_.mutable_counters().age_closings.Add(1);
+      Close();
+    }
+    return;
+  }
+  if (!OutputWithinLimits(last_interaction_ms_)) Close();
+}
+
+void Session::SendOutput() {
+  // Before anything is sent, as Redis: one reply beyond the limit ends the client.
+  if (output_.blocks() > 1 && !OutputWithinLimits(last_interaction_ms_)) return Close();
+  while (!stream_.write_pending() && !output_.empty()) {
+    OutputBuffer::Piece pieces[kWritePiecesMax];
+    size_t count = output_.Peek(pieces, kWritePiecesMax);
+    size_t total = 0;
+    for (size_t i = 0; i < count; ++i) total += pieces[i].size;
+    const ptrdiff_t sent = stream_.TryWrite({pieces, count});
+    if (__builtin_expect(sent < 0, 0)) return Close();
+    worker_.mutable_counters().writes_processed.Add(1);
+    worker_.mutable_counters().net_output_bytes.Add(static_cast<uint64_t>(sent));
+    output_.Consume(static_cast<size_t>(sent));
+    if (static_cast<size_t>(sent) == total) continue;
+    count = output_.Peek(pieces, kWritePiecesMax);
+    pending_write_bytes_ = 0;
+    for (size_t i = 0; i < count; ++i) pending_write_bytes_ += pieces[i].size;
+    stream_.Write({pieces, count});
+  }
+}
+
+void Session::OnWritten(bool ok) {
+  if (!ok) return Close();
+  worker_.mutable_counters().net_output_bytes.Add(pending_write_bytes_);
+  output_.Consume(pending_write_bytes_);
+  pending_write_bytes_ = 0;
+  Flush();
+  if ((stops_ & kStopOutput) != 0 && output_.size() < kUnsentOutputBytesMax.count / 2) {
+    stops_ = static_cast<uint8_t>(stops_ & ~kStopOutput);
+    RunKept();
+  }
+}
+
+void Session::OnClosed() { worker_.Forget(*this); }
+
+void Session::Push(std::string_view bytes) {
+  if (stream_.closing() || closing() || reply_mode_ != ReplyMode::kOn) return;
+  output_.AppendLarge(bytes);
+  worker_.MarkDirty(*this);
+}
+
+bool Session::InputWithinLimit() {
+  if (input_.size() <= worker_.options().client_query_buffer_limit.count) return true;
+  worker_.mutable_counters().input_buffer_closings.Add(1);
+  LogClosing(LogSeverity::kWarning, "reached the max query buffer length");
+  return false;
+}
+
+bool Session::OutputWithinLimits(int64_t now_ms) {
+  const OutputBufferLimit& limit = worker_.options().output_buffer_limit(client_class());
+  if (limit.hard.count == 0 && limit.soft.count == 0) return true;
+  const size_t bytes = output_.memory_bytes();
+  const bool over_soft = limit.soft.count != 0 && bytes >= limit.soft.count;
+  if (!over_soft) {
+    soft_limit_since_ms_ = 0;
+  } else if (soft_limit_since_ms_ == 0) {
+    soft_limit_since_ms_ = now_ms;
+  }
+  const bool over_hard = limit.hard.count != 0 && bytes >= limit.hard.count;
+  const bool soft_for_too_long =
+      over_soft && now_ms - soft_limit_since_ms_ > limit.soft_time / std::chrono::milliseconds(1);
+  if (!over_hard && !soft_for_too_long) return true;
+  worker_.mutable_counters().output_limit_closings.Add(1);
+  LogClosing(LogSeverity::kWarning, "closed for overcoming of output buffer limits");
+  return false;
+}
+
+bool Session::Idle() const {
+  return stops_ == 0 && input_.empty() && output_.empty() && !stream_.write_pending();
+}
+
+void Session::Drain() {
+  draining_ = true;
+  if (Idle()) Close();
+}
+
+void Session::Housekeeping(int64_t now_ms) {
+  if (stream_.closing()) return;
+  if (!output_.empty() && !OutputWithinLimits(now_ms)) return Close();
+  const int64_t timeout_ms = worker_.options().timeout / std::chrono::milliseconds(1);
+  if (timeout_ms > 0 && !suspended() && !monitor_ && now_ms - last_interaction_ms_ > timeout_ms) {
+    worker_.mutable_counters().idle_closings.Add(1);
+    LogClosing(LogSeverity::kVerbose, "is idle for too long");
+    return Close();
+  }
+  if (now_ms > age_deadline_ms_ && Idle()) {
+    worker_.mutable_counters().age_closings.Add(1);
+    Close();
+  }
+}
+
+}  // namespace tidegate

@@ -1,0 +1,335 @@
+#include "proxy/worker.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "proxy/server.h"
+#include "proxy/session/redaction.h"
+
+namespace tidegate {
+namespace {
+
+thread_local Worker* current_worker = nullptr;
+
+// How often a draining worker looks at its sessions.
+constexpr uint64_t kDrainStepMillis = 10;
+
+int64_t MonotonicMillis() { return MonotonicNanos() / 1'000'000; }
+
+void WakeSession(void* server, uint64_t ticket) {
+  static_cast<Server*>(server)->Wake(static_cast<SessionTicket>(ticket));
+}
+
+uint64_t NanosToTicks(int64_t nanos) {
+  return static_cast<uint64_t>(static_cast<double>(nanos) / internal::kNanosPerTick);
+}
+
+// This version has no policies to put into the chains.
+std::vector<Route> RoutesOf(const Options& options) {
+  std::vector<Route> routes;
+  for (const RouteOptions& route : options.routes)
+    routes.push_back({.match = route.match, .cluster = route.cluster});
+  return routes;
+}
+
+}  // namespace
+
+Worker* Worker::Current() { return current_worker; }
+
+Worker::Worker(Server& server, int index)
+    : server_(server),
+      index_(index),
+      server_monitors_(server.monitors()),
+      server_pause_(server.pause()),
+      command_stats_(server.commands().size()),
+      engine_thread_(&server.engine().AddThread(WakeSession, &server)),
+      mailbox_(kMailboxPayloadMax),
+      discarded_output_(output_blocks_),
+      read_buffer_(new char[kSharedReadBufferBytes.count]),
+      router_(RoutesOf(*server.config().Snapshot())) {
+  loop_.OnBeforeWait([](void* self) { static_cast<Worker*>(self)->BeforeWait(); }, this);
+  tick_ = std::make_unique<Timer>(loop_, [this] { Tick(); });
+  wake_timer_ = std::make_unique<Timer>(loop_, [this] { RunWakeTimes(); });
+  pause_timer_ = std::make_unique<Timer>(loop_, [this] { EndPause(); });
+  wake_up_ = std::make_unique<WakeUp>(loop_, [this] { DrainMailbox(); });
+  RefreshOptions();
+}
+
+Worker::~Worker() { TG_CHECK(sessions_.empty()); }
+
+void Worker::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void Worker::Run() {
+  current_worker = this;
+  pthread_setname_np(pthread_self(), ("worker-" + std::to_string(index_)).c_str());
+  loop_.Run();
+  server_.WorkerEnded();
+  current_worker = nullptr;
+}
+
+void Worker::Join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+// --- posts ---
+
+void Worker::PostMessage(Message message, size_t payload_bytes) {
+  switch (mailbox_.Post(std::move(message), payload_bytes)) {
+    case Mailbox<Message>::Posted::kFirst:
+      wake_up_->Send();
+      break;
+    case Mailbox<Message>::Posted::kBehind:
+      break;
+    case Mailbox<Message>::Posted::kFull:
+      monitors_overflowed_.store(true, std::memory_order_relaxed);
+      break;
+  }
+}
+
+void Worker::Post(Task task) {
+  Message message(MessageKind::kTask);
+  message.task = std::move(task);
+  PostMessage(std::move(message));
+}
+
+void Worker::PostConnection(AcceptedConnection connection) {
+  load_.fetch_add(1, std::memory_order_relaxed);
+  Message message(MessageKind::kConnection);
+  message.connection = std::make_unique<AcceptedConnection>(std::move(connection));
+  PostMessage(std::move(message));
+}
+
+void Worker::PostWake(uint64_t ticket) {
+  Message message(MessageKind::kWake);
+  message.ticket = ticket;
+  PostMessage(std::move(message));
+}
+
+void Worker::PostMonitorLine(std::shared_ptr<const std::string> line) {
+  const size_t bytes = line->size();
+  Message message(MessageKind::kMonitorLine);
+  message.line = std::move(line);
+  PostMessage(std::move(message), bytes);
+}
+
+void Worker::DrainMailbox() {
+  if (monitors_overflowed_.exchange(false, std::memory_order_relaxed)) {
+    counters_.mailbox_overflows.Add(1);
+    for (Session* monitor : monitor_sessions_) monitor->Kill();
+  }
+  mailbox_.Take(taken_);
+  for (Message& message : taken_) Deliver(message);
+  taken_.clear();
+}
+
+void Worker::Deliver(Message& message) {
+  switch (message.kind) {
+    case MessageKind::kWake:
+      if (Session* session = FindSession(SessionOfTicket(message.ticket))) session->Resume();
+      break;
+    case MessageKind::kConnection:
+      TakeConnection(std::move(*message.connection));
+      break;
+    case MessageKind::kTask:
+      message.task(*this);
+      break;
+    case MessageKind::kMonitorLine:
+      DeliverMonitorLine(*message.line);
+      break;
+  }
+}
+
+// --- sessions ---
+
+void Worker::TakeConnection(AcceptedConnection connection) {
+  const uint64_t id = server_.NextSessionId();
+  auto* session = new Session(*this, id, std::move(connection));  // Forget() deletes it
+  session->set_place(sessions_.size());
+  sessions_.push_back(session);
+  sessions_by_id_.emplace(id, session);
+  counters_.connections_received.Add(1);
+  counters_.sessions.Add(1);
+  if (draining_) session->Drain();
+}
+
+void Worker::Forget(Session& session) {
+  Session* last = sessions_.back();
+  sessions_[session.place()] = last;
+  last->set_place(session.place());
+  sessions_.pop_back();
+  sessions_by_id_.erase(session.id());
+  counters_.sessions.Subtract(1);
+  load_.fetch_sub(1, std::memory_order_relaxed);
+  delete &session;
+  if (draining_ && sessions_.empty()) loop_.Stop();
+}
+
+Session* Worker::FindSession(uint64_t id) const {
+  const auto found = sessions_by_id_.find(id);
+  return found == sessions_by_id_.end() ? nullptr : found->second;
+}
+
+void Worker::WakeAfter(uint64_t session_id, std::chrono::milliseconds time) {
+  wake_times_.emplace(MonotonicMillis() + time.count(), session_id);
+  ArmWakeTimer();
+}
+
+void Worker::ArmWakeTimer() {
+  if (wake_times_.empty()) return wake_timer_->Stop();
+  const int64_t wait_ms = wake_times_.begin()->first - MonotonicMillis();
+  wake_timer_->StartOnce(static_cast<uint64_t>(std::max<int64_t>(wait_ms, 0)));
+}
+
+void Worker::RunWakeTimes() {
+  const int64_t now_ms = MonotonicMillis();
+  while (!wake_times_.empty() && wake_times_.begin()->first <= now_ms) {
+    const uint64_t id = wake_times_.begin()->second;
+    wake_times_.erase(wake_times_.begin());
+    if (Session* session = FindSession(id)) session->Resume();
+  }
+  ArmWakeTimer();
+}
+
+void Worker::Postpone(Session& session) {
+  postponed_.push_back(session.id());
+  const int64_t wait_ms = server_pause_.until_unix_ms() - UnixMillis();
+  pause_timer_->StartOnce(static_cast<uint64_t>(std::max<int64_t>(wait_ms, 0) + 1));
+}
+
+void Worker::EndPause() {
+  std::vector<uint64_t> ids;
+  ids.swap(postponed_);
+  for (const uint64_t id : ids) {
+    if (Session* session = FindSession(id)) session->EndPostponement();
+  }
+}
+
+// --- MONITOR ---
+
+void Worker::AddMonitor(Session& session) {
+  monitor_sessions_.push_back(&session);
+  counters_.monitors.Add(1);
+  server_.monitors().fetch_add(1, std::memory_order_relaxed);
+}
+
+void Worker::RemoveMonitor(Session& session) {
+  std::erase(monitor_sessions_, &session);
+  counters_.monitors.Subtract(1);
+  server_.monitors().fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Worker::FeedMonitors(const Session& session, const Request& request,
+                          std::span<const uint32_t> redacted) {
+  if (server_monitors_.load(std::memory_order_relaxed) == 0) return;
+  const int64_t now_us = UnixMicros();
+  char time[40];
+  std::snprintf(time, sizeof time, "+%lld.%06lld ", static_cast<long long>(now_us / 1'000'000),
+                static_cast<long long>(now_us % 1'000'000));
+  auto line = std::make_shared<std::string>(time);
+  *line += "[" + std::to_string(session.client().db) + " ";
+  *line += session.is_unix() ? "unix:" + session.unix_path() : session.peer_address();
+  *line += "]";
+  for (size_t i = 0; i < request.args.size(); ++i) {
+    *line += " ";
+    AppendQuoted(*line, IsRedacted(request, redacted, i) ? kRedacted : request.args[i]);
+  }
+  *line += "\r\n";
+  for (const auto& worker : server_.workers()) {
+    if (worker.get() == this) {
+      DeliverMonitorLine(*line);
+    } else if (worker->counters().monitors.Get() > 0) {
+      worker->PostMonitorLine(line);
+    }
+  }
+}
+
+void Worker::DeliverMonitorLine(const std::string& line) {
+  for (Session* monitor : monitor_sessions_) monitor->Push(line);
+}
+
+// --- the turn ---
+
+void Worker::BeforeWait() {
+  while (!dirty_.empty()) {
+    flushing_.swap(dirty_);
+    for (const uint64_t id : flushing_) {
+      if (Session* session = FindSession(id)) session->Flush();
+    }
+    flushing_.clear();
+  }
+  if (server_.config().version() != options_version_) RefreshOptions();
+  const uint64_t busy_ticks = loop_.EndTurn();
+  if (busy_ticks == 0) return;
+  counters_.loop_turns.Add(1);
+  counters_.loop_busy_ticks.Add(busy_ticks);
+  counters_.loop_turn_ticks_max.RaiseTo(busy_ticks);
+  counters_.loop_turns_nanos.Record(static_cast<uint64_t>(TicksToNanos(busy_ticks)));
+}
+
+void Worker::RefreshOptions() {
+  options_version_ = server_.config().version();
+  options_ = server_.config().Snapshot();
+  constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+  const int64_t slowlog_us = options_->slowlog_log_slower_than.count();
+  const int64_t latency_ms = options_->latency_monitor_threshold.count();
+  const int64_t slowlog_ns = slowlog_us >= 0 ? slowlog_us * 1000 : kNever;
+  const int64_t latency_ns = latency_ms > 0 ? latency_ms * 1'000'000 : kNever;
+  const int64_t least_ns = std::min(slowlog_ns, latency_ns);
+  slow_ticks_ = least_ns == kNever ? ~uint64_t{0} : NanosToTicks(least_ns);
+  if (ticks_per_second_ != options_->hz) {
+    ticks_per_second_ = options_->hz;
+    tick_->StartEvery(std::max(1, 1000 / ticks_per_second_));
+  }
+}
+
+void Worker::Tick() {
+  const int64_t now_ms = UnixMillis();
+  const auto budget = std::chrono::nanoseconds(kBackgroundSliceMax).count();
+  server_.engine().BackgroundStep(*engine_thread_, now_ms, index_,
+                                  static_cast<int>(server_.workers().size()), budget);
+  if (index_ == 0) server_.TidyPause(now_ms);
+  StepHousekeeping(now_ms);
+}
+
+// Every session once a second, a share of them each tick.
+void Worker::StepHousekeeping(int64_t now_ms) {
+  const auto per_second = static_cast<size_t>(ticks_per_second_);
+  size_t share = (sessions_.size() + per_second - 1) / per_second;
+  for (; share > 0 && !sessions_.empty(); --share) {
+    if (housekeeping_next_ >= sessions_.size()) housekeeping_next_ = 0;
+    sessions_[housekeeping_next_++]->Housekeeping(now_ms);
+  }
+}
+
+// --- the end ---
+
+void Worker::PostDrain(std::chrono::milliseconds deadline) {
+  Post([deadline](Worker& self) {
+    self.draining_ = true;
+    self.drain_deadline_ms_ = MonotonicMillis() + deadline.count();
+    self.tick_ = std::make_unique<Timer>(self.loop_, [&self] { self.StepDrain(); });
+    self.tick_->StartEvery(kDrainStepMillis);
+    self.StepDrain();
+  });
+}
+
+void Worker::StepDrain() {
+  if (sessions_.empty()) return loop_.Stop();
+  const bool late = MonotonicMillis() >= drain_deadline_ms_;
+  for (Session* session : sessions_) {
+    if (late) {
+      session->Kill();
+    } else {
+      session->Drain();
+    }
+  }
+}
+
+}  // namespace tidegate
