@@ -157,17 +157,17 @@ OptionFault SetValue(const OptionRow& row, Options& options, std::span<const std
 }  // namespace
 
 std::span<const OptionGroup> OptionGroups() {
-  static const std::array<OptionGroup, 11> groups = {
+  static const std::array<OptionGroup, 11> kGroups = {
       kTidegateOptions,    kNetworkOptions,      kSecurityOptions,    kProcessOptions,
       kMemoryOptions,      kKeyspaceOptions,     kPersistenceOptions, kObservabilityOptions,
       kReplicationOptions, kRedisClusterOptions, kTlsOptions};
-  return groups;
+  return kGroups;
 }
 
 const OptionRow* FindOption(std::string_view name) {
-  static const OptionIndex index = BuildIndex();
-  const auto found = index.find(ToLowerAscii(name));
-  return found == index.end() ? nullptr : found->second;
+  static const OptionIndex kIndex = BuildIndex();
+  const auto found = kIndex.find(ToLowerAscii(name));
+  return found == kIndex.end() ? nullptr : found->second;
 }
 
 bool IsSecretOption(std::string_view name) {

@@ -2,6 +2,7 @@
 // parsed first, so that a mistake in the last one leaves the string alone; then they run in order,
 // each on the 9 bytes that its field can touch.
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "base/text.h"
@@ -63,15 +64,22 @@ __int128 ValueOf(uint64_t field, FieldType type) {
                   : static_cast<__int128>(field);
 }
 
-// Fits a result into the type as the overflow rule says; nothing when it says to fail.
-std::optional<__int128> Fit(__int128 value, FieldType type, Overflow overflow) {
+// Fits a result into the operation's type as its overflow rule says; nothing when it says to fail.
+std::optional<__int128> Fit(__int128 value, const Operation& operation) {
+  const FieldType type = operation.type;
   const int magnitude_bits = type.is_signed ? type.bits - 1 : type.bits;
   const __int128 max = (static_cast<__int128>(1) << magnitude_bits) - 1;
   const __int128 min = type.is_signed ? -max - 1 : 0;
   if (value >= min && value <= max) return value;
-  if (overflow == Overflow::kFail) return std::nullopt;
-  if (overflow == Overflow::kSaturate) return value > max ? max : min;
-  return ValueOf(static_cast<uint64_t>(value) & LowBits(type.bits), type);
+  if (operation.overflow == Overflow::kFail) return std::nullopt;
+  if (operation.overflow == Overflow::kWrap) {
+    return ValueOf(static_cast<uint64_t>(value) & LowBits(type.bits), type);
+  }
+  // Redis computes max - number in 64 bits: SET of a number so far below that this wraps around
+  // saturates at the wrong end, and so it does here.
+  const bool far_below = operation.action == Action::kSet && type.is_signed &&
+                         max - value > std::numeric_limits<int64_t>::max();
+  return value > max || far_below ? max : min;
 }
 
 std::optional<FieldType> TypeArg(CommandContext& context, size_t i) {
@@ -171,7 +179,7 @@ bool RunOperation(const Operation& operation, char* span, ReplyWriter& reply) {
   } else if (!operation.type.is_signed) {
     wanted = static_cast<uint64_t>(operation.number);
   }
-  const auto new_value = Fit(wanted, operation.type, operation.overflow);
+  const auto new_value = Fit(wanted, operation);
   if (!new_value) {
     reply.Null();
     return false;

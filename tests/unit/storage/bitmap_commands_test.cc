@@ -174,6 +174,8 @@ TEST(BitmapCommandsTest, BitFieldOverflowRules) {
   EXPECT_EQ(engine.Run("BITFIELD f SET i64 3 -9223372036854775808 INCRBY i64 3 -1"),
             "*2\r\n:-576460752303423488\r\n:9223372036854775807\r\n");
   EXPECT_EQ(engine.Run("BITFIELD g OVERFLOW SAT SET u4 0 -1 GET u4 0"), "*2\r\n:0\r\n:15\r\n");
+  EXPECT_EQ(engine.Run("BITFIELD h OVERFLOW SAT SET i16 0 -9223372036854775807 GET i16 0"),
+            "*2\r\n:0\r\n:32767\r\n");
   EXPECT_EQ(engine.Run("BITFIELD g"), "*0\r\n");
   EXPECT_EQ(engine.Run("BITFIELD_RO g GET u4 0"), "*1\r\n:15\r\n");
   EXPECT_EQ(engine.Run("BITFIELD_RO g SET u4 0 1"),
