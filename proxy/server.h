@@ -22,6 +22,7 @@
 #include "base/thread_annotations.h"
 #include "config/config_store.h"
 #include "config/loader.h"
+#include "proxy/observe/activity_meter.h"
 #include "proxy/observe/error_stats.h"
 #include "proxy/observe/latency_monitor.h"
 #include "proxy/observe/slowlog.h"
@@ -104,6 +105,9 @@ class Server final {
   Slowlog& slowlog() { return slowlog_; }
   LatencyMonitor& latency_monitor() { return latency_monitor_; }
   ErrorStats& error_stats() { return error_stats_; }
+  const ActivityMeter& activity() const { return activity_; }
+  // About ten times a second, from one worker.
+  void SampleActivity();
   const ClientPause& pause() const { return pause_; }
   void BeginPause(PauseMode mode, int64_t now_unix_ms, int64_t until_unix_ms) {
     pause_.Begin(mode, now_unix_ms, until_unix_ms);
@@ -156,6 +160,7 @@ class Server final {
   Slowlog slowlog_;
   LatencyMonitor latency_monitor_;
   ErrorStats error_stats_;
+  ActivityMeter activity_;
   ClientPause pause_;
   std::atomic<uint64_t> next_session_id_{1};
   std::atomic<int> monitors_{0};

@@ -63,6 +63,13 @@ CommandTotals SumOfCommand(std::span<const std::unique_ptr<Worker>> workers, uin
 
 }  // namespace
 
+void Server::SampleActivity() {
+  const ServerTotals totals = SumOf(workers_);
+  activity_.Sample(MonotonicNanos(),
+                   {totals.commands_processed, totals.net_input_bytes, totals.net_output_bytes},
+                   engine_->UsedMemoryBytes());
+}
+
 ServerTotals Server::Totals() const {
   ServerTotals totals = SumOf(workers_);
   totals.connections_rejected = connections_rejected_.Get();

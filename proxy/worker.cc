@@ -294,7 +294,10 @@ void Worker::Tick() {
   const auto budget = std::chrono::nanoseconds(kBackgroundSliceMax).count();
   server_.engine().BackgroundStep(*engine_thread_, now_ms, index_,
                                   static_cast<int>(server_.workers().size()), budget);
-  if (index_ == 0) server_.TidyPause(now_ms);
+  if (index_ == 0) {
+    server_.TidyPause(now_ms);
+    server_.SampleActivity();
+  }
   StepHousekeeping(now_ms);
 }
 
