@@ -1,5 +1,7 @@
-// The families of commands about the session and the process, for CommandTable::Create: those of
-// the engine are in storage/command.h. Immutable; any thread may read.
+// The families of commands about the session and the process: one constexpr array of rows per
+// theme, beside its handlers, shown to the rest as a span. families.cc joins them with those of the
+// engine for CommandTable::Create; a new family is one line here and one there. Immutable; any
+// thread may read.
 #pragma once
 
 #include <span>
@@ -7,6 +9,20 @@
 #include "storage/command.h"
 
 namespace tidegate {
+
+extern const std::span<const CommandSpec> kAclFamily;
+extern const std::span<const CommandSpec> kClientFamily;
+extern const std::span<const CommandSpec> kClusterFamily;
+extern const std::span<const CommandSpec> kCommandFamily;
+extern const std::span<const CommandSpec> kConfigFamily;
+extern const std::span<const CommandSpec> kConnectionFamily;
+extern const std::span<const CommandSpec> kDebugFamily;
+extern const std::span<const CommandSpec> kInfoFamily;
+extern const std::span<const CommandSpec> kLatencyFamily;
+extern const std::span<const CommandSpec> kMemoryFamily;
+extern const std::span<const CommandSpec> kModuleFamily;
+extern const std::span<const CommandSpec> kServerFamily;
+extern const std::span<const CommandSpec> kSlowlogFamily;
 
 // All of them.
 std::span<const std::span<const CommandSpec>> ProxyCommandFamilies();

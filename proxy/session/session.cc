@@ -110,7 +110,8 @@ void Session::set_monitor(bool on) {
 std::string Session::FlagLetters() const {
   std::string letters;
   if (monitor_) letters += 'O';
-  if (suspended()) letters += 'b';
+  const bool blocks = last_command_ != nullptr && (last_command_->spec->flags & kBlocking) != 0;
+  if (suspended() && blocks) letters += 'b';
   if (close_after_reply_) letters += 'c';
   if (kill_) letters += 'A';
   if (is_unix_) letters += 'U';

@@ -138,7 +138,8 @@ class Session final : private StreamOwner {
   // MONITOR: lines follow the reply of this command. RESET takes it back.
   void set_monitor(bool on);
   ClientClass client_class() const { return ClientClass::kNormal; }
-  // CLIENT LIST's flag letters: 'b' suspended, 'O' monitor, 'U' unix socket, 'c' closing …, 'N'.
+  // CLIENT LIST's flag letters: 'b' waits in a blocking command, 'O' monitor, 'U' unix socket, 'c'
+  // closing …, 'N'.
   std::string FlagLetters() const;
 
   // RESET: database 0, RESP2, not authenticated (when a password is set), no name, no monitor,

@@ -1,0 +1,177 @@
+#include "proxy/commands/command_details.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace tidegate {
+namespace {
+
+struct FlagWord {
+  uint32_t flag;
+  std::string_view word;
+};
+
+constexpr FlagWord kFlagWords[] = {
+    {kDenyOom, "denyoom"},
+    {kAdmin, "admin"},
+    {kPubSubCommand, "pubsub"},
+    {kNoScript, "noscript"},
+    {kBlocking, "blocking"},
+    {kLoading, "loading"},
+    {kStale, "stale"},
+    {kSkipMonitor, "skip_monitor"},
+    {kSkipSlowlog, "skip_slowlog"},
+    {kFast, "fast"},
+    {kNoAuth, "no_auth"},
+    {kNoMandatoryKeys, "no_mandatory_keys"},
+    {kNoAsyncLoading, "no_async_loading"},
+    {kNoMulti, "no_multi"},
+};
+
+// The category of a command's group; "": it has none.
+std::string_view GroupCategory(const CommandSpec& spec) {
+  switch (spec.group) {
+    case Group::kString:
+      return "string";
+    case Group::kBitmap:
+      return "bitmap";
+    case Group::kGeneric:
+      return "keyspace";
+    case Group::kConnection:
+      return "connection";
+    case Group::kServer:  // those about all keys: DBSIZE, FLUSHALL
+      return spec.access != Access::kNone && spec.scope != Scope::kProcess && !HasKeys(spec)
+                 ? "keyspace"
+                 : "";
+    case Group::kList:
+      return "list";
+    case Group::kHash:
+      return "hash";
+    case Group::kSet:
+      return "set";
+    case Group::kSortedSet:
+      return "sortedset";
+    case Group::kStream:
+      return "stream";
+    case Group::kGeo:
+      return "geo";
+    case Group::kHyperLogLog:
+      return "hyperloglog";
+    case Group::kPubSub:
+      return "pubsub";
+    case Group::kTransactions:
+      return "transaction";
+    case Group::kScripting:
+      return "scripting";
+    case Group::kCluster:
+    case Group::kBloom:
+    case Group::kUnset:
+      return "";
+  }
+  return "";
+}
+
+// All categories, in the order in which Redis names them.
+constexpr std::string_view kCategoryOrder[] = {
+    "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
+    "string",   "bitmap", "hyperloglog", "geo",       "stream",     "pubsub",      "admin",
+    "fast",     "slow",   "blocking",    "dangerous", "connection", "transaction", "scripting",
+};
+
+Words KeyFlagWords(const CommandSpec& spec, std::string_view flags) {
+  if (!flags.empty()) return SplitWords(flags);
+  return spec.access == Access::kWrite ? Words{"RW", "update"} : Words{"RO", "access"};
+}
+
+}  // namespace
+
+Words SplitWords(std::string_view text) {
+  Words words;
+  while (!text.empty()) {
+    const size_t space = std::min(text.find(' '), text.size());
+    if (space > 0) words.push_back(text.substr(0, space));
+    text.remove_prefix(std::min(space + 1, text.size()));
+  }
+  return words;
+}
+
+Words CommandFlagWords(const CommandSpec& spec) {
+  Words words;
+  const bool container = !spec.subcommands.empty();
+  if (spec.access == Access::kWrite && !container) words.push_back("write");
+  if (spec.access == Access::kRead && !container) words.push_back("readonly");
+  for (const FlagWord& row : kFlagWords) {
+    if ((spec.flags & row.flag) != 0) words.push_back(row.word);
+  }
+  if (spec.find_keys != nullptr) words.push_back("movablekeys");
+  if ((spec.flags & kAllowBusy) != 0) words.push_back("allow_busy");
+  return words;
+}
+
+Words CommandCategories(const CommandSpec& spec) {
+  Words found;
+  const bool admin = (spec.flags & kAdmin) != 0;
+  if (spec.subcommands.empty()) {
+    if (spec.access == Access::kWrite) found.push_back("write");
+    if (spec.access == Access::kRead) found.push_back("read");
+    found.push_back((spec.flags & kAclConnection) != 0 ? "connection" : GroupCategory(spec));
+  } else if ((spec.flags & kAclConnection) != 0) {
+    found.push_back("connection");
+  }
+  if (admin || (spec.flags & kAclAdmin) != 0) found.push_back("admin");
+  if (admin || (spec.flags & (kDangerous | kAclAdmin)) != 0) found.push_back("dangerous");
+  if ((spec.flags & kBlocking) != 0) found.push_back("blocking");
+  found.push_back((spec.flags & kFast) != 0 ? "fast" : "slow");
+
+  Words ordered;
+  for (const std::string_view category : kCategoryOrder) {
+    if (std::find(found.begin(), found.end(), category) != found.end()) ordered.push_back(category);
+  }
+  return ordered;
+}
+
+std::string_view CommandGroupName(Group group) {
+  constexpr std::string_view kNames[] = {
+      "",          "string",  "bitmap",      "generic", "connection",
+      "server",    "list",    "hash",        "set",     "sorted-set",
+      "stream",    "geo",     "hyperloglog", "pubsub",  "transactions",
+      "scripting", "cluster", "bloom"};
+  return kNames[static_cast<size_t>(group)];
+}
+
+bool HasKeys(const CommandSpec& spec) { return spec.keys.first != 0 || spec.find_keys != nullptr; }
+
+std::vector<KeySpecification> KeySpecifications(const CommandSpec& spec) {
+  std::vector<KeySpecification> specifications;
+  if (spec.keys.first == 0) return specifications;
+  int index = spec.keys.first;
+  std::string_view rest = spec.key_flags;
+  for (size_t bar = rest.find('|'); bar != std::string_view::npos; bar = rest.find('|')) {
+    specifications.push_back({KeyFlagWords(spec, rest.substr(0, bar)), index, 0, 1});
+    index += spec.keys.step;
+    rest.remove_prefix(bar + 1);
+  }
+  const int last = spec.keys.last < 0 ? spec.keys.last : spec.keys.last - index;
+  specifications.push_back({KeyFlagWords(spec, rest), index, last, spec.keys.step});
+  return specifications;
+}
+
+Words KeyFlagsOfCall(const CommandSpec& spec, std::span<const std::string_view> args, int index) {
+  Words flags;
+  for (const KeySpecification& keys : KeySpecifications(spec)) {
+    if (keys.index <= index) flags = keys.flags;
+  }
+  if (flags.empty()) flags = KeyFlagWords(spec, "");
+  const auto variable = std::find(flags.begin(), flags.end(), "variable_flags");
+  if (variable == flags.end()) return flags;
+  flags.erase(variable);
+  // SET reads the old value only when it is asked for it.
+  const bool reads = std::any_of(args.begin(), args.end(), [](std::string_view word) {
+    return EqualsIgnoreCase(word, "get");
+  });
+  if (spec.name == "SET" && !reads) flags = {"OW", "update"};
+  return flags;
+}
+
+}  // namespace tidegate

@@ -1,0 +1,228 @@
+#include "proxy/commands/info_sections.h"
+
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/version.h"
+#include "proxy/commands/info_stats.h"
+#include "proxy/commands/info_writer.h"
+#include "proxy/commands/memory_report.h"
+#include "proxy/commands/version.h"
+#include "proxy/observe/process_stats.h"
+#include "storage/engine.h"
+
+namespace tidegate {
+namespace {
+
+std::string OperatingSystem() {
+  utsname name{};
+  if (uname(&name) != 0) return "unknown";
+  return std::string(name.sysname) + " " + name.release + " " + name.machine;
+}
+
+void WriteServer(InfoWriter& out, Server& server) {
+  const auto options = server.config().Snapshot();
+  const int64_t now_us = UnixMicros();
+  const int64_t uptime_s = (now_us / 1000 - server.start_unix_ms()) / 1000;
+  constexpr int64_t kLruClockMask = 0xffffff;
+  out.Section("Server");
+  out.Text("redis_version", kRedisVersion)
+      .Text("tidegate_version", kTidegateVersion)
+      .Text("redis_git_sha1", "00000000")
+      .Text("redis_git_dirty", "0")
+      .Text("redis_build_id", kTidegateVersion)
+      .Text("redis_mode", "standalone")
+      .Text("os", OperatingSystem())
+      .Number("arch_bits", sizeof(void*) * 8)
+      .Text("monotonic_clock", "POSIX clock_gettime")
+      .Text("multiplexing_api", "epoll")
+      .Text("atomicvar_api", "c11-builtin")
+      .Text("gcc_version", __VERSION__)
+      .Signed("process_id", getpid())
+      .Text("process_supervised", "no")
+      .Text("run_id", server.run_id())
+      .Number("tcp_port", server.tcp_port())
+      .Signed("server_time_usec", now_us)
+      .Signed("uptime_in_seconds", uptime_s)
+      .Signed("uptime_in_days", uptime_s / 86400)
+      .Signed("hz", options->hz)
+      .Signed("configured_hz", options->hz)
+      .Signed("lru_clock", (now_us / 1'000'000) & kLruClockMask)
+      .Text("executable", server.executable())
+      .Text("config_file", server.config().config_file())
+      .Number("workers", server.workers().size())
+      .Number("io_threads_active", server.workers().size() > 1 ? 1 : 0);
+}
+
+void WriteClients(InfoWriter& out, Server& server) {
+  const ServerTotals totals = server.Totals();
+  out.Section("Clients");
+  out.Number("connected_clients", totals.sessions)
+      .Number("cluster_connections", 0)
+      .Signed("maxclients", server.config().Snapshot()->maxclients)
+      .Number("blocked_clients", totals.sessions_suspended)
+      .Number("tracking_clients", 0)
+      .Number("clients_in_timeout_table", 0)
+      .Number("monitor_clients", totals.monitors);
+}
+
+void WriteMemory(InfoWriter& out, Server& server) {
+  const MemoryReport report = ReadMemoryReport(server);
+  const AllocatorStats allocator = report.allocator();
+  const EngineStats engine = server.engine().Stats();
+  const auto options = server.config().Snapshot();
+  const uint64_t resident = report.process.resident_bytes;
+  const uint64_t machine = SystemMemoryBytes();
+  out.Section("Memory");
+  out.Number("used_memory", report.used_bytes)
+      .Text("used_memory_human", HumanBytes(report.used_bytes))
+      .Number("used_memory_rss", resident)
+      .Text("used_memory_rss_human", HumanBytes(resident))
+      .Number("used_memory_peak", report.peak_bytes)
+      .Text("used_memory_peak_human", HumanBytes(report.peak_bytes))
+      .Fixed("used_memory_peak_perc", report.peak_percent(), 2, "%")
+      .Number("used_memory_overhead", report.table_bytes)
+      .Number("used_memory_startup", 0)
+      .Number("used_memory_dataset", report.dataset_bytes())
+      .Fixed("used_memory_dataset_perc", report.dataset_percent(), 2, "%")
+      .Number("allocator_allocated", allocator.allocated)
+      .Number("allocator_active", allocator.active)
+      .Number("allocator_resident", allocator.resident)
+      .Number("total_system_memory", machine)
+      .Text("total_system_memory_human", HumanBytes(machine))
+      .Number("used_memory_lua", 0)
+      .Text("used_memory_lua_human", "0B")
+      .Number("used_memory_scripts", 0)
+      .Text("used_memory_scripts_human", "0B")
+      .Number("number_of_cached_scripts", 0)
+      .Number("number_of_functions", 0)
+      .Number("number_of_libraries", 0)
+      .Number("maxmemory", options->maxmemory.count)
+      .Text("maxmemory_human", HumanBytes(options->maxmemory.count))
+      .Text("maxmemory_policy", ConfigValue(server, "maxmemory-policy"))
+      .Fixed("allocator_frag_ratio", Ratio(allocator.active, allocator.allocated), 2)
+      .Number("allocator_frag_bytes", allocator.active - allocator.allocated)
+      .Fixed("allocator_rss_ratio", Ratio(allocator.resident, allocator.active), 2)
+      .Number("allocator_rss_bytes", allocator.resident - allocator.active)
+      .Fixed("rss_overhead_ratio", Ratio(resident, allocator.resident), 2)
+      .Signed("rss_overhead_bytes", static_cast<int64_t>(resident - allocator.resident))
+      .Fixed("mem_fragmentation_ratio", report.fragmentation(), 2)
+      .Signed("mem_fragmentation_bytes", report.fragmentation_bytes())
+      .Number("mem_not_counted_for_evict", 0)
+      .Number("mem_replication_backlog", 0)
+      .Number("mem_clients_slaves", 0)
+      .Number("mem_cluster_links", 0)
+      .Number("mem_aof_buffer", 0)
+      .Text("mem_allocator", AllocatorName())
+      .Number("active_defrag_running", 0)
+      .Number("lazyfree_pending_objects", engine.lazyfree_pending_objects)
+      .Number("lazyfreed_objects", engine.lazyfreed_objects);
+}
+
+void WritePersistence(InfoWriter& out, Server& server) {
+  out.Section("Persistence");
+  out.Number("loading", 0)
+      .Number("async_loading", 0)
+      .Number("rdb_changes_since_last_save", server.engine().Stats().changes)
+      .Number("rdb_bgsave_in_progress", 0)
+      .Signed("rdb_last_save_time", server.start_unix_ms() / 1000)
+      .Text("rdb_last_bgsave_status", "ok")
+      .Signed("rdb_last_bgsave_time_sec", -1)
+      .Signed("rdb_current_bgsave_time_sec", -1)
+      .Number("aof_enabled", 0)
+      .Number("aof_rewrite_in_progress", 0)
+      .Number("aof_rewrite_scheduled", 0)
+      .Signed("aof_last_rewrite_time_sec", -1)
+      .Signed("aof_current_rewrite_time_sec", -1)
+      .Text("aof_last_bgrewrite_status", "ok")
+      .Text("aof_last_write_status", "ok");
+}
+
+void WriteReplication(InfoWriter& out, Server& server) {
+  out.Section("Replication");
+  out.Text("role", "master")
+      .Number("connected_slaves", 0)
+      .Text("master_failover_state", "no-failover")
+      .Text("master_replid", server.run_id())
+      .Text("master_replid2", std::string(40, '0'))
+      .Number("master_repl_offset", 0)
+      .Signed("second_repl_offset", -1)
+      .Number("repl_backlog_active", 0)
+      .Number("repl_backlog_size", 0)
+      .Number("repl_backlog_first_byte_offset", 0)
+      .Number("repl_backlog_histlen", 0);
+}
+
+void WriteCpu(InfoWriter& out, Server&) {
+  const ProcessStats process = ReadProcessStats();
+  out.Section("CPU");
+  out.Fixed("used_cpu_sys", process.cpu_system_seconds, 6)
+      .Fixed("used_cpu_user", process.cpu_user_seconds, 6)
+      .Fixed("used_cpu_sys_children", 0, 6)
+      .Fixed("used_cpu_user_children", 0, 6);
+}
+
+void WriteModules(InfoWriter& out, Server&) { out.Section("Modules"); }
+
+void WriteCluster(InfoWriter& out, Server&) {
+  out.Section("Cluster");
+  out.Number("cluster_enabled", 0);
+}
+
+void WriteKeyspace(InfoWriter& out, Server& server) {
+  out.Section("Keyspace");
+  for (int db = 0; db < server.engine().databases(); ++db) {
+    const DbStats stats = server.engine().StatsOfDb(db);
+    if (stats.keys == 0) continue;
+    out.Text("db" + ToText(db), "keys=" + std::to_string(stats.keys) +
+                                    ",expires=" + std::to_string(stats.expires) +
+                                    ",avg_ttl=" + ToText(stats.avg_ttl_ms));
+  }
+}
+
+struct InfoSection {
+  std::string_view name;
+  bool by_default;
+  void (*write)(InfoWriter&, Server&);
+};
+
+// In the order of the reply.
+constexpr InfoSection kSections[] = {
+    {"server", true, WriteServer},
+    {"clients", true, WriteClients},
+    {"memory", true, WriteMemory},
+    {"persistence", true, WritePersistence},
+    {"stats", true, WriteStatsSection},
+    {"replication", true, WriteReplication},
+    {"cpu", true, WriteCpu},
+    {"modules", true, WriteModules},
+    {"commandstats", false, WriteCommandStatsSection},
+    {"errorstats", true, WriteErrorStatsSection},
+    {"latencystats", false, WriteLatencyStatsSection},
+    {"cluster", true, WriteCluster},
+    {"keyspace", true, WriteKeyspace},
+};
+
+bool Wanted(const InfoSection& section, std::span<const std::string_view> names) {
+  if (names.empty()) return section.by_default;
+  return std::any_of(names.begin(), names.end(), [&](std::string_view name) {
+    if (EqualsIgnoreCase(name, "all") || EqualsIgnoreCase(name, "everything")) return true;
+    if (EqualsIgnoreCase(name, "default") && section.by_default) return true;
+    return EqualsIgnoreCase(name, section.name);
+  });
+}
+
+}  // namespace
+
+std::string InfoText(Server& server, std::span<const std::string_view> names) {
+  InfoWriter out;
+  for (const InfoSection& section : kSections) {
+    if (Wanted(section, names)) section.write(out, server);
+  }
+  return out.Take();
+}
+
+}  // namespace tidegate

@@ -1,0 +1,256 @@
+// Commands about the process as a whole: TIME, ROLE, MONITOR, SHUTDOWN, and the answers to what
+// clients and tools ask of any Redis although this one has no persistence and no replication yet.
+// What cannot be done is refused in clear words, never confirmed.
+#include "base/clock.h"
+#include "base/version.h"
+#include "proxy/commands/families.h"
+#include "proxy/commands/reply_help.h"
+
+namespace tidegate {
+namespace {
+
+constexpr std::string_view kNoPersistence =
+    "ERR this version of Tidegate has no persistence: nothing can be saved";
+
+ExecStatus CmdBgRewriteAof(SessionCommand& c) { return c.Fail(kNoPersistence); }
+
+ExecStatus CmdBgSave(SessionCommand& c) {
+  const bool schedule = c.argc() == 2 && EqualsIgnoreCase(c.arg(1), "schedule");
+  return c.Fail(c.argc() == 1 || schedule ? kNoPersistence : errors::kSyntax);
+}
+
+ExecStatus CmdSave(SessionCommand& c) { return c.Fail(kNoPersistence); }
+
+// The data is as old as the process.
+ExecStatus CmdLastSave(SessionCommand& c) {
+  c.reply().Integer(c.server().start_unix_ms() / 1000);
+  return ExecStatus::kDone;
+}
+
+ExecStatus CmdLolwut(SessionCommand& c) {
+  if (c.argc() >= 3 && EqualsIgnoreCase(c.arg(1), "version") && !c.IntegerArg(2)) {
+    return ExecStatus::kDone;
+  }
+  return ReplyText(c, "Tidegate ver. " + std::string(kTidegateVersion) + "\n");
+}
+
+ExecStatus CmdMonitor(SessionCommand& c) {
+  c.session().set_monitor(true);
+  return c.Ok();
+}
+
+ExecStatus CmdReplicaOf(SessionCommand& c) {
+  if (EqualsIgnoreCase(c.arg(1), "no") && EqualsIgnoreCase(c.arg(2), "one")) return c.Ok();
+  constexpr int64_t kPortMax = 65535;
+  const std::optional<int64_t> port = ParseInt64(c.arg(2));
+  if (!port || *port < 0 || *port > kPortMax) return c.Fail("ERR Invalid master port");
+  return c.Fail("ERR this version of Tidegate has no replication: it cannot be a replica");
+}
+
+ExecStatus CmdRole(SessionCommand& c) {
+  c.reply().Array(3);
+  c.reply().Bulk("master");
+  c.reply().Integer(0);  // replication offset
+  c.reply().Array(0);    // replicas
+  return ExecStatus::kDone;
+}
+
+struct ShutdownArguments {
+  bool save = false;
+  bool nosave = false;
+  bool abort = false;
+  ShutdownRequest request;
+};
+
+// Nothing after the error reply.
+std::optional<ShutdownArguments> ParseShutdown(SessionCommand& c) {
+  ShutdownArguments out;
+  bool known = true;
+  for (size_t i = 1; i < c.argc(); ++i) {
+    const std::string_view word = c.arg(i);
+    if (EqualsIgnoreCase(word, "nosave")) {
+      out.nosave = true;
+    } else if (EqualsIgnoreCase(word, "save")) {
+      out.save = true;
+    } else if (EqualsIgnoreCase(word, "now")) {
+      out.request.now = true;
+    } else if (EqualsIgnoreCase(word, "force")) {
+      out.request.force = true;
+    } else if (EqualsIgnoreCase(word, "abort")) {
+      out.abort = true;
+    } else {
+      known = false;
+    }
+  }
+  if (!known || (out.save && out.nosave) || (out.abort && c.argc() > 2)) {
+    c.Fail(errors::kSyntax);
+    return std::nullopt;
+  }
+  return out;
+}
+
+ExecStatus CmdShutdown(SessionCommand& c) {
+  const std::optional<ShutdownArguments> arguments = ParseShutdown(c);
+  if (!arguments) return ExecStatus::kDone;
+  if (arguments->abort) {
+    return c.server().AbortShutdown() ? c.Ok() : c.Fail("ERR No shutdown in progress.");
+  }
+  if (arguments->save && !arguments->request.force) return c.Fail(kNoPersistence);
+  if (!c.resumed()) c.server().RequestShutdown(arguments->request);
+  // Woken although the server lives on: the shutdown was aborted.
+  if (c.resumed() && !c.server().shutting_down()) {
+    return c.Fail("ERR Errors trying to SHUTDOWN. Check logs.");
+  }
+  return c.Suspend();
+}
+
+ExecStatus CmdTime(SessionCommand& c) {
+  const int64_t micros = UnixMicros();
+  c.reply().Array(2);
+  c.reply().BulkInteger(micros / 1'000'000);
+  c.reply().BulkInteger(micros % 1'000'000);
+  return ExecStatus::kDone;
+}
+
+// No replica will ever acknowledge, so there is nothing to wait for.
+ExecStatus CmdWait(SessionCommand& c) {
+  if (!c.IntegerArg(1)) return ExecStatus::kDone;
+  const auto timeout_ms = c.IntegerArg(2, "ERR timeout is not an integer or out of range");
+  if (!timeout_ms) return ExecStatus::kDone;
+  if (*timeout_ms < 0) return c.Fail("ERR timeout is negative");
+  c.reply().Integer(0);
+  return ExecStatus::kDone;
+}
+
+constexpr CommandSpec kServerCommands[] = {
+    {.name = "BGREWRITEAOF",
+     .arity = Exactly(1),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kAdmin | kNoScript | kNoAsyncLoading,
+     .group = Group::kServer,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Rewrites the append-only file.",
+     .session_handler = CmdBgRewriteAof},
+    {.name = "BGSAVE",
+     .arity = AtLeast(1),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kAdmin | kNoScript | kNoAsyncLoading,
+     .group = Group::kServer,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Saves the data in the background.",
+     .session_handler = CmdBgSave},
+    {.name = "LASTSAVE",
+     .arity = Exactly(1),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kLoading | kStale | kFast | kAclAdmin,
+     .group = Group::kServer,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "The Unix time of the last save.",
+     .session_handler = CmdLastSave,
+     .tips = "nondeterministic_output"},
+    {.name = "LOLWUT",
+     .arity = AtLeast(1),
+     .access = Access::kRead,
+     .scope = Scope::kProcess,
+     .flags = kFast,
+     .group = Group::kServer,
+     .since = "5.0.0",
+     .summary = "The version.",
+     .session_handler = CmdLolwut},
+    {.name = "MONITOR",
+     .arity = Exactly(1),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kAdmin | kNoScript | kLoading | kStale,
+     .group = Group::kServer,
+     .since = "1.0.0",
+     .summary = "Shows every command that the server executes.",
+     .session_handler = CmdMonitor},
+    {.name = "REPLICAOF",
+     .arity = Exactly(3),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kAdmin | kNoScript | kStale | kNoAsyncLoading,
+     .group = Group::kServer,
+     .since = "5.0.0",
+     .complexity = "O(1)",
+     .summary = "Makes the server a replica, or a primary.",
+     .session_handler = CmdReplicaOf},
+    {.name = "ROLE",
+     .arity = Exactly(1),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kNoScript | kLoading | kStale | kFast | kAclAdmin,
+     .group = Group::kServer,
+     .since = "2.8.12",
+     .complexity = "O(1)",
+     .summary = "The role of the server in replication.",
+     .session_handler = CmdRole},
+    {.name = "SAVE",
+     .arity = Exactly(1),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kAdmin | kNoScript | kNoAsyncLoading | kNoMulti,
+     .group = Group::kServer,
+     .since = "1.0.0",
+     .complexity = "O(N) in the number of keys",
+     .summary = "Saves the data.",
+     .session_handler = CmdSave},
+    {.name = "SHUTDOWN",
+     .arity = AtLeast(1),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kAdmin | kNoScript | kLoading | kStale | kNoMulti | kAllowBusy,
+     .group = Group::kServer,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Ends the server.",
+     .session_handler = CmdShutdown},
+    {.name = "SLAVEOF",
+     .arity = Exactly(3),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kAdmin | kNoScript | kStale | kNoAsyncLoading,
+     .group = Group::kServer,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Makes the server a replica, or a primary.",
+     .session_handler = CmdReplicaOf,
+     .deprecated_since = "5.0.0",
+     .replaced_by = "REPLICAOF"},
+    {.name = "TIME",
+     .arity = Exactly(1),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kLoading | kStale | kFast,
+     .group = Group::kServer,
+     .since = "2.6.0",
+     .complexity = "O(1)",
+     .summary = "The time of the server.",
+     .session_handler = CmdTime,
+     .tips = "nondeterministic_output"},
+    {.name = "WAIT",
+     .arity = Exactly(3),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kNoScript | kAclConnection,
+     .group = Group::kGeneric,
+     .since = "3.0.0",
+     .complexity = "O(1)",
+     .summary = "Waits until replicas have what was written.",
+     .session_handler = CmdWait,
+     .tips = "request_policy:all_shards response_policy:agg_min"},
+};
+
+}  // namespace
+
+static_assert(IsValidFamily(kServerCommands));
+const std::span<const CommandSpec> kServerFamily = kServerCommands;
+
+}  // namespace tidegate
