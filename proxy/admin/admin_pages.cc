@@ -1,0 +1,155 @@
+#include "proxy/admin/admin_pages.h"
+
+#include <arpa/inet.h>
+#include <prometheus/counter.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <iterator>
+#include <utility>
+
+#include "base/text.h"
+#include "proxy/admin/config_page.h"
+#include "proxy/admin/index_page.h"
+#include "proxy/admin/stats_collector.h"
+#include "proxy/admin/stats_page.h"
+
+namespace tidegate {
+
+namespace {
+
+constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
+constexpr std::string_view kJson = "application/json; charset=utf-8";
+constexpr std::string_view kPrometheusText = "text/plain; version=0.0.4; charset=utf-8";
+
+// Whether the Host header names this machine by number or as localhost. Port and brackets are
+// optional.
+bool IsNumericOrLocalHost(std::string_view host) {
+  std::string name;
+  if (host.starts_with('[')) {
+    name = host.substr(1, host.find(']') - 1);
+  } else {
+    name = host.substr(0, host.rfind(':'));
+  }
+  unsigned char address[sizeof(in6_addr)];
+  return EqualsIgnoreCase(name, "localhost") || inet_pton(AF_INET, name.c_str(), address) == 1 ||
+         inet_pton(AF_INET6, name.c_str(), address) == 1;
+}
+
+AdminReply PlainReply(int status, std::string body) {
+  return {.status = status, .content_type = kPlainText, .body = std::move(body)};
+}
+
+}  // namespace
+
+struct AdminPages::Exporter {
+  explicit Exporter(const AdminSources& sources)
+      : collector(sources),
+        requests(prometheus::BuildCounter()
+                     .Name(std::string(kAdminRequestsMetric.name))
+                     .Help(std::string(kAdminRequestsMetric.help))
+                     .Register(registry)) {}
+
+  StatsCollector collector;
+  prometheus::Registry registry;  // what the admin threads count themselves
+  prometheus::Family<prometheus::Counter>& requests;
+};
+
+// All pages. A new one is a row here and a member function.
+struct AdminPageList {
+  struct Page {
+    std::string_view path;
+    AdminReply (AdminPages::*answer)() const;
+  };
+  static constexpr Page kPages[] = {
+      {"/", &AdminPages::Index},          {"/metrics", &AdminPages::Metrics},
+      {"/healthz", &AdminPages::Healthz}, {"/readyz", &AdminPages::Readyz},
+      {"/stats", &AdminPages::Stats},     {"/config", &AdminPages::Config},
+      {"/admin.js", &AdminPages::Script}, {"/admin.css", &AdminPages::Style},
+  };
+};
+
+AdminPages::AdminPages(AdminSources sources, bool loopback_only)
+    : sources_(std::move(sources)),
+      loopback_only_(loopback_only),
+      exporter_(std::make_unique<Exporter>(sources_)) {}
+
+AdminPages::~AdminPages() = default;
+
+std::string_view AdminPages::SecurityHeaders() {
+  return "Cache-Control: no-store\r\n"
+         "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "
+         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
+         "Cross-Origin-Resource-Policy: same-origin\r\n"
+         "Referrer-Policy: no-referrer\r\n"
+         "X-Content-Type-Options: nosniff\r\n"
+         "X-Frame-Options: DENY\r\n";
+}
+
+AdminReply AdminPages::Answer(const AdminRequest& request) {
+  AdminReply reply = Find(request);
+  exporter_->requests.Add({{std::string(kAdminRequestsMetric.label), std::to_string(reply.status)}})
+      .Increment();
+  return reply;
+}
+
+AdminReply AdminPages::Find(const AdminRequest& request) const {
+  if (loopback_only_ && !request.host.empty() && !IsNumericOrLocalHost(request.host)) {
+    return PlainReply(403, "This address answers to localhost and IP addresses only.\n");
+  }
+  for (const AdminPageList::Page& page : AdminPageList::kPages) {
+    if (page.path != request.path) continue;
+    if (request.method != "GET" && request.method != "HEAD") {
+      return PlainReply(405, "Only GET and HEAD.\n");
+    }
+    return (this->*page.answer)();
+  }
+  return PlainReply(404, "No such page. The pages are linked from / .\n");
+}
+
+AdminReply AdminPages::Index() const {
+  return {.content_type = "text/html; charset=utf-8", .body = std::string(kIndexHtml)};
+}
+
+AdminReply AdminPages::Script() const {
+  return {.content_type = "text/javascript; charset=utf-8", .body = std::string(kIndexScript)};
+}
+
+AdminReply AdminPages::Style() const {
+  return {.content_type = "text/css; charset=utf-8", .body = std::string(kIndexStyle)};
+}
+
+AdminReply AdminPages::Metrics() const {
+  std::vector<prometheus::MetricFamily> families = exporter_->collector.Collect();
+  std::vector<prometheus::MetricFamily> own = exporter_->registry.Collect();
+  families.insert(families.end(), std::make_move_iterator(own.begin()),
+                  std::make_move_iterator(own.end()));
+  // A family without series would be a HELP line without values.
+  std::erase_if(families, [](const auto& family) { return family.metric.empty(); });
+  return {.content_type = kPrometheusText,
+          .body = prometheus::TextSerializer().Serialize(families)};
+}
+
+AdminReply AdminPages::Stats() const {
+  return {.content_type = kJson, .body = StatsJson(sources_)};
+}
+
+AdminReply AdminPages::Healthz() const { return PlainReply(200, "ok\n"); }
+
+AdminReply AdminPages::Readyz() const {
+  switch (sources_.readiness()) {
+    case Readiness::kReady:
+      return PlainReply(200, "ready\n");
+    case Readiness::kStarting:
+      return PlainReply(503, "starting\n");
+    case Readiness::kDraining:
+      break;
+  }
+  return PlainReply(503, "draining\n");
+}
+
+AdminReply AdminPages::Config() const {
+  return {.content_type = kJson, .body = ConfigJson(*sources_.config->Snapshot())};
+}
+
+}  // namespace tidegate

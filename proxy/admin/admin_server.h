@@ -1,0 +1,54 @@
+// AdminServer: the admin HTTP address, by civetweb on threads of its own.
+//
+// Why civetweb and not a worker's loop: a scrape serializes some hundred lines and may meet a slow
+// reader; on a worker both would stand in the way of requests. Its threads only read AdminSources.
+// Connections are closed after each answer, so that idle ones cannot hold the few threads, and a
+// client gets kAdminRequestTimeout to send its request.
+// There is no TLS and no password here: the default address is the loopback's, and whoever opens
+// it further does so inside a network that Prometheus lives in. Nothing secret is shown either way.
+// Owner: the thread that creates it; Create and the destructor may wait for its threads.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "config/options.h"
+#include "proxy/admin/admin_sources.h"
+
+namespace tidegate {
+
+class AdminPages;
+
+// Requests that are answered at the same time; a scrape, a probe and two people.
+inline constexpr int kAdminThreads = 4;
+inline constexpr std::chrono::milliseconds kAdminRequestTimeout{5000};
+
+class AdminServer final {
+ public:
+  // Listens from here on. Port 0 picks a free one. Error: "admin address 127.0.0.1:9901: Address
+  // already in use".
+  static Result<std::unique_ptr<AdminServer>> Create(const HostPort& address, AdminSources sources);
+  // Stops listening and waits for answers under way.
+  ~AdminServer();
+  AdminServer(const AdminServer&) = delete;
+  AdminServer& operator=(const AdminServer&) = delete;
+
+  uint16_t port() const { return port_; }
+  // "http://127.0.0.1:9901/", for the log.
+  const std::string& url() const { return url_; }
+
+ private:
+  struct Http;  // civetweb's side
+  AdminServer();
+  // Listens; the port.
+  Result<uint16_t> Open(const HostPort& address);
+
+  std::unique_ptr<AdminPages> pages_;
+  std::unique_ptr<Http> http_;
+  uint16_t port_ = 0;
+  std::string url_;
+};
+
+}  // namespace tidegate

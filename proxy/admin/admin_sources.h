@@ -1,0 +1,38 @@
+// AdminSources: everything the admin pages may look at. They run on threads of their own, so each
+// source can be read from any thread and none waits for a worker: counters that their owners write
+// without locks, immutable settings, and functions that only load a figure.
+//
+// Why not the Server itself: the pages can then be tested with counters a test sets, and nothing
+// here can reach a session. All pointers outlive the AdminServer.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "config/config_store.h"
+#include "proxy/worker.h"
+#include "storage/command.h"
+#include "storage/engine.h"
+
+namespace tidegate {
+
+struct WorkerSource {
+  const WorkerCounters* counters = nullptr;
+  const CommandStats* commands = nullptr;
+};
+
+enum class Readiness : uint8_t { kStarting, kReady, kDraining };
+
+struct AdminSources {
+  std::vector<WorkerSource> workers;  // by index
+  const CommandTable* commands = nullptr;
+  Engine* engine = nullptr;
+  const ConfigStore* config = nullptr;
+  int64_t start_unix_ms = 0;
+  std::function<Readiness()> readiness;
+  std::function<uint64_t()> connections_rejected;
+  std::function<uint64_t()> error_replies;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,62 @@
+#include "proxy/admin/config_page.h"
+
+#include "base/version.h"
+#include "config/option_table.h"
+#include "proxy/admin/json_writer.h"
+
+namespace tidegate {
+
+namespace {
+
+void WriteListener(JsonWriter& json, const ListenerOptions& listener) {
+  json.BeginObject().Key("name").Text(listener.name);
+  if (listener.is_unix()) {
+    json.Key("unixsocket").Text(listener.unixsocket);
+  } else {
+    json.Key("addresses").BeginArray();
+    for (const BindAddress& address : listener.addresses) json.Text(address.host);
+    json.EndArray().Key("port").Int(listener.port);
+    json.Key("proxy_protocol").Bool(listener.proxy_protocol);
+  }
+  json.EndObject();
+}
+
+std::string_view KindName(ClusterKind kind) {
+  switch (kind) {
+    case ClusterKind::kEngine:
+      break;
+  }
+  return "engine";
+}
+
+}  // namespace
+
+std::string ConfigJson(const Options& options) {
+  JsonWriter json;
+  json.BeginObject().Key("version").Text(kTidegateVersion);
+  json.Key("listeners").BeginArray();
+  for (const ListenerOptions& listener : options.listeners) WriteListener(json, listener);
+  json.EndArray();
+  json.Key("clusters").BeginArray();
+  for (const ClusterOptions& cluster : options.clusters) {
+    json.BeginObject().Key("name").Text(cluster.name);
+    json.Key("kind").Text(KindName(cluster.kind)).EndObject();
+  }
+  json.EndArray();
+  json.Key("routes").BeginArray();
+  for (const RouteOptions& route : options.routes) {
+    json.BeginObject().Key("match").Text(route.match);
+    json.Key("cluster").Text(route.cluster).EndObject();
+  }
+  json.EndArray();
+  json.Key("options").BeginObject();
+  ForEachOption([&](const OptionRow& row) {
+    if (row.hidden) return;
+    const std::string value = PrintOption(row, options);
+    json.Key(row.name).Text(row.secret && !value.empty() ? kRedacted : std::string_view(value));
+  });
+  json.EndObject().EndObject();
+  return json.Take() + '\n';
+}
+
+}  // namespace tidegate

@@ -1,0 +1,79 @@
+#include "proxy/admin/metrics_reference.h"
+
+#include "proxy/server_metrics.h"
+#include "storage/engine_metrics.h"
+
+namespace tidegate {
+
+namespace {
+
+template <typename Entry, size_t kSize>
+void AppendRows(std::vector<MetricRow>& out, const Entry (&list)[kSize]) {
+  for (const Entry& entry : list) out.push_back(entry.row);
+}
+
+std::string_view TypeName(MetricType type) {
+  switch (type) {
+    case MetricType::kCounter:
+      return "counter";
+    case MetricType::kGauge:
+      return "gauge";
+    case MetricType::kHistogram:
+      return "histogram";
+    case MetricType::kUnset:
+      break;
+  }
+  return "";
+}
+
+constexpr std::string_view kIntro = R"(# Metrics
+
+Generated from the metric rows (`tidegate --print-metrics-doc`); do not edit by hand.
+
+Prometheus reads them at `/metrics` of the admin address. Counters are kept by each worker for itself and added up when
+somebody reads them, so they cost the request path nothing. `CONFIG RESETSTAT` does not touch those that a worker keeps;
+the few others then start at 0 again, which Prometheus takes for a restart. Series of a command appear with its first
+call. Keys, client addresses and user names are never labels. The buckets of histograms reach from 0.5 microseconds to
+10 seconds; a value up to 6.25% under a bound may be counted above it, never below.
+
+)";
+
+}  // namespace
+
+std::vector<MetricGroup> MetricGroups() {
+  std::vector<MetricGroup> groups(4);
+  groups[0].title = "Process";
+  groups[0].rows = {kBuildInfoMetric};
+  AppendRows(groups[0].rows, kServerMetrics);
+  AppendRows(groups[0].rows, kAllocatorMetrics);
+  groups[0].rows.push_back(kAdminRequestsMetric);
+  groups[1].title = "Connections and workers";
+  AppendRows(groups[1].rows, kWorkerMetrics);
+  groups[1].rows.push_back(kConnectionsClosedMetric);
+  groups[1].rows.push_back(kLoopTurnMetric);
+  groups[2].title = "Commands";
+  AppendRows(groups[2].rows, kCommandMetrics);
+  groups[2].rows.push_back(kCommandDurationMetric);
+  groups[3].title = "The engine";
+  AppendRows(groups[3].rows, kEngineMetrics);
+  AppendRows(groups[3].rows, kDbMetrics);
+  return groups;
+}
+
+std::string MetricsReference() {
+  std::string page(kIntro);
+  for (const MetricGroup& group : MetricGroups()) {
+    page += "## " + std::string(group.title) +
+            "\n\n| name | type | label | what |\n|---|---|---|---|\n";
+    for (const MetricRow& row : group.rows) {
+      const std::string label = row.label.empty() ? "" : "`" + std::string(row.label) + "`";
+      page += "| `" + std::string(row.name) + "` | " + std::string(TypeName(row.type)) + " | " +
+              label + (label.empty() ? "| " : " | ") + std::string(row.help) + " |\n";
+    }
+    page += '\n';
+  }
+  page.pop_back();
+  return page;
+}
+
+}  // namespace tidegate

@@ -1,0 +1,232 @@
+#include "proxy/admin/stats_collector.h"
+
+#include <algorithm>
+#include <iterator>
+#include <string>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/version.h"
+#include "storage/engine_metrics.h"
+
+namespace tidegate {
+
+namespace {
+
+using Families = std::vector<prometheus::MetricFamily>;
+
+constexpr double kNanosPerSecond = 1e9;
+
+prometheus::MetricType TypeOf(MetricType type) {
+  switch (type) {
+    case MetricType::kCounter:
+      return prometheus::MetricType::Counter;
+    case MetricType::kGauge:
+      return prometheus::MetricType::Gauge;
+    case MetricType::kHistogram:
+      return prometheus::MetricType::Histogram;
+    case MetricType::kUnset:
+      break;
+  }
+  return prometheus::MetricType::Untyped;
+}
+
+prometheus::MetricFamily& AddFamily(Families& out, const MetricRow& row) {
+  prometheus::MetricFamily& family = out.emplace_back();
+  family.name = row.name;
+  family.help = row.help;
+  family.type = TypeOf(row.type);
+  return family;
+}
+
+prometheus::ClientMetric& AddSeries(prometheus::MetricFamily& family, const MetricRow& row,
+                                    std::string label_value) {
+  prometheus::ClientMetric& series = family.metric.emplace_back();
+  if (!row.label.empty()) series.label = {{std::string(row.label), std::move(label_value)}};
+  return series;
+}
+
+void AddValue(prometheus::MetricFamily& family, const MetricRow& row, double value,
+              std::string label_value = {}) {
+  prometheus::ClientMetric& series = AddSeries(family, row, std::move(label_value));
+  if (row.type == MetricType::kCounter) {
+    series.counter.value = value;
+  } else {
+    series.gauge.value = value;
+  }
+}
+
+double Scaled(uint64_t count, CounterScale scale) {
+  if (scale == CounterScale::kPlain) return static_cast<double>(count);
+  return static_cast<double>(TicksToNanos(count)) / kNanosPerSecond;
+}
+
+// Our fine buckets folded into the exported ones. A fine bucket counts below a bound when all of it
+// is below: values within 6.25% under a bound may count above it, never the other way.
+class HistogramFold {
+ public:
+  void Add(const LatencyHistogram& histogram) {
+    size_t bound = 0;
+    for (int bucket = 0; bucket < LatencyHistogram::kBuckets; ++bucket) {
+      const auto upper = static_cast<int64_t>(LatencyHistogram::UpperBoundNanos(bucket));
+      while (bound < std::size(kLatencyBounds) && upper > kLatencyBounds[bound]) ++bound;
+      const uint64_t count = histogram.CountOf(bucket);
+      if (count == 0) continue;
+      counts_[bound] += count;
+      const auto lower =
+          static_cast<double>(bucket == 0 ? 0 : LatencyHistogram::UpperBoundNanos(bucket - 1) + 1);
+      middle_nanos_ += static_cast<double>(count) * (lower + static_cast<double>(upper)) / 2;
+    }
+  }
+
+  // The sum as the middles of the fine buckets give it.
+  double sum_seconds() const { return middle_nanos_ / kNanosPerSecond; }
+
+  void Fill(prometheus::ClientMetric::Histogram& out, double sum_seconds) const {
+    uint64_t cumulative = 0;
+    for (size_t i = 0; i < std::size(kLatencyBounds); ++i) {
+      cumulative += counts_[i];
+      out.bucket.push_back(
+          {.cumulative_count = cumulative,
+           .upper_bound = static_cast<double>(kLatencyBounds[i]) / kNanosPerSecond});
+    }
+    out.sample_count = cumulative + counts_[std::size(kLatencyBounds)];
+    out.sample_sum = sum_seconds;
+  }
+
+ private:
+  uint64_t counts_[std::size(kLatencyBounds) + 1] = {};
+  double middle_nanos_ = 0;
+};
+
+}  // namespace
+
+ServerFacts GatherFacts(const AdminSources& sources) {
+  ServerFacts facts;
+  facts.start_unix_ms = sources.start_unix_ms;
+  facts.uptime_ms =
+      static_cast<uint64_t>(std::max<int64_t>(UnixMillis() - sources.start_unix_ms, 0));
+  facts.ready = sources.readiness() == Readiness::kReady;
+  facts.connections_rejected = sources.connections_rejected();
+  facts.error_replies = sources.error_replies();
+  const auto options = sources.config->Snapshot();
+  facts.connections_max = static_cast<uint64_t>(options->maxclients);
+  facts.memory_limit_bytes = options->maxmemory.count;
+  facts.memory = ReadMemoryStats();
+  facts.process = ReadProcessStats();
+  return facts;
+}
+
+uint64_t SumOfCommand(const AdminSources& sources, uint32_t command_id,
+                      WorkerCounter CommandCounters::*value) {
+  uint64_t sum = 0;
+  for (const WorkerSource& worker : sources.workers) {
+    sum += (worker.commands->of(command_id).*value).Get();
+  }
+  return sum;
+}
+
+uint64_t SumOfWorkers(const AdminSources& sources, WorkerCounter WorkerCounters::*value) {
+  uint64_t sum = 0;
+  for (const WorkerSource& worker : sources.workers) sum += (worker.counters->*value).Get();
+  return sum;
+}
+
+Families StatsCollector::Collect() const {
+  Families out;
+  CollectServer(out);
+  CollectWorkers(out);
+  CollectCommands(out);
+  CollectEngine(out);
+  return out;
+}
+
+void StatsCollector::CollectServer(Families& out) const {
+  const ServerFacts facts = GatherFacts(sources_);
+  AddValue(AddFamily(out, kBuildInfoMetric), kBuildInfoMetric, 1, std::string(kTidegateVersion));
+  for (const ServerMetric& metric : kServerMetrics) {
+    AddValue(AddFamily(out, metric.row), metric.row, metric.value(facts));
+  }
+  if (!facts.memory.allocator) return;
+  for (const AllocatorMetric& metric : kAllocatorMetrics) {
+    AddValue(AddFamily(out, metric.row), metric.row,
+             static_cast<double>((*facts.memory.allocator).*metric.value));
+  }
+}
+
+void StatsCollector::CollectWorkers(Families& out) const {
+  for (const WorkerMetric& metric : kWorkerMetrics) {
+    prometheus::MetricFamily& family = AddFamily(out, metric.row);
+    for (size_t i = 0; i < sources_.workers.size(); ++i) {
+      const uint64_t value = (sources_.workers[i].counters->*metric.value).Get();
+      AddValue(family, metric.row, Scaled(value, metric.scale), std::to_string(i));
+    }
+  }
+
+  prometheus::MetricFamily& closed = AddFamily(out, kConnectionsClosedMetric);
+  for (const ClosingReason& reason : kClosingReasons) {
+    AddValue(closed, kConnectionsClosedMetric,
+             static_cast<double>(SumOfWorkers(sources_, reason.value)), std::string(reason.reason));
+  }
+
+  prometheus::MetricFamily& turns = AddFamily(out, kLoopTurnMetric);
+  for (size_t i = 0; i < sources_.workers.size(); ++i) {
+    const WorkerCounters& counters = *sources_.workers[i].counters;
+    HistogramFold fold;
+    fold.Add(counters.loop_turns_nanos);
+    fold.Fill(AddSeries(turns, kLoopTurnMetric, std::to_string(i)).histogram,
+              Scaled(counters.loop_busy_ticks.Get(), CounterScale::kTicks));
+  }
+}
+
+void StatsCollector::CollectCommands(Families& out) const {
+  std::vector<const Command*> used;
+  for (const Command* command : sources_.commands->all()) {
+    if (SumOfCommand(sources_, command->id, &CommandCounters::calls) != 0 ||
+        SumOfCommand(sources_, command->id, &CommandCounters::rejected) != 0) {
+      used.push_back(command);
+    }
+  }
+  for (const CommandMetric& metric : kCommandMetrics) {
+    prometheus::MetricFamily& family = AddFamily(out, metric.row);
+    for (const Command* command : used) {
+      const uint64_t value = SumOfCommand(sources_, command->id, metric.value);
+      AddValue(family, metric.row, Scaled(value, metric.scale), command->full_name);
+    }
+  }
+  prometheus::MetricFamily& durations = AddFamily(out, kCommandDurationMetric);
+  for (const Command* command : used) {
+    HistogramFold fold;
+    bool measured = false;
+    for (const WorkerSource& worker : sources_.workers) {
+      const LatencyHistogram* latency =
+          worker.commands->of(command->id).latency.load(std::memory_order_acquire);
+      if (latency == nullptr) continue;
+      fold.Add(*latency);
+      measured = true;
+    }
+    if (!measured) continue;
+    fold.Fill(AddSeries(durations, kCommandDurationMetric, command->full_name).histogram,
+              fold.sum_seconds());
+  }
+}
+
+void StatsCollector::CollectEngine(Families& out) const {
+  const EngineStats stats = sources_.engine->Stats();
+  for (const EngineMetric& metric : kEngineMetrics) {
+    AddValue(AddFamily(out, metric.row), metric.row, static_cast<double>(stats.*metric.value));
+  }
+  std::vector<std::pair<int, DbStats>> databases;
+  for (int db = 0; db < sources_.engine->databases(); ++db) {
+    const DbStats db_stats = sources_.engine->StatsOfDb(db);
+    if (db == 0 || db_stats.keys != 0) databases.emplace_back(db, db_stats);
+  }
+  for (const DbMetric& metric : kDbMetrics) {
+    prometheus::MetricFamily& family = AddFamily(out, metric.row);
+    for (const auto& [db, db_stats] : databases) {
+      AddValue(family, metric.row, static_cast<double>(db_stats.*metric.value), std::to_string(db));
+    }
+  }
+}
+
+}  // namespace tidegate

@@ -1,0 +1,304 @@
+// The metrics of workers, connections, commands and the process: a row for each, beside the way to
+// its value where that is one counter.
+//
+// Counters are those each worker keeps for itself (WorkerCounters, CommandStats), added up or shown
+// by worker at scrape. They are read without CONFIG RESETSTAT's base: a Prometheus counter only
+// rises. Commands appear once they were called, so that a scrape shows the commands in use and not
+// all that exist. Histograms have few, fixed buckets (kLatencyBounds); the finer ones stay inside.
+// To add a metric: one row here; tests hold the exported families and these lists equal.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/metric.h"
+#include "proxy/observe/memory_stats.h"
+#include "proxy/observe/process_stats.h"
+#include "proxy/worker.h"
+
+namespace tidegate {
+
+// Upper bounds of exported histogram buckets, in nanoseconds. From what a hit in memory takes to
+// what somebody complains about, and 5 ms, the longest a turn of a loop may take.
+inline constexpr int64_t kLatencyBounds[] = {
+    500,        1'000,      2'500,       5'000,       10'000,        25'000,        50'000,
+    100'000,    250'000,    500'000,     1'000'000,   2'500'000,     5'000'000,     10'000'000,
+    25'000'000, 50'000'000, 100'000'000, 250'000'000, 1'000'000'000, 10'000'000'000};
+
+// Ticks are shown as seconds.
+enum class CounterScale : uint8_t { kPlain, kTicks };
+
+// One series for each worker.
+struct WorkerMetric {
+  MetricRow row;
+  WorkerCounter WorkerCounters::*value;
+  CounterScale scale = CounterScale::kPlain;
+};
+
+inline constexpr WorkerMetric kWorkerMetrics[] = {
+    {{.name = "tidegate_connections",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kCount,
+      .help = "Clients connected now.",
+      .label = "worker"},
+     &WorkerCounters::sessions},
+    {{.name = "tidegate_connections_suspended",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kCount,
+      .help = "Clients whose command waits: a busy slot, the gate, a pause, a blocking command.",
+      .label = "worker"},
+     &WorkerCounters::sessions_suspended},
+    {{.name = "tidegate_connections_accepted_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Connections accepted and given to a worker.",
+      .label = "worker"},
+     &WorkerCounters::connections_received},
+    {{.name = "tidegate_requests_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Requests processed, refused ones included.",
+      .label = "worker"},
+     &WorkerCounters::commands_processed},
+    {{.name = "tidegate_network_receive_bytes_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kBytes,
+      .help = "Bytes read from clients.",
+      .label = "worker"},
+     &WorkerCounters::net_input_bytes},
+    {{.name = "tidegate_network_transmit_bytes_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kBytes,
+      .help = "Bytes written to clients.",
+      .label = "worker"},
+     &WorkerCounters::net_output_bytes},
+    {{.name = "tidegate_network_reads_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Reads from client sockets that gave data.",
+      .label = "worker"},
+     &WorkerCounters::reads_processed},
+    {{.name = "tidegate_network_writes_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Writes to client sockets.",
+      .label = "worker"},
+     &WorkerCounters::writes_processed},
+    {{.name = "tidegate_auth_failures_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "AUTH and HELLO with a wrong name or password.",
+      .label = "worker"},
+     &WorkerCounters::auth_failures},
+    {{.name = "tidegate_monitors",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kCount,
+      .help = "Clients in MONITOR mode.",
+      .label = "worker"},
+     &WorkerCounters::monitors},
+    {{.name = "tidegate_mailbox_overflows_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Messages between workers that were dropped because too many bytes waited.",
+      .label = "worker"},
+     &WorkerCounters::mailbox_overflows},
+    {{.name = "tidegate_loop_turn_max_seconds",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kSeconds,
+      .help = "Longest turn of a worker's event loop, waiting for events not counted, since the "
+              "start or CONFIG RESETSTAT.",
+      .label = "worker"},
+     &WorkerCounters::loop_turn_ticks_max,
+     CounterScale::kTicks},
+};
+static_assert(AreValidMetrics(kWorkerMetrics));
+
+inline constexpr MetricRow kLoopTurnMetric = {
+    .name = "tidegate_loop_turn_duration_seconds",
+    .type = MetricType::kHistogram,
+    .unit = MetricUnit::kSeconds,
+    .help = "Busy time of each turn of a worker's event loop.",
+    .label = "worker"};
+
+// Why the server closed connections, as values of the label `reason`.
+struct ClosingReason {
+  std::string_view reason;
+  WorkerCounter WorkerCounters::*value;
+};
+inline constexpr ClosingReason kClosingReasons[] = {
+    {"age", &WorkerCounters::age_closings},
+    {"idle", &WorkerCounters::idle_closings},
+    {"output_limit", &WorkerCounters::output_limit_closings},
+    {"protocol_error", &WorkerCounters::protocol_errors},
+    {"query_buffer_limit", &WorkerCounters::input_buffer_closings},
+};
+
+inline constexpr MetricRow kConnectionsClosedMetric = {
+    .name = "tidegate_connections_closed_total",
+    .type = MetricType::kCounter,
+    .unit = MetricUnit::kCount,
+    .help =
+        "Connections that Tidegate closed, by reason: age (max-connection-age), idle (timeout), "
+        "output_limit (client-output-buffer-limit), protocol_error, query_buffer_limit.",
+    .label = "reason"};
+
+// By command, sub-commands as "config|get".
+struct CommandMetric {
+  MetricRow row;
+  WorkerCounter CommandCounters::*value;
+  CounterScale scale = CounterScale::kPlain;
+};
+
+inline constexpr CommandMetric kCommandMetrics[] = {
+    {{.name = "tidegate_command_calls_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Calls of a command, those that answered with an error included.",
+      .label = "command"},
+     &CommandCounters::calls},
+    {{.name = "tidegate_command_failures_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Calls of a command that answered with an error.",
+      .label = "command"},
+     &CommandCounters::failed},
+    {{.name = "tidegate_command_rejections_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Requests refused before the command was called: wrong number of arguments, not "
+              "authenticated, out of memory.",
+      .label = "command"},
+     &CommandCounters::rejected},
+    {{.name = "tidegate_command_seconds_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kSeconds,
+      .help = "Time spent in calls of a command.",
+      .label = "command"},
+     &CommandCounters::ticks,
+     CounterScale::kTicks},
+};
+static_assert(AreValidMetrics(kCommandMetrics));
+
+inline constexpr MetricRow kCommandDurationMetric = {
+    .name = "tidegate_command_duration_seconds",
+    .type = MetricType::kHistogram,
+    .unit = MetricUnit::kSeconds,
+    .help =
+        "Time of each call of a command, while latency-tracking is on. The sum is made from the "
+        "buckets, at most 3% off; tidegate_command_seconds_total is exact.",
+    .label = "command"};
+
+// Single figures of the whole server, gathered once for each scrape.
+struct ServerFacts {
+  uint64_t uptime_ms = 0;
+  int64_t start_unix_ms = 0;
+  bool ready = false;
+  uint64_t connections_rejected = 0;
+  uint64_t connections_max = 0;
+  uint64_t error_replies = 0;
+  uint64_t memory_limit_bytes = 0;
+  MemoryStats memory;
+  ProcessStats process;
+};
+
+struct ServerMetric {
+  MetricRow row;
+  double (*value)(const ServerFacts&);
+};
+
+// The three forms of a figure; kept short, so that a row reads as a row.
+constexpr MetricRow ServerCounter(std::string_view name, std::string_view help,
+                                  MetricUnit unit = MetricUnit::kCount) {
+  return {.name = name, .type = MetricType::kCounter, .unit = unit, .help = help};
+}
+constexpr MetricRow ServerGauge(std::string_view name, std::string_view help,
+                                MetricUnit unit = MetricUnit::kCount) {
+  return {.name = name, .type = MetricType::kGauge, .unit = unit, .help = help};
+}
+
+inline constexpr ServerMetric kServerMetrics[] = {
+    {ServerGauge("tidegate_ready", "1 while clients are accepted, 0 during start and draining."),
+     [](const ServerFacts& f) { return f.ready ? 1.0 : 0.0; }},
+    {ServerGauge("tidegate_uptime_seconds", "Time since the start.", MetricUnit::kSeconds),
+     [](const ServerFacts& f) { return static_cast<double>(f.uptime_ms) / 1000; }},
+    {ServerCounter("tidegate_connections_rejected_total",
+                   "Connections refused because of maxclients."),
+     [](const ServerFacts& f) { return static_cast<double>(f.connections_rejected); }},
+    {ServerGauge("tidegate_connections_limit", "Connections allowed at the same time: maxclients."),
+     [](const ServerFacts& f) { return static_cast<double>(f.connections_max); }},
+    {ServerCounter("tidegate_error_replies_total",
+                   "Error replies, also to requests that were no command."),
+     [](const ServerFacts& f) { return static_cast<double>(f.error_replies); }},
+    {ServerGauge("tidegate_memory_limit_bytes", "maxmemory; 0 when there is no limit.",
+                 MetricUnit::kBytes),
+     [](const ServerFacts& f) { return static_cast<double>(f.memory_limit_bytes); }},
+    {ServerGauge("process_resident_memory_bytes", "Memory of the process that is in RAM.",
+                 MetricUnit::kBytes),
+     [](const ServerFacts& f) { return static_cast<double>(f.memory.resident_bytes); }},
+    {ServerGauge("process_virtual_memory_bytes", "Address space of the process.",
+                 MetricUnit::kBytes),
+     [](const ServerFacts& f) { return static_cast<double>(f.memory.virtual_bytes); }},
+    {ServerCounter("process_cpu_seconds_total",
+                   "Processor time of all threads, in the program and in the system.",
+                   MetricUnit::kSeconds),
+     [](const ServerFacts& f) {
+       return f.process.cpu_user_seconds + f.process.cpu_system_seconds;
+     }},
+    {ServerGauge("process_open_fds", "Open file descriptors: connections, mostly."),
+     [](const ServerFacts& f) { return static_cast<double>(f.process.open_fds); }},
+    {ServerGauge("process_max_fds", "File descriptors the process may open."),
+     [](const ServerFacts& f) { return static_cast<double>(f.process.max_fds); }},
+    {ServerGauge("process_start_time_seconds", "When the process started, as Unix time.",
+                 MetricUnit::kSeconds),
+     [](const ServerFacts& f) { return static_cast<double>(f.start_unix_ms) / 1000; }},
+};
+static_assert(AreValidMetrics(kServerMetrics));
+
+// Only where the process runs with jemalloc.
+struct AllocatorMetric {
+  MetricRow row;
+  uint64_t AllocatorStats::*value;
+};
+
+inline constexpr AllocatorMetric kAllocatorMetrics[] = {
+    {ServerGauge("tidegate_allocator_allocated_bytes",
+                 "What the program has asked jemalloc for: everything but the engine's small "
+                 "entries, which have slabs of their own.",
+                 MetricUnit::kBytes),
+     &AllocatorStats::allocated},
+    {ServerGauge("tidegate_allocator_active_bytes",
+                 "Pages of jemalloc that hold allocated memory; beyond allocated it is "
+                 "fragmentation.",
+                 MetricUnit::kBytes),
+     &AllocatorStats::active},
+    {ServerGauge("tidegate_allocator_resident_bytes",
+                 "Pages of jemalloc in RAM, unused ones that it keeps included.",
+                 MetricUnit::kBytes),
+     &AllocatorStats::resident},
+    {ServerGauge("tidegate_allocator_retained_bytes",
+                 "Address space that jemalloc keeps without memory behind it.", MetricUnit::kBytes),
+     &AllocatorStats::retained},
+};
+static_assert(AreValidMetrics(kAllocatorMetrics));
+
+inline constexpr MetricRow kBuildInfoMetric = {.name = "tidegate_build_info",
+                                               .type = MetricType::kGauge,
+                                               .unit = MetricUnit::kInfo,
+                                               .help = "1, with the version as a label.",
+                                               .label = "version"};
+
+// The admin pages' own.
+inline constexpr MetricRow kAdminRequestsMetric = {
+    .name = "tidegate_admin_requests_total",
+    .type = MetricType::kCounter,
+    .unit = MetricUnit::kCount,
+    .help = "Requests to the admin pages, by HTTP status.",
+    .label = "status"};
+
+// Rows whose values need more than one counter; listed for the reference and for the checks.
+inline constexpr MetricRow kComposedMetrics[] = {kLoopTurnMetric, kConnectionsClosedMetric,
+                                                 kCommandDurationMetric, kBuildInfoMetric,
+                                                 kAdminRequestsMetric};
+static_assert(AreValidMetrics(kComposedMetrics));
+
+}  // namespace tidegate

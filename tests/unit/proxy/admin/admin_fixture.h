@@ -1,0 +1,94 @@
+// A small server as the admin pages see it: two workers' counters that a test sets, three commands,
+// an empty engine and real settings. No sockets and no threads of its own.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/clock.h"
+#include "config/config_store.h"
+#include "proxy/admin/admin_sources.h"
+
+namespace tidegate {
+
+class AdminFixture {
+ public:
+  static constexpr size_t kWorkers = 2;
+
+  explicit AdminFixture(Options options = {}) : config_(std::move(options), {}) {
+    static constexpr auto kHandler = [](SessionCommand&) { return ExecStatus::kDone; };
+    static constexpr CommandSpec kConfigCommands[] = {{.name = "GET",
+                                                       .arity = AtLeast(3),
+                                                       .access = Access::kNone,
+                                                       .scope = Scope::kProcess,
+                                                       .group = Group::kServer,
+                                                       .since = "2.0.0",
+                                                       .summary = "Reads settings.",
+                                                       .session_handler = kHandler}};
+    static constexpr CommandSpec kFamily[] = {{.name = "CONFIG",
+                                               .arity = AtLeast(2),
+                                               .access = Access::kNone,
+                                               .scope = Scope::kProcess,
+                                               .group = Group::kServer,
+                                               .since = "2.0.0",
+                                               .summary = "Settings.",
+                                               .session_handler = kHandler,
+                                               .subcommands = kConfigCommands},
+                                              {.name = "ECHO",
+                                               .arity = Exactly(2),
+                                               .access = Access::kNone,
+                                               .scope = Scope::kProcess,
+                                               .group = Group::kConnection,
+                                               .since = "1.0.0",
+                                               .summary = "Echoes.",
+                                               .session_handler = kHandler},
+                                              {.name = "PING",
+                                               .arity = AtLeast(1),
+                                               .access = Access::kNone,
+                                               .scope = Scope::kProcess,
+                                               .group = Group::kConnection,
+                                               .since = "1.0.0",
+                                               .summary = "Answers.",
+                                               .session_handler = kHandler}};
+    static constexpr std::span<const CommandSpec> kFamilies[] = {kFamily};
+    commands_ = CommandTable::Create(kFamilies);
+    engine_ = std::move(Engine::Create({})).value();
+    for (auto& stats : command_stats_) stats = std::make_unique<CommandStats>(commands_->size());
+  }
+
+  AdminSources Sources() {
+    AdminSources sources;
+    for (size_t i = 0; i < kWorkers; ++i) {
+      sources.workers.push_back({&counters_[i], command_stats_[i].get()});
+    }
+    sources.commands = commands_.get();
+    sources.engine = engine_.get();
+    sources.config = &config_;
+    sources.start_unix_ms = UnixMillis() - 5000;
+    sources.readiness = [this] { return readiness; };
+    sources.connections_rejected = [] { return uint64_t{3}; };
+    sources.error_replies = [] { return uint64_t{4}; };
+    return sources;
+  }
+
+  WorkerCounters& counters(size_t worker) { return counters_[worker]; }
+  CommandStats& command_stats(size_t worker) { return *command_stats_[worker]; }
+  uint32_t CommandId(std::string_view name, std::string_view subcommand = "") const {
+    const Command* command = commands_->Find(name);
+    if (!subcommand.empty()) command = CommandTable::FindSubcommand(*command, subcommand);
+    return command->id;
+  }
+
+  Readiness readiness = Readiness::kReady;
+
+ private:
+  ConfigStore config_;
+  std::unique_ptr<CommandTable> commands_;
+  std::unique_ptr<Engine> engine_;
+  std::array<WorkerCounters, kWorkers> counters_;
+  std::array<std::unique_ptr<CommandStats>, kWorkers> command_stats_;
+};
+
+}  // namespace tidegate
