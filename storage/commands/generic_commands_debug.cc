@@ -212,7 +212,8 @@ constexpr CommandSpec kDebugPopulate = {.name = "POPULATE",
                                         .flags = kDenyOom,
                                         .handler = CmdDebugPopulate};
 
-Command DebugPart(const CommandSpec& spec) { Command command;
+Command DebugPart(const CommandSpec& spec) {
+  Command command;
   command.spec = &spec;
   command.full_name = "debug";
   return command;
