@@ -1,11 +1,14 @@
 #include "config/loader.h"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <set>
+#include <sstream>
 
 #include "base/text.h"
 #include "base/version.h"
@@ -22,70 +25,133 @@ namespace {
 // Nodes of one YAML document. Aliases can make a small file large; a real one has a few hundred.
 constexpr size_t kYamlNodesMax = 100'000;
 
-// Turns yaml-cpp's nodes into ConfigNodes; may throw what yaml-cpp throws.
-class TreeCopier {
+// Builds a ConfigNode from the parser's events. Why not yaml-cpp's own node tree: its loader of all
+// documents does not end on some broken texts, and with the tree a small file of aliases is large
+// before anything can count its nodes.
+class TreeBuilder final : public YAML::EventHandler {
  public:
-  TreeCopier(std::string_view name, OptionsBuilder& builder) : name_(name), builder_(builder) {}
+  TreeBuilder(std::string_view name, OptionsBuilder& builder) : name_(name), builder_(builder) {}
 
-  ConfigNode Copy(const YAML::Node& node) {
-    ConfigNode copy;
-    copy.line = node.Mark().line + 1;
-    if (++nodes_ > kYamlNodesMax) return copy;
-    if (node.IsScalar()) {
-      copy.kind = ConfigNode::Kind::kScalar;
-      copy.scalar = node.Scalar();
-    } else if (node.IsSequence()) {
-      copy.kind = ConfigNode::Kind::kList;
-      for (const YAML::Node& item : node) copy.items.push_back(Copy(item));
-    } else if (node.IsMap()) {
-      copy.kind = ConfigNode::Kind::kMap;
-      CopyEntries(node, copy);
-    }
-    return copy;
-  }
-
+  const ConfigNode& root() const { return root_; }
   bool too_large() const { return nodes_ > kYamlNodesMax; }
 
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    Add({.line = mark.line + 1}, anchor);
+  }
+
+  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                const std::string& value) override {
+    Add({.kind = ConfigNode::Kind::kScalar, .line = mark.line + 1, .scalar = value}, anchor);
+  }
+
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    const auto anchored = anchored_.find(anchor);
+    if (anchored == anchored_.end()) {
+      builder_.Fail({name_, mark.line + 1}, "an alias inside what it stands for");
+      Add({.line = mark.line + 1}, 0);
+      return;
+    }
+    nodes_ += anchored->second.nodes;
+    if (too_large()) return;
+    Add(anchored->second.node, 0);
+  }
+
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    Open(ConfigNode::Kind::kList, mark, anchor);
+  }
+  void OnSequenceEnd() override { Close(); }
+
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    Open(ConfigNode::Kind::kMap, mark, anchor);
+  }
+  void OnMapEnd() override { Close(); }
+
  private:
-  void CopyEntries(const YAML::Node& node, ConfigNode& copy) {
-    std::set<std::string> seen;
-    for (const auto& entry : node) {
-      const int line = entry.first.Mark().line + 1;
-      if (!entry.first.IsScalar()) {
-        builder_.Fail({name_, line}, "a key must be a single value");
-        continue;
-      }
-      const std::string& key = entry.first.Scalar();
-      if (!seen.insert(key).second) {
-        builder_.Fail({name_, line}, "'" + key + "' stands here twice");
-      }
-      copy.items.push_back(Copy(entry.second));
-      copy.items.back().key = key;
-      copy.items.back().line = line;
+  // A list or map whose end has not come yet.
+  struct Frame {
+    ConfigNode node;
+    YAML::anchor_t anchor = 0;
+    size_t nodes_before = 0;
+    std::optional<ConfigNode> key = {};  // of a map: read, its value not yet
+    std::set<std::string> keys = {};
+  };
+  struct Anchored {
+    ConfigNode node;
+    size_t nodes = 0;
+  };
+
+  void Open(ConfigNode::Kind kind, const YAML::Mark& mark, YAML::anchor_t anchor) {
+    frames_.push_back({{.kind = kind, .line = mark.line + 1}, anchor, nodes_});
+  }
+
+  void Close() {
+    Frame frame = std::move(frames_.back());
+    frames_.pop_back();
+    if (frame.anchor != 0) anchored_[frame.anchor] = {frame.node, nodes_ - frame.nodes_before + 1};
+    Add(std::move(frame.node), 0);
+  }
+
+  void Add(ConfigNode node, YAML::anchor_t anchor) {
+    if (++nodes_ > kYamlNodesMax) return;
+    if (anchor != 0) anchored_[anchor] = {node, 1};
+    if (frames_.empty()) {
+      root_ = std::move(node);
+    } else if (frames_.back().node.is_list()) {
+      frames_.back().node.items.push_back(std::move(node));
+    } else if (!frames_.back().key) {
+      AddKey(std::move(node));
+    } else {
+      AddEntry(std::move(node));
     }
   }
 
-  std::string_view name_;
+  void AddKey(ConfigNode node) {
+    if (!node.is_scalar()) {
+      builder_.Fail({name_, node.line}, "a key must be a single value");
+    } else if (!frames_.back().keys.insert(node.scalar).second) {
+      builder_.Fail({name_, node.line}, "'" + node.scalar + "' stands here twice");
+    }
+    frames_.back().key = std::move(node);
+  }
+
+  void AddEntry(ConfigNode node) {
+    Frame& map = frames_.back();
+    node.key = std::move(map.key->scalar);
+    node.line = map.key->line;
+    map.key.reset();
+    map.node.items.push_back(std::move(node));
+  }
+
+  const std::string_view name_;
   OptionsBuilder& builder_;
+  ConfigNode root_;
+  std::vector<Frame> frames_;
+  std::map<YAML::anchor_t, Anchored> anchored_;
   size_t nodes_ = 0;
 };
 
 // yaml-cpp throws on what is not YAML, and here the exceptions end.
 void ReadYaml(std::string_view text, std::string_view name, OptionsBuilder& builder) {
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.empty()) return;
-    if (documents.size() > 1) {
-      builder.Fail({name, 0}, "more than one YAML document in the file");
-      return;
-    }
-    TreeCopier copier(name, builder);
-    const ConfigNode root = copier.Copy(documents[0]);
-    if (copier.too_large()) {
+    std::istringstream stream{std::string(text)};
+    YAML::Parser parser(stream);
+    TreeBuilder tree(name, builder);
+    parser.HandleNextDocument(tree);
+    if (tree.too_large()) {
       builder.Fail({name, 0}, "the YAML document has too many nodes");
       return;
     }
-    ReadYamlOptions(root, name, builder);
+    TreeBuilder ignored(name, builder);
+    if (parser.HandleNextDocument(ignored)) {
+      builder.Fail({name, 0}, "more than one YAML document in the file");
+      return;
+    }
+    ReadYamlOptions(tree.root(), name, builder);
   } catch (const YAML::Exception& exception) {
     builder.Fail({name, exception.mark.is_null() ? 0 : exception.mark.line + 1},
                  "not valid YAML: " + exception.msg);

@@ -228,7 +228,6 @@ OptionFault FinishOptions(Options& options) {
   }
   options.listeners.insert(options.listeners.end(), options.extra_listeners.begin(),
                            options.extra_listeners.end());
-  if (options.listeners.empty()) return "nothing to listen on: no port and no unix socket";
 
   bool has_default_route = false;
   for (const RouteOptions& route : options.routes) has_default_route |= route.match == "*";
@@ -238,6 +237,7 @@ OptionFault FinishOptions(Options& options) {
   std::error_code ignored;  // without a working directory the relative path is as good as any
   const std::filesystem::path absolute = std::filesystem::absolute(options.dir, ignored);
   if (!ignored) options.dir = absolute.lexically_normal().string();
+  if (options.listeners.empty()) return "nothing to listen on: no port and no unix socket";
   return std::nullopt;
 }
 

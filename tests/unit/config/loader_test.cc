@@ -238,6 +238,18 @@ TEST(ParseYaml, BrokenYamlIsAnErrorWithItsLine) {
   EXPECT_FALSE(ParseYaml("*nowhere", "f").ok());
 }
 
+// yaml-cpp sees document after document in this text, without end.
+TEST(ParseYaml, EndsWhereTheLibraryWouldNot) {
+  EXPECT_EQ(ErrorOf(ParseYaml(", a\nb: c\n", "f")), "f: more than one YAML document in the file");
+}
+
+TEST(ParseYaml, AliasesStandForWhatTheyName) {
+  Result<Options> options = ParseYaml("timeout: &seconds 5\ntcp-keepalive: *seconds\n", "f");
+  ASSERT_TRUE(options.ok()) << ErrorOf(options);
+  EXPECT_EQ(options->tcp_keepalive, std::chrono::seconds(5));
+  EXPECT_FALSE(ParseYaml("listeners: &self [*self]\n", "f").ok());
+}
+
 TEST(ParseYaml, AliasesCannotBlowItUp) {
   std::string text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 12; ++i) {
