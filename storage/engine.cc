@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/prefetch.h"
 #include "storage/command_context.h"
 #include "storage/engine_thread.h"
 #include "storage/errors.h"
@@ -100,13 +101,24 @@ void Engine::EndBatch(EngineThread& thread) {
   if (thread.in_engine.load(std::memory_order_relaxed) != 0) gate_->LeaveShared(thread);
 }
 
-void Engine::Prefetch(std::span<const Request> batch, int db) const {
+void Engine::Prefetch(const EngineThread& thread, std::span<const Request> batch, int db) {
   for (const Request& request : batch) {
-    for (const KeyRef& key : request.keys) __builtin_prefetch(&keyspace_->slot(key.slot));
+    for (const KeyRef& key : request.keys) tidegate::Prefetch(&keyspace_->slot(key.slot));
   }
   if (db != 0) return;
   for (const Request& request : batch) {
     for (const KeyRef& key : request.keys) keyspace_->slot(key.slot).db0.Prefetch(key.hash);
+  }
+  // With the gate closed slot locks protect nothing.
+  if (batch.size() < 2 || thread.in_engine.load(std::memory_order_relaxed) == 0) return;
+  for (const Request& request : batch) {
+    // Commands with many keys do the same under their own locks.
+    if (request.keys.size() != 1) continue;
+    const KeyRef& key = request.keys[0];
+    Slot& slot = keyspace_->slot(key.slot);
+    if (!slot.TryLock()) continue;
+    slot.db0.PrefetchEntry(key.hash);
+    Unlock(key.slot);
   }
 }
 
@@ -170,6 +182,10 @@ ExecStatus Engine::ExecuteMany(EngineThread& thread, const Request& request, Cli
     if (__builtin_expect(TryLock(slots[i]), 1)) continue;
     for (size_t held = i; held > 0; --held) Unlock(slots[held - 1]);
     return ParkAt(thread, slots[i], client);
+  }
+  for (const KeyRef& key : request.keys) {
+    if (const Table* table = keyspace_->FindTable(key.slot, client.db))
+      table->PrefetchEntry(key.hash);
   }
   const ExecStatus status = RunHandler(thread, request, client, reply);
   for (const uint16_t slot : slots) Unlock(slot);

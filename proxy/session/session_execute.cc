@@ -56,7 +56,7 @@ size_t Session::Execute(std::span<const Request> requests, int64_t now_ms) {
   Engine& engine = worker_.server().engine();
   EngineThread& thread = worker_.engine_thread();
   engine.BeginBatch(thread, now_ms);
-  if (NeedsPrefetch(requests)) engine.Prefetch(requests, client_.db);
+  if (NeedsPrefetch(requests)) engine.Prefetch(thread, requests, client_.db);
   const bool filtered = worker_.router().any_filters();
   uint64_t ticks = Ticks();
   size_t done = 0;

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <cstdlib>
 #include <new>
 #include <utility>
 
@@ -11,11 +12,26 @@
 
 namespace tidegate {
 
+namespace {
+
+constexpr size_t kSlotBytes = kSlotCount * sizeof(Slot);
+constexpr size_t kHugePageBytes = size_t{2} << 20;
+
+// One mapping aligned so that a single huge page can hold all slot lines: each command touches one
+// of them at random.
+void* MapSlots() {
+  void* memory = std::aligned_alloc(kHugePageBytes, kHugePageBytes);
+  TG_CHECK(memory != nullptr);
+  static_assert(kSlotBytes <= kHugePageBytes);
+  (void)madvise(memory, kHugePageBytes, MADV_HUGEPAGE);
+  return memory;
+}
+
+}  // namespace
+
 Keyspace::Keyspace(int databases, EngineSettings& settings, LazyFreer& lazy_freer)
     : databases_(databases), settings_(settings), lazy_freer_(lazy_freer) {
-  void* memory = mmap(nullptr, kSlotCount * sizeof(Slot), PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-  TG_CHECK(memory != MAP_FAILED);
+  void* memory = MapSlots();
   slots_ = static_cast<Slot*>(memory);
   for (uint32_t i = 0; i < kSlotCount; ++i) new (&slots_[i]) Slot;
 }
@@ -31,7 +47,7 @@ Keyspace::~Keyspace() {
     for (int db = 1; db < databases_; ++db) drop(slots_[i].others[db - 1]);
     delete[] slots_[i].others;
   }
-  munmap(slots_, kSlotCount * sizeof(Slot));
+  std::free(slots_);
 }
 
 Table* Keyspace::FindTable(uint16_t slot, int db) {

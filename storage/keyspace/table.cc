@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/hash.h"
+#include "base/prefetch.h"
 #include "storage/keyspace/segment.h"
 #include "storage/memory/memory.h"
 
@@ -70,7 +71,16 @@ void Table::Prefetch(uint64_t hash) const {
   const auto* buckets = static_cast<const Bucket*>(LoadRelaxed(root_));
   const uint32_t n = LoadRelaxed(bucket_count_);
   // With a directory n is 0, and the address is the directory's: not useful, not harmful.
-  __builtin_prefetch(buckets + (((Position(hash) >> 16) * n) >> 16));
+  tidegate::Prefetch(buckets + (((Position(hash) >> 16) * n) >> 16));
+}
+
+void Table::PrefetchEntry(uint64_t hash) const {
+  if (root_ == nullptr) return;
+  const Segment segment = depth_ == 0 ? ToSegment() : SegmentOf(hash);
+  const uint32_t tag = segment.TagOf(hash);
+  for (const uint64_t w : segment.buckets[segment.HomeOf(tag)].words) {
+    if (word::Tag(w) == tag) tidegate::Prefetch(word::Address(w));
+  }
 }
 
 void Table::Insert(uint64_t hash, Entry* entry) {

@@ -44,6 +44,10 @@ class Table final {
   // Brings the home bucket's line near. Without the lock: a stale answer costs time only.
   void Prefetch(uint64_t hash) const;
 
+  // The second step, with the lock: looks into the home bucket and brings the entry near that the
+  // key probably has.
+  void PrefetchEntry(uint64_t hash) const;
+
   // Adds an entry whose key is absent.
   void Insert(uint64_t hash, Entry* entry);
 

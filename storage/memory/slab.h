@@ -19,6 +19,7 @@ namespace tidegate::memory {
 
 inline constexpr Bytes kSlabBytes = 64_KiB;
 inline constexpr Bytes kRegionBytes = 4_MiB;
+inline constexpr Bytes kHugePageBytes = 2_MiB;
 // Empty slabs kept with their pages; beyond that the pages go back to the system.
 inline constexpr size_t kReserveSlabs = 64;
 
