@@ -58,8 +58,11 @@ Table* Keyspace::FindTable(uint16_t slot, int db) {
 
 Table& Keyspace::TableForInsert(uint16_t slot, int db) {
   if (__builtin_expect(db == 0, 1)) return slots_[slot].db0;
-  if (slots_[slot].others == nullptr)
-    slots_[slot].others = new Table[static_cast<size_t>(databases_ - 1)];
+  if (slots_[slot].others == nullptr) {
+    // Atomic, because HasOthers looks without the lock.
+    __atomic_store_n(&slots_[slot].others, new Table[static_cast<size_t>(databases_ - 1)],
+                     __ATOMIC_RELAXED);
+  }
   return slots_[slot].others[db - 1];
 }
 

@@ -57,7 +57,9 @@ class Keyspace final {
   // The table of a database in a slot. For reading it may be null (nothing there); TableForInsert
   // makes it.
   Table* FindTable(uint16_t slot, int db);
-  bool HasOthers(uint16_t slot) const { return slots_[slot].others != nullptr; }
+  bool HasOthers(uint16_t slot) const {
+    return __atomic_load_n(&slots_[slot].others, __ATOMIC_RELAXED) != nullptr;
+  }
   Table& TableForInsert(uint16_t slot, int db);
 
   // Visits the entries of one slot and database in hash order from `position` on, whole home
