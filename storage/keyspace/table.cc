@@ -244,7 +244,8 @@ void Table::Release() {
   StoreRelaxed(root_, static_cast<void*>(nullptr));
   StoreRelaxed(bucket_count_, uint16_t{0});
   depth_ = 0;
-  count_ = expires_ = 0;
+  count_ = 0;
+  set_expires(0);
 }
 
 size_t Table::memory_bytes() const {

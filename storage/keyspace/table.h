@@ -65,14 +65,15 @@ class Table final {
   void Release();
 
   uint32_t count() const { return count_; }
-  uint32_t expires() const { return expires_; }
-  void set_expires(uint32_t expires) { expires_ = expires; }
+  // These two may be read without the lock, for a guess.
+  uint32_t expires() const { return __atomic_load_n(&expires_, __ATOMIC_RELAXED); }
+  void set_expires(uint32_t expires) { __atomic_store_n(&expires_, expires, __ATOMIC_RELAXED); }
   // No entry of the table expires before this (seconds of Unix time). Kept by whoever sets and
   // sweeps expiries.
-  uint32_t expiry_hint_s() const { return expiry_hint_s_; }
-  void set_expiry_hint_s(uint32_t at) { expiry_hint_s_ = at; }
+  uint32_t expiry_hint_s() const { return __atomic_load_n(&expiry_hint_s_, __ATOMIC_RELAXED); }
+  void set_expiry_hint_s(uint32_t at) { __atomic_store_n(&expiry_hint_s_, at, __ATOMIC_RELAXED); }
   void LowerExpiryHint(uint32_t at) {
-    if (at < expiry_hint_s_) expiry_hint_s_ = at;
+    if (at < expiry_hint_s()) set_expiry_hint_s(at);
   }
 
   // Bytes of buckets and directory.
