@@ -12,6 +12,13 @@
 #include "proxy/commands/families.h"
 #include "proxy/server.h"
 
+// Read by jemalloc when it starts. Unused pages go back to the system on a thread of jemalloc's
+// own: by default the thread that happens to free something does it, and after a FLUSHALL that held
+// an event loop for 200 ms.
+extern "C" {
+const char* malloc_conf = "background_thread:true";  // NOLINT: jemalloc's name for it
+}
+
 namespace {
 
 using namespace tidegate;

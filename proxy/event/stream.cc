@@ -42,7 +42,12 @@ struct StreamCallbacks {
   static Stream& From(const void* data) { return *static_cast<Stream*>(const_cast<void*>(data)); }
 
   static void OnAllocate(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
-    const std::span<char> room = From(handle->data).owner_.ReadBuffer();
+    Stream& stream = From(handle->data);
+    if (__builtin_expect(stream.loop_->TurnIsLong(), 0)) {
+      *buffer = {nullptr, 0};  // reported as UV_ENOBUFS; the loop comes back to this socket
+      return;
+    }
+    const std::span<char> room = stream.owner_.ReadBuffer();
     buffer->base = room.data();
     buffer->len = room.size();
   }
@@ -50,7 +55,7 @@ struct StreamCallbacks {
     Stream& stream = From(uv->data);
     if (size > 0) {
       stream.owner_.OnRead(static_cast<size_t>(size));
-    } else if (size < 0) {
+    } else if (size < 0 && size != UV_ENOBUFS) {
       stream.StopReading();
       stream.loop_->TurnBegins();
       stream.owner_.OnReadEnd();

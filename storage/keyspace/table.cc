@@ -91,7 +91,7 @@ void Table::Insert(uint64_t hash, Entry* entry) {
   if (root_ == nullptr) segment.Resize(1);
   Segment::Loose loose{segment.TagOf(hash), entry};
   while (!PlaceIn(segment, loose)) {
-    if (segment.bucket_count >= kSegmentBuckets) {
+    if (segment.bucket_count >= SplitSize(segment, hash)) {
       FromSegment(segment);
       --count_;
       Split(hash);
@@ -112,12 +112,23 @@ void Table::InsertLarge(uint64_t hash, Entry* entry) {
       entry = loose.entry;
       hash = KeyHash(entry->key());
     }
-    if (segment.bucket_count >= kSegmentBuckets && segment.depth < kDepthMax) {
+    if (segment.bucket_count >= SplitSize(segment, hash) && segment.depth < kDepthMax) {
       Split(hash);
     } else {
       segment.Resize(Segment::NextSize(segment.bucket_count));
     }
   }
+}
+
+// At how many buckets a segment splits: between half of kSegmentBuckets and all of it, differently
+// for each segment. With one size for all, segments filled by evenly spread keys would all split at
+// the same time, a thousand of them in a row.
+uint32_t Table::SplitSize(const Segment& segment, uint64_t hash) const {
+  const uint64_t prefix = segment.depth == 0 ? 0 : Position(hash) >> (32 - segment.depth);
+  const uint64_t mixed =
+      (reinterpret_cast<uintptr_t>(this) / 64 + prefix * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
+  const auto share = static_cast<uint32_t>(mixed >> 40) & 0xff;
+  return kSegmentBuckets / 2 + (kSegmentBuckets / 2 * share >> 8);
 }
 
 // Divides the segment of `hash` in two by its next position bit; doubles the directory when it has
@@ -144,6 +155,8 @@ void Table::Split(uint64_t hash) {
     half.depth = old->depth + 1;
     half.Resize(Segment::SizeFor(old->count / 2));
   }
+  // The one step that needs the entries themselves: their hashes are not kept.
+  old->ForEachWord([](uint64_t w) { tidegate::Prefetch(word::Address(w)); });
   old->ForEachWord([&](uint64_t w) {
     Entry* entry = word::Address(w);
     const uint64_t entry_hash = KeyHash(entry->key());

@@ -86,6 +86,7 @@ class Table final {
   Segment& SegmentOf(uint64_t hash) const;
   void InsertLarge(uint64_t hash, Entry* entry);
   void Split(uint64_t hash);
+  uint32_t SplitSize(const Segment& segment, uint64_t hash) const;
 
   void* root_ = nullptr;  // depth 0: the buckets; else the directory of 2^depth_ segments
   uint32_t count_ = 0;

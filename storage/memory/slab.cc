@@ -1,12 +1,27 @@
 #include "storage/memory/slab.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "base/check.h"
 
 namespace tidegate::memory {
+namespace {
+
+// Makes the kernel provide the pages now. A kernel before 5.14 does not know the advice; then they
+// are touched.
+void Populate(void* memory, size_t bytes) {
+#ifdef MADV_POPULATE_WRITE
+  if (madvise(memory, bytes, MADV_POPULATE_WRITE) == 0) return;
+#endif
+  auto* p = static_cast<volatile char*>(memory);
+  for (size_t i = 0; i < bytes; i += 4096) p[i] = 0;
+}
+
+}  // namespace
 
 uint32_t SlabHeap::Allocate(int class_index, void** out, uint32_t wanted) {
   SizeClass& size_class = classes_[class_index];
@@ -65,15 +80,31 @@ void SlabHeap::Unlink(SizeClass& size_class, Slab* slab) {
   slab->listed = false;
 }
 
+size_t SlabHeap::ReadyWanted() const {
+  return std::max(kReadySlabsMin, slabs_in_use_ / kReadySlabsShare);
+}
+
 SlabHeap::Slab* SlabHeap::NewSlab(int class_index) {
   void* memory = nullptr;
+  bool low = false;
   {
     MutexLock lock(regions_mutex_);
-    if (reserve_.empty() && purged_.empty()) MapRegion();
-    auto& from = reserve_.empty() ? purged_ : reserve_;
+    ++slabs_in_use_;
+    if (!topping_up_) {
+      topping_up_ = true;
+      std::thread([this] { TopUp(); }).detach();
+    }
+    if (ready_.empty() && purged_.empty()) {
+      char* region = MapRegion(false);
+      for (size_t i = kRegionBytes.count; i > 0; i -= kSlabBytes.count)
+        purged_.push_back(region + i - kSlabBytes.count);
+    }
+    auto& from = ready_.empty() ? purged_ : ready_;
     memory = from.back();
     from.pop_back();
+    low = ready_.size() < ReadyWanted();
   }
+  if (low) low_.notify_one();
   auto* slab = static_cast<Slab*>(memory);
   *slab = Slab{};
   slab->class_index = static_cast<uint32_t>(class_index);
@@ -85,8 +116,9 @@ SlabHeap::Slab* SlabHeap::NewSlab(int class_index) {
 
 void SlabHeap::ReleaseSlab(Slab* slab) {
   MutexLock lock(regions_mutex_);
-  if (reserve_.size() < kReserveSlabs) {
-    reserve_.push_back(slab);
+  --slabs_in_use_;
+  if (ready_.size() < 2 * ReadyWanted()) {
+    ready_.push_back(slab);
     return;
   }
   // Only advice: when it fails the pages stay, and the slab is as usable.
@@ -94,21 +126,53 @@ void SlabHeap::ReleaseSlab(Slab* slab) {
   purged_.push_back(slab);
 }
 
-void SlabHeap::MapRegion() {
+// The heap's own thread. Lives as long as the process.
+void SlabHeap::TopUp() {
+  pthread_setname_np(pthread_self(), "tg-memory");
+  char* region = nullptr;  // of huge pages, taken page by page
+  size_t left = 0;
+  for (;;) {
+    void* given_back = nullptr;
+    {
+      MutexLock lock(regions_mutex_);
+      while (ready_.size() >= ReadyWanted()) low_.wait(regions_mutex_);
+      if (!purged_.empty()) {
+        given_back = purged_.back();
+        purged_.pop_back();
+      }
+    }
+    if (given_back != nullptr) {
+      Populate(given_back, kSlabBytes.count);
+      MutexLock lock(regions_mutex_);
+      ready_.push_back(given_back);
+      continue;
+    }
+    if (left == 0) {
+      region = MapRegion(true);
+      left = kRegionBytes.count;
+    }
+    Populate(region, kHugePageBytes.count);
+    MutexLock lock(regions_mutex_);
+    // Handed out from the back: lowest address first.
+    for (size_t i = kHugePageBytes.count; i > 0; i -= kSlabBytes.count)
+      ready_.push_back(region + i - kSlabBytes.count);
+    region += kHugePageBytes.count;
+    left -= kHugePageBytes.count;
+  }
+}
+
+char* SlabHeap::MapRegion(bool huge) {
   // A huge page more than needed, so that the first slab can begin at one.
   void* memory = mmap(nullptr, kRegionBytes.count + kHugePageBytes.count, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   TG_CHECK(memory != MAP_FAILED);
   const uintptr_t mask = kHugePageBytes.count - 1;
-  const uintptr_t first = (reinterpret_cast<uintptr_t>(memory) + mask) & ~mask;
+  auto* first = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(memory) + mask) & ~mask);
   // Entries are visited at random, so with 4 KiB pages every visit misses the TLB too. Redis must
   // advise against huge pages because of fork; here nothing forks. Only advice: without it all
   // works, slower.
-  (void)madvise(reinterpret_cast<void*>(first), kRegionBytes.count, MADV_HUGEPAGE);
-  // Handed out from the back: lowest address first.
-  for (size_t i = kRegionBytes.count / kSlabBytes.count; i > 0; --i) {
-    purged_.push_back(reinterpret_cast<void*>(first + (i - 1) * kSlabBytes.count));
-  }
+  if (huge) (void)madvise(first, kRegionBytes.count, MADV_HUGEPAGE);
+  return first;
 }
 
 void CacheRegistry::Add(const std::atomic<int64_t>* counter) {

@@ -3,11 +3,17 @@
 //
 // A slab is 64 KiB, aligned to its size, so that an object's slab is found by masking its address.
 // Its header takes the first 64 bytes; objects are handed out by a rising index first and from a
-// free list later, so that pages of a slab which was never filled are never touched. Thread: any;
-// one mutex per class, one for the regions. Never called on the common path.
+// free list later.
+//
+// Fresh memory is expensive: the first touch of a huge page zeroes 2 MiB, which takes 0.1 ms at
+// best and 10 ms in a virtual machine whose host has to find the memory too. So a thread of the
+// heap touches pages before anybody needs them, a little ahead of the growth; a worker that finds
+// nothing ready takes small pages and pays for them one by one. Thread: any; one mutex per class,
+// one for the regions. Never called on the common path.
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -20,8 +26,10 @@ namespace tidegate::memory {
 inline constexpr Bytes kSlabBytes = 64_KiB;
 inline constexpr Bytes kRegionBytes = 4_MiB;
 inline constexpr Bytes kHugePageBytes = 2_MiB;
-// Empty slabs kept with their pages; beyond that the pages go back to the system.
-inline constexpr size_t kReserveSlabs = 64;
+// Empty slabs that are kept with their pages: at least these, and a share of those in use. Fewer
+// are topped up ahead of need; pages of more go back to the system.
+inline constexpr size_t kReadySlabsMin = 32;
+inline constexpr size_t kReadySlabsShare = 32;
 
 inline constexpr int kFineClasses = 32;    // 8, 16, … 256
 inline constexpr int kCoarseClasses = 24;  // 288, 320, … 1024
@@ -76,11 +84,16 @@ class SlabHeap final {
   static void Unlink(SizeClass& size_class, Slab* slab) TG_REQUIRES(size_class.mutex);
   Slab* NewSlab(int class_index);
   void ReleaseSlab(Slab* slab);
-  void MapRegion() TG_REQUIRES(regions_mutex_);
+  static char* MapRegion(bool huge);
+  size_t ReadyWanted() const TG_REQUIRES(regions_mutex_);
+  void TopUp();
 
   SizeClass classes_[kClassCount];
   Mutex regions_mutex_;
-  std::vector<void*> reserve_ TG_GUARDED_BY(regions_mutex_);  // empty, pages present
+  std::condition_variable_any low_;
+  bool topping_up_ TG_GUARDED_BY(regions_mutex_) = false;  // the thread runs
+  size_t slabs_in_use_ TG_GUARDED_BY(regions_mutex_) = 0;
+  std::vector<void*> ready_ TG_GUARDED_BY(regions_mutex_);  // empty, pages present
   std::vector<void*> purged_
       TG_GUARDED_BY(regions_mutex_);  // empty, pages given back or never touched
 };
