@@ -123,6 +123,9 @@ class RuleTest(TidyTest):
         self.assert_only({"storage/a.cc": "//" + "x" * 98 + "\n// https://" + "x" * 98 + "\n"})
         self.assert_only({"storage/a.cc": "//" + "x" * 99 + "\n"}, ("line-size", "storage/a.cc", 1))
 
+    def test_line_size_in_raw_strings(self):
+        self.assert_only({"storage/a.cc": 'f(R"(\n' + "x" * 101 + '\n)");\n'})
+
     def test_function_size(self):
         body = "  Work();\n" * 68
         self.assert_only({"storage/a.cc": "void Foo() {\n" + body + "}\n"})

@@ -70,6 +70,15 @@ class SourceFile:
         """C++ with comments and literals blanked; offsets and lines stay as they were."""
         return _OPAQUE.sub(_blank, self.text)
 
+    @cached_property
+    def raw_string_lines(self):
+        """Numbers of the lines that raw strings cover: pages and scripts in another language."""
+        covered = set()
+        for match in _OPAQUE.finditer(self.text):
+            if match.group(0).startswith("R"):
+                covered.update(range(self.line_of(match.start()), self.line_of(match.end()) + 1))
+        return covered
+
     @property
     def is_cpp(self):
         return self.path.endswith((".cc", ".h"))
