@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/crash_report.h"
 #include "proxy/server.h"
 #include "proxy/session/redaction.h"
 
@@ -68,6 +69,7 @@ void Worker::Start() {
 
 void Worker::Run() {
   current_worker = this;
+  crash_report::PrepareThread();
   pthread_setname_np(pthread_self(), ("worker-" + std::to_string(index_)).c_str());
   loop_.Run();
   server_.WorkerEnded();

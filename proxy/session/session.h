@@ -165,6 +165,8 @@ class Session final : private StreamOwner {
   // --- the current command ---
   void RedactArgument(size_t index) { redacted_.push_back(static_cast<uint32_t>(index)); }
 
+  std::span<const uint32_t> redacted_arguments() const { return redacted_; }
+
   // Out-of-band data (MONITOR lines): appended to the output and sent at the end of the turn.
   void Push(std::string_view bytes);
 

@@ -1,0 +1,390 @@
+// Sessions over real sockets: order, suspension, limits, pauses, and how connections end.
+#include "proxy/session/session.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "proxy/session/session_command.h"
+#include "tests/support/test_server.h"
+
+namespace tidegate {
+namespace {
+
+ExecStatus CmdAuth(SessionCommand& c) {
+  c.session().set_authenticated(c.arg(1) == c.options().requirepass);
+  return c.session().authenticated() ? c.Ok() : c.Fail("WRONGPASS");
+}
+// BIG n: a bulk of n bytes.
+ExecStatus CmdBig(SessionCommand& c) {
+  c.reply().Bulk(std::string(static_cast<size_t>(*c.IntegerArg(1)), 'b'));
+  return ExecStatus::kDone;
+}
+// EVERYWHERE: the index of each worker, asked of each worker.
+ExecStatus CmdEverywhere(SessionCommand& c) {
+  auto* indexes = c.Gathered<int>();
+  if (indexes == nullptr) return c.Gather<int>([](Worker& worker) { return worker.index() + 1; });
+  c.reply().Array(indexes->size());
+  for (const int index : *indexes) c.reply().Integer(index);
+  return ExecStatus::kDone;
+}
+ExecStatus CmdId(SessionCommand& c) {
+  c.reply().Integer(static_cast<int64_t>(c.session().id()));
+  return ExecStatus::kDone;
+}
+// KILL id: how many were found.
+ExecStatus CmdKill(SessionCommand& c) {
+  auto* killed = c.Gathered<int>();
+  if (killed == nullptr) {
+    const auto id = static_cast<uint64_t>(*c.IntegerArg(1));
+    return c.Gather<int>([id](Worker& worker) {
+      Session* session = worker.FindSession(id);
+      if (session != nullptr) session->Kill();
+      return session != nullptr ? 1 : 0;
+    });
+  }
+  int64_t sum = 0;
+  for (const int one : *killed) sum += one;
+  c.reply().Integer(sum);
+  return ExecStatus::kDone;
+}
+ExecStatus CmdMonitor(SessionCommand& c) {
+  c.session().set_monitor(true);
+  return c.Ok();
+}
+// PAUSE ms write|all, UNPAUSE.
+ExecStatus CmdPause(SessionCommand& c) {
+  c.server().BeginPause(c.arg(2) == "write" ? PauseMode::kWrite : PauseMode::kAll, c.now_ms(),
+                        c.now_ms() + *c.IntegerArg(1));
+  return c.Ok();
+}
+ExecStatus CmdPing(SessionCommand& c) {
+  c.reply().SimpleString("PONG");
+  return ExecStatus::kDone;
+}
+ExecStatus CmdQuit(SessionCommand& c) {
+  c.session().CloseAfterReply();
+  return c.Ok();
+}
+// REPLY on|off|skip.
+ExecStatus CmdReply(SessionCommand& c) {
+  const std::string_view mode = c.arg(1);
+  c.session().set_reply_mode(mode == "on"    ? ReplyMode::kOn
+                             : mode == "off" ? ReplyMode::kOff
+                                             : ReplyMode::kSkipNext);
+  return mode == "on" ? c.Ok() : ExecStatus::kDone;
+}
+ExecStatus CmdSecret(SessionCommand& c) {
+  c.Redact(2);
+  return c.Ok();
+}
+// SLEEP ms: answers the times it was executed before.
+ExecStatus CmdSleep(SessionCommand& c) {
+  if (!c.resumed()) return c.SuspendFor(std::chrono::milliseconds(*c.IntegerArg(1)));
+  c.reply().SimpleString("slept");
+  return ExecStatus::kDone;
+}
+ExecStatus CmdUnpause(SessionCommand& c) {
+  c.server().EndPause();
+  return c.Ok();
+}
+
+constexpr CommandSpec Row(std::string_view name, Arity arity,
+                          ExecStatus (*handler)(SessionCommand&), uint32_t flags = kFlagNone) {
+  return {.name = name,
+          .arity = arity,
+          .access = Access::kNone,
+          .scope = Scope::kProcess,
+          .flags = flags,
+          .group = Group::kServer,
+          .since = "1.0.0",
+          .summary = "for this test",
+          .session_handler = handler};
+}
+constexpr CommandSpec kRows[] = {
+    Row("AUTH", Exactly(2), CmdAuth, kNoAuth | kSecretArguments | kSkipSlowlog),
+    Row("BIG", Exactly(2), CmdBig),
+    Row("EVERYWHERE", Exactly(1), CmdEverywhere),
+    Row("ID", Exactly(1), CmdId),
+    Row("KILL", Exactly(2), CmdKill),
+    Row("MONITOR", Exactly(1), CmdMonitor, kSkipMonitor | kAdmin),
+    Row("PAUSE", Exactly(3), CmdPause),
+    Row("PING", AtLeast(1), CmdPing),
+    Row("QUIT", AtLeast(1), CmdQuit),
+    Row("REPLY", Exactly(2), CmdReply),
+    Row("SECRET", Exactly(3), CmdSecret),
+    Row("SLEEP", Exactly(2), CmdSleep),
+    Row("UNPAUSE", Exactly(1), CmdUnpause),
+};
+static_assert(IsValidFamily(kRows));
+constexpr std::array<std::span<const CommandSpec>, 1> kFamilies = {kRows};
+
+TEST(Session, AnswersAPipelineInOrderWithOneCommandSuspended) {
+  TestServer server(kFamilies);
+  TestClient client(server.port());
+  const std::string expected = "+OK\r\n$1\r\n1\r\n+slept\r\n+PONG\r\n$1\r\n1\r\n";
+  client.Send("set a 1\r\nget a\r\nsleep 50\r\nping\r\nget a\r\n");
+  EXPECT_EQ(client.Read(expected.size()), expected);
+}
+
+TEST(Session, ASuspendedSessionDoesNotHoldUpOthers) {
+  TestServer server(kFamilies, [](Options& options) { options.workers = 1; });
+  TestClient slow(server.port());
+  TestClient quick(server.port());
+  slow.Send("sleep 2000\r\n");
+  ASSERT_TRUE(Eventually([&] { return server->Totals().sessions_suspended == 1; }));
+  EXPECT_EQ(quick.Ask("ping\r\n", "+PONG\r\n"), "+PONG\r\n");
+  EXPECT_EQ(server->Totals().sessions_suspended, 1u);
+  slow.Close();
+  EXPECT_TRUE(Eventually([&] { return server->Totals().sessions_suspended == 0; }));
+  EXPECT_TRUE(Eventually([&] { return server->Totals().sessions == 1; }));
+}
+
+TEST(Session, GathersFromAllWorkers) {
+  TestServer server(kFamilies, [](Options& options) { options.workers = 3; });
+  TestClient client(server.port());
+  const std::string once = "*3\r\n:1\r\n:2\r\n:3\r\n";
+  std::string expected;
+  std::string commands;
+  for (int i = 0; i < 50; ++i) {
+    commands += "everywhere\r\nget nothing\r\n";
+    expected += once + "$-1\r\n";
+  }
+  EXPECT_EQ(client.Ask(commands, expected), expected);
+}
+
+TEST(Session, KillsAcrossWorkers) {
+  TestServer server(kFamilies);
+  TestClient a(server.port());
+  TestClient b(server.port());
+  a.Send("id\r\n");
+  b.Send("id\r\n");
+  const std::string id = b.Read(4).substr(1, 1);
+  ASSERT_EQ(a.Read(4).size(), 4u);
+  EXPECT_EQ(a.Ask("kill " + id + "\r\n", ":1\r\n"), ":1\r\n");
+  EXPECT_EQ(b.ReadToEnd(), "");
+  EXPECT_TRUE(b.ended());
+  EXPECT_EQ(a.Ask("kill 999\r\n", ":0\r\n"), ":0\r\n");
+}
+
+TEST(Session, RefusesWhatItDoesNotKnowWithRedisWords) {
+  TestServer server(kFamilies);
+  TestClient client(server.port());
+  const std::string expected =
+      "-ERR unknown command 'nosuch', with args beginning with: 'a' 'b c' \r\n"
+      "-ERR wrong number of arguments for 'get' command\r\n"
+      "-ERR wrong number of arguments for 'object' command\r\n"
+      "-ERR unknown subcommand 'nope'. Try OBJECT HELP.\r\n";
+  EXPECT_EQ(client.Ask("nosuch a \"b c\"\r\nget\r\nobject\r\nobject nope\r\n", expected), expected);
+  EXPECT_EQ(server->TotalsOfCommand(server->commands().Find("get")->id).rejected, 1u);
+  EXPECT_EQ(server->error_stats().Get().at("ERR"), 4u);
+}
+
+TEST(Session, AProtocolErrorEndsTheConnectionAfterWhatCameBefore) {
+  TestServer server(kFamilies);
+  TestClient client(server.port());
+  client.Send("ping\r\n*1\r\n$x\r\nping\r\n");
+  EXPECT_EQ(client.ReadToEnd(), "+PONG\r\n-ERR Protocol error: invalid bulk length\r\n");
+  EXPECT_EQ(server->Totals().protocol_errors, 1u);
+}
+
+TEST(Session, WithAPasswordNothingElseGoes) {
+  TestServer server(kFamilies, [](Options& options) { options.requirepass = "pw"; });
+  TestClient client(server.port());
+  const std::string no = "-NOAUTH Authentication required.\r\n";
+  const std::string expected = no + no + "-WRONGPASS\r\n" + "+OK\r\n" + "+PONG\r\n";
+  EXPECT_EQ(client.Ask("ping\r\nget a\r\nauth no\r\nauth pw\r\nping\r\n", expected), expected);
+  TestClient greedy(server.port());
+  greedy.Send("*11\r\n");
+  EXPECT_EQ(greedy.ReadToEnd(), "-ERR Protocol error: unauthenticated multibulk length\r\n");
+}
+
+TEST(Session, BigArgumentsArriveWholeInPieces) {
+  TestServer server(kFamilies);
+  TestClient client(server.port());
+  const std::string value(3'000'000, 'v');
+  const std::string set = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$3000000\r\n" + value + "\r\n";
+  for (size_t at = 0; at < set.size(); at += 700'000) client.Send(set.substr(at, 700'000));
+  EXPECT_EQ(client.Read(5), "+OK\r\n");
+  const std::string expected = "$3000000\r\n" + value + "\r\n";
+  EXPECT_EQ(client.Ask("get k\r\n", expected), expected);
+}
+
+TEST(Session, ReplyModesDropRepliesAsRedisDoes) {
+  TestServer server(kFamilies);
+  TestClient client(server.port());
+  client.Send(
+      "reply skip\r\nping\r\nbig 1\r\nreply off\r\nping\r\nnosuch\r\nreply skip\r\nping\r\n"
+      "ping\r\nreply on\r\nping\r\n");
+  const std::string expected = "$1\r\nb\r\n+OK\r\n+PONG\r\n";
+  EXPECT_EQ(client.Read(expected.size()), expected);
+  EXPECT_EQ(client.Read(1, 50), "");
+}
+
+TEST(Session, APauseOfWritesHoldsWritesAndLetsReadsPass) {
+  TestServer server(kFamilies);
+  TestClient writer(server.port());
+  TestClient other(server.port());
+  EXPECT_EQ(other.Ask("pause 60000 write\r\n", "+OK\r\n"), "+OK\r\n");
+  writer.Send("get a\r\nset a 1\r\nget a\r\n");
+  EXPECT_EQ(writer.Read(5), "$-1\r\n");
+  EXPECT_EQ(writer.Read(1, 100), "");
+  EXPECT_EQ(other.Ask("unpause\r\n", "+OK\r\n"), "+OK\r\n");
+  EXPECT_EQ(writer.Read(12), "+OK\r\n$1\r\n1\r\n");
+}
+
+TEST(Session, APauseEndsByItself) {
+  TestServer server(kFamilies);
+  TestClient client(server.port());
+  client.Send("pause 100 all\r\nping\r\n");
+  EXPECT_EQ(client.Read(12), "+OK\r\n+PONG\r\n");
+}
+
+TEST(Session, AClientThatDoesNotReadStopsBeingExecutedAndIsServedWhenItReads) {
+  TestServer server(kFamilies, [](Options& options) { options.workers = 1; });
+  TestClient client(server.port(), 4096);
+  constexpr int kCommands = 200;
+  std::string commands;
+  for (int i = 0; i < kCommands; ++i) commands += "big 200000\r\n";
+  client.Send(commands);
+  const uint32_t id = server->commands().Find("big")->id;
+  ASSERT_TRUE(Eventually([&] { return server->TotalsOfCommand(id).calls > 0; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  EXPECT_LT(server->TotalsOfCommand(id).calls, 60u);
+  const std::string one = "$200000\r\n" + std::string(200000, 'b') + "\r\n";
+  const std::string all = client.Read(one.size() * kCommands);
+  EXPECT_EQ(all.size(), one.size() * kCommands);
+  EXPECT_EQ(all.substr(all.size() - one.size()), one);
+}
+
+TEST(Session, TheHardOutputLimitEndsAClient) {
+  TestServer server(kFamilies,
+                    [](Options& options) { options.client_output_buffer_limits[0].hard = 1_MiB; });
+  TestClient client(server.port(), 4096);
+  client.Send("big 20000000\r\n");
+  EXPECT_TRUE(Eventually([&] { return server->Totals().output_limit_closings == 1; }));
+  EXPECT_TRUE(Eventually([&] { return server->Totals().sessions == 0; }));
+}
+
+TEST(Session, TheSoftOutputLimitEndsAClientAfterItsTime) {
+  TestServer server(kFamilies, [](Options& options) {
+    options.client_output_buffer_limits[0] = {0_B, 1_MiB, std::chrono::seconds(1)};
+  });
+  TestClient client(server.port(), 4096);
+  client.Send("big 20000000\r\n");
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_EQ(server->Totals().sessions, 1u);
+  EXPECT_TRUE(Eventually([&] { return server->Totals().output_limit_closings == 1; }));
+}
+
+TEST(Session, TheQueryBufferLimitEndsAClient) {
+  TestServer server(kFamilies, [](Options& options) { options.client_query_buffer_limit = 1_MiB; });
+  TestClient client(server.port());
+  client.Send("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5000000\r\n" + std::string(2'000'000, 'x'));
+  client.ReadToEnd();
+  EXPECT_EQ(server->Totals().input_buffer_closings, 1u);
+}
+
+TEST(Session, MaxclientsIsToldAndHeld) {
+  TestServer server(kFamilies, [](Options& options) { options.maxclients = 2; });
+  TestClient a(server.port());
+  TestClient b(server.port());
+  EXPECT_EQ(a.Ask("ping\r\n", "+PONG\r\n") + b.Ask("ping\r\n", "+PONG\r\n"), "+PONG\r\n+PONG\r\n");
+  TestClient c(server.port());
+  EXPECT_EQ(c.ReadToEnd(), "-ERR max number of clients reached\r\n");
+  EXPECT_EQ(server->Totals().connections_rejected, 1u);
+}
+
+TEST(Session, IdleAndOldConnectionsAreClosed) {
+  TestServer idle(kFamilies, [](Options& options) { options.timeout = std::chrono::seconds(1); });
+  TestClient a(idle.port());
+  EXPECT_EQ(a.ReadToEnd(), "");
+  EXPECT_EQ(idle->Totals().idle_closings, 1u);
+  TestServer aging(kFamilies, [](Options& options) {
+    options.max_connection_age = std::chrono::milliseconds(300);
+  });
+  TestClient quiet(aging.port());
+  TestClient busy(aging.port());
+  busy.Send("sleep 600\r\n");
+  EXPECT_EQ(quiet.ReadToEnd(), "");
+  EXPECT_EQ(busy.ReadToEnd(), "+slept\r\n");
+  EXPECT_EQ(aging->Totals().age_closings, 2u);
+}
+
+TEST(Session, MonitorsSeeCommandsOfAllWorkersWithoutSecrets) {
+  TestServer server(kFamilies);
+  TestClient monitor(server.port());
+  EXPECT_EQ(monitor.Ask("monitor\r\n", "+OK\r\n"), "+OK\r\n");
+  TestClient a(server.port());
+  TestClient b(server.port());
+  EXPECT_EQ(a.Ask("secret x hidden\r\n", "+OK\r\n"), "+OK\r\n");
+  EXPECT_EQ(b.Ask("auth hidden\r\n", "-WRONGPASS\r\n"), "-WRONGPASS\r\n");
+  EXPECT_EQ(b.Ask("set k \"a\\n\"\r\n", "+OK\r\n"), "+OK\r\n");
+  const std::string seen = monitor.Read(100000, 300);
+  EXPECT_NE(seen.find("] \"secret\" \"x\" \"(redacted)\"\r\n"), std::string::npos) << seen;
+  EXPECT_NE(seen.find("] \"auth\" \"(redacted)\"\r\n"), std::string::npos) << seen;
+  EXPECT_NE(seen.find("] \"set\" \"k\" \"a\\n\"\r\n"), std::string::npos) << seen;
+  EXPECT_EQ(seen.find("hidden"), std::string::npos);
+}
+
+TEST(Session, SlowCommandsAreLoggedWithoutSecrets) {
+  TestServer server(kFamilies, [](Options& options) {
+    options.slowlog_log_slower_than = std::chrono::microseconds(20000);
+  });
+  TestClient client(server.port());
+  EXPECT_EQ(client.Ask("ping\r\nsleep 30\r\n", "+PONG\r\n+slept\r\n"), "+PONG\r\n+slept\r\n");
+  const std::vector<SlowlogEntry> entries = server->slowlog().Get(-1);
+  ASSERT_EQ(entries.size(), 1u);
+  EXPECT_EQ(entries[0].arguments, (std::vector<std::string>{"sleep", "30"}));
+  EXPECT_GE(entries[0].duration_us, 29000);
+}
+
+TEST(Session, QuitAnswersAndIgnoresTheRest) {
+  TestServer server(kFamilies);
+  TestClient client(server.port());
+  client.Send("ping\r\nquit\r\nping\r\n");
+  EXPECT_EQ(client.ReadToEnd(), "+PONG\r\n+OK\r\n");
+}
+
+TEST(Session, ABrowserIsCutOff) {
+  TestServer server(kFamilies);
+  TestClient client(server.port());
+  client.Send("POST / HTTP/1.1\r\nset a 1\r\n\r\n");
+  EXPECT_EQ(client.ReadToEnd(), "");
+  EXPECT_TRUE(client.ended());
+  TestClient other(server.port());
+  EXPECT_EQ(other.Ask("get a\r\n", "$-1\r\n"), "$-1\r\n");
+}
+
+TEST(Session, ADrainLetsRepliesFinishAndClosesIdleConnections) {
+  TestServer server(kFamilies);
+  TestClient idle(server.port());
+  TestClient busy(server.port());
+  EXPECT_EQ(idle.Ask("ping\r\n", "+PONG\r\n"), "+PONG\r\n");
+  busy.Send("sleep 300\r\nping\r\n");
+  ASSERT_TRUE(Eventually([&] { return server->Totals().sessions_suspended == 1; }));
+  server.Stop(false);
+  EXPECT_EQ(idle.ReadToEnd(), "");
+  EXPECT_EQ(busy.ReadToEnd(), "+slept\r\n+PONG\r\n");
+}
+
+TEST(Session, TheProxyHeaderNamesTheClient) {
+  TestServer server(kFamilies,
+                    [](Options& options) { options.listeners[0].proxy_protocol = true; });
+  TestClient monitor_client(server.port());
+  const std::string header(
+      "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x01\x02\x03\x04\x05\x06\x07\x08\x10\x01\x18\xeb", 28);
+  for (const char byte : header) monitor_client.Send({&byte, 1});
+  EXPECT_EQ(monitor_client.Ask("monitor\r\n", "+OK\r\n"), "+OK\r\n");
+  EXPECT_EQ(monitor_client.Ask("ping\r\n", "+PONG\r\n"), "+PONG\r\n");
+  EXPECT_NE(monitor_client.Read(1000, 200).find("[0 1.2.3.4:4097] \"ping\""), std::string::npos);
+  TestClient old(server.port());
+  old.Send("PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\nping\r\n");
+  EXPECT_EQ(old.ReadToEnd(),
+            "-ERR PROXY protocol version 1 is not supported here, send version 2\r\n");
+}
+
+}  // namespace
+}  // namespace tidegate
