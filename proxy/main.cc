@@ -1,16 +1,23 @@
-// The program: settings, log, server, exit status. All else is in libraries, so that tests can run
-// a whole server in their own process.
+// The program: settings, log, server, admin address, exit status. All else is in libraries, so that
+// tests can run a whole server in their own process.
 #include <unistd.h>
 
 #include <cstdio>
+#include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "base/log.h"
 #include "config/loader.h"
+#include "proxy/admin/admin_server.h"
 #include "proxy/commands/families.h"
+#include "proxy/commands/info_sections.h"
+#include "proxy/config_reload.h"
+#include "proxy/crash_report.h"
 #include "proxy/server.h"
+#include "proxy/worker.h"
 
 // Read by jemalloc when it starts. Unused pages go back to the system on a thread of jemalloc's
 // own: by default the thread that happens to free something does it, and after a FLUSHALL that held
@@ -28,20 +35,78 @@ int Fail(const Error& error) {
   return 1;
 }
 
-int Serve(LoadedConfig config) {
-  const std::vector<std::string> warnings = config.warnings;
-  log::SetLevel(static_cast<LogSeverity>(config.options.loglevel));
-  if (Status opened = log::OpenFile(config.options.logfile); !opened.ok())
-    return Fail(opened.error());
-  for (const std::string& warning : warnings) log::Warning(warning);
+AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
+  AdminSources sources;
+  for (const auto& worker : server.workers())
+    sources.workers.push_back({&worker->counters(), &worker->command_stats()});
+  sources.commands = &server.commands();
+  sources.engine = &server.engine();
+  sources.config = &server.config();
+  sources.start_unix_ms = server.start_unix_ms();
+  sources.readiness = [&server, &ready] {
+    if (server.shutting_down()) return Readiness::kDraining;
+    return ready.load() ? Readiness::kReady : Readiness::kStarting;
+  };
+  sources.connections_rejected = [&server] { return server.connections_rejected(); };
+  sources.error_replies = [&server] { return server.error_stats().total(); };
+  return sources;
+}
+
+// The file that says which process this is, as long as it runs.
+class PidFile final {
+ public:
+  explicit PidFile(std::string path) : path_(std::move(path)) {
+    if (path_.empty()) return;
+    std::ofstream file(path_, std::ios::trunc);
+    if (!(file << getpid() << '\n')) log::Warning("Failed to write PID file " + path_);
+  }
+  ~PidFile() {
+    if (!path_.empty()) unlink(path_.c_str());
+  }
+  PidFile(const PidFile&) = delete;
+  PidFile& operator=(const PidFile&) = delete;
+
+ private:
+  const std::string path_;
+};
+
+void Reload(Server& server, int argc, char** argv) {
+  Result<LoadedConfig> fresh = LoadConfig(argc, argv);
+  const Status status = fresh.ok() ? ReloadConfig(server.config(), std::move(fresh->options))
+                                   : Status(std::move(fresh).error());
+  if (!status.ok()) log::Warning("Reload: nothing is changed: " + status.error().message);
+}
+
+int Serve(LoadedConfig config, int argc, char** argv) {
+  const Options options = config.options;
+  log::SetLevel(static_cast<LogSeverity>(options.loglevel));
+  if (Status opened = log::OpenFile(options.logfile); !opened.ok()) return Fail(opened.error());
+  for (const std::string& warning : config.warnings) log::Warning(warning);
   Result<std::unique_ptr<Server>> created =
       Server::Create(std::move(config), ProxyCommandFamilies());
   if (!created.ok()) return Fail(created.error());
   Server& server = **created;
-  const int status = server.Run([&server] {
+  std::atomic<bool> ready{false};
+  std::unique_ptr<AdminServer> admin;
+  if (options.admin_address) {
+    Result<std::unique_ptr<AdminServer>> opened =
+        AdminServer::Create(*options.admin_address, SourcesOf(server, ready));
+    if (!opened.ok()) return Fail(opened.error());
+    admin = std::move(opened).value();
+  }
+  if (options.crash_log_enabled) crash_report::Install([&server] { return InfoText(server, {}); });
+  server.OnReload([&server, argc, argv] { Reload(server, argc, argv); });
+  const PidFile pid_file(options.pidfile);
+  const int status = server.Run([&] {
+    log::Notice("PID: " + std::to_string(getpid()) + ", " +
+                std::to_string(server.workers().size()) + " workers");
     for (const std::string& place : server.listening()) log::Notice("Listening on " + place);
+    if (admin) log::Notice("Admin pages on " + admin->url());
     log::Notice("Ready to accept connections");
+    ready.store(true);
   });
+  crash_report::Uninstall();
+  admin.reset();
   log::Warning("Tidegate is now ready to exit, bye bye...");
   return status;
 }
@@ -55,5 +120,5 @@ int main(int argc, char** argv) {
     std::fputs(config->text.c_str(), stdout);
     return 0;
   }
-  return Serve(std::move(config).value());
+  return Serve(std::move(config).value(), argc, argv);
 }

@@ -119,6 +119,8 @@ class Server final {
   void OnReload(std::function<void()> reload) { reload_ = std::move(reload); }
   // Acceptor only.
   void CountRejectedConnection() { connections_rejected_.Add(1); }
+  // Since start, whatever RESETSTAT did.
+  uint64_t connections_rejected() const { return connections_rejected_.Get(); }
   // A worker's thread is about to end.
   void WorkerEnded();
 

@@ -1,0 +1,42 @@
+#include "proxy/config_reload.h"
+
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "config/option_table.h"
+#include "proxy/process_limits.h"
+
+namespace tidegate {
+
+Status ReloadConfig(ConfigStore& config, Options fresh) {
+  fresh.maxclients = RaiseDescriptorLimit(fresh.maxclients);
+  const std::shared_ptr<const Options> current = config.Snapshot();
+  std::vector<std::string> values;
+  std::vector<std::string_view> names;
+  for (const OptionRow* row : AllOptions()) {
+    std::string value = PrintOption(*row, fresh);
+    if (value == PrintOption(*row, *current)) continue;
+    if (!row->run_time || row->protected_config) {
+      log::Warning("Reload: '" + std::string(row->name) + "' has changed and needs a restart");
+      continue;
+    }
+    names.push_back(row->name);
+    values.push_back(std::move(value));
+  }
+  if (names.empty()) {
+    log::Notice("Reload: nothing has changed");
+    return {};
+  }
+  std::vector<NameAndValue> changes;
+  std::string list;
+  for (size_t i = 0; i < names.size(); ++i) {
+    changes.push_back({names[i], values[i]});
+    list += (list.empty() ? "" : ", ") + std::string(names[i]);
+  }
+  TG_RETURN_IF_ERROR(config.Set(changes));
+  log::Notice("Reload: changed " + list);
+  return {};
+}
+
+}  // namespace tidegate
