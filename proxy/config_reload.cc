@@ -14,16 +14,16 @@ Status ReloadConfig(ConfigStore& config, Options fresh) {
   const std::shared_ptr<const Options> current = config.Snapshot();
   std::vector<std::string> values;
   std::vector<std::string_view> names;
-  for (const OptionRow* row : AllOptions()) {
-    std::string value = PrintOption(*row, fresh);
-    if (value == PrintOption(*row, *current)) continue;
-    if (!row->run_time || row->protected_config) {
-      log::Warning("Reload: '" + std::string(row->name) + "' has changed and needs a restart");
-      continue;
+  ForEachOption([&](const OptionRow& row) {
+    std::string value = PrintOption(row, fresh);
+    if (value == PrintOption(row, *current)) return;
+    if (!row.run_time || row.protected_config) {
+      log::Warning("Reload: '" + std::string(row.name) + "' has changed and needs a restart");
+      return;
     }
-    names.push_back(row->name);
+    names.push_back(row.name);
     values.push_back(std::move(value));
-  }
+  });
   if (names.empty()) {
     log::Notice("Reload: nothing has changed");
     return {};
