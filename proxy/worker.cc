@@ -126,6 +126,7 @@ void Worker::DrainMailbox() {
     counters_.mailbox_overflows.Add(1);
     for (Session* monitor : monitor_sessions_) monitor->Kill();
   }
+  FollowOptions();
   mailbox_.Take(taken_);
   for (Message& message : taken_) Deliver(message);
   taken_.clear();
@@ -266,13 +267,17 @@ void Worker::BeforeWait() {
     }
     flushing_.clear();
   }
-  if (server_.config().version() != options_version_) RefreshOptions();
+  FollowOptions();
   const uint64_t busy_ticks = loop_.EndTurn();
   if (busy_ticks == 0) return;
   counters_.loop_turns.Add(1);
   counters_.loop_busy_ticks.Add(busy_ticks);
   counters_.loop_turn_ticks_max.RaiseTo(busy_ticks);
   counters_.loop_turns_nanos.Record(static_cast<uint64_t>(TicksToNanos(busy_ticks)));
+}
+
+void Worker::FollowOptions() {
+  if (server_.config().version() != options_version_) RefreshOptions();
 }
 
 void Worker::RefreshOptions() {

@@ -97,7 +97,11 @@ class Worker final {
   WorkerCounters& mutable_counters() { return counters_; }
   CommandStats& mutable_command_stats() { return command_stats_; }
   EngineThread& engine_thread() { return *engine_thread_; }
-  // The settings of this turn; the reference lives until the next turn.
+  // Takes new settings when there are any: at the end of a turn, and before commands are read or
+  // connections taken in, so that what comes after the reply to CONFIG SET sees its effect on every
+  // worker. References from options() end here.
+  void FollowOptions();
+  // The settings as they were at the last FollowOptions().
   const Options& options() const { return *options_; }
   // Calls fn(Session&) for each session; fn may Kill() them.
   template <typename Fn>

@@ -39,7 +39,9 @@ ExecStatus CmdConfigSet(SessionCommand& c) {
   std::vector<NameAndValue> changes;
   for (size_t i = 2; i < c.argc(); i += 2) changes.push_back({c.arg(i), c.arg(i + 1)});
   const Status status = c.server().config().Set(changes, c.session().is_local());
-  return status.ok() ? c.Ok() : c.Fail(status.error().message);
+  if (!status.ok()) return c.Fail(status.error().message);
+  c.worker().FollowOptions();
+  return c.Ok();
 }
 
 ExecStatus CmdConfigResetStat(SessionCommand& c) {

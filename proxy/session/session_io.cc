@@ -57,6 +57,7 @@ void Session::Run(std::string_view bytes, bool own, int64_t now_ms) {
   RequestBatch& batch = worker_.batch();
   size_t at = 0;
   for (;;) {
+    worker_.FollowOptions();
     const ParseLimits limits{worker_.options().proto_max_bulk_len.count, !AuthRequired()};
     const ParseStop stop = parser_.Parse(bytes.substr(at), limits, commands, batch);
     const size_t done = Execute(batch.requests(), now_ms);
