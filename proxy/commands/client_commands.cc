@@ -91,8 +91,18 @@ ExecStatus CmdClientId(SessionCommand& c) {
   return ExecStatus::kDone;
 }
 
+// Bytes of the command as RESP.
+size_t RequestBytes(const SessionCommand& c) {
+  constexpr size_t kFrame = sizeof("$\r\n\r\n") - 1;
+  size_t bytes = sizeof("*\r\n") - 1 + ToText(static_cast<int64_t>(c.argc())).size();
+  for (const std::string_view arg : c.args()) {
+    bytes += kFrame + ToText(static_cast<int64_t>(arg.size())).size() + arg.size();
+  }
+  return bytes;
+}
+
 ExecStatus CmdClientInfo(SessionCommand& c) {
-  return ReplyText(c, ClientInfoLine(c.session(), c.now_ms()) + "\n");
+  return ReplyText(c, ClientInfoLine(c.session(), c.now_ms(), RequestBytes(c)) + "\n");
 }
 
 // No connection tracks keys.

@@ -27,7 +27,7 @@ class FieldWriter final {
 
 }  // namespace
 
-std::string ClientInfoLine(const Session& session, int64_t now_ms) {
+std::string ClientInfoLine(const Session& session, int64_t now_ms, size_t request_bytes) {
   const SessionSizes sizes = session.Sizes();
   const Command* last = session.last_command();
   FieldWriter line;
@@ -44,7 +44,7 @@ std::string ClientInfoLine(const Session& session, int64_t now_ms) {
       .Number("psub", 0)
       .Number("ssub", 0)
       .Number("multi", -1)
-      .Size("qbuf", sizes.input_bytes)
+      .Size("qbuf", sizes.input_bytes + request_bytes)
       .Size("qbuf-free", sizes.input_free_bytes)
       .Size("argv-mem", sizes.arguments_bytes)
       .Number("multi-mem", 0)

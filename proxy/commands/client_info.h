@@ -10,7 +10,9 @@
 
 namespace tidegate {
 
-// Without the line break. now_ms is Unix time.
-std::string ClientInfoLine(const Session& session, int64_t now_ms);
+// Without the line break. now_ms is Unix time. `request_bytes`: what the command that is being
+// executed takes of the input, which belongs to qbuf but is out of the session's own buffer
+// already.
+std::string ClientInfoLine(const Session& session, int64_t now_ms, size_t request_bytes = 0);
 
 }  // namespace tidegate
