@@ -136,6 +136,7 @@ void Database::FreeEntry(Entry* entry, bool lazy) {
 
 Entry* Database::SetString(const KeyRef& key, Entry* existing, std::string_view value,
                            int64_t expire_at_ms) {
+  Modified(key);
   const bool has_expire = expire_at_ms != kNoExpire;
   const bool embed = FitsEntry(key.name, value.size(), has_expire);
   if (existing != nullptr && existing->type() == ValueType::kString &&
@@ -242,10 +243,12 @@ bool Database::Delete(const KeyRef& key, bool lazy) {
   if (entry == nullptr) return false;
   Detach(key, entry);
   FreeEntry(entry, lazy);
+  Modified(key);
   return true;
 }
 
 Entry* Database::SetExpire(const KeyRef& key, Entry* entry, int64_t at_ms) {
+  Modified(key);
   const bool has_expire = at_ms != kNoExpire;
   if (entry->has_expire() == has_expire) {
     if (has_expire) {
@@ -292,6 +295,7 @@ void Database::MoveTo(const KeyRef& from, Database& to, const KeyRef& to_key) {
   Detach(from, entry);
   MemoryFree(entry, entry->allocated_bytes());
   to.Replace(to_key, target, fresh);
+  to.Modified(to_key);
   if (target != nullptr) to.FreeEntry(target, false);
 }
 
@@ -300,6 +304,7 @@ void Database::CopyTo(const Entry& from, Database& to, const KeyRef& to_key) {
   Entry* fresh = Rebuild(from, to_key.name, from.expire_at_ms());
   if (!from.embedded()) fresh->set_object(from.object<ChunkedString>()->Clone());
   to.Replace(to_key, target, fresh);
+  to.Modified(to_key);
   if (target != nullptr) to.FreeEntry(target, false);
 }
 

@@ -64,7 +64,8 @@ class Database final {
   // The same with a deep copy.
   void CopyTo(const Entry& from, Database& to, const KeyRef& to_key);
 
-  // Says that the value of the key was changed in place, for everything that follows changes.
+  // Says that the value of the key was changed in place, for everything that follows changes. The
+  // functions here that set, delete, move or give a time to live say it themselves.
   void Modified(const KeyRef& key);
 
   Keyspace& keyspace() { return *keyspace_; }
