@@ -198,6 +198,7 @@ inline void Session::Finished(const Request& request, uint64_t ticks, uint32_t e
     resuming_ = false;
     client_.continuation.reset();
   }
+  worker_.mutable_counters().commands_processed.Add(1);
   worker_.mutable_command_stats().Record(command.id, ticks, errors_ != errors_before,
                                          worker_.latency_tracking());
   if (__builtin_expect(ticks >= worker_.slow_ticks(), 0)) NoteSlow(request, ticks);
