@@ -57,7 +57,7 @@ inline constexpr WorkerMetric kWorkerMetrics[] = {
     {{.name = "tidegate_requests_total",
       .type = MetricType::kCounter,
       .unit = MetricUnit::kCount,
-      .help = "Requests processed, refused ones included.",
+      .help = "Requests executed; those refused before are in tidegate_command_rejections_total.",
       .label = "worker"},
      &WorkerCounters::commands_processed},
     {{.name = "tidegate_network_receive_bytes_total",
@@ -185,7 +185,7 @@ inline constexpr MetricRow kCommandDurationMetric = {
     .unit = MetricUnit::kSeconds,
     .help =
         "Time of each call of a command, while latency-tracking is on. The sum is made from the "
-        "buckets, at most 3% off; tidegate_command_seconds_total is exact.",
+        "buckets; tidegate_command_seconds_total is exact.",
     .label = "command"};
 
 // Single figures of the whole server, gathered once for each scrape.

@@ -41,12 +41,15 @@ h1 { margin: 0; font-size: 1.6rem; }
 h1 small { font-size: 0.9rem; font-weight: normal; }
 h2 { font-size: 1.1rem; margin: 1.5rem 0 0.3rem; }
 nav a { margin-right: 0.8rem; }
-dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: 0.6rem; margin: 0; }
-dl div { border: 1px solid color-mix(in srgb, currentColor 25%, transparent); border-radius: 6px; padding: 0.4rem 0.6rem; }
+dl { display: grid; gap: 0.6rem; margin: 0;
+     grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); }
+dl div { border: 1px solid color-mix(in srgb, currentColor 25%, transparent); border-radius: 6px;
+         padding: 0.4rem 0.6rem; }
 dt { font-size: 0.8rem; opacity: 0.75; }
 dd { margin: 0; font-size: 1.2rem; font-variant-numeric: tabular-nums; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: 0.15rem 0.6rem; border-bottom: 1px solid color-mix(in srgb, currentColor 15%, transparent); }
+th, td { text-align: right; padding: 0.15rem 0.6rem;
+         border-bottom: 1px solid color-mix(in srgb, currentColor 15%, transparent); }
 th:first-child, td:first-child { text-align: left; }
 )css";
 
@@ -125,7 +128,8 @@ function show(now, before) {
                 percent(worker.busy_seconds - old.busy_seconds, seconds),
                 duration(worker.loop_turn_max_seconds)]);
   }));
-  const known = new Map((before ? before.commands : []).map((command) => [command.name, command.calls]));
+  const old = before ? before.commands : [];
+  const known = new Map(old.map((command) => [command.name, command.calls]));
   const busiest = (command) => command.calls - (known.get(command.name) || 0);
   now.commands.sort((a, b) => busiest(b) - busiest(a) || b.calls - a.calls);
   element("commands").replaceChildren(...now.commands.map((command) => row([

@@ -1,0 +1,139 @@
+#include "proxy/admin/admin_pages.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "proxy/admin/json_writer.h"
+#include "tests/unit/proxy/admin/admin_fixture.h"
+
+namespace tidegate {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+AdminReply Get(AdminPages& pages, std::string_view path, std::string_view host = "") {
+  return pages.Answer({.method = "GET", .path = path, .host = host});
+}
+
+TEST(AdminPages, HealthIsAlwaysGoodAndReadinessFollowsTheServer) {
+  AdminFixture fixture;
+  AdminPages pages(fixture.Sources(), true);
+  EXPECT_EQ(Get(pages, "/readyz").status, 200);
+  EXPECT_EQ(Get(pages, "/readyz").body, "ready\n");
+  fixture.readiness = Readiness::kDraining;
+  EXPECT_EQ(Get(pages, "/readyz").status, 503);
+  EXPECT_EQ(Get(pages, "/readyz").body, "draining\n");
+  fixture.readiness = Readiness::kStarting;
+  EXPECT_EQ(Get(pages, "/readyz").status, 503);
+  EXPECT_EQ(Get(pages, "/readyz").body, "starting\n");
+  EXPECT_EQ(Get(pages, "/healthz").status, 200);
+}
+
+TEST(AdminPages, StatusCodes) {
+  AdminFixture fixture;
+  AdminPages pages(fixture.Sources(), true);
+  EXPECT_EQ(Get(pages, "/nosuch").status, 404);
+  EXPECT_THAT(std::string(Get(pages, "/nosuch").content_type), StartsWith("text/plain"));
+  EXPECT_EQ(Get(pages, "/metrics/").status, 404);
+  EXPECT_EQ(pages.Answer({.method = "POST", .path = "/metrics", .host = ""}).status, 405);
+  EXPECT_EQ(pages.Answer({.method = "DELETE", .path = "/nosuch", .host = ""}).status, 404);
+  EXPECT_EQ(pages.Answer({.method = "HEAD", .path = "/metrics", .host = ""}).status, 200);
+  EXPECT_THAT(Get(pages, "/metrics").body,
+              HasSubstr("tidegate_admin_requests_total{status=\"404\"} 4"));
+}
+
+TEST(AdminPages, ForeignNamesAreRefusedOnTheLoopbackOnly) {
+  AdminFixture fixture;
+  AdminPages loopback(fixture.Sources(), true);
+  for (const char* host : {"localhost", "LOCALHOST:9901", "127.0.0.1", "127.0.0.1:9901", "[::1]",
+                           "[::1]:9901", "10.1.2.3:9901", ""}) {
+    EXPECT_EQ(Get(loopback, "/config", host).status, 200) << host;
+  }
+  for (const char* host : {"evil.example", "evil.example:9901", "localhost.evil.example",
+                           "127.0.0.1.evil.example", "[evil.example]", "[", ":"}) {
+    EXPECT_EQ(Get(loopback, "/config", host).status, 403) << host;
+  }
+  AdminPages open(fixture.Sources(), false);
+  EXPECT_EQ(Get(open, "/config", "tidegate-0.cache.svc:9901").status, 200);
+}
+
+TEST(AdminPages, NoPageShowsASecret) {
+  Options options;
+  options.requirepass = "correct horse battery staple";
+  options.kept["masterauth"] = "staple of the master";
+  AdminFixture fixture(options);
+  AdminPages pages(fixture.Sources(), true);
+  for (const char* path : {"/", "/metrics", "/config", "/stats", "/healthz", "/readyz"}) {
+    EXPECT_THAT(Get(pages, path).body, Not(HasSubstr("staple"))) << path;
+  }
+  EXPECT_THAT(Get(pages, "/config").body, HasSubstr(R"x("requirepass":"(redacted)")x"));
+  EXPECT_THAT(Get(pages, "/config").body, HasSubstr(R"x("masterauth":"(redacted)")x"));
+}
+
+TEST(AdminPages, ConfigTellsSetSecretsFromUnsetOnes) {
+  AdminFixture fixture;
+  AdminPages pages(fixture.Sources(), true);
+  EXPECT_THAT(Get(pages, "/config").body, HasSubstr(R"("requirepass":"")"));
+  EXPECT_THAT(Get(pages, "/config").body, HasSubstr(R"("maxclients":"10000")"));
+}
+
+TEST(AdminPages, PageNamesOnlyWhatExists) {
+  AdminFixture fixture;
+  AdminPages pages(fixture.Sources(), true);
+  const std::string page = Get(pages, "/").body;
+  size_t links = 0;
+  for (const std::string_view attribute : {"href=\"", "src=\""}) {
+    for (size_t at = page.find(attribute); at != std::string::npos;
+         at = page.find(attribute, at + 1)) {
+      const size_t begin = at + attribute.size();
+      const std::string path = "/" + page.substr(begin, page.find('"', begin) - begin);
+      EXPECT_EQ(Get(pages, path).status, 200) << path;
+      ++links;
+    }
+  }
+  EXPECT_GE(links, 7u);
+  // The policy allows no script or style inside the page.
+  EXPECT_THAT(page, Not(HasSubstr("<style")));
+  EXPECT_THAT(page, Not(HasSubstr("onclick")));
+  EXPECT_THAT(std::string(AdminPages::SecurityHeaders()), HasSubstr("default-src 'none'"));
+}
+
+TEST(AdminPages, StatsHaveTheFigures) {
+  AdminFixture fixture;
+  fixture.counters(0).commands_processed.Add(7);
+  fixture.counters(1).commands_processed.Add(8);
+  fixture.command_stats(1).Record(fixture.CommandId("ECHO"), 100, true, true);
+  AdminPages pages(fixture.Sources(), true);
+  const std::string stats = Get(pages, "/stats").body;
+  EXPECT_THAT(stats, HasSubstr(R"("requests":15,)"));
+  EXPECT_THAT(stats, HasSubstr(R"("state":"ready")"));
+  EXPECT_THAT(stats, HasSubstr(R"({"name":"echo","calls":1,"failed":1,"rejected":0,)"));
+  EXPECT_THAT(stats, HasSubstr(R"("databases":[{"db":0,"keys":0,"with_expiry":0}])"));
+}
+
+TEST(JsonWriter, NestsAndSeparates) {
+  JsonWriter json;
+  json.BeginObject().Key("a").BeginArray().Int(1).Int(-2).BeginObject().EndObject().EndArray();
+  json.Key("b").BeginArray().EndArray().Key("c").Bool(true).Key("d").Real(0.5);
+  json.Key("e").Real(1.0 / 0.0).EndObject();
+  EXPECT_EQ(json.Take(), R"({"a":[1,-2,{}],"b":[],"c":true,"d":0.5,"e":null})");
+}
+
+TEST(JsonWriter, EscapesWhatJsonCannotHold) {
+  const auto text = [](std::string_view bytes) {
+    JsonWriter json;
+    json.Text(bytes);
+    return json.Take();
+  };
+  EXPECT_EQ(text("a\"b\\c\n\x01"), R"("a\"b\\c\u000a\u0001")");
+  EXPECT_EQ(text("na\xC3\xAFve \xE2\x82\xAC \xF0\x9F\x98\x80"),
+            "\"na\xC3\xAFve \xE2\x82\xAC \xF0\x9F\x98\x80\"");
+  EXPECT_EQ(text("\xFF\xC3"), R"("\ufffd\ufffd")");
+  EXPECT_EQ(text("\xC0\x80"), R"("\ufffd\ufffd")");            // overlong
+  EXPECT_EQ(text("\xED\xA0\x80"), R"("\ufffd\ufffd\ufffd")");  // a surrogate
+}
+
+}  // namespace
+}  // namespace tidegate
