@@ -101,6 +101,7 @@ standard input. Flags are settings by their redis.conf names and win over files.
   --check-config           read the configuration, report every mistake, do not serve
   --print-default-config   a YAML configuration with every setting and its default
   --print-options-doc      the reference of all settings, in Markdown
+  --print-metrics-doc      the reference of all metrics, in Markdown
   -v, --version            the version
   -h, --help               this text
 )";

@@ -7,11 +7,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/log.h"
 #include "config/loader.h"
 #include "proxy/admin/admin_server.h"
+#include "proxy/admin/metrics_reference.h"
 #include "proxy/commands/families.h"
 #include "proxy/commands/info_sections.h"
 #include "proxy/config_reload.h"
@@ -114,6 +116,10 @@ int Serve(LoadedConfig config, int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 2 && std::string_view(argv[1]) == "--print-metrics-doc") {
+    std::fputs(tidegate::MetricsReference().c_str(), stdout);
+    return 0;
+  }
   tidegate::Result<tidegate::LoadedConfig> config = tidegate::LoadConfig(argc, argv);
   if (!config.ok()) return Fail(config.error());
   if (config->mode != tidegate::RunMode::kRun) {
