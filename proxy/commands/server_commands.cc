@@ -96,12 +96,10 @@ ExecStatus CmdShutdown(SessionCommand& c) {
     return c.server().AbortShutdown() ? c.Ok() : c.Fail("ERR No shutdown in progress.");
   }
   if (arguments->save && !arguments->request.force) return c.Fail(kNoPersistence);
-  if (!c.resumed()) c.server().RequestShutdown(arguments->request);
-  // Woken although the server lives on: the shutdown was aborted.
-  if (c.resumed() && !c.server().shutting_down()) {
-    return c.Fail("ERR Errors trying to SHUTDOWN. Check logs.");
-  }
-  return c.Suspend();
+  c.server().RequestShutdown(arguments->request);
+  // The end of the connection is the reply.
+  c.session().CloseAfterReply();
+  return ExecStatus::kDone;
 }
 
 ExecStatus CmdTime(SessionCommand& c) {

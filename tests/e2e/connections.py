@@ -123,8 +123,8 @@ def slow_reader(report, start):
         writer.command("SET", "big", b"x" * 100000)
         slow = server.connect()
         slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        push(slow, resp.encode_command(["GET", "big"]) * 100, seconds=1.0)
         started = time.monotonic()
+        push(slow, resp.encode_command(["GET", "big"]) * 100, seconds=1.0)
         cut = eventually(lambda: count_clients(writer) == 1, 5)
         report.check("and at the soft limit after its time", cut and time.monotonic() - started > 0.5,
                      time.monotonic() - started)
