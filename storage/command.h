@@ -152,9 +152,13 @@ constexpr bool IsValidFamily(std::span<const CommandSpec> family) {
       return false;
     if (row.since.empty() || row.summary.empty()) return false;
     if (row.subcommands.empty()) {
+#ifndef TIDEGATE_SANITIZE
+      // g++ 12 does not take a function's address for constant under -fsanitize=undefined (its bug
+      // 71962).
       const bool process = row.scope == Scope::kProcess;
       if (process != (row.session_handler != nullptr) || process == (row.handler != nullptr))
         return false;
+#endif
     } else if (!IsValidFamily(row.subcommands)) {
       return false;
     }
