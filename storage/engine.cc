@@ -259,23 +259,33 @@ void Engine::BackgroundStep(EngineThread& thread, int64_t now_ms, int worker_ind
 
 uint64_t Engine::UsedMemoryBytes() const { return MemoryUsedBytes(); }
 
-EngineStats Engine::Stats() const {
+EngineStats Engine::Totals() const {
   EngineStats stats;
   const auto sum = [&](Counter EngineCounters::*field) {
     int64_t total = 0;
     for (const auto& thread : threads_) total += (thread->counters.*field).value();
     return static_cast<uint64_t>(total);
   };
-  stats.keyspace_hits = sum(&EngineCounters::keyspace_hits) - baseline_.keyspace_hits;
-  stats.keyspace_misses = sum(&EngineCounters::keyspace_misses) - baseline_.keyspace_misses;
-  stats.expired_keys = sum(&EngineCounters::expired_keys) - baseline_.expired_keys;
-  stats.evicted_keys = sum(&EngineCounters::evicted_keys) - baseline_.evicted_keys;
+  stats.keyspace_hits = sum(&EngineCounters::keyspace_hits);
+  stats.keyspace_misses = sum(&EngineCounters::keyspace_misses);
+  stats.expired_keys = sum(&EngineCounters::expired_keys);
+  stats.evicted_keys = sum(&EngineCounters::evicted_keys);
   stats.changes = sum(&EngineCounters::changes);
   stats.lock_parks = sum(&EngineCounters::lock_parks);
   stats.gate_closings = sum(&EngineCounters::gate_closings);
   stats.lazyfreed_objects = lazy_freer_->freed_objects();
   stats.lazyfree_pending_objects = lazy_freer_->pending_objects();
   stats.used_memory_bytes = MemoryUsedBytes();
+  return stats;
+}
+
+EngineStats Engine::Stats() const {
+  MutexLock lock(baseline_mutex_);  // first: no total may be older than the baseline
+  EngineStats stats = Totals();
+  stats.keyspace_hits -= baseline_.keyspace_hits;
+  stats.keyspace_misses -= baseline_.keyspace_misses;
+  stats.expired_keys -= baseline_.expired_keys;
+  stats.evicted_keys -= baseline_.evicted_keys;
   return stats;
 }
 
@@ -292,11 +302,8 @@ DbStats Engine::StatsOfDb(int db) const {
 }
 
 void Engine::ResetStats() {
-  const EngineStats now = Stats();
-  baseline_.keyspace_hits += now.keyspace_hits;
-  baseline_.keyspace_misses += now.keyspace_misses;
-  baseline_.expired_keys += now.expired_keys;
-  baseline_.evicted_keys += now.evicted_keys;
+  MutexLock lock(baseline_mutex_);
+  baseline_ = Totals();
   lazy_freer_->ResetFreed();
 }
 

@@ -30,6 +30,7 @@
 #include "base/limits.h"
 #include "base/reply_writer.h"
 #include "base/result.h"
+#include "base/thread_annotations.h"
 #include "storage/command.h"
 #include "storage/request.h"
 
@@ -169,6 +170,7 @@ class Engine final {
   friend class ExpirySweep;
   explicit Engine(EngineOptions options);
 
+  EngineStats Totals() const;  // since the start
   ExecStatus ExecuteMany(EngineThread& thread, const Request& request, ClientState& client,
                          ReplyWriter& reply);
   ExecStatus ExecuteExclusive(EngineThread& thread, const Request& request, ClientState& client,
@@ -189,7 +191,8 @@ class Engine final {
   std::unique_ptr<SlotParking> parking_;
   std::unique_ptr<ExclusiveGate> gate_;
   std::vector<std::unique_ptr<EngineThread>> threads_;
-  EngineStats baseline_;  // what ResetStats subtracts
+  mutable Mutex baseline_mutex_;  // statistics only; nobody on the request path takes it
+  EngineStats baseline_ TG_GUARDED_BY(baseline_mutex_);  // what Stats subtracts
 };
 
 }  // namespace tidegate
