@@ -97,8 +97,9 @@ void* AllocateSlow(int class_index) {
 
 void* AllocateLarge(size_t bytes) {
   RegisterThread();
-  Count(static_cast<int64_t>(MemoryRoundUp(bytes)));
-  void* p = bytes % 64 == 0 ? std::aligned_alloc(64, bytes) : std::malloc(bytes);
+  const size_t rounded = MemoryRoundUp(bytes);  // what the caller may use, with slabs or without
+  Count(static_cast<int64_t>(rounded));
+  void* p = rounded % 64 == 0 ? std::aligned_alloc(64, rounded) : std::malloc(rounded);
   TG_CHECK(p != nullptr);
   return p;
 }

@@ -10,7 +10,7 @@ namespace {
 
 TEST(LatencyHistogram, BucketsAreInOrderAndWithoutGaps) {
   int previous = 0;
-  for (uint64_t nanos = 0; nanos < 2'000'000; nanos += 7) {
+  for (uint64_t nanos = 0; nanos < 300'000; ++nanos) {
     const int bucket = LatencyHistogram::BucketOf(nanos);
     ASSERT_LE(previous, bucket);
     ASSERT_LE(bucket - previous, 1);
@@ -22,9 +22,9 @@ TEST(LatencyHistogram, BucketsAreInOrderAndWithoutGaps) {
 
 TEST(LatencyHistogram, ABucketIsAtMostASixteenthWide) {
   for (int bucket = 2; bucket < LatencyHistogram::kBuckets - 1; ++bucket) {
-    const double lower = static_cast<double>(LatencyHistogram::UpperBoundNanos(bucket - 1));
-    const double upper = static_cast<double>(LatencyHistogram::UpperBoundNanos(bucket));
-    ASSERT_LE((upper - lower) / lower, 1.0 / 15.9) << bucket;
+    const uint64_t lowest = LatencyHistogram::UpperBoundNanos(bucket - 1) + 1;
+    const uint64_t highest = LatencyHistogram::UpperBoundNanos(bucket);
+    ASSERT_LE((highest - lowest + 1) * 16, lowest) << bucket;
   }
 }
 
