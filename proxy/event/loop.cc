@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "proxy/event/stream.h"
 
 namespace tidegate {
 
@@ -16,6 +17,12 @@ struct EventLoopCallbacks {
   }
   static void OnPrepare(uv_prepare_t* handle) {
     auto& loop = *static_cast<EventLoop*>(handle->data);
+    EndTurn(loop);
+    if (loop.deferred_.empty()) return;
+    loop.ReadDeferred();
+    EndTurn(loop);
+  }
+  static void EndTurn(EventLoop& loop) {
     if (loop.before_wait_ != nullptr) loop.before_wait_(loop.before_wait_context_);
     loop.EndTurn();
   }
@@ -36,6 +43,16 @@ EventLoop::~EventLoop() {
   before_wait_ = nullptr;
   uv_run(native(), UV_RUN_DEFAULT);  // lets close callbacks run
   TG_CHECK(uv_loop_close(native()) == 0);
+}
+
+// One turn's worth. What is left is readable still, so that the loop does not wait and comes back.
+void EventLoop::ReadDeferred() {
+  TurnBegins();
+  while (!deferred_.empty() && !TurnIsLong()) {
+    Stream* stream = deferred_.front();
+    deferred_.pop_front();
+    stream->ReadDeferred();
+  }
 }
 
 void EventLoop::Run() { uv_run(native(), UV_RUN_DEFAULT); }

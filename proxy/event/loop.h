@@ -5,12 +5,15 @@
 //
 // A turn: callbacks of I/O, timers, then the end of the turn, then the wait. Busy time of a turn is
 // measured from its first callback to the next wait; owners of callbacks say TurnBegins(), which
-// costs a load and a branch when the turn has begun already. Owner: the thread that calls Run().
-// Only WakeUp::Send may be called from elsewhere.
+// costs a load and a branch when the turn has begun already. Sockets that a long turn left unread
+// come first in the next one: the kernel reports sockets in the same order every time, so without
+// that the last ones of a busy loop would starve. Owner: the thread that calls Run(). Only
+// WakeUp::Send may be called from elsewhere.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 
 #include "base/clock.h"
@@ -28,6 +31,8 @@ inline constexpr size_t kPhaseBytes = 120;
 // from each of a thousand busy sockets before anything else gets its turn; with it no turn is much
 // longer than this and one read's commands.
 inline constexpr int64_t kTurnBudgetNanos = 1'000'000;
+
+class Stream;
 
 class EventLoop final {
  public:
@@ -66,16 +71,23 @@ class EventLoop final {
     return turn_begin_ticks_ != 0 && TicksToNanos(Ticks() - turn_begin_ticks_) > kTurnBudgetNanos;
   }
 
+  // For Stream: read it first in the next turn; and forget that.
+  void Defer(Stream& stream) { deferred_.push_back(&stream); }
+  void DropDeferred(Stream& stream) { std::erase(deferred_, &stream); }
+
   uv_loop_s* native() { return reinterpret_cast<uv_loop_s*>(storage_); }
 
  private:
   friend struct EventLoopCallbacks;
+
+  void ReadDeferred();
 
   alignas(16) std::byte storage_[kLoopBytes];
   alignas(16) std::byte prepare_[kPhaseBytes];
   BeforeWaitFn before_wait_ = nullptr;
   void* before_wait_context_ = nullptr;
   uint64_t turn_begin_ticks_ = 0;
+  std::deque<Stream*> deferred_;
 };
 
 // A timer: one shot or repeating. Callbacks run on the loop's thread.

@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <string>
 
 #include "base/check.h"
@@ -44,7 +45,8 @@ struct StreamCallbacks {
   static void OnAllocate(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
     Stream& stream = From(handle->data);
     if (__builtin_expect(stream.loop_->TurnIsLong(), 0)) {
-      *buffer = {nullptr, 0};  // reported as UV_ENOBUFS; the loop comes back to this socket
+      *buffer = {nullptr, 0};  // reported as UV_ENOBUFS
+      stream.Defer();
       return;
     }
     const std::span<char> room = stream.owner_.ReadBuffer();
@@ -56,9 +58,7 @@ struct StreamCallbacks {
     if (size > 0) {
       stream.owner_.OnRead(static_cast<size_t>(size));
     } else if (size < 0 && size != UV_ENOBUFS) {
-      stream.StopReading();
-      stream.loop_->TurnBegins();
-      stream.owner_.OnReadEnd();
+      stream.EndReading();
     }
   }
   static void OnWritten(uv_write_t* request, int status) {
@@ -113,6 +113,30 @@ void Stream::StopReading() {
   uv_read_stop(StreamCallbacks::Uv(*this));
 }
 
+void Stream::EndReading() {
+  StopReading();
+  loop_->TurnBegins();
+  owner_.OnReadEnd();
+}
+
+void Stream::Defer() {
+  if (deferred_) return;
+  deferred_ = true;
+  loop_->Defer(*this);
+}
+
+void Stream::ReadDeferred() {
+  deferred_ = false;
+  if (!reading_) return;
+  const std::span<char> room = owner_.ReadBuffer();
+  const ssize_t size = recv(fd_, room.data(), room.size(), 0);
+  if (size > 0) {
+    owner_.OnRead(static_cast<size_t>(size));
+  } else if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
+    EndReading();
+  }
+}
+
 ptrdiff_t Stream::TryWrite(std::span<const OutputBuffer::Piece> pieces) {
   uv_buf_t buffers[kWritePiecesMax];
   TG_DCHECK(pieces.size() <= kWritePiecesMax);
@@ -137,6 +161,7 @@ void Stream::Write(std::span<const OutputBuffer::Piece> pieces) {
 
 void Stream::Close() {
   TG_CHECK(!closing_);
+  if (deferred_) loop_->DropDeferred(*this);
   closing_ = true;
   reading_ = false;
   uv_close(StreamCallbacks::Handle(*this), StreamCallbacks::OnClosed);

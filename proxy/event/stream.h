@@ -58,6 +58,9 @@ class Stream final {
   void StopReading();
   bool reading() const { return reading_; }
 
+  // For the loop: the read that a long turn put off.
+  void ReadDeferred();
+
   // Sends what the kernel takes now. Returns bytes sent, 0 when it takes none, -1 when the peer is
   // gone.
   ptrdiff_t TryWrite(std::span<const OutputBuffer::Piece> pieces);
@@ -75,6 +78,9 @@ class Stream final {
   friend struct StreamCallbacks;
   struct PendingWrite;
 
+  void EndReading();
+  void Defer();
+
   StreamOwner& owner_;
   alignas(16) std::byte handle_[kStreamBytes];
   std::unique_ptr<PendingWrite> write_;
@@ -83,6 +89,7 @@ class Stream final {
   bool open_ = false;
   bool reading_ = false;
   bool closing_ = false;
+  bool deferred_ = false;  // in the loop's list
 };
 
 }  // namespace tidegate
