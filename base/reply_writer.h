@@ -45,7 +45,7 @@ class ReplyWriter final {
     if (__builtin_expect(bytes.size() > kInlineBulkBytesMax, 0)) return LargeBulk(bytes);
     char* p = out_->Reserve(bytes.size() + kHeaderBytesMax + 2);
     size_t n = PutHeader(p, '$', bytes.size());
-    std::memcpy(p + n, bytes.data(), bytes.size());
+    if (!bytes.empty()) std::memcpy(p + n, bytes.data(), bytes.size());  // it may have no address
     n += bytes.size();
     p[n] = '\r';
     p[n + 1] = '\n';

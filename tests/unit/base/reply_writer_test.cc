@@ -38,6 +38,7 @@ TEST(ReplyWriter, StringsAreTheSameInBothProtocols) {
     EXPECT_EQ(Written(protocol, [](auto& w) { w.Ok(); }), "+OK\r\n");
     EXPECT_EQ(Written(protocol, [](auto& w) { w.SimpleString("PONG"); }), "+PONG\r\n");
     EXPECT_EQ(Written(protocol, [](auto& w) { w.Bulk(""); }), "$0\r\n\r\n");
+    EXPECT_EQ(Written(protocol, [](auto& w) { w.Bulk({}); }), "$0\r\n\r\n");
     EXPECT_EQ(Written(protocol, [](auto& w) { w.Bulk("a\r\n\0"s); }), "$4\r\na\r\n\0\r\n"s);
     EXPECT_EQ(Written(protocol, [](auto& w) { w.BulkInteger(-12); }), "$3\r\n-12\r\n");
     EXPECT_EQ(Written(protocol, [](auto& w) { w.Error("ERR syntax error"); }),
