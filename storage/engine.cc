@@ -16,7 +16,6 @@
 #include "storage/keyspace/lazy_freer.h"
 #include "storage/memory/memory.h"
 #include "storage/parking.h"
-#include "storage/value/chunked_string.h"
 
 namespace tidegate {
 namespace {
@@ -232,7 +231,7 @@ ExecStatus Engine::ParkAt(EngineThread& thread, uint16_t slot, ClientState& clie
 
 void Engine::Deliver(EngineThread& thread) {
   if (__builtin_expect(thread.frees.empty(), 1)) return;
-  for (ChunkedString* string : thread.frees) ChunkedString::Destroy(string);
+  for (const ValueObject& value : thread.frees) DestroyValue(value);
   thread.frees.clear();
 }
 

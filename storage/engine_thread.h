@@ -11,10 +11,9 @@
 #include <vector>
 
 #include "storage/engine.h"
+#include "storage/value/value_object.h"
 
 namespace tidegate {
-
-class ChunkedString;
 
 // One writer, many readers.
 class Counter final {
@@ -78,7 +77,7 @@ class alignas(64) EngineThread final {
   bool lfu = false;        // the eviction policy wants frequencies, not times
 
   // Effects: big values to free once the locks are gone.
-  std::vector<ChunkedString*> frees;
+  std::vector<ValueObject> frees;
 
   // Where the background sweep goes on.
   uint32_t sweep_slot = 0;

@@ -10,8 +10,8 @@
 #include "storage/introspection.h"
 #include "storage/keyspace/access.h"
 #include "storage/memory/memory.h"
-#include "storage/value/chunked_string.h"
 #include "storage/value/string_value.h"
+#include "storage/value/value_object.h"
 
 namespace tidegate {
 namespace {
@@ -21,7 +21,7 @@ constexpr size_t kTableBytesPerKey = 10;
 
 size_t BytesOf(const Entry& entry) {
   size_t bytes = MemoryRoundUp(entry.allocated_bytes()) + kTableBytesPerKey;
-  if (!entry.embedded()) bytes += entry.object<ChunkedString>()->allocated_bytes();
+  if (!entry.embedded()) bytes += ValueBytes(ValueObject::Of(entry));
   return bytes;
 }
 

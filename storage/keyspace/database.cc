@@ -10,6 +10,7 @@
 #include "storage/keyspace/lazy_freer.h"
 #include "storage/memory/memory.h"
 #include "storage/value/chunked_string.h"
+#include "storage/value/value_object.h"
 
 namespace tidegate {
 namespace {
@@ -124,11 +125,11 @@ void Database::NoteExpiry(Table& table, int64_t at_ms) {
 
 void Database::FreeEntry(Entry* entry, bool lazy) {
   if (!entry->embedded()) {
-    auto* string = entry->object<ChunkedString>();
-    if (lazy || string->allocated_bytes() > kFreeInPlaceBytesMax) {
-      keyspace_->lazy_freer().AddString(string);
+    const ValueObject value = ValueObject::Of(*entry);
+    if (lazy || ValueBytes(value) > kFreeInPlaceBytesMax) {
+      keyspace_->lazy_freer().AddValue(value);
     } else {
-      thread_->frees.push_back(string);
+      thread_->frees.push_back(value);
     }
   }
   MemoryFree(entry, entry->allocated_bytes());
@@ -302,7 +303,7 @@ void Database::MoveTo(const KeyRef& from, Database& to, const KeyRef& to_key) {
 void Database::CopyTo(const Entry& from, Database& to, const KeyRef& to_key) {
   Entry* target = to.Find(to_key);
   Entry* fresh = Rebuild(from, to_key.name, from.expire_at_ms());
-  if (!from.embedded()) fresh->set_object(from.object<ChunkedString>()->Clone());
+  if (!from.embedded()) fresh->set_object(CloneValue(ValueObject::Of(from)));
   to.Replace(to_key, target, fresh);
   to.Modified(to_key);
   if (target != nullptr) to.FreeEntry(target, false);

@@ -5,12 +5,11 @@
 #include <utility>
 
 #include "storage/memory/memory.h"
-#include "storage/value/chunked_string.h"
 
 namespace tidegate {
 
 void DestroyEntry(Entry* entry) {
-  if (!entry->embedded()) ChunkedString::Destroy(entry->object<ChunkedString>());
+  if (!entry->embedded()) DestroyValue(ValueObject::Of(*entry));
   MemoryFree(entry, entry->allocated_bytes());
 }
 
@@ -30,10 +29,10 @@ LazyFreer::~LazyFreer() {
 void LazyFreer::AddTables(std::vector<Table> tables) {
   uint64_t objects = 0;
   for (const Table& table : tables) objects += table.count();
-  Add({std::move(tables), nullptr}, objects);
+  Add({std::move(tables), {}}, objects);
 }
 
-void LazyFreer::AddString(ChunkedString* string) { Add({{}, string}, 1); }
+void LazyFreer::AddValue(ValueObject value) { Add({{}, value}, 1); }
 
 void LazyFreer::Add(Work work, uint64_t objects) {
   pending_.fetch_add(objects, std::memory_order_relaxed);
@@ -59,8 +58,8 @@ void LazyFreer::Run() {
 
 void LazyFreer::Free(Work& work) {
   uint64_t objects = 0;
-  if (work.string != nullptr) {
-    ChunkedString::Destroy(work.string);
+  if (work.value.object != nullptr) {
+    DestroyValue(work.value);
     objects = 1;
   }
   for (Table& table : work.tables) {

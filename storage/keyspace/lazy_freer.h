@@ -14,10 +14,9 @@
 
 #include "base/thread_annotations.h"
 #include "storage/keyspace/table.h"
+#include "storage/value/value_object.h"
 
 namespace tidegate {
-
-class ChunkedString;
 
 // Values of more than this are freed here even when nobody asked for it: about 50 us of work.
 inline constexpr size_t kFreeInPlaceBytesMax = 1024 * 1024;
@@ -30,7 +29,7 @@ class LazyFreer final {
   LazyFreer& operator=(const LazyFreer&) = delete;
 
   void AddTables(std::vector<Table> tables);
-  void AddString(ChunkedString* string);
+  void AddValue(ValueObject value);
 
   uint64_t pending_objects() const { return pending_.load(std::memory_order_relaxed); }
   uint64_t freed_objects() const { return freed_.load(std::memory_order_relaxed); }
@@ -39,7 +38,7 @@ class LazyFreer final {
  private:
   struct Work {
     std::vector<Table> tables;
-    ChunkedString* string = nullptr;
+    ValueObject value;  // none: no object
   };
   void Add(Work work, uint64_t objects);
   void Run();

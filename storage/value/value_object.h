@@ -1,0 +1,33 @@
+// ValueObject: a value that is too big for its entry, as the entry's encoding names it.
+//
+// The one place that knows every kind of object, so that freeing, copying and measuring a value
+// need no knowledge of its type: Database, the lazy freer and MEMORY USAGE all go through here. A
+// value in the entry itself is no object. Why a switch and no virtual functions: an object then has
+// no hidden pointer, and all kinds stand in one list. Owner: the entry (and so its slot), or
+// whoever took it over.
+#pragma once
+
+#include <cstddef>
+
+#include "storage/keyspace/entry.h"
+
+namespace tidegate {
+
+struct ValueObject {
+  Encoding encoding = Encoding::kChunked;
+  void* object = nullptr;
+
+  // The object of an entry that is not embedded.
+  static ValueObject Of(const Entry& entry) { return {entry.encoding(), entry.object<void>()}; }
+};
+
+// Frees it, here and now.
+void DestroyValue(ValueObject value);
+
+// A deep copy.
+void* CloneValue(ValueObject value);
+
+// Memory it takes.
+size_t ValueBytes(ValueObject value);
+
+}  // namespace tidegate
