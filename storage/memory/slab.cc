@@ -117,7 +117,7 @@ SlabHeap::Slab* SlabHeap::NewSlab(int class_index) {
 void SlabHeap::ReleaseSlab(Slab* slab) {
   MutexLock lock(regions_mutex_);
   --slabs_in_use_;
-  if (ready_.size() < 2 * ReadyWanted()) {
+  if (ready_.size() < ReadyWanted() + kReadySlabsMin) {
     ready_.push_back(slab);
     return;
   }
