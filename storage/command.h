@@ -117,6 +117,10 @@ struct KeyRange {
 // arguments"; the handler gives its own error).
 using KeyFinder = bool (*)(std::span<const std::string_view> args, std::vector<int>& out);
 
+// What one call does to its keys, in the words of CommandSpec::key_flags, for a command whose
+// arguments decide it ("variable_flags" there). The arity is right, the arguments need not be.
+using KeyFlagChooser = std::string_view (*)(std::span<const std::string_view> args);
+
 struct CommandSpec {
   std::string_view name;  // upper case; for a sub-command its own word only ("GET" of CONFIG GET)
   Arity arity;
@@ -137,6 +141,7 @@ struct CommandSpec {
   // access update"); "|" begins the flags of the next key where keys differ ("RO access|OW
   // update"). Empty: "RO access" of a read, "RW update" of a write. tips: words, one space apart.
   std::string_view key_flags = "";
+  KeyFlagChooser key_flags_of_call = nullptr;
   std::string_view tips = "";
   std::string_view deprecated_since = "";
   std::string_view replaced_by = "";

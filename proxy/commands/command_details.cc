@@ -158,20 +158,12 @@ std::vector<KeySpecification> KeySpecifications(const CommandSpec& spec) {
 }
 
 Words KeyFlagsOfCall(const CommandSpec& spec, std::span<const std::string_view> args, int index) {
+  if (spec.key_flags_of_call != nullptr) return SplitWords(spec.key_flags_of_call(args));
   Words flags;
   for (const KeySpecification& keys : KeySpecifications(spec)) {
     if (keys.index <= index) flags = keys.flags;
   }
-  if (flags.empty()) flags = KeyFlagWords(spec, "");
-  const auto variable = std::find(flags.begin(), flags.end(), "variable_flags");
-  if (variable == flags.end()) return flags;
-  flags.erase(variable);
-  // SET reads the old value only when it is asked for it.
-  const bool reads = std::any_of(args.begin(), args.end(), [](std::string_view word) {
-    return EqualsIgnoreCase(word, "get");
-  });
-  if (spec.name == "SET" && !reads) flags = {"OW", "update"};
-  return flags;
+  return flags.empty() ? KeyFlagWords(spec, "") : flags;
 }
 
 }  // namespace tidegate

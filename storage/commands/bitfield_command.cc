@@ -229,6 +229,20 @@ ExecStatus BitField(CommandContext& context, bool read_only) {
 
 }  // namespace
 
+std::string_view BitFieldKeyFlags(std::span<const std::string_view> args) {
+  for (size_t i = 2; i < args.size(); ++i) {
+    const size_t left = args.size() - i - 1;
+    if (EqualsIgnoreCase(args[i], "GET") && left >= 2) {
+      i += 2;
+    } else if (EqualsIgnoreCase(args[i], "OVERFLOW") && left >= 1) {
+      i += 1;
+    } else {
+      return "RW access update";
+    }
+  }
+  return "RO access";
+}
+
 ExecStatus CmdBitField(CommandContext& context) { return BitField(context, false); }
 
 ExecStatus CmdBitFieldRo(CommandContext& context) { return BitField(context, true); }

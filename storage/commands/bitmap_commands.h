@@ -23,6 +23,8 @@ ExecStatus CmdBitOp(CommandContext& context);
 
 // bitfield_command.cc
 ExecStatus CmdBitField(CommandContext& context);
+// As CommandSpec::key_flags_of_call: a call of nothing but GETs only reads.
+std::string_view BitFieldKeyFlags(std::span<const std::string_view> args);
 ExecStatus CmdBitFieldRo(CommandContext& context);
 
 // Argument i as the number of a bit that a string may have; nothing when the error was written.

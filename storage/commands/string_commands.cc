@@ -1,6 +1,7 @@
 // The rows of the string commands.
 #include "storage/commands/string_commands.h"
 
+#include "base/text.h"
 #include "storage/commands/families.h"
 
 namespace tidegate {
@@ -8,6 +9,15 @@ namespace {
 
 constexpr KeyRange kFirstArgument = {1, 1, 1};
 constexpr uint32_t kFastWrite = kDenyOom | kFast;
+
+// SET reads the old value only when it is asked for it.
+std::string_view SetKeyFlags(std::span<const std::string_view> args) {
+  constexpr size_t kFirstOption = 3;
+  for (size_t i = kFirstOption; i < args.size(); ++i) {
+    if (EqualsIgnoreCase(args[i], "get")) return "RW access update";
+  }
+  return "OW update";
+}
 
 constexpr CommandSpec kStringCommands[] = {
     {.name = "APPEND",
@@ -219,7 +229,8 @@ constexpr CommandSpec kStringCommands[] = {
      .complexity = "O(n) for n bytes of value.",
      .summary = "Sets a key to a string, whatever it held; options say when, and for how long.",
      .handler = CmdSet,
-     .key_flags = "RW access update variable_flags"},
+     .key_flags = "RW access update variable_flags",
+     .key_flags_of_call = SetKeyFlags},
     {.name = "SETEX",
      .arity = Exactly(4),
      .keys = kFirstArgument,
