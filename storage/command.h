@@ -25,8 +25,8 @@ class CommandContext;  // storage/command_context.h: what a data command's handl
 class SessionCommand;  // proxy: what the handler of a command about the session or the process gets
 
 // Whether a request is answered now. A suspended request holds no lock; its session is woken and
-// runs it again.
-enum class ExecStatus : uint8_t { kDone, kSuspended };
+// runs it again. A refused one was answered with an error before its handler ran.
+enum class ExecStatus : uint8_t { kDone, kSuspended, kRefused };
 
 // What a command does to the data. kNone: touches none.
 enum class Access : uint8_t { kUnset = 0, kNone, kRead, kWrite };

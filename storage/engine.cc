@@ -146,7 +146,7 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
       (request.command->spec->flags & kDenyOom) != 0 &&
       !Eviction(*this, *keyspace_, thread).MakeRoom()) {
     reply.Error(errors::kOutOfMemory);
-    return ExecStatus::kDone;
+    return Finish(client, ExecStatus::kRefused);
   }
   ExecStatus status = ExecStatus::kDone;
   switch (scope) {
@@ -208,7 +208,7 @@ ExecStatus Engine::ExecuteExclusive(EngineThread& thread, const Request& request
 }
 
 ExecStatus Engine::Finish(ClientState& client, ExecStatus status) {
-  if (status == ExecStatus::kDone) client.rounds = 0;
+  if (status != ExecStatus::kSuspended) client.rounds = 0;
   return status;
 }
 

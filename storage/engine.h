@@ -140,9 +140,9 @@ class Engine final {
   void Prefetch(const EngineThread& thread, std::span<const Request> batch, int db);
 
   // Executes one request whose command has a handler and whose arity is right. Between BeginBatch
-  // and EndBatch. kSuspended: no reply was written; client.ticket is woken later and the same
-  // request must be executed again, unless Cancel is called. Views in the request must stay valid
-  // till then.
+  // and EndBatch. kRefused: no memory, the error is written. kSuspended: no reply was written;
+  // client.ticket is woken later and the same request must be executed again, unless Cancel is
+  // called. Views in the request must stay valid till then.
   ExecStatus Execute(EngineThread& thread, const Request& request, ClientState& client,
                      ReplyWriter& reply);
 

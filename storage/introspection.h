@@ -24,7 +24,7 @@ const Command& DebugDigestValueCommand();
 const Command& DebugDigestCommand();
 
 // DEBUG POPULATE count [prefix] [size]: makes those of the strings prefix:0 … prefix:count-1 that
-// are not there yet.
+// are not there yet, whatever maxmemory says.
 const Command& DebugPopulateCommand();
 
 }  // namespace tidegate

@@ -214,6 +214,8 @@ class Session final : private StreamOwner {
   void Suspended(const Request& request, uint64_t begin_ticks);
   // Counters, slow log, monitors; `ticks` is what the command took.
   void Finished(const Request& request, uint64_t ticks, uint32_t errors_before);
+  // The engine refused to execute it.
+  void EndRefused(const Request& request);
   // Slow log and latency monitor.
   void NoteSlow(const Request& request, uint64_t ticks);
   // After each reply: what CLIENT REPLY asked for.

@@ -85,6 +85,10 @@ size_t Session::Execute(std::span<const Request> requests, int64_t now_ms) {
       break;
     }
     ++done;
+    if (__builtin_expect(status == ExecStatus::kRefused, 0)) {
+      EndRefused(request);
+      continue;
+    }
     const uint64_t now_ticks = Ticks();
     Finished(request, now_ticks - ticks, errors_before);
     ticks = now_ticks;
@@ -113,18 +117,20 @@ ExecStatus Session::ExecuteFiltered(const Request& request, int64_t now_ms) {
   const uint32_t errors_before = errors_;
   const size_t mark = reply_.out().Mark();
   suspended_chain_ = &chain;
+  ExecStatus status = ExecStatus::kDone;
   switch (chain.OnRequest(context, filter_progress_)) {
     case FilterVerdict::kSuspended:
       return ExecStatus::kSuspended;
     case FilterVerdict::kContinue:
-      if (ExecuteOne(request, now_ms) == ExecStatus::kSuspended) return ExecStatus::kSuspended;
+      status = ExecuteOne(request, now_ms);
+      if (status == ExecStatus::kSuspended) return status;
       break;
     case FilterVerdict::kAnswered:
       break;
   }
   suspended_chain_ = nullptr;
   chain.OnReply(context, filter_progress_, ReplyView(reply_.out(), mark, errors_ != errors_before));
-  return ExecStatus::kDone;
+  return status;
 }
 
 bool Session::Admit(const Request& request, int64_t now_ms) {
@@ -191,6 +197,15 @@ void Session::Suspended(const Request& request, uint64_t begin_ticks) {
 }
 
 inline void Session::Finished(const Request& request, uint64_t ticks, uint32_t errors_before) {
+// As Redis: a command that was refused counts as rejected, and as nothing else.
+void Session::EndRefused(const Request& request) {
+  resuming_ = false;
+  client_.continuation.reset();
+  worker_.mutable_command_stats().Reject(request.command->id);
+  if (!redacted_.empty()) redacted_.clear();
+  AfterReply();
+}
+
   const Command& command = *request.command;
   if (__builtin_expect(resuming_, 0)) {
     // What a client waits for by its own wish (BLPOP) is no time of the server's.

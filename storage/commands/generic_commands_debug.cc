@@ -209,7 +209,6 @@ constexpr CommandSpec kDebugPopulate = {.name = "POPULATE",
                                         .arity = AtLeast(3),
                                         .access = Access::kWrite,
                                         .scope = Scope::kSlotBySlot,
-                                        .flags = kDenyOom,
                                         .handler = CmdDebugPopulate};
 
 Command DebugPart(const CommandSpec& spec) {

@@ -86,7 +86,7 @@ class TestEngine final {
       engine_->BeginBatch(*thread_, now_ms_);
       const ExecStatus status = engine_->Execute(*thread_, request, client_, reply_);
       engine_->EndBatch(*thread_);
-      if (status == ExecStatus::kDone) return;
+      if (status != ExecStatus::kSuspended) return;
     }
     TG_CHECK(false && "the command stays suspended");
   }
