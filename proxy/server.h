@@ -114,6 +114,7 @@ class Server final {
   }
   // Ends the pause and runs what it held back.
   void EndPause();
+    engine_->settings().frozen_until_ms = pause_.until_unix_ms();
   void TidyPause(int64_t now_unix_ms) { pause_.EndIfOver(now_unix_ms); }
   // Called on the main thread for SIGHUP. Set before Run().
   void OnReload(std::function<void()> reload) { reload_ = std::move(reload); }

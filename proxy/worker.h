@@ -48,7 +48,11 @@ inline constexpr std::chrono::microseconds kBackgroundSliceMax{1000};
 struct WorkerCounters {
   WorkerCounter connections_received;
   WorkerCounter sessions;            // connected now
-  WorkerCounter sessions_suspended;  // of these, waiting in a suspended command (blocked_clients)
+  WorkerCounter sessions_suspended;  // of these, waiting in a command or a pause (blocked_clients)
+  // What the last round over all sessions found, about a second ago.
+  WorkerCounter session_memory_bytes;      // all together
+  WorkerCounter session_input_bytes_max;   // query buffer of one
+  WorkerCounter session_output_bytes_max;  // output buffer of one
   WorkerCounter commands_processed;
   WorkerCounter net_input_bytes;
   WorkerCounter net_output_bytes;

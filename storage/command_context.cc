@@ -14,7 +14,7 @@ CommandContext::CommandContext(Engine& engine, EngineThread& thread, const Reque
       request_(request),
       client_(client),
       reply_(reply),
-      db_(*keyspace_, thread, client.db, thread.now_ms, client.no_touch) {}
+      db_(*keyspace_, thread, client.db, thread.now_ms, Use(client.no_touch)) {}
 
 std::optional<int64_t> CommandContext::IntegerArg(size_t i, std::string_view error) {
   const std::optional<int64_t> value = ParseInt64(arg(i));

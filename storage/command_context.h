@@ -34,7 +34,11 @@ class CommandContext final {
   // The client's database, and any other by number (must be < engine().databases()).
   Database& db() { return db_; }
   Database OtherDb(int index) {
-    return Database(*keyspace_, thread_, index, now_ms(), client_.no_touch);
+    return Database(*keyspace_, thread_, index, now_ms(), Use(client_.no_touch));
+  }
+  // The client's database, leaving LRU and LFU alone or not whatever the client chose.
+  Database DbWithTouch(bool touch) {
+    return Database(*keyspace_, thread_, db_.index(), now_ms(), Use(!touch));
   }
 
   ReplyWriter& reply() { return reply_; }
@@ -66,6 +70,10 @@ class CommandContext final {
   ExecStatus Yield();
 
  private:
+  DatabaseUse Use(bool no_touch) const {
+    return {.no_touch = no_touch, .read_only = request_.command->spec->access != Access::kWrite};
+  }
+
   Engine& engine_;
   EngineThread& thread_;
   Keyspace* keyspace_;

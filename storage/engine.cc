@@ -247,7 +247,8 @@ void Engine::Cancel(EngineThread& thread, ClientState& client) {
 
 void Engine::BackgroundStep(EngineThread& thread, int64_t now_ms, int worker_index,
                             int worker_count, int64_t budget_nanos) {
-  if (!settings_.active_expire.load(std::memory_order_relaxed)) return;
+  if (!settings_.active_expire.load(std::memory_order_relaxed) || settings_.IsFrozen(now_ms))
+    return;
   thread.now_ms = now_ms;
   if (!gate_->EnterShared(thread)) return;
   ExpirySweep sweep(*this, *keyspace_, thread, now_ms);

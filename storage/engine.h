@@ -70,6 +70,13 @@ struct EngineSettings {
   std::atomic<bool> active_expire{true};  // DEBUG SET-ACTIVE-EXPIRE
   std::atomic<bool> lazyfree_user_del{false};
   std::atomic<bool> lazyfree_user_flush{false};
+  // CLIENT PAUSE: until then (Unix time) no key expires or is evicted, so that the data stands
+  // still while somebody takes it over. Keys whose time is over are hidden all the same.
+  std::atomic<int64_t> frozen_until_ms{0};
+
+  bool IsFrozen(int64_t now_ms) const {
+    return now_ms < frozen_until_ms.load(std::memory_order_relaxed);
+  }
 };
 
 struct EngineOptions {

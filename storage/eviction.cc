@@ -34,7 +34,7 @@ struct Eviction::Candidate {
 
 bool Eviction::MakeRoom() {
   const uint64_t limit = engine_.settings().maxmemory_bytes.load(std::memory_order_relaxed);
-  if (MemoryUsedBytes() <= limit) return true;
+  if (MemoryUsedBytes() <= limit || engine_.settings().IsFrozen(thread_.now_ms)) return true;
   const EvictionPolicy policy = engine_.settings().maxmemory_policy.load(std::memory_order_relaxed);
   if (policy == EvictionPolicy::kNoEviction) return false;
   const int64_t deadline = MonotonicNanos() + kEvictionBudgetNanos;
@@ -97,7 +97,7 @@ void Eviction::SampleSlot(uint16_t slot, EvictionPolicy policy, Candidate& best)
 bool Eviction::Remove(const Candidate& victim) {
   // Busy now: the next round finds another.
   if (!engine_.TryLock(victim.slot)) return true;
-  Database db(keyspace_, thread_, victim.db, thread_.now_ms, true);
+  Database db(keyspace_, thread_, victim.db, thread_.now_ms, {.no_touch = true});
   if (db.Delete({victim.key, KeyHash(victim.key), victim.slot}, false))
     thread_.counters.evicted_keys.Add();
   engine_.Unlock(victim.slot);

@@ -92,7 +92,7 @@ uint32_t ExpirySweep::VisitSome(const Table& table, uint16_t slot, int db, uint3
     }
   });
   // Looking a due key up removes it.
-  Database database(keyspace_, thread_, db, now_ms_, true);
+  Database database(keyspace_, thread_, db, now_ms_, {.no_touch = true});
   for (const std::string& key : due) database.Peek(KeyRef{key, KeyHash(key), slot});
   return position;
 }

@@ -111,7 +111,7 @@ std::string Session::FlagLetters() const {
   std::string letters;
   if (monitor_) letters += 'O';
   const bool blocks = last_command_ != nullptr && (last_command_->spec->flags & kBlocking) != 0;
-  if (suspended() && blocks) letters += 'b';
+  if ((suspended() && blocks) || postponed()) letters += 'b';
   if (close_after_reply_) letters += 'c';
   if (kill_) letters += 'A';
   if (is_unix_) letters += 'U';
@@ -139,6 +139,7 @@ void Session::Kill() {
 
 void Session::Close() {
   if (stream_.closing()) return;
+  if (postponed()) worker_.mutable_counters().sessions_suspended.Subtract(1);
   if (suspended()) {
     worker_.mutable_counters().sessions_suspended.Subtract(1);
     if (suspended_in_engine_) {
@@ -161,7 +162,8 @@ void Session::Resume() {
 }
 
 void Session::EndPostponement() {
-  if ((stops_ & kStopPostponed) == 0 || stream_.closing()) return;
+  if (!postponed() || stream_.closing()) return;
+  worker_.mutable_counters().sessions_suspended.Subtract(1);
   stops_ = static_cast<uint8_t>(stops_ & ~kStopPostponed);
   RunKept();
 }

@@ -138,8 +138,8 @@ class Session final : private StreamOwner {
   // MONITOR: lines follow the reply of this command. RESET takes it back.
   void set_monitor(bool on);
   ClientClass client_class() const { return ClientClass::kNormal; }
-  // CLIENT LIST's flag letters: 'b' waits in a blocking command, 'O' monitor, 'U' unix socket, 'c'
-  // closing …, 'N'.
+  // CLIENT LIST's flag letters: 'b' waits in a blocking command or for the end of a pause, 'O'
+  // monitor, 'U' unix socket, 'c' closing …, 'N'.
   std::string FlagLetters() const;
 
   // RESET: database 0, RESP2, not authenticated (when a password is set), no name, no monitor,
@@ -155,6 +155,8 @@ class Session final : private StreamOwner {
 
   // --- suspension ---
   bool suspended() const { return (stops_ & kStopSuspended) != 0; }
+  // Its next command waits for the end of CLIENT PAUSE.
+  bool postponed() const { return (stops_ & kStopPostponed) != 0; }
   // Inside a handler: the command was executed before and suspended.
   bool resuming() const { return resuming_; }
   // Executes the suspended command again, then goes on. Does nothing when not suspended.
@@ -212,10 +214,10 @@ class Session final : private StreamOwner {
   void Refuse(const Request& request);
   std::string UnknownCommand(const Request& request) const;
   void Suspended(const Request& request, uint64_t begin_ticks);
-  // Counters, slow log, monitors; `ticks` is what the command took.
-  void Finished(const Request& request, uint64_t ticks, uint32_t errors_before);
   // The engine refused to execute it.
   void EndRefused(const Request& request);
+  // Counters, slow log, monitors; `ticks` is what the command took.
+  void Finished(const Request& request, uint64_t ticks, uint32_t errors_before);
   // Slow log and latency monitor.
   void NoteSlow(const Request& request, uint64_t ticks);
   // After each reply: what CLIENT REPLY asked for.

@@ -144,6 +144,7 @@ bool Session::Admit(const Request& request, int64_t now_ms) {
   const ClientPause& pause = worker_.server().pause();
   if (!resuming_ && pause.possible() && ClientPause::Holds(pause.mode(now_ms), spec)) {
     StopFor(kStopPostponed);
+    worker_.mutable_counters().sessions_suspended.Add(1);
     worker_.Postpone(*this);
     return false;
   }
@@ -196,7 +197,6 @@ void Session::Suspended(const Request& request, uint64_t begin_ticks) {
   worker_.mutable_counters().sessions_suspended.Add(1);
 }
 
-inline void Session::Finished(const Request& request, uint64_t ticks, uint32_t errors_before) {
 // As Redis: a command that was refused counts as rejected, and as nothing else.
 void Session::EndRefused(const Request& request) {
   resuming_ = false;
@@ -206,6 +206,7 @@ void Session::EndRefused(const Request& request) {
   AfterReply();
 }
 
+inline void Session::Finished(const Request& request, uint64_t ticks, uint32_t errors_before) {
   const Command& command = *request.command;
   if (__builtin_expect(resuming_, 0)) {
     // What a client waits for by its own wish (BLPOP) is no time of the server's.

@@ -104,7 +104,7 @@ ExecStatus CmdExists(CommandContext& ctx) {
 
 ExecStatus CmdTouch(CommandContext& ctx) {
   // Touches also for a client that said CLIENT NO-TOUCH: it asks for just that.
-  Database db(ctx.keyspace(), ctx.thread(), ctx.db().index(), ctx.now_ms(), false);
+  Database db = ctx.DbWithTouch(true);
   int64_t found = 0;
   for (const KeyRef& key : ctx.keys()) found += db.FindForRead(key) != nullptr ? 1 : 0;
   ctx.reply().Integer(found);

@@ -16,10 +16,7 @@ std::string_view ValueTypeName(ValueType type);
 
 // The client's database for commands that look without using: LRU and LFU stay as they are, hits
 // and misses are counted.
-inline Database UntouchedDb(CommandContext& ctx) {
-  constexpr bool kNoTouch = true;
-  return Database(ctx.keyspace(), ctx.thread(), ctx.db().index(), ctx.now_ms(), kNoTouch);
-}
+inline Database UntouchedDb(CommandContext& ctx) { return ctx.DbWithTouch(false); }
 
 // Argument i as a 32-bit number, or the error reply: `error`, or Redis's words for a bad number.
 std::optional<int> Int32Arg(CommandContext& ctx, size_t i, std::string_view error = {});

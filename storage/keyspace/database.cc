@@ -39,14 +39,14 @@ Entry* Database::Find(const KeyRef& key) {
   if (table == nullptr) return nullptr;
   Entry* entry = table->Find(key.hash, key.name);
   if (entry != nullptr && __builtin_expect(IsExpired(*entry), 0)) {
-    RemoveExpired(key);
+    if (!use_.read_only || !keyspace_->settings().IsFrozen(now_ms_)) RemoveExpired(key);
     return nullptr;
   }
   return entry;
 }
 
 void Database::MarkAccess(Entry& entry) {
-  if (no_touch_) return;
+  if (use_.no_touch) return;
   if (__builtin_expect(thread_->lfu, 0)) {
     const EngineSettings& settings = keyspace_->settings();
     entry.set_access(access::LfuTouched(

@@ -21,14 +21,16 @@ class EngineThread;
 class Keyspace;
 class Table;
 
+// How somebody means to use a database.
+struct DatabaseUse {
+  bool no_touch = false;   // look-ups leave LRU and LFU alone
+  bool read_only = false;  // nothing is set: then an expired key may stay, hidden, in a pause
+};
+
 class Database final {
  public:
-  Database(Keyspace& keyspace, EngineThread& thread, int index, int64_t now_ms, bool no_touch)
-      : keyspace_(&keyspace),
-        thread_(&thread),
-        now_ms_(now_ms),
-        index_(index),
-        no_touch_(no_touch) {}
+  Database(Keyspace& keyspace, EngineThread& thread, int index, int64_t now_ms, DatabaseUse use)
+      : keyspace_(&keyspace), thread_(&thread), now_ms_(now_ms), index_(index), use_(use) {}
 
   int index() const { return index_; }
   int64_t now_ms() const { return now_ms_; }
@@ -90,7 +92,7 @@ class Database final {
   EngineThread* thread_;
   int64_t now_ms_;
   int index_;
-  bool no_touch_;
+  DatabaseUse use_;
 };
 
 }  // namespace tidegate
