@@ -57,6 +57,7 @@ Worker::Worker(Server& server, int index)
   tick_ = std::make_unique<Timer>(loop_, [this] { Tick(); });
   wake_timer_ = std::make_unique<Timer>(loop_, [this] { RunWakeTimes(); });
   pause_timer_ = std::make_unique<Timer>(loop_, [this] { EndPause(); });
+  eviction_timer_ = std::make_unique<Timer>(loop_, [this] { StepEviction(); });
   wake_up_ = std::make_unique<WakeUp>(loop_, [this] { DrainMailbox(); });
   RefreshOptions();
 }
@@ -305,7 +306,15 @@ void Worker::Tick() {
     server_.TidyPause(now_ms);
     server_.SampleActivity();
   }
+  StepEviction();
   StepHousekeeping(now_ms);
+}
+
+// In slices with a pause between them, so that the clients of this worker are served meanwhile.
+void Worker::StepEviction() {
+  constexpr uint64_t kPauseMillis = 1;
+  if (server_.engine().EvictInBackground(*engine_thread_, UnixMillis()))
+    eviction_timer_->StartOnce(kPauseMillis);
 }
 
 // Every session once a second, a share of them each tick.

@@ -180,6 +180,7 @@ class Worker final {
   void TakeConnection(AcceptedConnection connection);
   void BeforeWait();
   void Tick();
+  void StepEviction();
   void RefreshOptions();
   void RunWakeTimes();
   void ArmWakeTimer();
@@ -227,6 +228,7 @@ class Worker final {
   std::unique_ptr<Timer> pause_timer_;
   std::unique_ptr<WakeUp> wake_up_;
   std::thread thread_;
+  std::unique_ptr<Timer> eviction_timer_;
 };
 
 }  // namespace tidegate

@@ -259,6 +259,16 @@ void Engine::BackgroundStep(EngineThread& thread, int64_t now_ms, int worker_ind
 
 uint64_t Engine::UsedMemoryBytes() const { return MemoryUsedBytes(); }
 
+bool Engine::EvictInBackground(EngineThread& thread, int64_t now_ms) {
+  const uint64_t limit = settings_.maxmemory_bytes.load(std::memory_order_relaxed);
+  if (limit == 0 || MemoryUsedBytes() <= limit || settings_.IsFrozen(now_ms)) return false;
+  thread.now_ms = now_ms;
+  if (!gate_->EnterShared(thread)) return true;
+  const bool possible = Eviction(*this, *keyspace_, thread).MakeRoom();
+  gate_->LeaveShared(thread);
+  return possible && MemoryUsedBytes() > limit;
+}
+
 EngineStats Engine::Totals() const {
   EngineStats stats;
   const auto sum = [&](Counter EngineCounters::*field) {

@@ -163,6 +163,11 @@ class Engine final {
                       int64_t budget_nanos);
 
   EngineSettings& settings() { return settings_; }
+  // Evicts while more memory is used than maxmemory, as when that was lowered, although no command
+  // asks for memory. From a timer, outside a batch, a slice of eviction's budget. True when there
+  // is more to do: call again soon.
+  bool EvictInBackground(EngineThread& thread, int64_t now_ms);
+
   int databases() const { return options_.databases; }
 
   EngineStats Stats() const;
