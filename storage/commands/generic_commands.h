@@ -57,6 +57,10 @@ ExecStatus CmdFlushAll(CommandContext& ctx);
 ExecStatus CmdSwapDb(CommandContext& ctx);
 
 // generic_commands_object.cc
+// As OBJECT REFCOUNT and DEBUG OBJECT tell it. Values are never shared here, but Redis shares the
+// integers below 10000, unless each needs a time of last use of its own, and says so with the
+// largest int: tools and tests tell shared values by it.
+int ReferenceCount(CommandContext& ctx, const Entry& entry);
 ExecStatus CmdObjectEncoding(CommandContext& ctx);
 ExecStatus CmdObjectFreq(CommandContext& ctx);
 ExecStatus CmdObjectHelp(CommandContext& ctx);

@@ -91,9 +91,9 @@ ExecStatus CmdDebugObject(CommandContext& ctx) {
   char line[256];
   std::snprintf(
       line, sizeof line,
-      "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%u",
-      static_cast<const void*>(entry), std::string(StringEncodingName(*entry)).c_str(),
-      SerializedBytes(*entry), entry->access(),
+      "Value at:%p refcount:%d encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%u",
+      static_cast<const void*>(entry), ReferenceCount(ctx, *entry),
+      std::string(StringEncodingName(*entry)).c_str(), SerializedBytes(*entry), entry->access(),
       access::LruIdleSeconds(entry->access(), ctx.now_ms()));
   ctx.reply().SimpleString(line);
   return ExecStatus::kDone;

@@ -1,5 +1,8 @@
 // OBJECT: what the engine knows about a key beside its value. Looking does not count as use, so
 // that asking for the idle time does not reset it.
+#include <limits>
+
+#include "base/text.h"
 #include "storage/commands/generic_commands.h"
 #include "storage/keyspace/access.h"
 #include "storage/value/string_value.h"
@@ -48,6 +51,20 @@ EvictionPolicy CurrentPolicy(CommandContext& ctx) {
 
 }  // namespace
 
+int ReferenceCount(CommandContext& ctx, const Entry& entry) {
+  constexpr int kShared = std::numeric_limits<int>::max();
+  constexpr int64_t kSharedIntegers = 10000;
+  const EngineSettings& settings = ctx.engine().settings();
+  const EvictionPolicy policy = CurrentPolicy(ctx);
+  const bool by_use = IsLfu(policy) || policy == EvictionPolicy::kAllKeysLru ||
+                      policy == EvictionPolicy::kVolatileLru;
+  if (by_use && settings.maxmemory_bytes.load(std::memory_order_relaxed) != 0) return 1;
+  if (entry.type() != ValueType::kString || StringEncodingName(entry) != "int") return 1;
+  std::string scratch;
+  const std::optional<int64_t> number = ParseInt64(StringContents(entry, scratch));
+  return number && *number >= 0 && *number < kSharedIntegers ? kShared : 1;
+}
+
 ExecStatus CmdObjectEncoding(CommandContext& ctx) {
   const Entry* entry = FindOrReplyNull(ctx);
   if (entry != nullptr) ctx.reply().Bulk(StringEncodingName(*entry));
@@ -73,8 +90,8 @@ ExecStatus CmdObjectIdleTime(CommandContext& ctx) {
 }
 
 ExecStatus CmdObjectRefCount(CommandContext& ctx) {
-  // Values are never shared; Redis shares small integers and answers INT_MAX for them.
-  if (FindOrReplyNull(ctx) != nullptr) ctx.reply().Integer(1);
+  const Entry* entry = FindOrReplyNull(ctx);
+  if (entry != nullptr) ctx.reply().Integer(ReferenceCount(ctx, *entry));
   return ExecStatus::kDone;
 }
 
