@@ -23,6 +23,9 @@ const Command& DebugDigestValueCommand();
 // DEBUG DIGEST: 40 hexadecimal digits for all keys of all databases, zeros when there are none.
 const Command& DebugDigestCommand();
 
+// DEBUG HTSTATS-KEY key: sizes of a value that is a hash table; an error for any other.
+const Command& DebugHtStatsKeyCommand();
+
 // DEBUG POPULATE count [prefix] [size]: makes those of the strings prefix:0 … prefix:count-1 that
 // are not there yet, whatever maxmemory says.
 const Command& DebugPopulateCommand();

@@ -6,14 +6,18 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/option_value.h"
 #include "proxy/commands/families.h"
 #include "proxy/commands/reply_help.h"
+#include "storage/engine_thread.h"
 #include "storage/introspection.h"
 
 namespace tidegate {
 namespace {
 
 constexpr std::string_view kDebugHelp[] = {
+    "AOF-FLUSH-SLEEP <microseconds>",
+    "    Accepted; there is no append-only file.",
     "ASSERT",
     "    End the process by a failed check.",
     "CHANGE-REPL-ID",
@@ -26,12 +30,16 @@ constexpr std::string_view kDebugHelp[] = {
     "    Answer with an error of that text.",
     "HTSTATS <db>",
     "    Sizes of a database.",
+    "HTSTATS-KEY <key>",
+    "    Sizes of a value that is a hash table.",
     "LOG <text>",
     "    Write a line to the log.",
     "OBJECT <key>",
     "    How a key is held.",
     "PANIC",
     "    End the process by a failed check.",
+    "PAUSE-CRON <0|1>",
+    "    Accepted; background work goes on.",
     "POPULATE <count> [<prefix>] [<size>]",
     "    Make strings <prefix>:0 and on.",
     "PROTOCOL <type>",
@@ -39,12 +47,22 @@ constexpr std::string_view kDebugHelp[] = {
     "    array, set, map, attrib, push, verbatim, true, false.",
     "QUICKLIST-PACKED-THRESHOLD <size>",
     "    Accepted; it changes nothing here.",
+    "REPLICATE <argument> [<argument> ...]",
+    "    Accepted; there are no replicas to tell.",
+    "REPLYBUFFER (PEAK-RESET-TIME (NEVER|RESET|<milliseconds>)|RESIZING <0|1>)",
+    "    Accepted; reply buffers are of a fixed size.",
     "SEGFAULT",
     "    End the process by a bad memory access.",
     "SET-ACTIVE-EXPIRE <0|1>",
     "    Whether keys expire that nobody looks at.",
+    "SET-DISABLE-DENY-SCRIPTS <0|1>",
+    "    Accepted; there are no scripts.",
+    "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+    "    Accepted; nothing is loaded.",
     "SLEEP <seconds>",
     "    Answer after a time; other clients are served meanwhile.",
+    "STRINGMATCH-TEST",
+    "    Match random patterns.",
 };
 
 bool Allowed(SessionCommand& c) {
@@ -88,6 +106,7 @@ ExecStatus DebugAccepted(SessionCommand& c) { return c.Ok(); }
 ExecStatus DebugDigest(SessionCommand& c) { return InEngine(c, DebugDigestCommand(), c.argc()); }
 ExecStatus DebugDigestValue(SessionCommand& c) { return InEngine(c, DebugDigestValueCommand(), 2); }
 ExecStatus DebugObject(SessionCommand& c) { return InEngine(c, DebugObjectCommand(), 2); }
+ExecStatus DebugHtStatsKey(SessionCommand& c) { return InEngine(c, DebugHtStatsKeyCommand(), 2); }
 ExecStatus DebugPopulate(SessionCommand& c) {
   return InEngine(c, DebugPopulateCommand(), c.argc());
 }
@@ -119,24 +138,10 @@ ExecStatus DebugNeedsPersistence(SessionCommand& c) {
 }
 
 ExecStatus DebugPackedThreshold(SessionCommand& c) {
-  constexpr int64_t kMax = int64_t{4} << 30;
-  std::string_view digits = c.arg(2);
-  const size_t unit = std::min(digits.find_first_not_of("0123456789"), digits.size());
-  const std::string_view suffix = digits.substr(unit);
-  digits = digits.substr(0, unit);
-  int64_t scale = 1;
-  bool valid = true;
-  if (EqualsIgnoreCase(suffix, "k") || EqualsIgnoreCase(suffix, "kb")) {
-    scale = int64_t{1} << 10;
-  } else if (EqualsIgnoreCase(suffix, "m") || EqualsIgnoreCase(suffix, "mb")) {
-    scale = int64_t{1} << 20;
-  } else if (EqualsIgnoreCase(suffix, "g") || EqualsIgnoreCase(suffix, "gb")) {
-    scale = int64_t{1} << 30;
-  } else if (!suffix.empty() && !EqualsIgnoreCase(suffix, "b")) {
-    valid = false;
-  }
-  const std::optional<int64_t> amount = ParseInt64(digits);
-  if (!valid || !amount || *amount > kMax / scale) {
+  // A node of a quicklist may be 4 GiB; Redis leaves a MiB of that for what surrounds its elements.
+  constexpr int64_t kMax = (int64_t{4} << 30) - (int64_t{1} << 20);
+  const std::optional<int64_t> amount = ParseMemory(c.arg(2));
+  if (!amount || *amount > kMax) {
     return c.Fail("ERR argument must be a memory value bigger than 1 and smaller than 4gb");
   }
   return c.Ok();
@@ -187,6 +192,8 @@ ExecStatus DebugProtocol(SessionCommand& c) {
     reply.Push(2);
     reply.Bulk("server-cpu-usage");
     reply.Integer(42);
+    // A push is no reply: whoever waits for one would wait for ever.
+    reply.Bulk("Some real reply following the push reply");
   } else if (type == "true" || type == "false") {
     reply.Boolean(type == "true");
   } else if (type == "verbatim") {
@@ -198,6 +205,31 @@ ExecStatus DebugProtocol(SessionCommand& c) {
         "ERR Wrong protocol type name. Please use one of the following: "
         "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false");
   }
+  return ExecStatus::kDone;
+}
+
+ExecStatus DebugReplyBuffer(SessionCommand& c) {
+  if (EqualsIgnoreCase(c.arg(2), "peak-reset-time")) {
+    const bool word = EqualsIgnoreCase(c.arg(3), "never") || EqualsIgnoreCase(c.arg(3), "reset");
+    if (!word && !c.IntegerArg(3)) return ExecStatus::kDone;
+    return c.Ok();
+  }
+  return EqualsIgnoreCase(c.arg(2), "resizing") ? c.Ok() : FailSubcommand(c);
+}
+
+// Patterns and texts of a few letters with much meaning, so that all parts of the matcher meet.
+ExecStatus DebugStringMatchTest(SessionCommand& c) {
+  constexpr std::string_view kLetters = "*?[]^-\\ab";
+  constexpr int kRounds = 5000;
+  constexpr uint32_t kLengthMax = 16;
+  EngineThread& thread = c.worker().engine_thread();
+  const auto random_text = [&thread, &kLetters] {
+    std::string text(thread.Random() % kLengthMax, '\0');
+    for (char& letter : text) letter = kLetters[thread.Random() % kLetters.size()];
+    return text;
+  };
+  for (int i = 0; i < kRounds; ++i) GlobMatch(random_text(), random_text(), i % 2 == 0);
+  c.reply().SimpleString("Apparently Redis did not crash: test passed");
   return ExecStatus::kDone;
 }
 
@@ -235,6 +267,7 @@ struct DebugPart {
 constexpr size_t kAnyNumber = SIZE_MAX;
 
 constexpr DebugPart kParts[] = {
+    {"aof-flush-sleep", 3, 3, DebugAccepted},
     {"assert", 2, kAnyNumber, DebugAssert},
     {"change-repl-id", 2, 2, DebugAccepted},
     {"digest", 2, 2, DebugDigest},
@@ -242,25 +275,31 @@ constexpr DebugPart kParts[] = {
     {"error", 3, 3, DebugError},
     {"help", 2, 2, DebugHelp},
     {"htstats", 3, 3, DebugHtStats},
+    {"htstats-key", 3, 3, DebugHtStatsKey},
     {"loadaof", 2, kAnyNumber, DebugNeedsPersistence},
     {"log", 3, 3, DebugLog},
     {"object", 3, 3, DebugObject},
     {"panic", 2, kAnyNumber, DebugPanic},
+    {"pause-cron", 3, 3, DebugAccepted},
     {"populate", 3, 5, DebugPopulate},
     {"protocol", 3, 3, DebugProtocol},
     {"quicklist-packed-threshold", 3, 3, DebugPackedThreshold},
     {"reload", 2, kAnyNumber, DebugNeedsPersistence},
+    {"replicate", 3, kAnyNumber, DebugAccepted},
+    {"replybuffer", 4, 4, DebugReplyBuffer},
     {"segfault", 2, kAnyNumber, DebugSegfault},
     {"set-active-expire", 3, 3, DebugSetActiveExpire},
+    {"set-disable-deny-scripts", 3, 3, DebugAccepted},
+    {"set-skip-checksum-validation", 3, 3, DebugAccepted},
     {"sleep", 3, 3, DebugSleep},
+    {"stringmatch-test", 2, 2, DebugStringMatchTest},
 };
 
 ExecStatus CmdDebug(SessionCommand& c) {
   if (!Allowed(c)) {
     return c.Fail(
         "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", "
-        "you "
-        "can run it from a local connection, otherwise you need to set this option in the "
+        "you can run it from a local connection, otherwise you need to set this option in the "
         "configuration file, and then restart the server.");
   }
   for (const DebugPart& part : kParts) {

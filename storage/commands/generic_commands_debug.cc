@@ -103,7 +103,7 @@ ExecStatus CmdDebugDigestValue(CommandContext& ctx) {
   ctx.reply().Array(ctx.keys().size());
   for (const KeyRef& key : ctx.keys()) {
     const Entry* entry = ctx.db().Peek(key);
-    ctx.reply().Bulk(entry == nullptr ? Digest().Hex() : DigestOfValue(*entry).Hex());
+    ctx.reply().SimpleString(entry == nullptr ? Digest().Hex() : DigestOfValue(*entry).Hex());
   }
   return ExecStatus::kDone;
 }
@@ -149,24 +149,26 @@ struct PopulateProgress final : ClientState::Continuation {
   int64_t next = 0;
 };
 
-// "value:7", or that cut or filled up with zeros to `bytes`; no value: as it is.
-std::string PopulatedValue(int64_t number, std::optional<int64_t> bytes) {
+// "value:7", cut or filled up with zeros to `bytes`; 0: as it is.
+std::string PopulatedValue(int64_t number, int64_t bytes) {
   std::string value = "value:" + ToText(number);
-  if (bytes) value.resize(static_cast<size_t>(*bytes), '\0');
+  if (bytes != 0) value.resize(static_cast<size_t>(bytes), '\0');
   return value;
 }
 
 ExecStatus CmdDebugPopulate(CommandContext& ctx) {
-  const std::optional<int64_t> count = ctx.IntegerArg(2);
+  constexpr std::string_view kNotPositive = "ERR value is out of range, must be positive";
+  const std::optional<int64_t> count = ctx.IntegerArg(2, kNotPositive);
   if (!count) return ExecStatus::kDone;
-  if (*count < 0) return ctx.Fail("ERR value is out of range, must be positive");
-  std::optional<int64_t> bytes;
+  if (*count < 0) return ctx.Fail(kNotPositive);
+  int64_t bytes = 0;
   if (ctx.argc() == 5) {
-    bytes = ctx.IntegerArg(4);
-    if (!bytes) return ExecStatus::kDone;
-    if (*bytes < 0 || static_cast<uint64_t>(*bytes) > kStringBytesMax.count) {
-      return ctx.Fail("ERR value is out of range, must be positive");
+    const std::optional<int64_t> wanted = ctx.IntegerArg(4, kNotPositive);
+    if (!wanted) return ExecStatus::kDone;
+    if (*wanted < 0 || static_cast<uint64_t>(*wanted) > kStringBytesMax.count) {
+      return ctx.Fail(kNotPositive);
     }
+    bytes = *wanted;
   }
   const std::string_view prefix = ctx.argc() >= 4 ? ctx.arg(3) : "key";
 
@@ -205,6 +207,19 @@ constexpr CommandSpec kDebugDigest = {.name = "DIGEST",
                                       .access = Access::kRead,
                                       .scope = Scope::kSlotBySlot,
                                       .handler = CmdDebugDigest};
+// For the types that are hash tables inside; a string is none.
+ExecStatus CmdDebugHtStatsKey(CommandContext& ctx) {
+  if (ctx.db().Peek(ctx.key()) == nullptr) return ctx.Fail(errors::kNoSuchKey);
+  return ctx.Fail(
+      "ERR The value stored at the specified key is not represented using an hash table");
+}
+
+constexpr CommandSpec kDebugHtStatsKey = {.name = "HTSTATS-KEY",
+                                          .arity = Exactly(3),
+                                          .keys = {2, 2, 1},
+                                          .access = Access::kRead,
+                                          .scope = Scope::kOneKey,
+                                          .handler = CmdDebugHtStatsKey};
 constexpr CommandSpec kDebugPopulate = {.name = "POPULATE",
                                         .arity = AtLeast(3),
                                         .access = Access::kWrite,
@@ -230,6 +245,10 @@ const Command& DebugDigestValueCommand() {
 }
 const Command& DebugDigestCommand() {
   static const Command kCommand = DebugPart(kDebugDigest);
+  return kCommand;
+}
+const Command& DebugHtStatsKeyCommand() {
+  static const Command kCommand = DebugPart(kDebugHtStatsKey);
   return kCommand;
 }
 const Command& DebugPopulateCommand() {
