@@ -308,7 +308,31 @@ DbStats Engine::StatsOfDb(int db) const {
   }
   // Read while others write: a difference may be seen before its counterpart.
   return {static_cast<uint64_t>(std::max<int64_t>(keys, 0)),
-          static_cast<uint64_t>(std::max<int64_t>(expires, 0)), 0};
+          static_cast<uint64_t>(std::max<int64_t>(expires, 0)),
+          expires > 0 ? static_cast<int64_t>(ExpirySum(db)) / expires : 0};
+}
+
+uint64_t Engine::ExpirySum(int db) const {
+  uint64_t sum = 0;
+  for (const auto& thread : threads_)
+    sum += static_cast<uint64_t>(thread->dbs[static_cast<size_t>(db)].expire_at_s.value());
+  return sum;
+}
+
+// The sums of expiry times are of whole databases: nobody knows them slot by slot.
+void Engine::ClearDatabase(EngineThread& thread, int db) {
+  keyspace_->Clear(thread, db);
+  for (int index = 0; index < options_.databases; ++index) {
+    if (db >= 0 && index != db) continue;
+    thread.dbs[static_cast<size_t>(index)].expire_at_s.Add(static_cast<int64_t>(-ExpirySum(index)));
+  }
+}
+
+void Engine::SwapDatabases(EngineThread& thread, int a, int b) {
+  keyspace_->Swap(thread, a, b);
+  const uint64_t change = ExpirySum(b) - ExpirySum(a);
+  thread.dbs[static_cast<size_t>(a)].expire_at_s.Add(static_cast<int64_t>(change));
+  thread.dbs[static_cast<size_t>(b)].expire_at_s.Add(static_cast<int64_t>(-change));
 }
 
 void Engine::ResetStats() {

@@ -119,7 +119,7 @@ struct EngineStats {
 struct DbStats {
   uint64_t keys = 0;
   uint64_t expires = 0;
-  int64_t avg_ttl_ms = 0;
+  int64_t mean_expire_at_s = 0;  // Unix time; 0: nothing expires
 };
 
 class Engine final {
@@ -177,6 +177,11 @@ class Engine final {
   uint64_t UsedMemoryBytes() const;
 
  private:
+  // For a command that has the gate to itself. Clear drops everything of one database (all: db < 0)
+  // and leaves freeing it to the background; Swap exchanges the contents of two.
+  void ClearDatabase(EngineThread& thread, int db);
+  void SwapDatabases(EngineThread& thread, int a, int b);
+
   friend class CommandContext;
   friend class Eviction;
   friend class ExpirySweep;
@@ -184,6 +189,8 @@ class Engine final {
 
   EngineStats Totals() const;  // since the start
   ExecStatus ExecuteMany(EngineThread& thread, const Request& request, ClientState& client,
+  // Over all threads, as DbCounters::expire_at_s: it may wrap.
+  uint64_t ExpirySum(int db) const;
                          ReplyWriter& reply);
   ExecStatus ExecuteExclusive(EngineThread& thread, const Request& request, ClientState& client,
                               ReplyWriter& reply);

@@ -19,7 +19,8 @@ namespace tidegate {
 class Counter final {
  public:
   void Add(int64_t n = 1) {
-    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    const auto sum = static_cast<uint64_t>(value()) + static_cast<uint64_t>(n);  // may wrap
+    value_.store(static_cast<int64_t>(sum), std::memory_order_relaxed);
   }
   int64_t value() const { return value_.load(std::memory_order_relaxed); }
 
@@ -31,6 +32,23 @@ class Counter final {
 struct DbCounters {
   Counter keys;
   Counter expires;
+  // Sum of the Unix times in seconds at which the keys expire, for their mean. Seconds, because the
+  // sum of 10^9 keys fits then; a few absurd times may make it wrap, and it is right again when
+  // they are gone.
+  Counter expire_at_s;
+
+  // A key got a time to live, or lost it.
+  void AddExpiry(int64_t at_ms) {
+    expires.Add();
+    expire_at_s.Add(at_ms / 1000);
+  }
+  void RemoveExpiry(int64_t at_ms) {
+    expires.Add(-1);
+    expire_at_s.Add(-(at_ms / 1000));
+  }
+  void MoveExpiry(int64_t from_ms, int64_t to_ms) {
+    expire_at_s.Add(to_ms / 1000 - from_ms / 1000);
+  }
 };
 
 struct EngineCounters {

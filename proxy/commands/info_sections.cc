@@ -179,7 +179,7 @@ void WriteKeyspace(InfoWriter& out, Server& server) {
     if (stats.keys == 0) continue;
     out.Text("db" + ToText(db), "keys=" + std::to_string(stats.keys) +
                                     ",expires=" + std::to_string(stats.expires) +
-                                    ",avg_ttl=" + ToText(stats.avg_ttl_ms));
+                                    ",avg_ttl=" + ToText(MeanTtlMillis(stats)));
   }
 }
 
@@ -200,6 +200,11 @@ constexpr InfoSection kSections[] = {
     {"cpu", true, WriteCpu},
     {"modules", true, WriteModules},
     {"commandstats", false, WriteCommandStatsSection},
+int64_t MeanTtlMillis(const DbStats& stats) {
+  if (stats.mean_expire_at_s == 0) return 0;
+  return std::max<int64_t>(stats.mean_expire_at_s - UnixMillis() / 1000, 0) * 1000;
+}
+
     {"errorstats", true, WriteErrorStatsSection},
     {"latencystats", false, WriteLatencyStatsSection},
     {"cluster", true, WriteCluster},

@@ -12,7 +12,7 @@ ExecStatus Flush(CommandContext& ctx, int db) {
   const bool known_word = ctx.argc() == 2 && (EqualsIgnoreCase(ctx.arg(1), "async") ||
                                               EqualsIgnoreCase(ctx.arg(1), "sync"));
   if (ctx.argc() > 1 && !known_word) return ctx.Fail(errors::kSyntax);
-  ctx.keyspace().Clear(ctx.thread(), db);
+  ctx.engine().ClearDatabase(ctx.thread(), db);
   ctx.reply().Ok();
   return ExecStatus::kDone;
 }
@@ -37,9 +37,7 @@ ExecStatus CmdSwapDb(CommandContext& ctx) {
       return ctx.Fail(errors::kDbIndexOutOfRange);
     }
   }
-  if (*first != *second) {
-    ctx.keyspace().Swap(ctx.thread(), *first, *second);
-  }
+  if (*first != *second) ctx.engine().SwapDatabases(ctx.thread(), *first, *second);
   ctx.reply().Ok();
   return ExecStatus::kDone;
 }

@@ -105,11 +105,13 @@ Entry* Database::Replace(const KeyRef& key, Entry* existing, Entry* fresh) {
   }
   const int change =
       (fresh->has_expire() ? 1 : 0) - (existing != nullptr && existing->has_expire() ? 1 : 0);
-  if (fresh->has_expire()) NoteExpiry(table, fresh->expire_at_ms());
-  if (change != 0) {
-    table.set_expires(table.expires() + static_cast<uint32_t>(change));
-    counters.expires.Add(change);
+  if (existing != nullptr && existing->has_expire())
+    counters.RemoveExpiry(existing->expire_at_ms());
+  if (fresh->has_expire()) {
+    NoteExpiry(table, fresh->expire_at_ms());
+    counters.AddExpiry(fresh->expire_at_ms());
   }
+  if (change != 0) table.set_expires(table.expires() + static_cast<uint32_t>(change));
   return fresh;
 }
 
@@ -121,6 +123,13 @@ void Database::NoteExpiry(Table& table, int64_t at_ms) {
   } else {
     table.LowerExpiryHint(at_s);
   }
+}
+
+// Another time for an entry that has one.
+void Database::OverwriteExpire(const KeyRef& key, Entry& entry, int64_t at_ms) {
+  thread_->dbs[static_cast<size_t>(index_)].MoveExpiry(entry.expire_at_ms(), at_ms);
+  entry.overwrite_expire_at_ms(at_ms);
+  NoteExpiry(*keyspace_->FindTable(key.slot, index_), at_ms);
 }
 
 void Database::FreeEntry(Entry* entry, bool lazy) {
@@ -151,10 +160,7 @@ Entry* Database::SetString(const KeyRef& key, Entry* existing, std::string_view 
       } else {
         existing->object<ChunkedString>()->Assign(value);
       }
-      if (has_expire) {
-        existing->overwrite_expire_at_ms(expire_at_ms);
-        NoteExpiry(*keyspace_->FindTable(key.slot, index_), expire_at_ms);
-      }
+      if (has_expire) OverwriteExpire(key, *existing, expire_at_ms);
       existing->ClearTextFlags();
       return existing;
     }
@@ -228,7 +234,7 @@ void Database::Detach(const KeyRef& key, Entry* entry) {
   counters.keys.Add(-1);
   if (entry->has_expire()) {
     table.set_expires(table.count() == 0 ? 0 : table.expires() - 1);
-    counters.expires.Add(-1);
+    counters.RemoveExpiry(entry->expire_at_ms());
   }
 }
 
@@ -252,10 +258,7 @@ Entry* Database::SetExpire(const KeyRef& key, Entry* entry, int64_t at_ms) {
   Modified(key);
   const bool has_expire = at_ms != kNoExpire;
   if (entry->has_expire() == has_expire) {
-    if (has_expire) {
-      entry->overwrite_expire_at_ms(at_ms);
-      NoteExpiry(*keyspace_->FindTable(key.slot, index_), at_ms);
-    }
+    if (has_expire) OverwriteExpire(key, *entry, at_ms);
     return entry;
   }
   // A value at the edge may embed with one expiry field less, not with one more; then it moves to

@@ -87,6 +87,7 @@ class Database final {
   void Detach(const KeyRef& key, Entry* entry);
   Entry* Rebuild(const Entry& from, std::string_view key, int64_t expire_at_ms);
   static void NoteExpiry(Table& table, int64_t at_ms);
+  void OverwriteExpire(const KeyRef& key, Entry& entry, int64_t at_ms);
 
   Keyspace* keyspace_;
   EngineThread* thread_;

@@ -226,6 +226,63 @@ TEST_F(EngineTest, SweepWithTinyBudgetGetsThroughABigSlot) {
   EXPECT_EQ(engine_->StatsOfDb(0).keys, 0u);
 }
 
+TEST_F(EngineTest, MeanExpiryFollowsEveryChange) {
+  const auto mean = [&] { return engine_->StatsOfDb(0).mean_expire_at_s - kNow / 1000; };
+  a_->Run({"PUT", "stays", "v"});
+  EXPECT_EQ(engine_->StatsOfDb(0).mean_expire_at_s, 0);
+  a_->Run({"PUT", "a", "v", std::to_string(kNow + 10'000)});
+  b_->Run({"PUT", "b", "v", std::to_string(kNow + 20'000)});
+  EXPECT_EQ(mean(), 15);
+  b_->Run({"PUT", "a", "w", std::to_string(kNow + 40'000)});  // written over in place
+  EXPECT_EQ(mean(), 30);
+  a_->Run({"PUT", "a", std::string(5000, 'x'), std::to_string(kNow + 60'000)});
+  EXPECT_EQ(mean(), 40);
+  a_->Run({"PUT", "absurd", "v", "9223372036854775807"});
+  a_->Run({"PUT", "absurd", "v"});
+  EXPECT_EQ(mean(), 40);
+  a_->Run({"FETCH", "b"}, kNow + 30'000);  // expires
+  EXPECT_EQ(mean(), 60);
+  engine_->SwapDatabases(b_->thread, 0, 1);
+  EXPECT_EQ(engine_->StatsOfDb(0).mean_expire_at_s, 0);
+  EXPECT_EQ(engine_->StatsOfDb(1).mean_expire_at_s - kNow / 1000, 60);
+  engine_->ClearDatabase(b_->thread, -1);
+  EXPECT_EQ(engine_->StatsOfDb(1).mean_expire_at_s, 0);
+  a_->Run({"PUT", "c", "v", std::to_string(kNow + 10'000)});
+  EXPECT_EQ(mean(), 10);
+}
+
+TEST_F(EngineTest, FrozenDataHidesExpiredKeysWithoutRemovingThem) {
+  a_->Run({"PUT", "k", "v", std::to_string(kNow + 100)});
+  a_->Run({"PUT", "w", "v", std::to_string(kNow + 100)});
+  engine_->settings().frozen_until_ms = kNow + 1000;
+  EXPECT_EQ(a_->Run({"FETCH", "k"}, kNow + 200), "$-1\r\n");
+  engine_->BackgroundStep(a_->thread, kNow + 200, 0, 1, 50'000'000);
+  EXPECT_EQ(engine_->StatsOfDb(0).keys, 2u);
+  EXPECT_EQ(engine_->Stats().expired_keys, 0u);
+  // A write that got in before the pause replaces the key, and does not stand beside it.
+  a_->Run({"PUT", "w", "new"}, kNow + 200);
+  EXPECT_EQ(engine_->StatsOfDb(0).keys, 2u);
+  EXPECT_EQ(a_->Run({"FETCH", "w"}, kNow + 200), "$3\r\nnew\r\n");
+  EXPECT_EQ(a_->Run({"FETCH", "k"}, kNow + 1000), "$-1\r\n");
+  EXPECT_EQ(engine_->StatsOfDb(0).keys, 1u);
+}
+
+TEST_F(EngineTest, LoweredMaxmemoryEvictsInTheBackground) {
+  const std::string value(500, 'v');
+  for (int i = 0; i < 2000; ++i) a_->Run({"PUT", "k" + std::to_string(i), value});
+  engine_->settings().maxmemory_bytes = MemoryUsedBytes() - 400'000;
+  EXPECT_FALSE(engine_->EvictInBackground(a_->thread, kNow)) << "noeviction: nothing to do";
+  engine_->settings().maxmemory_policy = EvictionPolicy::kAllKeysLru;
+  engine_->settings().frozen_until_ms = kNow + 1000;
+  EXPECT_FALSE(engine_->EvictInBackground(a_->thread, kNow)) << "nothing goes in a pause";
+  EXPECT_EQ(engine_->Stats().evicted_keys, 0u);
+  for (int step = 0; step < 1000; ++step) {
+    if (!engine_->EvictInBackground(a_->thread, kNow + 1000)) break;
+  }
+  EXPECT_LE(MemoryUsedBytes(), engine_->settings().maxmemory_bytes);
+  EXPECT_GT(engine_->StatsOfDb(0).keys, 500u);
+}
+
 TEST_F(EngineTest, MaxmemoryRefusesOrEvicts) {
   const std::string value(500, 'v');
   engine_->settings().maxmemory_bytes = MemoryUsedBytes() + 400'000;
