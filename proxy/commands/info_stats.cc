@@ -24,6 +24,14 @@ std::string Fixed(double value, int digits) {
   return {text, static_cast<size_t>(size)};
 }
 
+// 99.9 as "99.9", 50 as "50".
+std::string PercentName(double percent) {
+  std::string name = Fixed(percent, 6);
+  name.erase(name.find_last_not_of('0') + 1);
+  if (name.back() == '.') name.pop_back();
+  return name;
+}
+
 // The time within which `percent` of the calls ended.
 double PercentileMicros(const std::vector<uint64_t>& buckets, uint64_t calls, double percent) {
   const double wanted = static_cast<double>(calls) * percent / 100;
@@ -140,7 +148,7 @@ void WriteLatencyStatsSection(InfoWriter& out, Server& server) {
     std::string percentiles;
     for (const double percent : options->latency_tracking_info_percentiles) {
       if (!percentiles.empty()) percentiles += ',';
-      percentiles += "p" + FormatDouble(percent) + "=" +
+      percentiles += "p" + PercentName(percent) + "=" +
                      Fixed(PercentileMicros(totals.latency, calls, percent), 3);
     }
     out.Text("latency_percentiles_usec_" + SafeName(command->full_name), percentiles);
