@@ -54,17 +54,20 @@ struct ServerTotals {
   uint64_t connections_rejected = 0;  // *
   uint64_t sessions = 0;
   uint64_t sessions_suspended = 0;
-  uint64_t commands_processed = 0;     // *
-  uint64_t net_input_bytes = 0;        // *
-  uint64_t net_output_bytes = 0;       // *
-  uint64_t input_buffer_closings = 0;  // *
-  uint64_t output_limit_closings = 0;  // *
-  uint64_t idle_closings = 0;          // *
-  uint64_t age_closings = 0;           // *
-  uint64_t protocol_errors = 0;        // *
-  uint64_t reads_processed = 0;        // *
-  uint64_t writes_processed = 0;       // *
-  uint64_t auth_failures = 0;          // *
+  uint64_t session_memory_bytes = 0;
+  uint64_t session_input_bytes_max = 0;   // of all workers
+  uint64_t session_output_bytes_max = 0;  // of all workers
+  uint64_t commands_processed = 0;        // *
+  uint64_t net_input_bytes = 0;           // *
+  uint64_t net_output_bytes = 0;          // *
+  uint64_t input_buffer_closings = 0;     // *
+  uint64_t output_limit_closings = 0;     // *
+  uint64_t idle_closings = 0;             // *
+  uint64_t age_closings = 0;              // *
+  uint64_t protocol_errors = 0;           // *
+  uint64_t reads_processed = 0;           // *
+  uint64_t writes_processed = 0;          // *
+  uint64_t auth_failures = 0;             // *
   uint64_t monitors = 0;
   int64_t loop_turn_nanos_max = 0;  // longest turn of any worker; *
 };
@@ -111,10 +114,10 @@ class Server final {
   const ClientPause& pause() const { return pause_; }
   void BeginPause(PauseMode mode, int64_t now_unix_ms, int64_t until_unix_ms) {
     pause_.Begin(mode, now_unix_ms, until_unix_ms);
+    engine_->settings().frozen_until_ms = pause_.until_unix_ms();
   }
   // Ends the pause and runs what it held back.
   void EndPause();
-    engine_->settings().frozen_until_ms = pause_.until_unix_ms();
   void TidyPause(int64_t now_unix_ms) { pause_.EndIfOver(now_unix_ms); }
   // Called on the main thread for SIGHUP. Set before Run().
   void OnReload(std::function<void()> reload) { reload_ = std::move(reload); }

@@ -28,6 +28,7 @@ constexpr std::pair<uint64_t ServerTotals::*, WorkerCounter WorkerCounters::*> k
 constexpr std::pair<uint64_t ServerTotals::*, WorkerCounter WorkerCounters::*> kPresent[] = {
     {&ServerTotals::sessions, &WorkerCounters::sessions},
     {&ServerTotals::sessions_suspended, &WorkerCounters::sessions_suspended},
+    {&ServerTotals::session_memory_bytes, &WorkerCounters::session_memory_bytes},
     {&ServerTotals::monitors, &WorkerCounters::monitors},
 };
 
@@ -37,6 +38,10 @@ ServerTotals SumOf(std::span<const std::unique_ptr<Worker>> workers) {
     const WorkerCounters& counters = worker->counters();
     for (const auto& [total, counter] : kResettable) totals.*total += (counters.*counter).Get();
     for (const auto& [total, counter] : kPresent) totals.*total += (counters.*counter).Get();
+    totals.session_input_bytes_max =
+        std::max(totals.session_input_bytes_max, counters.session_input_bytes_max.Get());
+    totals.session_output_bytes_max =
+        std::max(totals.session_output_bytes_max, counters.session_output_bytes_max.Get());
     totals.loop_turn_nanos_max =
         std::max(totals.loop_turn_nanos_max, TicksToNanos(counters.loop_turn_ticks_max.Get()));
   }

@@ -321,10 +321,26 @@ void Worker::StepEviction() {
 void Worker::StepHousekeeping(int64_t now_ms) {
   const auto per_second = static_cast<size_t>(ticks_per_second_);
   size_t share = (sessions_.size() + per_second - 1) / per_second;
+  if (sessions_.empty()) PublishSizes();
   for (; share > 0 && !sessions_.empty(); --share) {
-    if (housekeeping_next_ >= sessions_.size()) housekeeping_next_ = 0;
-    sessions_[housekeeping_next_++]->Housekeeping(now_ms);
+    if (housekeeping_next_ >= sessions_.size()) {
+      housekeeping_next_ = 0;
+      PublishSizes();
+    }
+    Session& session = *sessions_[housekeeping_next_++];
+    const SessionSizes sizes = session.Sizes();
+    round_sizes_.total_bytes += sizes.total_bytes;
+    round_sizes_.input_bytes = std::max(round_sizes_.input_bytes, sizes.input_bytes);
+    round_sizes_.output_bytes = std::max(round_sizes_.output_bytes, sizes.output_bytes);
+    session.Housekeeping(now_ms);
   }
+}
+
+void Worker::PublishSizes() {
+  counters_.session_memory_bytes.Set(round_sizes_.total_bytes);
+  counters_.session_input_bytes_max.Set(round_sizes_.input_bytes);
+  counters_.session_output_bytes_max.Set(round_sizes_.output_bytes);
+  round_sizes_ = {};
 }
 
 // --- the end ---

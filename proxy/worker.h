@@ -185,6 +185,7 @@ class Worker final {
   void RunWakeTimes();
   void ArmWakeTimer();
   void StepHousekeeping(int64_t now_ms);
+  void PublishSizes();
   void StepDrain();
 
   Server& server_;
@@ -220,15 +221,16 @@ class Worker final {
   std::vector<Session*> monitor_sessions_;
   std::multimap<int64_t, uint64_t> wake_times_;  // monotonic ms -> session id
   size_t housekeeping_next_ = 0;
+  SessionSizes round_sizes_;  // of the round of housekeeping that is under way: total, and largest
   bool draining_ = false;
   int64_t drain_deadline_ms_ = 0;
 
   std::unique_ptr<Timer> tick_;
   std::unique_ptr<Timer> wake_timer_;
   std::unique_ptr<Timer> pause_timer_;
+  std::unique_ptr<Timer> eviction_timer_;
   std::unique_ptr<WakeUp> wake_up_;
   std::thread thread_;
-  std::unique_ptr<Timer> eviction_timer_;
 };
 
 }  // namespace tidegate

@@ -252,12 +252,12 @@ void Engine::BackgroundStep(EngineThread& thread, int64_t now_ms, int worker_ind
   thread.now_ms = now_ms;
   if (!gate_->EnterShared(thread)) return;
   ExpirySweep sweep(*this, *keyspace_, thread, now_ms);
+  const int64_t begin_nanos = MonotonicNanos();
   sweep.Run(static_cast<uint32_t>(worker_index), static_cast<uint32_t>(worker_count), budget_nanos);
+  thread.counters.expire_nanos.Add(MonotonicNanos() - begin_nanos);
   gate_->LeaveShared(thread);
   Deliver(thread);
 }
-
-uint64_t Engine::UsedMemoryBytes() const { return MemoryUsedBytes(); }
 
 bool Engine::EvictInBackground(EngineThread& thread, int64_t now_ms) {
   const uint64_t limit = settings_.maxmemory_bytes.load(std::memory_order_relaxed);
@@ -269,6 +269,8 @@ bool Engine::EvictInBackground(EngineThread& thread, int64_t now_ms) {
   return possible && MemoryUsedBytes() > limit;
 }
 
+uint64_t Engine::UsedMemoryBytes() const { return MemoryUsedBytes(); }
+
 EngineStats Engine::Totals() const {
   EngineStats stats;
   const auto sum = [&](Counter EngineCounters::*field) {
@@ -279,6 +281,7 @@ EngineStats Engine::Totals() const {
   stats.keyspace_hits = sum(&EngineCounters::keyspace_hits);
   stats.keyspace_misses = sum(&EngineCounters::keyspace_misses);
   stats.expired_keys = sum(&EngineCounters::expired_keys);
+  stats.expire_nanos = sum(&EngineCounters::expire_nanos);
   stats.evicted_keys = sum(&EngineCounters::evicted_keys);
   stats.changes = sum(&EngineCounters::changes);
   stats.lock_parks = sum(&EngineCounters::lock_parks);
@@ -295,6 +298,7 @@ EngineStats Engine::Stats() const {
   stats.keyspace_hits -= baseline_.keyspace_hits;
   stats.keyspace_misses -= baseline_.keyspace_misses;
   stats.expired_keys -= baseline_.expired_keys;
+  stats.expire_nanos -= baseline_.expire_nanos;
   stats.evicted_keys -= baseline_.evicted_keys;
   return stats;
 }

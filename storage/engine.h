@@ -107,6 +107,7 @@ struct EngineStats {
   uint64_t keyspace_hits = 0;
   uint64_t keyspace_misses = 0;
   uint64_t expired_keys = 0;
+  uint64_t expire_nanos = 0;  // background time spent on expired keys
   uint64_t evicted_keys = 0;
   uint64_t lazyfreed_objects = 0;
   uint64_t lazyfree_pending_objects = 0;
@@ -162,12 +163,12 @@ class Engine final {
   void BackgroundStep(EngineThread& thread, int64_t now_ms, int worker_index, int worker_count,
                       int64_t budget_nanos);
 
-  EngineSettings& settings() { return settings_; }
   // Evicts while more memory is used than maxmemory, as when that was lowered, although no command
   // asks for memory. From a timer, outside a batch, a slice of eviction's budget. True when there
   // is more to do: call again soon.
   bool EvictInBackground(EngineThread& thread, int64_t now_ms);
 
+  EngineSettings& settings() { return settings_; }
   int databases() const { return options_.databases; }
 
   EngineStats Stats() const;
@@ -176,21 +177,21 @@ class Engine final {
   // Bytes of keys, values and tables.
   uint64_t UsedMemoryBytes() const;
 
- private:
   // For a command that has the gate to itself. Clear drops everything of one database (all: db < 0)
   // and leaves freeing it to the background; Swap exchanges the contents of two.
   void ClearDatabase(EngineThread& thread, int db);
   void SwapDatabases(EngineThread& thread, int a, int b);
 
+ private:
   friend class CommandContext;
   friend class Eviction;
   friend class ExpirySweep;
   explicit Engine(EngineOptions options);
 
   EngineStats Totals() const;  // since the start
-  ExecStatus ExecuteMany(EngineThread& thread, const Request& request, ClientState& client,
   // Over all threads, as DbCounters::expire_at_s: it may wrap.
   uint64_t ExpirySum(int db) const;
+  ExecStatus ExecuteMany(EngineThread& thread, const Request& request, ClientState& client,
                          ReplyWriter& reply);
   ExecStatus ExecuteExclusive(EngineThread& thread, const Request& request, ClientState& client,
                               ReplyWriter& reply);

@@ -59,6 +59,7 @@ struct EngineCounters {
   Counter changes;  // to any key, since the start: INFO's rdb_changes_since_last_save
   Counter lock_parks;
   Counter gate_closings;
+  Counter expire_nanos;  // spent on looking for keys whose time is over
 };
 
 class alignas(64) EngineThread final {

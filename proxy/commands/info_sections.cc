@@ -63,6 +63,8 @@ void WriteClients(InfoWriter& out, Server& server) {
   out.Number("connected_clients", totals.sessions)
       .Number("cluster_connections", 0)
       .Signed("maxclients", server.config().Snapshot()->maxclients)
+      .Number("client_recent_max_input_buffer", totals.session_input_bytes_max)
+      .Number("client_recent_max_output_buffer", totals.session_output_bytes_max)
       .Number("blocked_clients", totals.sessions_suspended)
       .Number("tracking_clients", 0)
       .Number("clients_in_timeout_table", 0)
@@ -94,12 +96,18 @@ void WriteMemory(InfoWriter& out, Server& server) {
       .Number("total_system_memory", machine)
       .Text("total_system_memory_human", HumanBytes(machine))
       .Number("used_memory_lua", 0)
+      .Number("used_memory_vm_eval", 0)
       .Text("used_memory_lua_human", "0B")
-      .Number("used_memory_scripts", 0)
-      .Text("used_memory_scripts_human", "0B")
+      .Number("used_memory_scripts_eval", 0)
       .Number("number_of_cached_scripts", 0)
       .Number("number_of_functions", 0)
       .Number("number_of_libraries", 0)
+      .Number("used_memory_vm_functions", 0)
+      .Number("used_memory_vm_total", 0)
+      .Text("used_memory_vm_total_human", "0B")
+      .Number("used_memory_functions", 0)
+      .Number("used_memory_scripts", 0)
+      .Text("used_memory_scripts_human", "0B")
       .Number("maxmemory", options->maxmemory.count)
       .Text("maxmemory_human", HumanBytes(options->maxmemory.count))
       .Text("maxmemory_policy", ConfigValue(server, "maxmemory-policy"))
@@ -113,7 +121,9 @@ void WriteMemory(InfoWriter& out, Server& server) {
       .Signed("mem_fragmentation_bytes", report.fragmentation_bytes())
       .Number("mem_not_counted_for_evict", 0)
       .Number("mem_replication_backlog", 0)
+      .Number("mem_total_replication_buffers", 0)
       .Number("mem_clients_slaves", 0)
+      .Number("mem_clients_normal", server.Totals().session_memory_bytes)
       .Number("mem_cluster_links", 0)
       .Number("mem_aof_buffer", 0)
       .Text("mem_allocator", AllocatorName())
@@ -126,19 +136,34 @@ void WritePersistence(InfoWriter& out, Server& server) {
   out.Section("Persistence");
   out.Number("loading", 0)
       .Number("async_loading", 0)
+      .Number("current_cow_peak", 0)
+      .Number("current_cow_size", 0)
+      .Number("current_cow_size_age", 0)
+      .Text("current_fork_perc", "0.00")
+      .Number("current_save_keys_processed", 0)
+      .Number("current_save_keys_total", 0)
       .Number("rdb_changes_since_last_save", server.engine().Stats().changes)
       .Number("rdb_bgsave_in_progress", 0)
       .Signed("rdb_last_save_time", server.start_unix_ms() / 1000)
       .Text("rdb_last_bgsave_status", "ok")
       .Signed("rdb_last_bgsave_time_sec", -1)
       .Signed("rdb_current_bgsave_time_sec", -1)
+      .Number("rdb_saves", 0)
+      .Number("rdb_last_cow_size", 0)
+      .Number("rdb_last_load_keys_expired", 0)
+      .Number("rdb_last_load_keys_loaded", 0)
       .Number("aof_enabled", 0)
       .Number("aof_rewrite_in_progress", 0)
       .Number("aof_rewrite_scheduled", 0)
       .Signed("aof_last_rewrite_time_sec", -1)
       .Signed("aof_current_rewrite_time_sec", -1)
       .Text("aof_last_bgrewrite_status", "ok")
-      .Text("aof_last_write_status", "ok");
+      .Number("aof_rewrites", 0)
+      .Number("aof_rewrites_consecutive_failures", 0)
+      .Text("aof_last_write_status", "ok")
+      .Number("aof_last_cow_size", 0)
+      .Number("module_fork_in_progress", 0)
+      .Number("module_fork_last_cow_size", 0);
 }
 
 void WriteReplication(InfoWriter& out, Server& server) {
@@ -162,7 +187,10 @@ void WriteCpu(InfoWriter& out, Server&) {
   out.Fixed("used_cpu_sys", process.cpu_system_seconds, 6)
       .Fixed("used_cpu_user", process.cpu_user_seconds, 6)
       .Fixed("used_cpu_sys_children", 0, 6)
-      .Fixed("used_cpu_user_children", 0, 6);
+      .Fixed("used_cpu_user_children", 0, 6)
+      // Redis's main thread is the one that executes commands: here the worker that answers.
+      .Fixed("used_cpu_sys_main_thread", process.thread_cpu_system_seconds, 6)
+      .Fixed("used_cpu_user_main_thread", process.thread_cpu_user_seconds, 6);
 }
 
 void WriteModules(InfoWriter& out, Server&) { out.Section("Modules"); }
@@ -170,6 +198,11 @@ void WriteModules(InfoWriter& out, Server&) { out.Section("Modules"); }
 void WriteCluster(InfoWriter& out, Server&) {
   out.Section("Cluster");
   out.Number("cluster_enabled", 0);
+}
+
+int64_t MeanTtlMillis(const DbStats& stats) {
+  if (stats.mean_expire_at_s == 0) return 0;
+  return std::max<int64_t>(stats.mean_expire_at_s - UnixMillis() / 1000, 0) * 1000;
 }
 
 void WriteKeyspace(InfoWriter& out, Server& server) {
@@ -200,11 +233,6 @@ constexpr InfoSection kSections[] = {
     {"cpu", true, WriteCpu},
     {"modules", true, WriteModules},
     {"commandstats", false, WriteCommandStatsSection},
-int64_t MeanTtlMillis(const DbStats& stats) {
-  if (stats.mean_expire_at_s == 0) return 0;
-  return std::max<int64_t>(stats.mean_expire_at_s - UnixMillis() / 1000, 0) * 1000;
-}
-
     {"errorstats", true, WriteErrorStatsSection},
     {"latencystats", false, WriteLatencyStatsSection},
     {"cluster", true, WriteCluster},

@@ -29,6 +29,10 @@ ProcessStats ReadProcessStats() {
     stats.cpu_user_seconds = Seconds(usage.ru_utime);
     stats.cpu_system_seconds = Seconds(usage.ru_stime);
   }
+  if (getrusage(RUSAGE_THREAD, &usage) == 0) {
+    stats.thread_cpu_user_seconds = Seconds(usage.ru_utime);
+    stats.thread_cpu_system_seconds = Seconds(usage.ru_stime);
+  }
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) stats.max_fds = limit.rlim_cur;
   stats.open_fds = CountOpenFds();

@@ -10,6 +10,8 @@ namespace tidegate {
 struct ProcessStats {
   double cpu_user_seconds = 0;  // all threads
   double cpu_system_seconds = 0;
+  double thread_cpu_user_seconds = 0;  // the calling thread alone
+  double thread_cpu_system_seconds = 0;
   uint64_t open_fds = 0;
   uint64_t max_fds = 0;
 };
