@@ -158,8 +158,11 @@ void Server::BeginDrain() {
 }
 
 void Server::EndPause() {
-  pause_.End();
-  engine_->settings().frozen_until_ms = 0;
+  {
+    MutexLock lock(pause_mutex_);
+    pause_.End();
+    engine_->settings().frozen_until_ms = 0;
+  }
   for (const auto& worker : workers_) worker->Post([](Worker& at) { at.EndPause(); });
 }
 

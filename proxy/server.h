@@ -113,6 +113,7 @@ class Server final {
   void SampleActivity();
   const ClientPause& pause() const { return pause_; }
   void BeginPause(PauseMode mode, int64_t now_unix_ms, int64_t until_unix_ms) {
+    MutexLock lock(pause_mutex_);
     pause_.Begin(mode, now_unix_ms, until_unix_ms);
     engine_->settings().frozen_until_ms = pause_.until_unix_ms();
   }
@@ -167,6 +168,7 @@ class Server final {
   LatencyMonitor latency_monitor_;
   ErrorStats error_stats_;
   ActivityMeter activity_;
+  Mutex pause_mutex_;  // so that the pause and the engine's freeze begin and end together
   ClientPause pause_;
   std::atomic<uint64_t> next_session_id_{1};
   std::atomic<int> monitors_{0};
