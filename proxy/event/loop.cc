@@ -18,7 +18,7 @@ struct EventLoopCallbacks {
   static void OnPrepare(uv_prepare_t* handle) {
     auto& loop = *static_cast<EventLoop*>(handle->data);
     EndTurn(loop);
-    if (loop.deferred_.empty()) return;
+    if (loop.deferred_first_ == nullptr) return;
     loop.ReadDeferred();
     EndTurn(loop);
   }
@@ -48,11 +48,25 @@ EventLoop::~EventLoop() {
 // One turn's worth. What is left is readable still, so that the loop does not wait and comes back.
 void EventLoop::ReadDeferred() {
   TurnBegins();
-  while (!deferred_.empty() && !TurnIsLong()) {
-    Stream* stream = deferred_.front();
-    deferred_.pop_front();
-    stream->ReadDeferred();
+  while (deferred_first_ != nullptr && !TurnIsLong()) {
+    Stream& stream = *deferred_first_;
+    DropDeferred(stream);
+    stream.ReadDeferred();
   }
+}
+
+void EventLoop::Defer(Stream& stream) {
+  stream.deferred_before_ = deferred_last_;
+  stream.deferred_after_ = nullptr;
+  (deferred_last_ != nullptr ? deferred_last_->deferred_after_ : deferred_first_) = &stream;
+  deferred_last_ = &stream;
+}
+
+void EventLoop::DropDeferred(Stream& stream) {
+  Stream* const before = stream.deferred_before_;
+  Stream* const after = stream.deferred_after_;
+  (before != nullptr ? before->deferred_after_ : deferred_first_) = after;
+  (after != nullptr ? after->deferred_before_ : deferred_last_) = before;
 }
 
 void EventLoop::Run() { uv_run(native(), UV_RUN_DEFAULT); }

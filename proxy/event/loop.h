@@ -13,7 +13,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 
 #include "base/clock.h"
@@ -71,9 +70,9 @@ class EventLoop final {
     return turn_begin_ticks_ != 0 && TicksToNanos(Ticks() - turn_begin_ticks_) > kTurnBudgetNanos;
   }
 
-  // For Stream: read it first in the next turn; and forget that.
-  void Defer(Stream& stream) { deferred_.push_back(&stream); }
-  void DropDeferred(Stream& stream) { std::erase(deferred_, &stream); }
+  // For Stream: read it first in the next turn, after those that wait already; and forget that.
+  void Defer(Stream& stream);
+  void DropDeferred(Stream& stream);
 
   uv_loop_s* native() { return reinterpret_cast<uv_loop_s*>(storage_); }
 
@@ -87,7 +86,9 @@ class EventLoop final {
   BeforeWaitFn before_wait_ = nullptr;
   void* before_wait_context_ = nullptr;
   uint64_t turn_begin_ticks_ = 0;
-  std::deque<Stream*> deferred_;
+  // A list through the streams: however many of them close at once, each leaves it at once.
+  Stream* deferred_first_ = nullptr;
+  Stream* deferred_last_ = nullptr;
 };
 
 // A timer: one shot or repeating. Callbacks run on the loop's thread.

@@ -76,6 +76,7 @@ class Stream final {
 
  private:
   friend struct StreamCallbacks;
+  friend class EventLoop;  // its list of deferred streams goes through them
   struct PendingWrite;
 
   void EndReading();
@@ -90,6 +91,8 @@ class Stream final {
   bool reading_ = false;
   bool closing_ = false;
   bool deferred_ = false;  // in the loop's list
+  Stream* deferred_before_ = nullptr;
+  Stream* deferred_after_ = nullptr;
 };
 
 }  // namespace tidegate
