@@ -83,10 +83,11 @@ struct CallbackHandle {
 
   void Fire() {
     loop->TurnBegins();
-    if (callback) callback();
+    callback();
   }
+  // May be called by the callback itself, which therefore goes with the handle and not before;
+  // libuv calls nothing of a closing handle any more.
   void Close() {
-    callback = nullptr;
     uv_close(reinterpret_cast<uv_handle_t*>(&uv),
              [](uv_handle_t* handle) { delete static_cast<CallbackHandle*>(handle->data); });
   }
