@@ -27,7 +27,7 @@ constexpr size_t kHandlerStackBytes = 256 * 1024;
 // A handler that takes longer hangs on something the crash has damaged.
 constexpr unsigned kReportSecondsMax = 10;
 
-std::atomic<bool> reporting{false};
+std::atomic<pid_t> reporting_thread{0};  // 0: none
 std::function<std::string()> info_source;
 
 void Say(std::string_view text) {
@@ -113,15 +113,21 @@ void Report(int number, const siginfo_t& info, const ucontext_t& context) {
 }
 
 void Handle(int number, siginfo_t* info, void* context) {
-  struct sigaction standard {};
-  standard.sa_handler = SIG_DFL;
-  sigaction(number, &standard, nullptr);
-  if (!reporting.exchange(true)) {
+  const pid_t self = gettid();
+  pid_t nobody = 0;
+  if (reporting_thread.compare_exchange_strong(nobody, self)) {
     signal(SIGALRM, SIG_DFL);
     alarm(kReportSecondsMax);
     Report(number, *info, *static_cast<const ucontext_t*>(context));
     alarm(0);
+  } else if (nobody != self) {
+    // What broke one thread often breaks a second at once. It must not end the process before the
+    // first has said why.
+    for (;;) pause();
   }
+  struct sigaction standard {};
+  standard.sa_handler = SIG_DFL;
+  sigaction(number, &standard, nullptr);
   raise(number);
 }
 

@@ -3,10 +3,10 @@
 // Written to the log as redis-server writes its own, because that page is what people send with a
 // bug. The handler runs on a stack of its own and writes with write(2); stack symbols and INFO need
 // memory, which a damaged heap may not give, so they come last and an alarm ends a handler that
-// hangs. A second fault inside the handler ends the process at once. Afterwards the signal's
-// default action runs, so that a core file is still written. Arguments that are secrets are
-// "(redacted)". The process has one crash handler by nature: state here is global. Threads: any may
-// crash.
+// hangs. A second fault inside the handler ends the process at once; other threads that crash
+// meanwhile wait for the report. Afterwards the signal's default action runs, so that a core file
+// is still written. Arguments that are secrets are "(redacted)". The process has one crash handler
+// by nature: state here is global. Threads: any may crash.
 #pragma once
 
 #include <functional>
