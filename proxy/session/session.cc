@@ -25,6 +25,10 @@ int64_t AgeDeadlineMs(const Options& options, int64_t now_ms, uint64_t id) {
   return now_ms + age_ms + std::uniform_int_distribution<int64_t>(-spread_ms, spread_ms)(random);
 }
 
+bool IsLoopbackAddress(std::string_view address) {
+  return address.starts_with("127.") || address.starts_with("[::1]:");
+}
+
 }  // namespace
 
 Session::Session(Worker& worker, uint64_t id, AcceptedConnection connection)
@@ -39,6 +43,7 @@ Session::Session(Worker& worker, uint64_t id, AcceptedConnection connection)
       peer_address_(std::move(connection.peer_address)),
       is_unix_(connection.is_unix),
       authenticated_(worker.options().requirepass.empty()) {
+  is_local_ = is_unix_ || IsLoopbackAddress(peer_address_);
   if (is_unix_) local_address_ = connection.unix_path + ":0";
   client_.ticket = MakeTicket(id, worker.index());
   reply_.ObserveErrors(&Session::ObserveError, this);
@@ -59,10 +64,6 @@ Session::~Session() = default;
 
 std::string Session::local_address() const {
   return local_address_.empty() ? LocalAddress(fd()) : local_address_;
-}
-
-bool Session::is_local() const {
-  return is_unix_ || peer_address_.starts_with("127.") || peer_address_.starts_with("[::1]:");
 }
 
 bool Session::AuthRequired() const {
@@ -134,6 +135,7 @@ void Session::Reset() {
 void Session::Kill() {
   if (kill_) return;
   kill_ = true;
+  stream_.StopReading();  // what comes after the kill must have no effect
   worker_.MarkDirty(*this);
 }
 
@@ -142,9 +144,8 @@ void Session::Close() {
   if (postponed()) worker_.mutable_counters().sessions_suspended.Subtract(1);
   if (suspended()) {
     worker_.mutable_counters().sessions_suspended.Subtract(1);
-    if (suspended_in_engine_) {
-      worker_.server().engine().Cancel(worker_.engine_thread(), client_);
-    }
+    // Also for commands about the process: some execute one of the engine's.
+    worker_.server().engine().Cancel(worker_.engine_thread(), client_);
     client_.continuation.reset();
     if (suspended_chain_ != nullptr) suspended_chain_->Abandon(client_.ticket, filter_progress_);
   }
@@ -154,7 +155,7 @@ void Session::Close() {
 }
 
 void Session::Resume() {
-  if (!suspended() || stream_.closing()) return;
+  if (!suspended() || kill_ || stream_.closing()) return;
   worker_.mutable_counters().sessions_suspended.Subtract(1);
   stops_ = static_cast<uint8_t>(stops_ & ~kStopSuspended);
   resuming_ = true;
@@ -162,7 +163,7 @@ void Session::Resume() {
 }
 
 void Session::EndPostponement() {
-  if (!postponed() || stream_.closing()) return;
+  if (!postponed() || kill_ || stream_.closing()) return;
   worker_.mutable_counters().sessions_suspended.Subtract(1);
   stops_ = static_cast<uint8_t>(stops_ & ~kStopPostponed);
   RunKept();
@@ -186,6 +187,7 @@ bool Session::ReadProxyHeader(std::string_view bytes, size_t* consumed) {
   }
   if (!header.source.empty()) {
     peer_address_ = header.source;
+    is_local_ = is_local_ && IsLoopbackAddress(peer_address_);
     local_address_ = header.destination;
   }
   *consumed = header.bytes;

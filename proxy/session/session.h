@@ -105,8 +105,9 @@ class Session final : private StreamOwner {
   bool is_unix() const { return is_unix_; }
   // Path of the unix socket it came through.
   std::string unix_path() const { return local_address_.substr(0, local_address_.rfind(':')); }
-  // On the loopback interface or a unix socket.
-  bool is_local() const;
+  // On the loopback interface or a unix socket. A client that a PROXY header names must be there
+  // itself, and so must the balancer that says so.
+  bool is_local() const { return is_local_; }
   int64_t created_ms() const { return created_ms_; }                    // unix time
   int64_t last_interaction_ms() const { return last_interaction_ms_; }  // unix time
   const Command* last_command() const { return last_command_; }         // null: none yet
@@ -213,7 +214,7 @@ class Session final : private StreamOwner {
   bool Admit(const Request& request, int64_t now_ms);
   void Refuse(const Request& request);
   std::string UnknownCommand(const Request& request) const;
-  void Suspended(const Request& request, uint64_t begin_ticks);
+  void Suspended(uint64_t begin_ticks);
   // The engine refused to execute it.
   void EndRefused(const Request& request);
   // Counters, slow log, monitors; `ticks` is what the command took.
@@ -269,7 +270,9 @@ class Session final : private StreamOwner {
   bool close_after_reply_ = false;
   bool kill_ = false;
   bool resuming_ = false;
-  bool suspended_in_engine_ = false;
+  bool is_local_ = false;
+  bool dirty_ = false;
+  bool parsed_as_authenticated_ = true;  // what the batch at hand was parsed as
   bool draining_ = false;
   bool skip_armed_ = false;  // CLIENT REPLY SKIP was answered: the next reply is the one
   uint8_t stops_ = 0;

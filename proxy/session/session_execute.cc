@@ -81,7 +81,7 @@ size_t Session::Execute(std::span<const Request> requests, int64_t now_ms) {
     const ExecStatus status =
         filtered ? ExecuteFiltered(request, now_ms) : ExecuteOne(request, now_ms);
     if (status == ExecStatus::kSuspended) {
-      Suspended(request, ticks);
+      Suspended(ticks);
       break;
     }
     ++done;
@@ -189,9 +189,8 @@ std::string Session::UnknownCommand(const Request& request) const {
   return "ERR unknown command '" + std::string(name) + "', with args beginning with: " + arguments;
 }
 
-void Session::Suspended(const Request& request, uint64_t begin_ticks) {
+void Session::Suspended(uint64_t begin_ticks) {
   StopFor(kStopSuspended);
-  suspended_in_engine_ = request.command->spec->scope != Scope::kProcess;
   if (!resuming_) suspended_since_ticks_ = begin_ticks;
   resuming_ = false;
   worker_.mutable_counters().sessions_suspended.Add(1);

@@ -104,7 +104,7 @@ void Session::KeepRest(std::string_view rest, size_t executed, bool own) {
 }
 
 void Session::RunKept() {
-  if (stream_.closing()) return;
+  if (kill_ || stream_.closing()) return;
   if (stops_ == kStopProxyHeader) {
     size_t consumed = 0;
     if (!ReadProxyHeader(input_.bytes(), &consumed)) return;

@@ -22,6 +22,11 @@ ExecStatus CmdBig(SessionCommand& c) {
   c.reply().Bulk(std::string(static_cast<size_t>(*c.IntegerArg(1)), 'b'));
   return ExecStatus::kDone;
 }
+// BUSY ms: nothing else runs on the worker meanwhile, which no command of ours would do.
+ExecStatus CmdBusy(SessionCommand& c) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(*c.IntegerArg(1)));
+  return c.Ok();
+}
 // EVERYWHERE: the index of each worker, asked of each worker.
 ExecStatus CmdEverywhere(SessionCommand& c) {
   auto* indexes = c.Gathered<int>();
@@ -50,6 +55,10 @@ ExecStatus CmdKill(SessionCommand& c) {
   c.reply().Integer(sum);
   return ExecStatus::kDone;
 }
+ExecStatus CmdLocal(SessionCommand& c) {
+  c.reply().Integer(c.session().is_local() ? 1 : 0);
+  return ExecStatus::kDone;
+}
 ExecStatus CmdMonitor(SessionCommand& c) {
   c.session().set_monitor(true);
   return c.Ok();
@@ -75,6 +84,10 @@ ExecStatus CmdReply(SessionCommand& c) {
                              : mode == "off" ? ReplyMode::kOff
                                              : ReplyMode::kSkipNext);
   return mode == "on" ? c.Ok() : ExecStatus::kDone;
+}
+ExecStatus CmdReset(SessionCommand& c) {
+  c.session().Reset();
+  return c.Ok();
 }
 ExecStatus CmdSecret(SessionCommand& c) {
   c.Redact(2);
@@ -106,14 +119,17 @@ constexpr CommandSpec Row(std::string_view name, Arity arity,
 constexpr CommandSpec kRows[] = {
     Row("AUTH", Exactly(2), CmdAuth, kNoAuth | kSecretArguments | kSkipSlowlog),
     Row("BIG", Exactly(2), CmdBig),
+    Row("BUSY", Exactly(2), CmdBusy),
     Row("EVERYWHERE", Exactly(1), CmdEverywhere),
     Row("ID", Exactly(1), CmdId),
     Row("KILL", Exactly(2), CmdKill),
+    Row("LOCAL", Exactly(1), CmdLocal),
     Row("MONITOR", Exactly(1), CmdMonitor, kSkipMonitor | kAdmin),
     Row("PAUSE", Exactly(3), CmdPause),
     Row("PING", AtLeast(1), CmdPing),
     Row("QUIT", AtLeast(1), CmdQuit),
     Row("REPLY", Exactly(2), CmdReply),
+    Row("RESET", Exactly(1), CmdReset, kNoAuth),
     Row("SECRET", Exactly(3), CmdSecret),
     Row("SLEEP", Exactly(2), CmdSleep),
     Row("UNPAUSE", Exactly(1), CmdUnpause),
@@ -384,6 +400,51 @@ TEST(Session, TheProxyHeaderNamesTheClient) {
   old.Send("PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\nping\r\n");
   EXPECT_EQ(old.ReadToEnd(),
             "-ERR PROXY protocol version 1 is not supported here, send version 2\r\n");
+}
+
+// A balancer on this machine speaks for a client that is elsewhere.
+TEST(Session, AClientOfTheProxyHeaderIsLocalOnlyWhenItIsItself) {
+  TestServer server(kFamilies,
+                    [](Options& options) { options.listeners[0].proxy_protocol = true; });
+  const std::string_view remote(
+      "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x01\x02\x03\x04\x05\x06\x07\x08\x10\x01\x18\xeb", 28);
+  const std::string_view health("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16);
+  TestClient client(server.port());
+  client.Send(remote);
+  EXPECT_EQ(client.Ask("local\r\n", ":0\r\n"), ":0\r\n");
+  TestClient probe(server.port());
+  probe.Send(health);
+  EXPECT_EQ(probe.Ask("local\r\n", ":1\r\n"), ":1\r\n");
+}
+
+// --- ends in the middle of something ---
+
+TEST(Session, AClientMayLeaveWhileItIsPaused) {
+  TestServer server(kFamilies);
+  TestClient pauser(server.port());
+  EXPECT_EQ(pauser.Ask("pause 20000 write\r\n", "+OK\r\n"), "+OK\r\n");
+  {
+    TestClient client(server.port());
+    client.Send("set a 1\r\n");
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_TRUE(Eventually([&] { return server->Totals().sessions == 1; }));
+  EXPECT_EQ(pauser.Ask("unpause\r\nget a\r\n", "+OK\r\n$-1\r\n"), "+OK\r\n$-1\r\n");
+}
+
+TEST(Session, AKilledClientsPipelineEndsWithIt) {
+  TestServer server(kFamilies);
+  TestClient victim(server.port());
+  const std::string id = victim.Ask("id\r\n", ":1\r\n");
+  TestClient killer(server.port());
+  victim.Send("sleep 300\r\nset a 1\r\n");
+  ASSERT_TRUE(Eventually([&] { return server->Totals().sessions_suspended == 1; }));
+  EXPECT_EQ(killer.Ask("kill " + id.substr(1), ":1\r\n"), ":1\r\n");
+  EXPECT_EQ(victim.ReadToEnd(), "");
+  EXPECT_TRUE(Eventually([&] { return server->Totals().sessions == 1; }));
+  EXPECT_EQ(server->Totals().sessions_suspended, 0u);
+  std::this_thread::sleep_for(std::chrono::milliseconds(400));
+  EXPECT_EQ(killer.Ask("get a\r\n", "$-1\r\n"), "$-1\r\n");
 }
 
 }  // namespace
