@@ -264,7 +264,10 @@ void Worker::BeforeWait() {
   while (!dirty_.empty()) {
     flushing_.swap(dirty_);
     for (const uint64_t id : flushing_) {
-      if (Session* session = FindSession(id)) session->Flush();
+      Session* session = FindSession(id);
+      if (session == nullptr) continue;
+      session->set_dirty(false);
+      session->Flush();
     }
     flushing_.clear();
   }

@@ -126,7 +126,11 @@ class Worker final {
   RequestBatch& batch() { return batch_; }
   Router& router() { return router_; }
   // Flushed (or closed) at the end of this turn.
-  void MarkDirty(Session& session) { dirty_.push_back(session.id()); }
+  void MarkDirty(Session& session) {
+    if (session.dirty()) return;
+    session.set_dirty(true);
+    dirty_.push_back(session.id());
+  }
   // Executes what CLIENT PAUSE holds back once the pause is over.
   void Postpone(Session& session);
   void EndPause();

@@ -24,6 +24,9 @@ inline constexpr std::string_view kDbIndexOutOfRange = "ERR DB index is out of r
 inline constexpr std::string_view kInvalidDbIndex = "ERR invalid DB index";
 inline constexpr std::string_view kOutOfMemory =
     "OOM command not allowed when used memory > 'maxmemory'.";
+// A client in MONITOR mode asks for a key. Redis counts monitors among its replicas.
+inline constexpr std::string_view kMonitorNoKeyspace =
+    "ERR Replica can't interact with the keyspace";
 inline constexpr std::string_view kNoAuth = "NOAUTH Authentication required.";
 
 // "ERR wrong number of arguments for 'get' command". `full_name` in lower case, sub-commands as

@@ -35,6 +35,7 @@ ExecStatus CmdLolwut(SessionCommand& c) {
 }
 
 ExecStatus CmdMonitor(SessionCommand& c) {
+  if (c.session().is_monitor()) return ExecStatus::kDone;  // as Redis: no reply
   c.session().set_monitor(true);
   return c.Ok();
 }

@@ -181,6 +181,9 @@ class Session final : private StreamOwner {
   // Where it stands in the worker's list.
   size_t place() const { return place_; }
   void set_place(size_t place) { place_ = place; }
+  // Whether it is in the worker's list of those to flush.
+  bool dirty() const { return dirty_; }
+  void set_dirty(bool dirty) { dirty_ = dirty; }
 
   // The server ends: closes as soon as nothing is unanswered.
   void Drain();

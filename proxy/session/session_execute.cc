@@ -45,6 +45,12 @@ std::vector<std::string> SlowlogArguments(const Request& request,
   return arguments;
 }
 
+// A monitor may not mix replies about keys with its lines. As Redis, where it counts as a replica.
+bool TouchesKeyspace(const CommandSpec& spec) {
+  return spec.access == Access::kRead || spec.access == Access::kWrite ||
+         (spec.flags & kMayReplicate) != 0;
+}
+
 bool NeedsPrefetch(std::span<const Request> requests) {
   return requests.size() > 1 || requests[0].keys.size() > 1;
 }
@@ -138,6 +144,12 @@ bool Session::Admit(const Request& request, int64_t now_ms) {
   if (!authenticated_ && AuthRequired() && (spec.flags & kNoAuth) == 0) {
     worker_.mutable_command_stats().Reject(request.command->id);
     reply_.Error(errors::kNoAuth);
+    AfterReply();
+    return false;
+  }
+  if (monitor_ && TouchesKeyspace(spec)) {
+    worker_.mutable_command_stats().Reject(request.command->id);
+    reply_.Error(errors::kMonitorNoKeyspace);
     AfterReply();
     return false;
   }

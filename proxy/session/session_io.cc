@@ -194,8 +194,10 @@ bool Session::InputWithinLimit() {
 }
 
 bool Session::OutputWithinLimits(int64_t now_ms) {
-  const OutputBufferLimit& limit = worker_.options().output_buffer_limit(client_class());
-  if (limit.hard.count == 0 && limit.soft.count == 0) return true;
+  // A monitor gets what it did not ask for piece by piece, as a subscriber does. Redis has it under
+  // the limits for normal clients, which are none: one that reads slowly takes all memory there.
+  const ClientClass limited_as = monitor_ ? ClientClass::kPubsub : client_class();
+  const OutputBufferLimit& limit = worker_.options().output_buffer_limit(limited_as);
   const size_t bytes = output_.memory_bytes();
   const bool over_soft = limit.soft.count != 0 && bytes >= limit.soft.count;
   if (!over_soft) {

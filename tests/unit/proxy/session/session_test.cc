@@ -417,6 +417,34 @@ TEST(Session, AClientOfTheProxyHeaderIsLocalOnlyWhenItIsItself) {
   EXPECT_EQ(probe.Ask("local\r\n", ":1\r\n"), ":1\r\n");
 }
 
+// --- monitors ---
+
+TEST(Session, AMonitorHasNoKeys) {
+  TestServer server(kFamilies);
+  TestClient monitor(server.port());
+  EXPECT_EQ(monitor.Ask("monitor\r\n", "+OK\r\n"), "+OK\r\n");
+  const std::string refusal = "-ERR Replica can't interact with the keyspace\r\n";
+  EXPECT_EQ(monitor.Ask("get a\r\n", refusal), refusal);
+  EXPECT_EQ(monitor.Ask("set a 1\r\n", refusal), refusal);
+}
+
+TEST(Session, AMonitorThatDoesNotReadIsClosedAndHoldsNobodyUp) {
+  TestServer server(kFamilies, [](Options& options) {
+    options.client_output_buffer_limits[static_cast<size_t>(ClientClass::kPubsub)].hard = 1_MiB;
+  });
+  TestClient near(server.port(), 4096);
+  TestClient far(server.port(), 4096);  // on the other worker
+  EXPECT_EQ(near.Ask("monitor\r\n", "+OK\r\n"), "+OK\r\n");
+  EXPECT_EQ(far.Ask("monitor\r\n", "+OK\r\n"), "+OK\r\n");
+  TestClient client(server.port());
+  const std::string command = "ping " + std::string(50000, 'x') + "\r\n";
+  for (int i = 0; i < 400 && server->Totals().monitors > 0; ++i)
+    ASSERT_EQ(client.Ask(command, "+PONG\r\n"), "+PONG\r\n");
+  EXPECT_TRUE(Eventually([&] { return server->Totals().monitors == 0; }));
+  EXPECT_EQ(server->Totals().output_limit_closings, 2u);
+  EXPECT_EQ(client.Ask("ping\r\n", "+PONG\r\n"), "+PONG\r\n");
+}
+
 // --- ends in the middle of something ---
 
 TEST(Session, AClientMayLeaveWhileItIsPaused) {
