@@ -56,6 +56,14 @@ constexpr size_t WorkerOfTicket(uint64_t ticket) {
 // Unsent output above which a session's further pipelined commands wait for the client to read.
 inline constexpr Bytes kUnsentOutputBytesMax = 1_MiB;
 
+// Unsent output of a client that has to authenticate first: beyond it the client is closed, so that
+// nobody without a password can make us hold memory. As Redis: its fixed reply buffer.
+inline constexpr Bytes kUnauthenticatedOutputBytesMax = 16_KiB;
+
+// Bytes that one flush gives to the kernel before the rest is left to the loop: a client that reads
+// as fast as we write must not keep the others waiting.
+inline constexpr Bytes kFlushedAtOnceMax = 1_MiB;
+
 // Rest of a read up to which the next read goes to the shared buffer behind a copy of it, instead
 // of into a buffer of the session's own.
 inline constexpr Bytes kCopiedRestBytesMax = 4_KiB;

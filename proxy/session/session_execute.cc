@@ -77,6 +77,8 @@ size_t Session::Execute(std::span<const Request> requests, int64_t now_ms) {
       continue;
     }
     if (__builtin_expect(worker_.attention() || !authenticated_, 0)) {
+      // RESET took the authentication back: what follows is parsed again, with stricter limits.
+      if (AuthRequired() && parsed_as_authenticated_) break;
       if (!Admit(request, now_ms)) {
         if (stops_ != 0) break;
         ++done;

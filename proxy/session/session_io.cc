@@ -58,23 +58,26 @@ void Session::Run(std::string_view bytes, bool own, int64_t now_ms) {
   size_t at = 0;
   for (;;) {
     worker_.FollowOptions();
-    const ParseLimits limits{worker_.options().proto_max_bulk_len.count, !AuthRequired()};
+    parsed_as_authenticated_ = !AuthRequired();
+    const ParseLimits limits{worker_.options().proto_max_bulk_len.count, parsed_as_authenticated_};
     const ParseStop stop = parser_.Parse(bytes.substr(at), limits, commands, batch);
     const size_t done = Execute(batch.requests(), now_ms);
-    if (done < batch.size()) {
+    const bool reset = parsed_as_authenticated_ && AuthRequired();  // by RESET
+    if (done < batch.size() || reset) {
       if (done > 0) at += batch.end_of(done - 1);
       parser_.Restart();
     } else {
       at += batch.consumed();
     }
     if (__builtin_expect(stops_ != 0 || closing(), 0)) break;
-    if (done == batch.size()) {
+    if (done == batch.size() && !reset) {
       if (stop == ParseStop::kNeedInput) break;
       if (stop == ParseStop::kProtocolError) {
         FailProtocol(parser_.error());
         break;
       }
     }
+    if (!limits.authenticated && !OutputWithinLimits(now_ms)) return Close();
     if (output_.size() > kUnsentOutputBytesMax.count) {
       SendOutput();
       if (stream_.closing()) return;
@@ -199,6 +202,8 @@ bool Session::OutputWithinLimits(int64_t now_ms) {
   const ClientClass limited_as = monitor_ ? ClientClass::kPubsub : client_class();
   const OutputBufferLimit& limit = worker_.options().output_buffer_limit(limited_as);
   const size_t bytes = output_.memory_bytes();
+  const bool over_early = AuthRequired() && bytes > kUnauthenticatedOutputBytesMax.count;
+  if (limit.hard.count == 0 && limit.soft.count == 0 && !over_early) return true;
   const bool over_soft = limit.soft.count != 0 && bytes >= limit.soft.count;
   if (!over_soft) {
     soft_limit_since_ms_ = 0;
@@ -208,7 +213,7 @@ bool Session::OutputWithinLimits(int64_t now_ms) {
   const bool over_hard = limit.hard.count != 0 && bytes >= limit.hard.count;
   const bool soft_for_too_long =
       over_soft && now_ms - soft_limit_since_ms_ > limit.soft_time / std::chrono::milliseconds(1);
-  if (!over_hard && !soft_for_too_long) return true;
+  if (!over_hard && !soft_for_too_long && !over_early) return true;
   worker_.mutable_counters().output_limit_closings.Add(1);
   LogClosing(LogSeverity::kWarning, "closed for overcoming of output buffer limits");
   return false;

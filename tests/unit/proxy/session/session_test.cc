@@ -417,6 +417,43 @@ TEST(Session, AClientOfTheProxyHeaderIsLocalOnlyWhenItIsItself) {
   EXPECT_EQ(probe.Ask("local\r\n", ":1\r\n"), ":1\r\n");
 }
 
+// --- clients that have not authenticated ---
+
+TEST(Session, WithoutAPasswordOnlySoMuchMayBeUnread) {
+  TestServer server(kFamilies, [](Options& options) { options.requirepass = "secret"; });
+  const std::string refusal = "-NOAUTH Authentication required.\r\n";
+  const auto pings = [](int count) {
+    std::string out;
+    for (int i = 0; i < count; ++i) out += "ping\r\n";
+    return out;
+  };
+  TestClient moderate(server.port());
+  moderate.Send(pings(400));
+  EXPECT_EQ(moderate.Read(refusal.size() * 400).size(), refusal.size() * 400);
+  TestClient greedy(server.port());
+  greedy.Send(pings(1000));
+  EXPECT_EQ(greedy.ReadToEnd(), "");
+  EXPECT_TRUE(greedy.ended());
+  EXPECT_EQ(server->Totals().output_limit_closings, 1u);
+  EXPECT_EQ(moderate.Ask("ping\r\n", refusal), refusal);
+}
+
+TEST(Session, AfterResetTheStrictLimitsHoldAtOnce) {
+  TestServer server(kFamilies, [](Options& options) { options.requirepass = "secret"; });
+  TestClient client(server.port());
+  client.Send("auth secret\r\n");
+  EXPECT_EQ(client.Read(5), "+OK\r\n");
+  client.Send("ping\r\nreset\r\nping\r\n*11\r\n$4\r\nPING\r\n");
+  EXPECT_EQ(client.ReadToEnd(),
+            "+PONG\r\n+OK\r\n-NOAUTH Authentication required.\r\n"
+            "-ERR Protocol error: unauthenticated multibulk length\r\n");
+  TestClient last(server.port());  // RESET is the last complete command
+  last.Send("auth secret\r\n");
+  EXPECT_EQ(last.Read(5), "+OK\r\n");
+  last.Send("reset\r\n*2\r\n$4\r\nPING\r\n$20000\r\nx");
+  EXPECT_EQ(last.ReadToEnd(), "+OK\r\n-ERR Protocol error: unauthenticated bulk length\r\n");
+}
+
 // --- monitors ---
 
 TEST(Session, AMonitorHasNoKeys) {
