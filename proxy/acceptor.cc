@@ -113,15 +113,16 @@ Acceptor::~Acceptor() {
 
 Status Acceptor::OpenListener(const ListenerOptions& options, int backlog) {
   if (options.is_unix()) return OpenUnix(options, backlog);
+  uint16_t system_port = 0;
   for (const BindAddress& address : options.addresses)
-    TG_RETURN_IF_ERROR(OpenTcp(options, address, backlog));
+    TG_RETURN_IF_ERROR(OpenTcp(options, address, backlog, system_port));
   return {};
 }
 
 Status Acceptor::OpenTcp(const ListenerOptions& options, const BindAddress& bind_address,
-                         int backlog) {
+                         int backlog, uint16_t& system_port) {
   // With a port that the system picks, all addresses share the first one's.
-  const uint16_t port = options.port;
+  const uint16_t port = options.port != 0 ? options.port : system_port;
   Result<SocketAddress> address = ParseAddress(bind_address.host, port);
   if (!address.ok()) return std::move(address).error();
   const std::string what = "listen on " + AddressText(*address->get());
@@ -140,7 +141,8 @@ Status Acceptor::OpenTcp(const ListenerOptions& options, const BindAddress& bind
     return SystemError(what);
   }
   if (listen(socket.get(), backlog) != 0) return SystemError(what);
-  if (tcp_port_ == 0) tcp_port_ = BoundPort(socket.get());
+  system_port = BoundPort(socket.get());
+  if (tcp_port_ == 0) tcp_port_ = system_port;
   listening_.push_back("tcp " + LocalAddress(socket.get()));
   auto listener = std::make_unique<Listener>();
   listener->fd = socket.Release();

@@ -57,7 +57,9 @@ class Acceptor final {
 
   Acceptor(Server& server, EventLoop& loop) : server_(server), loop_(loop) {}
   Status OpenListener(const ListenerOptions& options, int backlog);
-  Status OpenTcp(const ListenerOptions& options, const BindAddress& address, int backlog);
+  // `system_port`: what a listener with port 0 got so far, 0: nothing yet.
+  Status OpenTcp(const ListenerOptions& options, const BindAddress& address, int backlog,
+                 uint16_t& system_port);
   Status OpenUnix(const ListenerOptions& options, int backlog);
   void AcceptAll(Listener& listener);
   void Place(const Listener& listener, int fd, const sockaddr& peer);

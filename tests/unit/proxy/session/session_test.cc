@@ -417,6 +417,15 @@ TEST(Session, AClientOfTheProxyHeaderIsLocalOnlyWhenItIsItself) {
   EXPECT_EQ(probe.Ask("local\r\n", ":1\r\n"), ":1\r\n");
 }
 
+TEST(Session, WithPortZeroAllAddressesOfAListenerShareThePort) {
+  TestServer server(kFamilies, [](Options& options) {
+    options.listeners[0].addresses = {{"127.0.0.1", false}, {"127.0.0.2", false}};
+  });
+  const std::string port = std::to_string(server.port());
+  EXPECT_EQ(server->listening(),
+            (std::vector<std::string>{"tcp 127.0.0.1:" + port, "tcp 127.0.0.2:" + port}));
+}
+
 // --- clients that have not authenticated ---
 
 TEST(Session, WithoutAPasswordOnlySoMuchMayBeUnread) {
