@@ -95,6 +95,7 @@ Status Server::Assemble(Families process_families) {
   const int workers = options->workers > 0 ? options->workers : DefaultWorkers();
   for (int i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>(*this, i));
   workers_left_.store(workers_.size());
+  workers_serving_.store(workers_.size());
   return {};
 }
 
@@ -131,6 +132,11 @@ void Server::RequestShutdown(ShutdownRequest request) {
   if (request.now) shutdown_now_.store(true, std::memory_order_relaxed);
   shutting_down_.store(true, std::memory_order_release);
   wake_up_->Send();
+}
+
+void Server::WorkerIsEmpty() {
+  if (workers_serving_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  for (const auto& worker : workers_) worker->PostStop();
 }
 
 void Server::WorkerEnded() {

@@ -126,6 +126,8 @@ class Server final {
   void CountRejectedConnection() { connections_rejected_.Add(1); }
   // Since start, whatever RESETSTAT did.
   uint64_t connections_rejected() const { return connections_rejected_.Get(); }
+  // A draining worker has no sessions left; with the last such call all workers stop.
+  void WorkerIsEmpty();
   // A worker's thread is about to end.
   void WorkerEnded();
 
@@ -190,7 +192,8 @@ class Server final {
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<WakeUp> wake_up_;
   std::function<void()> reload_;
-  std::atomic<size_t> workers_left_{0};
+  std::atomic<size_t> workers_left_{0};     // whose threads run
+  std::atomic<size_t> workers_serving_{0};  // that have sessions, or may get some
   bool draining_ = false;
   std::unique_ptr<Acceptor> acceptor_;
   std::vector<std::unique_ptr<SignalWatcher>> signals_;

@@ -172,7 +172,7 @@ void Worker::Forget(Session& session) {
   counters_.sessions.Subtract(1);
   load_.fetch_sub(1, std::memory_order_relaxed);
   delete &session;
-  if (draining_ && sessions_.empty()) loop_.Stop();
+  if (draining_ && sessions_.empty()) ReportEmpty();
 }
 
 Session* Worker::FindSession(uint64_t id) const {
@@ -358,8 +358,16 @@ void Worker::PostDrain(std::chrono::milliseconds deadline) {
   });
 }
 
+void Worker::PostStop() {
+  Post([](Worker& self) { self.loop_.Stop(); });
+}
+
+void Worker::ReportEmpty() {
+  if (!std::exchange(reported_empty_, true)) server_.WorkerIsEmpty();
+}
+
 void Worker::StepDrain() {
-  if (sessions_.empty()) return loop_.Stop();
+  if (sessions_.empty()) return ReportEmpty();
   const bool late = MonotonicMillis() >= drain_deadline_ms_;
   for (Session* session : sessions_) {
     if (late) {

@@ -161,8 +161,11 @@ class Worker final {
   // --- life; called by Server on the main thread ---
   void Start();
   // Closes sessions: those without work at once, others when their replies are out, all at the
-  // deadline. The thread ends when none is left.
+  // deadline. Tells the server once none is left, and goes on answering other workers' posts: one
+  // of their last requests may be for CLIENT LIST.
   void PostDrain(std::chrono::milliseconds deadline);
+  // Ends the thread. When no worker has sessions any more.
+  void PostStop();
   void Join();
 
  private:
@@ -191,6 +194,7 @@ class Worker final {
   void StepHousekeeping(int64_t now_ms);
   void PublishSizes();
   void StepDrain();
+  void ReportEmpty();
 
   Server& server_;
   const int index_;
@@ -227,6 +231,7 @@ class Worker final {
   size_t housekeeping_next_ = 0;
   SessionSizes round_sizes_;  // of the round of housekeeping that is under way: total, and largest
   bool draining_ = false;
+  bool reported_empty_ = false;
   int64_t drain_deadline_ms_ = 0;
 
   std::unique_ptr<Timer> tick_;

@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
@@ -111,6 +112,15 @@ void Stream::StopReading() {
   if (!reading_) return;
   reading_ = false;
   uv_read_stop(StreamCallbacks::Uv(*this));
+}
+
+bool Stream::HasUnread() const {
+  int bytes = 0;
+  return ioctl(fd_, FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
+size_t Stream::unsent_bytes() const {
+  return uv_stream_get_write_queue_size(reinterpret_cast<const uv_stream_t*>(handle_));
 }
 
 void Stream::EndReading() {

@@ -57,6 +57,8 @@ class Stream final {
   void StartReading();
   void StopReading();
   bool reading() const { return reading_; }
+  // Whether bytes have arrived that nobody has read. A system call, hence not for every request.
+  bool HasUnread() const;
 
   // For the loop: the read that a long turn put off.
   void ReadDeferred();
@@ -67,6 +69,8 @@ class Stream final {
   // Sends all of it, later; then OnWritten. Not while write_pending().
   void Write(std::span<const OutputBuffer::Piece> pieces);
   bool write_pending() const { return write_ != nullptr; }
+  // Bytes of the pending write that the kernel has not taken yet.
+  size_t unsent_bytes() const;
 
   // OnClosed follows in a later callback. May be called once.
   void Close();

@@ -242,7 +242,11 @@ class Session final : private StreamOwner {
   bool InputWithinLimit();
   bool OutputWithinLimits(int64_t now_ms);
   void SendOutput();
+  // Nothing of it is unanswered or unsent. Asks the kernel: for connections that are to end.
   bool Idle() const;
+  // Bytes of output that the kernel has not taken yet.
+  size_t UnsentBytes() const;
+  bool IsIdleForTooLong(int64_t now_ms);
   void StopFor(Stop reason) { stops_ |= reason; }
   void Close();
   void LogClosing(LogSeverity severity, std::string_view why) const;
@@ -265,6 +269,7 @@ class Session final : private StreamOwner {
   int64_t soft_limit_since_ms_ = 0;     // 0: below it
   uint64_t suspended_since_ticks_ = 0;  // start of the suspended command
   size_t pending_write_bytes_ = 0;
+  size_t unsent_bytes_seen_ = 0;    // by the last Housekeeping
   size_t shared_prefix_bytes_ = 0;  // of input_, copied before a read into the shared buffer
   size_t place_ = 0;
   uint32_t errors_ = 0;  // error replies so far

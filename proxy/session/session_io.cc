@@ -1,4 +1,5 @@
 // The part of Session that moves bytes: reading, keeping the rest, flushing, limits.
+#include <algorithm>
 #include <string>
 
 #include "base/clock.h"
@@ -220,7 +221,22 @@ bool Session::OutputWithinLimits(int64_t now_ms) {
 }
 
 bool Session::Idle() const {
-  return stops_ == 0 && input_.empty() && output_.empty() && !stream_.write_pending();
+  return stops_ == 0 && input_.empty() && output_.empty() && !stream_.write_pending() &&
+         !stream_.HasUnread();
+}
+
+size_t Session::UnsentBytes() const {
+  return output_.size() - pending_write_bytes_ + stream_.unsent_bytes();
+}
+
+bool Session::IsIdleForTooLong(int64_t now_ms) {
+  // One write can take long: that it goes on counts as a sign of life too.
+  const size_t unsent = UnsentBytes();
+  if (unsent != unsent_bytes_seen_) last_interaction_ms_ = std::max(last_interaction_ms_, now_ms);
+  unsent_bytes_seen_ = unsent;
+  const int64_t timeout_ms = worker_.options().timeout / std::chrono::milliseconds(1);
+  const bool waits_for_us = (stops_ & (kStopSuspended | kStopPostponed)) != 0;
+  return timeout_ms > 0 && !waits_for_us && !monitor_ && now_ms - last_interaction_ms_ > timeout_ms;
 }
 
 void Session::Drain() {

@@ -521,5 +521,32 @@ TEST(Session, AKilledClientsPipelineEndsWithIt) {
   EXPECT_EQ(killer.Ask("get a\r\n", "$-1\r\n"), "$-1\r\n");
 }
 
+// Their worker had no time to read them before it was told to drain.
+TEST(Session, ADrainAnswersRequestsThatNobodyHasReadYet) {
+  TestServer server(kFamilies, [](Options& options) { options.workers = 1; });
+  TestClient busy(server.port());
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.push_back(std::make_unique<TestClient>(server.port()));
+    ASSERT_EQ(clients.back()->Ask("ping\r\n", "+PONG\r\n"), "+PONG\r\n");
+  }
+  busy.Send("busy 300\r\n");
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  for (const auto& client : clients) client->Send("ping\r\n");
+  server.Stop(false);
+  for (const auto& client : clients) EXPECT_EQ(client->ReadToEnd(), "+PONG\r\n");
+}
+
+TEST(Session, ADrainingWorkerWithoutClientsStillAnswersTheOthers) {
+  TestServer server(kFamilies);
+  TestClient client(server.port());
+  client.Send("sleep 300\r\neverywhere\r\n");
+  ASSERT_TRUE(Eventually([&] { return server->Totals().sessions_suspended == 1; }));
+  const auto begin = std::chrono::steady_clock::now();
+  server.Stop(false);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+  EXPECT_EQ(client.ReadToEnd(), "+slept\r\n*2\r\n:1\r\n:2\r\n");
+}
+
 }  // namespace
 }  // namespace tidegate
