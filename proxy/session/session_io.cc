@@ -172,6 +172,7 @@ void Session::SendOutput() {
 
 void Session::OnWritten(bool ok) {
   if (!ok) return Close();
+  last_interaction_ms_ = UnixMillis();  // as Redis: who takes a long reply in is not idle
   worker_.mutable_counters().net_output_bytes.Add(pending_write_bytes_);
   output_.Consume(pending_write_bytes_);
   pending_write_bytes_ = 0;
@@ -247,8 +248,7 @@ void Session::Drain() {
 void Session::Housekeeping(int64_t now_ms) {
   if (stream_.closing()) return;
   if (!output_.empty() && !OutputWithinLimits(now_ms)) return Close();
-  const int64_t timeout_ms = worker_.options().timeout / std::chrono::milliseconds(1);
-  if (timeout_ms > 0 && !suspended() && !monitor_ && now_ms - last_interaction_ms_ > timeout_ms) {
+  if (IsIdleForTooLong(now_ms)) {
     worker_.mutable_counters().idle_closings.Add(1);
     LogClosing(LogSeverity::kVerbose, "is idle for too long");
     return Close();

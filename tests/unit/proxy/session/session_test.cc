@@ -491,6 +491,31 @@ TEST(Session, AMonitorThatDoesNotReadIsClosedAndHoldsNobodyUp) {
   EXPECT_EQ(client.Ask("ping\r\n", "+PONG\r\n"), "+PONG\r\n");
 }
 
+// --- idle or not ---
+
+TEST(Session, APausedClientIsNotIdle) {
+  TestServer server(kFamilies, [](Options& options) { options.timeout = std::chrono::seconds(1); });
+  TestClient client(server.port());
+  client.Send("pause 3500 all\r\nping\r\n");
+  EXPECT_EQ(client.Read(12), "+OK\r\n+PONG\r\n");
+  EXPECT_EQ(server->Totals().idle_closings, 0u);
+}
+
+TEST(Session, AClientThatTakesALongReplyInIsNotIdle) {
+  TestServer server(kFamilies, [](Options& options) { options.timeout = std::chrono::seconds(1); });
+  TestClient client(server.port(), 65536);
+  constexpr size_t kBytes = 40'000'000;
+  client.Send("big 40000000\r\n");
+  size_t got = 0;
+  for (int i = 0; i < 35 && !client.ended(); ++i) {
+    got += client.Read(kBytes / 40).size();
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  got += client.Read(kBytes + 13 - got).size();
+  EXPECT_EQ(got, kBytes + 13);
+  EXPECT_EQ(server->Totals().idle_closings, 0u);
+}
+
 // --- ends in the middle of something ---
 
 TEST(Session, AClientMayLeaveWhileItIsPaused) {
