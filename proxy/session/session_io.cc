@@ -152,6 +152,7 @@ void Session::Flush() {
 void Session::SendOutput() {
   // Before anything is sent, as Redis: one reply beyond the limit ends the client.
   if (output_.blocks() > 1 && !OutputWithinLimits(last_interaction_ms_)) return Close();
+  size_t sent_bytes = 0;
   while (!stream_.write_pending() && !output_.empty()) {
     OutputBuffer::Piece pieces[kWritePiecesMax];
     size_t count = output_.Peek(pieces, kWritePiecesMax);
@@ -162,7 +163,9 @@ void Session::SendOutput() {
     worker_.mutable_counters().writes_processed.Add(1);
     worker_.mutable_counters().net_output_bytes.Add(static_cast<uint64_t>(sent));
     output_.Consume(static_cast<size_t>(sent));
-    if (static_cast<size_t>(sent) == total) continue;
+    sent_bytes += static_cast<size_t>(sent);
+    if (static_cast<size_t>(sent) == total && sent_bytes < kFlushedAtOnceMax.count) continue;
+    if (output_.empty()) return;
     count = output_.Peek(pieces, kWritePiecesMax);
     pending_write_bytes_ = 0;
     for (size_t i = 0; i < count; ++i) pending_write_bytes_ += pieces[i].size;
