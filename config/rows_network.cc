@@ -144,8 +144,10 @@ constexpr OptionRow kRows[] = {
      .initial = "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
      .codec = {ParseOutputBufferLimits, PrintOutputBufferLimits},
      .many_words = true,
-     .help = "Reply bytes that may wait for a client of a class before it is cut off: class, hard "
-             "limit, soft limit, seconds beyond the soft one. 0: no limit."},
+     .help =
+         "Reply bytes that may wait for a client of a class before it is cut off: class, hard "
+         "limit, soft limit, seconds beyond the soft one. 0: no limit. A client in MONITOR mode "
+         "counts as pubsub."},
     {.name = "client-query-buffer-limit",
      .type = kMemory,
      .initial = "1073741824",
