@@ -21,9 +21,11 @@ namespace tidegate {
 
 class AdminPages;
 
-// Requests that are answered at the same time; a scrape, a probe and two people.
-inline constexpr int kAdminThreads = 4;
-inline constexpr std::chrono::milliseconds kAdminRequestTimeout{5000};
+// Connections that are looked at at the same time. Few would do for the requests; but a connection
+// that says nothing holds one until its time is over (a browser opens some ahead), and a probe must
+// not wait for that.
+inline constexpr int kAdminThreads = 16;
+inline constexpr std::chrono::milliseconds kAdminRequestTimeout{2000};
 
 class AdminServer final {
  public:
