@@ -155,6 +155,16 @@ def no_trailing_space(tree):
             yield file.path, len(file.lines), "no newline at the end of the file"
 
 
+def no_machine_paths(tree):
+    """Where somebody's checkout or home lies says nothing to others, and a script that knows it works for one."""
+    pattern = re.compile(r"(?<![\w.$}/-])/(?:work|root|home|Users|mnt)/[\w.]")
+    for file in tree.files:
+        for number, line in enumerate(file.lines, 1):
+            match = pattern.search(line)
+            if match:
+                yield file.path, number, f"{match.group(0)}…: a path of one machine; say where it lies in the tree"
+
+
 def no_endl(tree):
     yield from _in_code(tree, r"\bstd::endl\b", "std::endl flushes; write '\\n'")
 
@@ -216,6 +226,7 @@ RULES = (
     ("pragma-once", pragma_once),
     ("leftover", no_leftovers),
     ("trailing-space", no_trailing_space),
+    ("machine-path", no_machine_paths),
     ("endl", no_endl),
     ("throw", no_throw),
     ("link", links),

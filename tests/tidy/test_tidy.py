@@ -161,6 +161,15 @@ class RuleTest(TidyTest):
     def test_newline_at_end(self):
         self.assert_only({"base/a.cc": "int a;"}, ("trailing-space", "base/a.cc", 1))
 
+    def test_machine_path(self):
+        # Taken apart, so that this file does not break the rule.
+        for place in ("/work" + "/main/x", "/home" + "/ada/x", "/root" + "/.cache"):
+            with self.subTest(place=place):
+                self.assert_only({"docs/a.md": f"# A\n\nin {place}\n"}, ("machine-path", "docs/a.md", 3))
+
+    def test_machine_path_of_all_machines(self):
+        self.assert_only({"docs/a.md": "# A\n\n/var/log/redis, /etc/redis, net/work/x, $HOME/root/x, https://a.org/home/x\n"})
+
     def test_endl(self):
         self.assert_only({"base/a.cc": "void F() { out << std::endl; }\n"}, ("endl", "base/a.cc", 1))
 
