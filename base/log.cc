@@ -32,8 +32,18 @@ Status OpenFile(const std::string& path) {
     fd = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (fd < 0) return Error{"open log file " + path + ": " + std::strerror(errno)};
   }
-  const int before = descriptor.exchange(fd);
-  if (before != STDOUT_FILENO) close(before);
+  const int before = descriptor.load();
+  if (before == STDOUT_FILENO || fd == STDOUT_FILENO) {
+    descriptor.store(fd);
+    if (before != STDOUT_FILENO) close(before);
+    return {};
+  }
+  // From file to file under the same number: a thread in the middle of Write never sees it closed.
+  if (dup3(fd, before, O_CLOEXEC) < 0) {
+    close(fd);
+    return Error{"open log file " + path + ": " + std::strerror(errno)};
+  }
+  close(fd);
   return {};
 }
 

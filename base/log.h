@@ -30,7 +30,8 @@ void SetLevel(LogSeverity severity);
 bool Enabled(LogSeverity severity);
 
 // Where lines go: a file that is appended to, or "" for standard output. Keeps the old target on
-// error.
+// error. With a file before and a file now, other threads may write meanwhile (log rotation);
+// otherwise call it before there are any.
 Status OpenFile(const std::string& path);
 
 // The descriptor that lines go to, for the crash reporter.
