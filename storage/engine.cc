@@ -271,7 +271,7 @@ bool Engine::EvictInBackground(EngineThread& thread, int64_t now_ms) {
 
 uint64_t Engine::UsedMemoryBytes() const { return MemoryUsedBytes(); }
 
-EngineStats Engine::Totals() const {
+EngineStats Engine::StatsSinceStart() const {
   EngineStats stats;
   const auto sum = [&](Counter EngineCounters::*field) {
     int64_t total = 0;
@@ -294,12 +294,13 @@ EngineStats Engine::Totals() const {
 
 EngineStats Engine::Stats() const {
   MutexLock lock(baseline_mutex_);  // first: no total may be older than the baseline
-  EngineStats stats = Totals();
+  EngineStats stats = StatsSinceStart();
   stats.keyspace_hits -= baseline_.keyspace_hits;
   stats.keyspace_misses -= baseline_.keyspace_misses;
   stats.expired_keys -= baseline_.expired_keys;
   stats.expire_nanos -= baseline_.expire_nanos;
   stats.evicted_keys -= baseline_.evicted_keys;
+  stats.lazyfreed_objects -= baseline_.lazyfreed_objects;
   return stats;
 }
 
@@ -341,8 +342,7 @@ void Engine::SwapDatabases(EngineThread& thread, int a, int b) {
 
 void Engine::ResetStats() {
   MutexLock lock(baseline_mutex_);
-  baseline_ = Totals();
-  lazy_freer_->ResetFreed();
+  baseline_ = StatsSinceStart();
 }
 
 }  // namespace tidegate

@@ -171,6 +171,8 @@ class Engine final {
   EngineSettings& settings() { return settings_; }
   int databases() const { return options_.databases; }
 
+  // Figures since the start, or, of INFO's, since ResetStats().
+  EngineStats StatsSinceStart() const;
   EngineStats Stats() const;
   DbStats StatsOfDb(int db) const;
   void ResetStats();
@@ -188,7 +190,6 @@ class Engine final {
   friend class ExpirySweep;
   explicit Engine(EngineOptions options);
 
-  EngineStats Totals() const;  // since the start
   // Over all threads, as DbCounters::expire_at_s: it may wrap.
   uint64_t ExpirySum(int db) const;
   ExecStatus ExecuteMany(EngineThread& thread, const Request& request, ClientState& client,

@@ -32,9 +32,8 @@ Generated from the metric rows (`tidegate --print-metrics-doc`); do not edit by 
 
 Prometheus reads them at `/metrics` of the admin address. Counters are kept by each worker for
 itself and added up when somebody reads them, so they cost the request path nothing. `CONFIG
-RESETSTAT` does not touch those that a worker keeps; the few others then start at 0 again, which
-Prometheus takes for a restart. Series of a command appear with its first call. Keys, client
-addresses and user names are never labels. The buckets of histograms reach from 0.5 microseconds
+RESETSTAT` does not touch them: a counter only rises until the process ends. Series of a command
+appear with its first call. Keys, client addresses and user names are never labels. The buckets of histograms reach from 0.5 microseconds
 to 10 seconds; a value up to 6.25% under a bound may be counted above it, never below.
 
 )";

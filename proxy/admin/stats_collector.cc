@@ -212,7 +212,7 @@ void StatsCollector::CollectCommands(Families& out) const {
 }
 
 void StatsCollector::CollectEngine(Families& out) const {
-  const EngineStats stats = sources_.engine->Stats();
+  const EngineStats stats = sources_.engine->StatsSinceStart();
   for (const EngineMetric& metric : kEngineMetrics) {
     AddValue(AddFamily(out, metric.row), metric.row, static_cast<double>(stats.*metric.value));
   }

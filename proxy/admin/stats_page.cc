@@ -45,7 +45,7 @@ void WriteWorkers(JsonWriter& json, const AdminSources& sources) {
 }
 
 void WriteKeyspace(JsonWriter& json, Engine& engine) {
-  const EngineStats stats = engine.Stats();
+  const EngineStats stats = engine.StatsSinceStart();
   json.Key("hits").Int(stats.keyspace_hits);
   json.Key("misses").Int(stats.keyspace_misses);
   json.Key("expired").Int(stats.expired_keys);

@@ -19,10 +19,15 @@ std::map<std::string, uint64_t, std::less<>> ErrorStats::Get() const {
   return codes_;
 }
 
+uint64_t ErrorStats::total() const {
+  MutexLock lock(mutex_);
+  return total_since_start() - total_at_reset_;
+}
+
 void ErrorStats::Reset() {
   MutexLock lock(mutex_);
   codes_.clear();
-  total_.store(0, std::memory_order_relaxed);
+  total_at_reset_ = total_since_start();
 }
 
 }  // namespace tidegate

@@ -21,12 +21,15 @@ class ErrorStats final {
   // `text` as given to ReplyWriter::Error: the code is its first word.
   void Count(std::string_view text) TG_EXCLUDES(mutex_);
   std::map<std::string, uint64_t, std::less<>> Get() const TG_EXCLUDES(mutex_);
-  uint64_t total() const { return total_.load(std::memory_order_relaxed); }
+  // All since the start, for metrics; and since Reset(), for INFO.
+  uint64_t total_since_start() const { return total_.load(std::memory_order_relaxed); }
+  uint64_t total() const TG_EXCLUDES(mutex_);
   void Reset() TG_EXCLUDES(mutex_);
 
  private:
   std::atomic<uint64_t> total_{0};
   mutable Mutex mutex_;
+  uint64_t total_at_reset_ TG_GUARDED_BY(mutex_) = 0;
   std::map<std::string, uint64_t, std::less<>> codes_ TG_GUARDED_BY(mutex_);
 };
 

@@ -33,7 +33,6 @@ class LazyFreer final {
 
   uint64_t pending_objects() const { return pending_.load(std::memory_order_relaxed); }
   uint64_t freed_objects() const { return freed_.load(std::memory_order_relaxed); }
-  void ResetFreed() { freed_.store(0, std::memory_order_relaxed); }
 
  private:
   struct Work {
