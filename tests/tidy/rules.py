@@ -214,6 +214,22 @@ def _anchors(text):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def metric_names(tree):
+    """Metrics that docs, dashboards and alerts speak of are metrics that the code exports."""
+    exported = set()
+    for file in tree.cpp:
+        if file.folder != "tests":
+            exported.update(re.findall(r'"(tidegate_[a-z0-9_]+)"', file.text))
+    pattern = re.compile(r"\b(tidegate_[a-z0-9_]+_(?:total|seconds|bytes|info|bucket|sum|count))\b")
+    for file in tree.files:
+        if not file.path.endswith((".md", ".yaml", ".yml", ".json")):
+            continue
+        for number, line in enumerate(file.lines, 1):
+            for name in pattern.findall(line):
+                if name not in exported and re.sub(r"_(bucket|sum|count)$", "", name) not in exported:
+                    yield file.path, number, f"{name}: no code exports it"
+
+
 RULES = (
     ("layering", layering),
     ("one-slash", one_slash),
@@ -230,4 +246,5 @@ RULES = (
     ("endl", no_endl),
     ("throw", no_throw),
     ("link", links),
+    ("metric-name", metric_names),
 )

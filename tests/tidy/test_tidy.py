@@ -192,6 +192,12 @@ class RuleTest(TidyTest):
     def test_link_in_code_does_not_count(self):
         self.assert_only({"docs/a.md": "`[b](b.md)`\n```\n[b](b.md)\n```\n"})
 
+    def test_metric_name(self):
+        code = {"proxy/metrics.cc": 'Row kRows[] = {{.name = "tidegate_hits_total"}, {.name = "tidegate_turn_seconds"}};\n'}
+        good = "tidegate_hits_total and tidegate_turn_seconds_bucket, build/tidegate_tests\n"
+        self.assert_only({**code, "docs/a.md": "# A\n" + good})
+        self.assert_only({"docs/a.md": "# A\ntidegate_misses_total\n"}, ("metric-name", "docs/a.md", 2))
+
     def test_every_rule_is_shown_here(self):
         with open(os.path.abspath(__file__), encoding="utf-8") as file:
             text = file.read()
