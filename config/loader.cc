@@ -1,5 +1,6 @@
 #include "config/loader.h"
 
+#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
@@ -25,6 +26,9 @@ namespace {
 // Nodes of one YAML document. Aliases can make a small file large; a real one has a few hundred.
 constexpr size_t kYamlNodesMax = 100'000;
 
+// Less memory for data than anybody wants: most likely somebody forgot the unit. As Redis.
+constexpr Bytes kMaxmemoryDoubtful = 1_MiB;
+
 // Builds a ConfigNode from the parser's events. Why not yaml-cpp's own node tree: its loader of all
 // documents does not end on some broken texts, and with the tree a small file of aliases is large
 // before anything can count its nodes.
@@ -33,7 +37,7 @@ class TreeBuilder final : public YAML::EventHandler {
   TreeBuilder(std::string_view name, OptionsBuilder& builder) : name_(name), builder_(builder) {}
 
   const ConfigNode& root() const { return root_; }
-  bool too_large() const { return nodes_ > kYamlNodesMax; }
+  bool too_large() const { return nodes_ + copied_ > kYamlNodesMax; }
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
@@ -48,6 +52,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    if (too_large()) return;
     const auto anchored = anchored_.find(anchor);
     if (anchored == anchored_.end()) {
       builder_.Fail({name_, mark.line + 1}, "an alias inside what it stands for");
@@ -90,14 +95,21 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   void Close() {
+    if (too_large()) return;
     Frame frame = std::move(frames_.back());
     frames_.pop_back();
-    if (frame.anchor != 0) anchored_[frame.anchor] = {frame.node, nodes_ - frame.nodes_before + 1};
+    if (frame.anchor != 0) {
+      const size_t nodes = nodes_ - frame.nodes_before + 1;
+      copied_ += nodes;
+      if (too_large()) return;
+      anchored_[frame.anchor] = {frame.node, nodes};
+    }
     Add(std::move(frame.node), 0);
   }
 
   void Add(ConfigNode node, YAML::anchor_t anchor) {
-    if (++nodes_ > kYamlNodesMax) return;
+    ++nodes_;
+    if (too_large()) return;
     if (anchor != 0) anchored_[anchor] = {node, 1};
     if (frames_.empty()) {
       root_ = std::move(node);
@@ -114,7 +126,7 @@ class TreeBuilder final : public YAML::EventHandler {
     if (!node.is_scalar()) {
       builder_.Fail({name_, node.line}, "a key must be a single value");
     } else if (!frames_.back().keys.insert(node.scalar).second) {
-      builder_.Fail({name_, node.line}, "'" + node.scalar + "' stands here twice");
+      builder_.Fail({name_, node.line}, "'" + Excerpt(node.scalar) + "' stands here twice");
     }
     frames_.back().key = std::move(node);
   }
@@ -133,6 +145,7 @@ class TreeBuilder final : public YAML::EventHandler {
   std::vector<Frame> frames_;
   std::map<YAML::anchor_t, Anchored> anchored_;
   size_t nodes_ = 0;
+  size_t copied_ = 0;  // for anchors: those inside each other each have a copy of the same nodes
 };
 
 // yaml-cpp throws on what is not YAML, and here the exceptions end.
@@ -152,6 +165,8 @@ void ReadYaml(std::string_view text, std::string_view name, OptionsBuilder& buil
       return;
     }
     ReadYamlOptions(tree.root(), name, builder);
+  } catch (const YAML::DeepRecursion& exception) {
+    builder.Fail({name, exception.mark.line + 1}, "not valid YAML: nested too deeply");
   } catch (const YAML::Exception& exception) {
     builder.Fail({name, exception.mark.is_null() ? 0 : exception.mark.line + 1},
                  "not valid YAML: " + exception.msg);
@@ -193,6 +208,14 @@ void ReadFiles(std::vector<std::string> paths, OptionsBuilder& builder) {
   for (const std::string& path : paths) ReadFile(path, builder);
 }
 
+// A number that is right and hardly meant.
+void WarnOfDoubts(const Options& options, std::vector<std::string>& warnings) {
+  if (options.maxmemory.count > 0 && options.maxmemory.count < kMaxmemoryDoubtful.count) {
+    warnings.push_back("maxmemory is " + std::to_string(options.maxmemory.count) +
+                       " bytes, less than 1mb; is a unit missing?");
+  }
+}
+
 std::string TextToPrint(PrintWhat what) {
   switch (what) {
     case PrintWhat::kVersion:
@@ -228,11 +251,16 @@ Result<LoadedConfig> LoadConfig(std::span<const std::string> arguments) {
   }
   loaded.warnings = builder.warnings();
   for (const std::string& path : line.files) {
-    if (path != "-") loaded.files.push_back(DescribeFile(path));
+    if (path == "-") {
+      loaded.from_standard_input = true;
+    } else {
+      loaded.files.push_back(DescribeFile(path));
+    }
   }
   Result<Options> options = std::move(builder).Finish();
   if (!options.ok()) return std::move(options).error();
   loaded.options = std::move(*options);
+  WarnOfDoubts(loaded.options, loaded.warnings);
   if (line.mode == RunMode::kCheckConfig) {
     for (const std::string& warning : loaded.warnings) loaded.text += "warning: " + warning + "\n";
     loaded.text += "configuration is valid\n";

@@ -43,6 +43,7 @@ struct LoadedConfig {
   RunMode mode = RunMode::kRun;
   Options options;
   std::vector<ConfigFile> files;      // as read, without includes; empty when none was given
+  bool from_standard_input = false;   // "-" was among the files: it cannot be read again
   std::vector<std::string> warnings;  // settings that are accepted and do nothing, one line each
   std::string text;                   // what to print on standard output for kCheckConfig, kPrint
 };

@@ -82,6 +82,8 @@ struct OptionRow {
   bool hidden = false;            // patterns of CONFIG GET do not find it
   YamlPlace yaml = YamlPlace::kTop;
   std::string_view fixed = {};  // why no other value than `initial` is accepted
+  // Kept rows: what another value than `initial` does not do, when "has no effect" is not enough.
+  std::string_view warning = {};
   // Kept rows of type kText and kSpecial: checks the words and gives the text to keep.
   OptionFault (*keep)(std::span<const std::string> words, std::string& text) = nullptr;
   std::string_view help = {};

@@ -15,6 +15,20 @@ std::string DidYouMean(const std::optional<std::string>& name) {
   return name ? " (did you mean '" + *name + "'?)" : "";
 }
 
+std::string Excerpt(std::string_view text) {
+  std::string shown;
+  for (const char c : text.substr(0, kExcerptBytesMax)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= ' ' && byte != 0x7f) {
+      shown += c;
+      continue;
+    }
+    static constexpr std::string_view kHex = "0123456789abcdef";
+    shown += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+  }
+  return text.size() > kExcerptBytesMax ? shown + "..." : shown;
+}
+
 void OptionsBuilder::Fail(ConfigPlace place, std::string_view what) {
   if (errors_.size() == kConfigErrorsMax) {
     ++errors_dropped_;
@@ -27,17 +41,18 @@ void OptionsBuilder::Assign(std::string_view name, std::span<const std::string> 
                             ConfigPlace place) {
   const OptionRow* row = FindOption(name);
   if (row == nullptr) {
-    Fail(place, "unknown option '" + std::string(name) + "'" + DidYouMean(NearestOption(name)));
+    Fail(place, "unknown option '" + Excerpt(name) + "'" + DidYouMean(NearestOption(name)));
     return;
   }
   if (OptionFault fault = SetOption(*row, options_, words)) {
-    const std::string value = row->secret ? "" : " '" + JoinWords(words) + "'";
+    const std::string value = row->secret ? "" : " '" + Excerpt(JoinWords(words)) + "'";
     Fail(place, std::string(name) + value + ": " + *fault);
     return;
   }
   if (row->is_kept() && options_.kept.contains(row->name)) {
-    warnings_.push_back(PrintPlace(place) + std::string(name) +
-                        " is accepted and has no effect in Tidegate");
+    const std::string_view what =
+        row->warning.empty() ? "is accepted and has no effect in Tidegate" : row->warning;
+    warnings_.push_back(PrintPlace(place) + std::string(name) + " " + std::string(what));
   }
 }
 

@@ -19,6 +19,9 @@ namespace tidegate {
 // Mistakes that are listed before "and more"; a wrong kind of file would list each of its lines.
 inline constexpr size_t kConfigErrorsMax = 20;
 
+// Bytes of a name or value that a mistake quotes; a binary file has lines without end.
+inline constexpr size_t kExcerptBytesMax = 80;
+
 // Where a setting was written. Line 0: the source has no lines (flags).
 struct ConfigPlace {
   std::string_view source;
@@ -48,6 +51,9 @@ class OptionsBuilder final {
 
 // "file:12: " or "file: ".
 std::string PrintPlace(ConfigPlace place);
+
+// What a person wrote, to be quoted in a message: cut when long, control bytes as \xNN.
+std::string Excerpt(std::string_view text);
 
 // " (did you mean 'x'?)", or nothing.
 std::string DidYouMean(const std::optional<std::string>& name);

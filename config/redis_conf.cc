@@ -31,6 +31,9 @@ constexpr RefusedDirective kRefused[] = {
 constexpr std::string_view kForgotten[] = {"list-max-ziplist-entries", "list-max-ziplist-value",
                                            "lua-replicate-commands"};
 
+// What some editors put before UTF-8 text.
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
 // One file and what it includes.
 class RedisConfReader {
  public:
@@ -39,6 +42,7 @@ class RedisConfReader {
 
   void Read(std::string_view text, std::string_view name) {
     int line = 0;
+    if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
     while (!text.empty()) {
       const size_t end = text.find('\n');
       ReadLine(text.substr(0, end), {name, ++line});

@@ -11,8 +11,12 @@ namespace {
 using enum OptionType;
 
 constexpr auto kEngine = YamlPlace::kEngine;
-constexpr std::string_view kNoPersistence =
-    "this version of Tidegate keeps data in memory only and cannot promise durability";
+constexpr std::string_view kNoSnapshots =
+    "this version of Tidegate keeps data in memory only and writes no snapshots; say save \"\" if "
+    "losing the data at a restart is fine";
+constexpr std::string_view kNoAppendOnly =
+    "this version of Tidegate keeps data in memory only and cannot promise durability; say "
+    "appendonly no if losing the data at a restart is fine";
 
 constexpr EnumName kAppendfsync[] = {
     {"everysec", static_cast<int64_t>(Appendfsync::kEverysec)},
@@ -60,7 +64,7 @@ constexpr OptionRow kRows[] = {
      .initial = "",
      .many_words = true,
      .yaml = kEngine,
-     .fixed = kNoPersistence,
+     .fixed = kNoSnapshots,
      .keep = KeepSavePoints,
      .help = "When a snapshot is written: pairs of seconds and changes."},
     {.name = "appendonly",
@@ -68,7 +72,7 @@ constexpr OptionRow kRows[] = {
      .initial = "no",
      .member = NumberMember<&Options::appendonly>(),
      .yaml = kEngine,
-     .fixed = kNoPersistence,
+     .fixed = kNoAppendOnly,
      .help = "Log every write to disk."},
     {.name = "appendfsync",
      .type = kEnum,

@@ -95,7 +95,7 @@ bool YamlReader::ExpectMap(const ConfigNode& node, std::string_view what) {
 
 std::string YamlReader::ScalarOf(const ConfigNode& node) {
   if (node.is_scalar()) return node.scalar;
-  Fail(node, "'" + node.key + "' needs a single value");
+  Fail(node, "'" + Excerpt(node.key) + "' needs a single value");
   return "";
 }
 
@@ -103,10 +103,10 @@ void YamlReader::UnknownKey(const ConfigNode& entry, YamlPlace place,
                             std::span<const std::string_view> fixed) {
   const OptionRow* row = FindOption(entry.key);
   if (row != nullptr) {
-    Fail(entry, "'" + entry.key + "' has no meaning here: " + RightPlace(*row));
+    Fail(entry, "'" + Excerpt(entry.key) + "' has no meaning here: " + RightPlace(*row));
     return;
   }
-  Fail(entry, "unknown key '" + entry.key + "'" +
+  Fail(entry, "unknown key '" + Excerpt(entry.key) + "'" +
                   DidYouMean(NearestName(entry.key, KeysOf(place, fixed))));
 }
 
@@ -126,7 +126,7 @@ void YamlReader::AssignSetting(const OptionRow& row, const ConfigNode& entry) {
   } else if (entry.is_scalar()) {
     words.emplace_back(row.type == OptionType::kYesNo ? AsYesNo(entry.scalar) : entry.scalar);
   } else {
-    Fail(entry, "'" + entry.key + "' needs a value; \"\" for an empty one");
+    Fail(entry, "'" + Excerpt(entry.key) + "' needs a value; \"\" for an empty one");
     return;
   }
   builder_.Assign(row.name, words, At(entry));
@@ -160,7 +160,7 @@ void YamlReader::ReadAdmin(const ConfigNode& node) {
   if (!ExpectMap(node, "'admin'")) return;
   for (const ConfigNode& entry : node.items) {
     if (entry.key != "address") {
-      Fail(entry, "unknown key '" + entry.key + "' in admin" +
+      Fail(entry, "unknown key '" + Excerpt(entry.key) + "' in admin" +
                       DidYouMean(NearestName(entry.key, kAdminKeys)));
       continue;
     }
@@ -197,7 +197,7 @@ void YamlReader::ReadListener(const ConfigNode& node) {
   }
   const auto same = std::find(listener_names_.begin(), listener_names_.end(), listener.name);
   if (same != listener_names_.end()) {
-    Fail(node, "two listeners have the name '" + listener.name + "'");
+    Fail(node, "two listeners have the name '" + Excerpt(listener.name) + "'");
   }
   listener_names_.push_back(listener.name);
   AddListener(node, std::move(listener));
@@ -296,8 +296,8 @@ bool YamlReader::CheckKind(const ConfigNode& node) {
     if (std::find(kClusterKinds.begin(), kClusterKinds.end(), kind) != kClusterKinds.end()) {
       Fail(entry, "this version of Tidegate has no clusters of kind '" + kind + "', only engine");
     } else {
-      Fail(entry,
-           "unknown kind of cluster '" + kind + "'" + DidYouMean(NearestName(kind, kClusterKinds)));
+      Fail(entry, "unknown kind of cluster '" + Excerpt(kind) + "'" +
+                      DidYouMean(NearestName(kind, kClusterKinds)));
     }
     return false;
   }
@@ -342,20 +342,20 @@ void YamlReader::ReadRoute(const ConfigNode& node) {
       std::vector<std::string_view> names;
       for (const ClusterOptions& cluster : options.clusters) names.push_back(cluster.name);
       if (std::find(names.begin(), names.end(), route.cluster) == names.end()) {
-        Fail(entry, "no cluster has the name '" + route.cluster + "'" +
+        Fail(entry, "no cluster has the name '" + Excerpt(route.cluster) + "'" +
                         DidYouMean(NearestName(route.cluster, names)));
       }
     } else if (entry.key == "policies") {
       Fail(entry, "this version of Tidegate has no policies on routes");
     } else {
-      Fail(entry, "unknown key '" + entry.key + "' in a route" +
+      Fail(entry, "unknown key '" + Excerpt(entry.key) + "' in a route" +
                       DidYouMean(NearestName(entry.key, kRouteKeys)));
     }
   }
   if (route.match.empty()) Fail(node, "a route needs a match: a pattern of keys");
   if (route.cluster.empty()) Fail(node, "a route needs a cluster");
   for (const RouteOptions& other : options.routes) {
-    if (other.match == route.match) Fail(node, "two routes match '" + route.match + "'");
+    if (other.match == route.match) Fail(node, "two routes match '" + Excerpt(route.match) + "'");
   }
   options.routes.push_back(std::move(route));
 }

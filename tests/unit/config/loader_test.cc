@@ -92,9 +92,109 @@ TEST(ParseRedisConf, NeverShowsASecret) {
 TEST(ParseRedisConf, RefusesDirectivesItCannotHonour) {
   for (const char* line : {"rename-command FLUSHALL \"\"", "user alice on nopass ~* +@all",
                            "loadmodule /x.so", "sentinel monitor a b 1 2", "include other.conf",
-                           "appendonly yes", "save 900 1", "daemonize yes"}) {
+                           "appendonly yes", "save 900 1", "syslog-enabled yes"}) {
     EXPECT_THAT(ErrorOf(ParseRedisConf(line, "f")), StartsWith("f:1: ")) << line;
   }
+}
+
+TEST(ParseRedisConf, QuotesNoBinaryAndNothingWithoutEnd) {
+  EXPECT_EQ(ErrorOf(ParseRedisConf("port \"7\\x000\"\n", "f")),
+            "f:1: port '7\\x000': argument couldn't be parsed into an integer");
+  const std::string digits(100'000, '9');
+  EXPECT_LT(ErrorOf(ParseRedisConf("maxmemory " + digits, "f")).size(), 200u);
+  EXPECT_LT(ErrorOf(ParseRedisConf(digits + " 1", "f")).size(), 200u);
+  EXPECT_LT(ErrorOf(ParseYaml(digits + ": 1", "f")).size(), 200u);
+  EXPECT_EQ(ErrorOf(ParseYaml("\"a\\e[2J\": 1", "f")), "f:1: unknown key 'a\\x1b[2J'");
+}
+
+TEST(ParseRedisConf, ReadsOverAByteOrderMark) {
+  Result<Options> options = ParseRedisConf("\xef\xbb\xbfport 7000\n", "f");
+  ASSERT_TRUE(options.ok()) << ErrorOf(options);
+  EXPECT_EQ(options->port, 7000);
+}
+
+// The directives that are not comments in the redis.conf of Redis 7.0 and 7.2 and of Debian 12.
+constexpr const char* kShippedByRedis = R"(
+bind 127.0.0.1 -::1
+protected-mode yes
+port 6379
+tcp-backlog 511
+timeout 0
+tcp-keepalive 300
+daemonize yes
+supervised systemd
+pidfile /run/redis/redis-server.pid
+loglevel notice
+logfile /var/log/redis/redis-server.log
+databases 16
+always-show-logo no
+set-proc-title yes
+proc-title-template "{title} {listen-addr} {server-mode}"
+locale-collate ""
+stop-writes-on-bgsave-error yes
+rdbcompression yes
+rdbchecksum yes
+dbfilename dump.rdb
+rdb-del-sync-files no
+dir /var/lib/redis
+replica-serve-stale-data yes
+replica-read-only yes
+repl-diskless-sync yes
+repl-diskless-sync-delay 5
+repl-diskless-sync-max-replicas 0
+repl-diskless-load disabled
+repl-disable-tcp-nodelay no
+replica-priority 100
+acllog-max-len 128
+lazyfree-lazy-eviction no
+lazyfree-lazy-expire no
+lazyfree-lazy-server-del no
+replica-lazy-flush no
+lazyfree-lazy-user-del no
+lazyfree-lazy-user-flush no
+oom-score-adj no
+oom-score-adj-values 0 200 800
+disable-thp yes
+appendonly no
+appendfilename "appendonly.aof"
+appenddirname "appendonlydir"
+appendfsync everysec
+no-appendfsync-on-rewrite no
+auto-aof-rewrite-percentage 100
+auto-aof-rewrite-min-size 64mb
+aof-load-truncated yes
+aof-use-rdb-preamble yes
+aof-timestamp-enabled no
+slowlog-log-slower-than 10000
+slowlog-max-len 128
+latency-monitor-threshold 0
+notify-keyspace-events ""
+hash-max-listpack-entries 512
+hash-max-listpack-value 64
+list-max-listpack-size -2
+list-compress-depth 0
+set-max-intset-entries 512
+set-max-listpack-entries 128
+set-max-listpack-value 64
+zset-max-listpack-entries 128
+zset-max-listpack-value 64
+hll-sparse-max-bytes 3000
+stream-node-max-bytes 4096
+stream-node-max-entries 100
+activerehashing yes
+client-output-buffer-limit normal 0 0 0
+client-output-buffer-limit replica 256mb 64mb 60
+client-output-buffer-limit pubsub 32mb 8mb 60
+hz 10
+dynamic-hz yes
+aof-rewrite-incremental-fsync yes
+rdb-save-incremental-fsync yes
+jemalloc-bg-thread yes
+)";
+
+TEST(ParseRedisConf, ReadsWhatRedisShips) {
+  Result<Options> options = ParseRedisConf(kShippedByRedis, "redis.conf");
+  EXPECT_TRUE(options.ok()) << ErrorOf(options);
 }
 
 TEST(ParseRedisConf, ReadsOverDirectivesOfLongAgo) {
@@ -261,6 +361,20 @@ TEST(ParseYaml, AliasesCannotBlowItUp) {
   EXPECT_THAT(ErrorOf(ParseYaml(text, "f")), HasSubstr("too many nodes"));
 }
 
+// Every anchor keeps a copy of what it names: 400 of them inside each other took gigabytes.
+TEST(ParseYaml, AnchorsInsideEachOtherCannotBlowItUp) {
+  std::string text = "a: ";
+  for (int i = 0; i < 400; ++i) text += "&a" + std::to_string(i) + " [";
+  for (int i = 0; i < 1000; ++i) text += "x,";
+  text += std::string(400, ']');
+  EXPECT_THAT(ErrorOf(ParseYaml(text, "f")), HasSubstr("too many nodes"));
+}
+
+TEST(ParseYaml, SaysWhenItIsNestedTooDeeply) {
+  EXPECT_EQ(ErrorOf(ParseYaml("a: " + std::string(100'000, '['), "f")),
+            "f:1: not valid YAML: nested too deeply");
+}
+
 // -- the command line and the merge
 
 TEST_F(LoaderTest, NoArgumentsServeOnTheDefaultPort) {
@@ -314,6 +428,30 @@ TEST_F(LoaderTest, MergesYamlThenRedisConfThenFlags) {
   ASSERT_EQ(loaded.value().files.size(), 2u);
   EXPECT_EQ(loaded.value().files[0].path, conf);
   EXPECT_EQ(loaded.value().files[1].format, ConfigFormat::kYaml);
+}
+
+// What is shipped works, without a warning.
+TEST_F(LoaderTest, LoadsEveryExample) {
+  int examples = 0;
+  for (const auto& file :
+       std::filesystem::directory_iterator(TIDEGATE_SOURCE_DIR "/config/examples")) {
+    Result<LoadedConfig> loaded = Load({file.path().string()});
+    EXPECT_TRUE(loaded.ok()) << ErrorOf(loaded);
+    if (loaded.ok()) {
+      EXPECT_THAT(loaded.value().warnings, ElementsAre()) << file.path();
+    }
+    ++examples;
+  }
+  EXPECT_GT(examples, 0);
+  EXPECT_TRUE(Load({TIDEGATE_SOURCE_DIR "/config/tidegate.yaml"}).ok());
+}
+
+TEST_F(LoaderTest, WarnsOfWhatIsHardlyMeant) {
+  EXPECT_THAT(Load({"--maxmemory", "4"}).value().warnings,
+              ElementsAre("maxmemory is 4 bytes, less than 1mb; is a unit missing?"));
+  EXPECT_THAT(Load({"--maxmemory", "1mb"}).value().warnings, ElementsAre());
+  EXPECT_THAT(Load({"--daemonize", "yes"}).value().warnings,
+              ElementsAre(HasSubstr("stays in the foreground")));
 }
 
 TEST_F(LoaderTest, CheckConfigReportsInsteadOfServing) {

@@ -171,7 +171,7 @@ TEST(SetOption, OwnSettingsSayWhatTheyTake) {
 TEST(SetOption, PromisesThatCannotBeKeptAreRefused) {
   const std::pair<const char*, const char*> promises[] = {
       {"appendonly", "yes"},       {"save", "900 1"},
-      {"daemonize", "yes"},        {"replicaof", "10.0.0.1 6379"},
+      {"tls-cluster", "yes"},      {"replicaof", "10.0.0.1 6379"},
       {"cluster-enabled", "yes"},  {"tls-port", "6380"},
       {"aclfile", "users.acl"},    {"min-replicas-to-write", "1"},
       {"maxmemory-clients", "5%"}, {"syslog-enabled", "yes"},
