@@ -9,9 +9,27 @@
 
 namespace tidegate {
 
+namespace {
+
+// What YAML says beside the settings.
+void WarnOfStructure(const Options& current, const Options& fresh) {
+  const auto warn = [](std::string_view what) {
+    log::Warning("Reload: '" + std::string(what) + "' has changed and needs a restart");
+  };
+  const bool same_listeners = current.extra_listeners == fresh.extra_listeners &&
+                              current.first_listener_name == fresh.first_listener_name &&
+                              current.unix_listener_name == fresh.unix_listener_name;
+  if (!same_listeners) warn("listeners");
+  if (current.clusters != fresh.clusters) warn("clusters");
+  if (current.routes != fresh.routes) warn("routes");
+}
+
+}  // namespace
+
 Status ReloadConfig(ConfigStore& config, Options fresh) {
   fresh.maxclients = RaiseDescriptorLimit(fresh.maxclients);
   const std::shared_ptr<const Options> current = config.Snapshot();
+  WarnOfStructure(*current, fresh);
   std::vector<std::string> values;
   std::vector<std::string_view> names;
   ForEachOption([&](const OptionRow& row) {
@@ -25,7 +43,7 @@ Status ReloadConfig(ConfigStore& config, Options fresh) {
     values.push_back(std::move(value));
   });
   if (names.empty()) {
-    log::Notice("Reload: nothing has changed");
+    log::Notice("Reload: nothing to change");
     return {};
   }
   std::vector<NameAndValue> changes;

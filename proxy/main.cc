@@ -50,7 +50,7 @@ AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
     return ready.load() ? Readiness::kReady : Readiness::kStarting;
   };
   sources.connections_rejected = [&server] { return server.connections_rejected(); };
-  sources.error_replies = [&server] { return server.error_stats().total(); };
+  sources.error_replies = [&server] { return server.error_stats().total_since_start(); };
   return sources;
 }
 
@@ -72,8 +72,19 @@ class PidFile final {
   const std::string path_;
 };
 
+// Nobody looks into a log file when the program has just been started by hand.
+void PrintWarnings(const LoadedConfig& config) {
+  if (config.options.logfile.empty()) return;
+  for (const std::string& warning : config.warnings) {
+    std::fprintf(stderr, "tidegate: warning: %s\n", warning.c_str());
+  }
+}
+
 void Reload(Server& server, int argc, char** argv) {
   Result<LoadedConfig> fresh = LoadConfig(argc, argv);
+  if (fresh.ok()) {
+    for (const std::string& warning : fresh->warnings) log::Warning(warning);
+  }
   const Status status = fresh.ok() ? ReloadConfig(server.config(), std::move(fresh->options))
                                    : Status(std::move(fresh).error());
   if (!status.ok()) log::Warning("Reload: nothing is changed: " + status.error().message);
@@ -81,8 +92,10 @@ void Reload(Server& server, int argc, char** argv) {
 
 int Serve(LoadedConfig config, int argc, char** argv) {
   const Options options = config.options;
+  const bool can_reload = !config.from_standard_input;
   log::SetLevel(static_cast<LogSeverity>(options.loglevel));
   if (Status opened = log::OpenFile(options.logfile); !opened.ok()) return Fail(opened.error());
+  PrintWarnings(config);
   for (const std::string& warning : config.warnings) log::Warning(warning);
   Result<std::unique_ptr<Server>> created =
       Server::Create(std::move(config), ProxyCommandFamilies());
@@ -97,13 +110,20 @@ int Serve(LoadedConfig config, int argc, char** argv) {
     admin = std::move(opened).value();
   }
   if (options.crash_log_enabled) crash_report::Install([&server] { return InfoText(server, {}); });
-  server.OnReload([&server, argc, argv] { Reload(server, argc, argv); });
+  server.OnReload([&server, argc, argv, can_reload, logfile = options.logfile] {
+    // Whoever rotates log files sends SIGHUP as well.
+    const Status opened = log::OpenFile(logfile);
+    if (!opened.ok()) log::Warning("Reload: " + opened.error().message);
+    if (can_reload) return Reload(server, argc, argv);
+    log::Warning("Reload: the settings came from standard input, which cannot be read again");
+  });
   const PidFile pid_file(options.pidfile);
   const int status = server.Run([&] {
     log::Notice("PID: " + std::to_string(getpid()) + ", " +
                 std::to_string(server.workers().size()) + " workers");
     for (const std::string& place : server.listening()) log::Notice("Listening on " + place);
     if (admin) log::Notice("Admin pages on " + admin->url());
+    log::Notice("Data is kept in memory only: a restart begins empty");
     log::Notice("Ready to accept connections");
     ready.store(true);
   });

@@ -1,7 +1,9 @@
 """The process: how it ends, what it leaves behind when it crashes, what it shows on its admin port, how much it holds."""
 
+import pathlib
 import re
 import signal
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -23,6 +25,7 @@ def drain(report, start):
         slow.send(resp.encode_command(["DEBUG", "SLEEP", "0.5"]))
         time.sleep(0.15)
         server.process.send_signal(signal.SIGTERM)
+        report.check("/readyz says 503 meanwhile", eventually(lambda: http_status(server.admin_port, "/readyz") == 503, 0.3))
         report.equal("a request in flight is answered", slow.read(5), resp.Reply("simple", b"OK"))
         report.check("then its connection is closed", slow.wait_closed(5))
         answered = 0
@@ -77,6 +80,54 @@ def admin(report, start):
         report.equal("every metric has a help text", typed - helped, set())
         for path, status in (("/healthz", 200), ("/readyz", 200), ("/nosuch", 404)):
             report.equal(path, http_status(server.admin_port, path), status)
+
+
+def counters(page):
+    """{series: value} of the counters and the histograms of a scrape."""
+    types = dict(re.findall(r"^# TYPE (\S+) (\S+)", page, re.MULTILINE))
+    found = {}
+    for series, name, value in re.findall(r"^(([a-z_]+)(?:\{.*\})?) (\S+)$", page, re.MULTILINE):
+        family = name if name in types else re.sub(r"_(bucket|count|sum)$", "", name)
+        if types[family] != "gauge":
+            found[series] = float(value)
+    return found
+
+
+def resetstat(report, start):
+    with start() as server:
+        connection = server.connect()
+        for command in ("SET a 1", "GET a", "GET missing", "NOSUCH", "UNLINK a", "SET b 1 PX 1"):
+            connection.command(*command.split())
+        eventually(lambda: connection.command("GET", "b").value is None, 2)
+        before = counters(server.metrics_text())
+        for name in ("tidegate_keyspace_hits_total", "tidegate_keys_expired_total", "tidegate_error_replies_total"):
+            report.check("%s has counted" % name, before[name] > 0)
+        connection.command("CONFIG", "RESETSTAT")
+        after = counters(server.metrics_text())
+        fallen = [series for series, value in before.items() if after.get(series, -1) < value]
+        report.equal("CONFIG RESETSTAT lets no counter of /metrics fall", fallen, [])
+        info = server.info()
+        report.equal("but those of INFO", (info["keyspace_hits"], info["expired_keys"], info["total_error_replies"]), ("0", "0", "0"))
+
+
+def reload(report, start):
+    with tempfile.TemporaryDirectory(prefix="tidegate-test-") as folder:
+        config, log = pathlib.Path(folder) / "redis.conf", pathlib.Path(folder) / "tidegate.log"
+        config.write_text("slowlog-max-len 5\nlogfile %s\n" % log)
+        with start(files=[config]) as server:
+            connection = server.connect()
+            slowlog_max_len = lambda: connection.command("CONFIG", "GET", "slowlog-max-len").value[-1].value  # noqa: E731
+            report.equal("the file is read", slowlog_max_len(), b"5")
+            config.write_text("slowlog-max-len 6\ndatabases 3\nlogfile %s\n" % log)
+            log.rename(log.with_suffix(".1"))
+            server.process.send_signal(signal.SIGHUP)
+            report.check("SIGHUP reads it again", eventually(lambda: slowlog_max_len() == b"6", 3), slowlog_max_len())
+            report.check("and opens the log file again", eventually(lambda: log.exists() and "databases" in log.read_text(), 3))
+            config.write_text("slowlog-max-len 7\nmaxmemry 1gb\n")
+            server.process.send_signal(signal.SIGHUP)
+            report.check("a mistake is logged", eventually(lambda: "did you mean 'maxmemory'" in log.read_text(), 3))
+            report.equal("and changes nothing", slowlog_max_len(), b"6")
+            report.equal("and nobody is disconnected", connection.command("PING").value, b"PONG")
 
 
 def is_exposition(line):

@@ -120,11 +120,12 @@ def redis_server(*flags, **settings):
     return Server("redis", command, port, directory=directory, **settings)
 
 
-def tidegate(binary, *flags, **settings):
+def tidegate(binary, *flags, files=(), **settings):
+    """`files`: configurations to read before the flags."""
     directory = tempfile.mkdtemp(prefix="tidegate-test-")
     port = free_port()
     admin_port = free_port()
-    command = [str(pathlib.Path(binary).resolve()), "--port", str(port), "--bind", "127.0.0.1", "--dir", directory,
+    command = [str(pathlib.Path(binary).resolve()), *map(str, files), "--port", str(port), "--bind", "127.0.0.1", "--dir", directory,
                "--admin-address", "127.0.0.1:%d" % admin_port, "--enable-debug-command", "yes", *flags]
     return Server("tidegate", command, port, admin_port=admin_port, directory=directory, **settings)
 
