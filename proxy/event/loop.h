@@ -29,7 +29,7 @@ inline constexpr size_t kPhaseBytes = 120;
 // Busy time of a turn after which no further socket is read in it. libuv alone would read 2 MiB
 // from each of a thousand busy sockets before anything else gets its turn; with it no turn is much
 // longer than this and one read's commands.
-inline constexpr int64_t kTurnBudgetNanos = 1'000'000;
+inline constexpr int64_t kTurnBudgetNanos = 500'000;
 
 class Stream;
 

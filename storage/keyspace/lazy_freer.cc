@@ -1,12 +1,18 @@
 #include "storage/keyspace/lazy_freer.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include <utility>
 
 #include "storage/memory/memory.h"
 
 namespace tidegate {
+namespace {
+
+constexpr int kPriorityLowest = 19;
+
+}  // namespace
 
 void DestroyEntry(Entry* entry) {
   if (!entry->embedded()) DestroyValue(ValueObject::Of(*entry));
@@ -44,6 +50,8 @@ void LazyFreer::Add(Work work, uint64_t objects) {
 }
 
 void LazyFreer::Run() {
+  // Linux has a priority for each thread. Lowest: it gets what workers leave, and a little.
+  (void)setpriority(PRIO_PROCESS, 0, kPriorityLowest);
   for (;;) {
     std::vector<Work> batch;
     {

@@ -1,6 +1,7 @@
 #include "storage/memory/slab.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -129,6 +130,10 @@ void SlabHeap::ReleaseSlab(Slab* slab) {
 // The heap's own thread. Lives as long as the process.
 void SlabHeap::TopUp() {
   pthread_setname_np(pthread_self(), "tg-memory");
+  // Where workers leave no processor idle they touch their pages themselves, one small page at a
+  // time, rather than be put off for a time slice of the scheduler's.
+  const sched_param none{};
+  (void)pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
   char* region = nullptr;  // of huge pages, taken page by page
   size_t left = 0;
   for (;;) {
