@@ -102,7 +102,7 @@ void Engine::EndBatch(EngineThread& thread) {
 
 void Engine::Prefetch(const EngineThread& thread, std::span<const Request> batch, int db) {
   for (const Request& request : batch) {
-    for (const KeyRef& key : request.keys) tidegate::Prefetch(&keyspace_->slot(key.slot));
+    for (const KeyRef& key : request.keys) PrefetchForWrite(&keyspace_->slot(key.slot));
   }
   if (db != 0) return;
   for (const Request& request : batch) {

@@ -107,7 +107,7 @@ void BM_EngineGetSet(benchmark::State& state) {
   for (auto _ : state) {
     const std::span<const Request> batch = requests.Batch(next++);
     world.engine->BeginBatch(thread, UnixMillis());
-    world.engine->Prefetch(batch, 0);
+    world.engine->Prefetch(thread, batch, 0);
     for (const Request& request : batch) {
       // A busy slot: here nobody parks, the next try does it.
       while (world.engine->Execute(thread, request, client, reply) == ExecStatus::kSuspended)
