@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "storage/engine_thread.h"
+#include "storage/keyspace/slot_extras.h"
 #include "storage/parking.h"
 
 namespace tidegate {
@@ -29,6 +30,32 @@ bool CommandContext::FindString(const KeyRef& key, bool for_write, Entry** out) 
   reply_.Error(errors::kWrongType);
   return false;
 }
+
+ExecStatus CommandContext::Block(std::span<const KeyRef> keys, int64_t timeout_ms,
+                                 TimeoutReply timeout_reply, const KeyRef* target) {
+  if (served_key_ != nullptr) return ExecStatus::kSuspended;
+  if (thread_.in_transaction) {
+    timeout_reply == TimeoutReply::kNullArray ? reply_.NullArray() : reply_.Null();
+    return ExecStatus::kDone;
+  }
+  auto blocked = std::make_shared<BlockedRequest>();
+  blocked->request = OwnedRequest(request_);
+  blocked->db = client_.db;
+  blocked->no_touch = client_.no_touch;
+  blocked->protocol = reply_.protocol();
+  blocked->waiter = {&thread_, client_.ticket};
+  blocked->timeout_reply = timeout_reply;
+  blocked->deadline_ms = timeout_ms == 0 ? 0 : now_ms() + timeout_ms;
+  if (target != nullptr) blocked->targets.push_back(target->slot);
+  for (const KeyRef& key : keys) {
+    keyspace_->extras(key.slot).blocked.Add(client_.db, key.name, blocked);
+    keyspace_->UpdateFlags(key.slot);
+  }
+  client_.blocked = std::move(blocked);
+  return ExecStatus::kSuspended;
+}
+
+bool CommandContext::may_yield() const { return !thread_.in_transaction; }
 
 bool CommandContext::TryLockSlot(uint16_t slot) { return engine_.TryLock(slot); }
 

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/reply_writer.h"
+#include "storage/blocking.h"
 #include "storage/engine.h"
 #include "storage/errors.h"
 #include "storage/keyspace/database.h"
@@ -62,6 +63,19 @@ class CommandContext final {
   // another type (the error is written).
   bool FindString(const KeyRef& key, bool for_write, Entry** out);
 
+  // For blocking commands. When the command runs on behalf of a client that is blocked, only this
+  // key may be looked at: the slots of the others are not held. Null: an ordinary call.
+  const KeyRef* served_key() const { return served_key_; }
+  void ServeOnly(const KeyRef& key) { served_key_ = &key; }
+  // Nothing there yet: waits at the keys until one of them holds something or the time is up
+  // (timeout_ms, 0: never). Where nothing may block (MULTI) the answer is that of a timeout.
+  // `target`: another key that the command writes to once it is served.
+  ExecStatus Block(std::span<const KeyRef> keys, int64_t timeout_ms, TimeoutReply timeout_reply,
+                   const KeyRef* target = nullptr);
+
+  // False inside a transaction: the handler runs to its end.
+  bool may_yield() const;
+
   // For slot-by-slot handlers. Locks the slot or returns false at once.
   bool TryLockSlot(uint16_t slot);
   void UnlockSlot(uint16_t slot);
@@ -81,6 +95,7 @@ class CommandContext final {
   ClientState& client_;
   ReplyWriter& reply_;
   Database db_;
+  const KeyRef* served_key_ = nullptr;
 };
 
 }  // namespace tidegate

@@ -1,6 +1,7 @@
 #include "storage/engine.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/check.h"
@@ -16,6 +17,7 @@
 #include "storage/keyspace/lazy_freer.h"
 #include "storage/memory/memory.h"
 #include "storage/parking.h"
+#include "storage/slot_set.h"
 
 namespace tidegate {
 namespace {
@@ -41,28 +43,6 @@ bool LockWithSpin(Slot& slot) {
 bool IsLfu(EvictionPolicy policy) {
   return policy == EvictionPolicy::kAllKeysLfu || policy == EvictionPolicy::kVolatileLfu;
 }
-
-// Slots of a command with many keys, sorted and without repeats. Small sets stay on the stack.
-class SlotSet final {
- public:
-  explicit SlotSet(std::span<const KeyRef> keys) {
-    uint16_t* slots = in_place_;
-    if (keys.size() > kInPlace) {
-      heap_ = std::make_unique<uint16_t[]>(keys.size());
-      slots = heap_.get();
-    }
-    for (size_t i = 0; i < keys.size(); ++i) slots[i] = keys[i].slot;
-    std::sort(slots, slots + keys.size());
-    slots_ = {slots, static_cast<size_t>(std::unique(slots, slots + keys.size()) - slots)};
-  }
-  std::span<const uint16_t> slots() const { return slots_; }
-
- private:
-  static constexpr size_t kInPlace = 64;
-  uint16_t in_place_[kInPlace];
-  std::unique_ptr<uint16_t[]> heap_;
-  std::span<const uint16_t> slots_;
-};
 
 }  // namespace
 
@@ -132,19 +112,15 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
                            ReplyWriter& reply) {
   const Scope scope = request.command->spec->scope;
   client.parked = false;
+  if (__builtin_expect(client.blocked != nullptr, 0)) return ResumeBlocked(thread, client, reply);
   if (__builtin_expect(scope == Scope::kWholeKeyspace || client.rounds >= kLockRoundsMax, 0)) {
     return ExecuteExclusive(thread, request, client, reply);
   }
-  while (__builtin_expect(thread.in_engine.load(std::memory_order_relaxed) == 0, 0)) {
-    if (gate_->EnterShared(thread)) break;
-    if (gate_->ParkUntilOpen({&thread, client.ticket})) {
-      client.parked = true;
-      return ExecStatus::kSuspended;
-    }
+  if (__builtin_expect(thread.in_engine.load(std::memory_order_relaxed) == 0, 0)) {
+    if (!EnterOrPark(thread, client)) return ExecStatus::kSuspended;
   }
   if (__builtin_expect(settings_.maxmemory_bytes.load(std::memory_order_relaxed) != 0, 0) &&
-      (request.command->spec->flags & kDenyOom) != 0 &&
-      !Eviction(*this, *keyspace_, thread).MakeRoom()) {
+      (request.command->spec->flags & kDenyOom) != 0 && !HasRoom(thread)) {
     reply.Error(errors::kOutOfMemory);
     return Finish(client, ExecStatus::kRefused);
   }
@@ -153,7 +129,12 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
     case Scope::kOneKey: {
       const uint16_t slot = request.keys[0].slot;
       if (__builtin_expect(!TryLock(slot), 0)) return ParkAt(thread, slot, client);
+      if (__builtin_expect((keyspace_->slot(slot).flags & Slot::kBlockedMoves) != 0, 0)) {
+        Unlock(slot);
+        return ExecuteMany(thread, request, client, reply);
+      }
       status = RunHandler(thread, request, client, reply);
+      if (__builtin_expect(!thread.ready.empty(), 0)) ServeReady(thread);
       Unlock(slot);
       break;
     }
@@ -171,23 +152,62 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
   return Finish(client, status);
 }
 
+bool Engine::HasRoom(EngineThread& thread) {
+  return settings_.maxmemory_bytes.load(std::memory_order_relaxed) == 0 ||
+         Eviction(*this, *keyspace_, thread).MakeRoom();
+}
+
+bool Engine::EnterOrPark(EngineThread& thread, ClientState& client) {
+  while (thread.in_engine.load(std::memory_order_relaxed) == 0) {
+    if (gate_->EnterShared(thread)) return true;
+    if (gate_->ParkUntilOpen({&thread, client.ticket})) {
+      client.parked = true;
+      return false;
+    }
+  }
+  return true;
+}
+
 // All slots or none: whoever finds one busy lets go of the others, so that nobody waits while
 // holding.
+ExecStatus Engine::LockSlots(EngineThread& thread, std::span<const uint16_t> slots,
+                             ClientState& client, std::vector<uint16_t>& targets) {
+  std::vector<uint16_t> wanted;  // slots and targets, once there are any
+  for (;;) {
+    const std::span<const uint16_t> all = wanted.empty() ? slots : wanted;
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (__builtin_expect(TryLock(all[i]), 1)) continue;
+      for (size_t held = i; held > 0; --held) Unlock(all[held - 1]);
+      return ParkAt(thread, all[i], client);
+    }
+    const std::vector<uint16_t> missing = MissingTargets(all);
+    if (__builtin_expect(missing.empty(), 1)) break;
+    for (const uint16_t slot : all) Unlock(slot);
+    std::vector<uint16_t> more(all.begin(), all.end());
+    more.insert(more.end(), missing.begin(), missing.end());
+    std::sort(more.begin(), more.end());
+    more.erase(std::unique(more.begin(), more.end()), more.end());
+    wanted = std::move(more);
+  }
+  std::set_difference(wanted.begin(), wanted.end(), slots.begin(), slots.end(),
+                      std::back_inserter(targets));
+  return ExecStatus::kDone;
+}
+
 ExecStatus Engine::ExecuteMany(EngineThread& thread, const Request& request, ClientState& client,
                                ReplyWriter& reply) {
   const SlotSet set(request.keys);
-  const auto slots = set.slots();
-  for (size_t i = 0; i < slots.size(); ++i) {
-    if (__builtin_expect(TryLock(slots[i]), 1)) continue;
-    for (size_t held = i; held > 0; --held) Unlock(slots[held - 1]);
-    return ParkAt(thread, slots[i], client);
-  }
+  std::vector<uint16_t> targets;
+  if (LockSlots(thread, set.slots(), client, targets) == ExecStatus::kSuspended)
+    return ExecStatus::kSuspended;
   for (const KeyRef& key : request.keys) {
     if (const Table* table = keyspace_->FindTable(key.slot, client.db))
       table->PrefetchEntry(key.hash);
   }
   const ExecStatus status = RunHandler(thread, request, client, reply);
-  for (const uint16_t slot : slots) Unlock(slot);
+  if (__builtin_expect(!thread.ready.empty(), 0)) ServeReady(thread);
+  for (const uint16_t slot : set.slots()) Unlock(slot);
+  for (const uint16_t slot : targets) Unlock(slot);
   Deliver(thread);
   return Finish(client, status);
 }
@@ -201,6 +221,7 @@ ExecStatus Engine::ExecuteExclusive(EngineThread& thread, const Request& request
   thread.counters.gate_closings.Add();
   thread.exclusive = true;
   const ExecStatus status = RunHandler(thread, request, client, reply);
+  if (!thread.ready.empty()) ServeReady(thread);
   thread.exclusive = false;
   gate_->Open();
   Deliver(thread);
@@ -230,12 +251,22 @@ ExecStatus Engine::ParkAt(EngineThread& thread, uint16_t slot, ClientState& clie
 }
 
 void Engine::Deliver(EngineThread& thread) {
-  if (__builtin_expect(thread.frees.empty(), 1)) return;
+  const bool none = thread.frees.empty() && thread.wakes.empty();
+  if (__builtin_expect(!none, 0)) DeliverEffects(thread);
+}
+
+void Engine::DeliverEffects(EngineThread& thread) {
   for (const ValueObject& value : thread.frees) DestroyValue(value);
   thread.frees.clear();
+  for (const Waiter& waiter : thread.wakes) waiter.thread->Wake(waiter.ticket);
+  thread.wakes.clear();
 }
 
 void Engine::Cancel(EngineThread& thread, ClientState& client) {
+  if (client.blocked != nullptr) {
+    client.blocked->End();  // when it was served already, what it got is gone with the client
+    client.blocked.reset();
+  }
   if (!client.parked) return;
   const Waiter waiter{&thread, client.ticket};
   parking_->Remove(waiter);

@@ -33,9 +33,11 @@
 #include "base/thread_annotations.h"
 #include "storage/command.h"
 #include "storage/request.h"
+#include "storage/watch.h"
 
 namespace tidegate {
 
+struct BlockedRequest;
 class EngineThread;
 class Keyspace;
 class LazyFreer;
@@ -88,6 +90,7 @@ struct EngineOptions {
 struct ClientState {
   int db = 0;
   bool no_touch = false;  // CLIENT NO-TOUCH: reads leave LRU/LFU alone
+  bool in_multi = false;  // between MULTI and EXEC
   uint64_t ticket = 0;    // names the session towards EngineThread's wake function
 
   // Progress of the request that is suspended; Execute owns these. rounds counts failed tries to
@@ -100,6 +103,12 @@ struct ClientState {
     virtual ~Continuation() = default;
   };
   std::unique_ptr<Continuation> continuation;
+
+  // What WATCH of this client asked for.
+  ClientWatches watches;
+  // The blocking command that waits now; null: none. CLIENT UNBLOCK says how it shall end.
+  std::shared_ptr<BlockedRequest> blocked;
+  enum class Unblock : uint8_t { kNo, kTimeout, kError } unblock = Unblock::kNo;
 };
 
 // Sums over all threads, for INFO and metrics.
@@ -154,6 +163,21 @@ class Engine final {
   ExecStatus Execute(EngineThread& thread, const Request& request, ClientState& client,
                      ReplyWriter& reply);
 
+  // Several requests as one (EXEC): nobody else sees anything in between. `slots` are those of all
+  // keys that the requests and WATCH name, in any order; `whole` takes the exclusive gate instead,
+  // for requests over the keyspace. kSuspended: as with Execute, call again when woken. kDone: the
+  // section is open; each request runs by ExecuteAtomic, which never suspends, until EndAtomic.
+  ExecStatus BeginAtomic(EngineThread& thread, std::span<const uint16_t> slots, bool whole,
+                         ClientState& client);
+  void ExecuteAtomic(EngineThread& thread, const Request& request, ClientState& client,
+                     ReplyWriter& reply);
+  void EndAtomic(EngineThread& thread);
+  // In an atomic section: whether a key that the client watches was changed, or has expired.
+  bool WatchesAreDirty(EngineThread& thread, ClientState& client);
+
+  // Whether commands that may need memory can go on; evicts what it may to make it so. In a batch.
+  bool HasRoom(EngineThread& thread);
+
   // Forgets a suspended request (its client is gone). Outside a batch.
   void Cancel(EngineThread& thread, ClientState& client);
 
@@ -196,12 +220,25 @@ class Engine final {
                          ReplyWriter& reply);
   ExecStatus ExecuteExclusive(EngineThread& thread, const Request& request, ClientState& client,
                               ReplyWriter& reply);
-  // All memory effects of a command that had to wait for the unlock.
-  static void Deliver(EngineThread& thread);
+  // All effects of a command that had to wait for the unlock.
+  void Deliver(EngineThread& thread);
+  void DeliverEffects(EngineThread& thread);
   static ExecStatus Finish(ClientState& client, ExecStatus status);
   bool TryLock(uint16_t slot);
   void Unlock(uint16_t slot);
+  // Makes sure that the thread is in the engine; false: the gate is closed, the request parked.
+  bool EnterOrPark(EngineThread& thread, ClientState& client);
   ExecStatus ParkAt(EngineThread& thread, uint16_t slot, ClientState& client);
+  // Locks the slots, and those that serving blocked requests there needs: all or none. kSuspended:
+  // the request is parked.
+  ExecStatus LockSlots(EngineThread& thread, std::span<const uint16_t> slots, ClientState& client,
+                       std::vector<uint16_t>& targets);
+  std::vector<uint16_t> MissingTargets(std::span<const uint16_t> held) const;
+  // Before the slots are unlocked: gives what the command brought to requests that wait for it.
+  void ServeReady(EngineThread& thread);
+  void ServeKey(EngineThread& thread, int db, const KeyRef& key);
+  bool ServeOne(EngineThread& thread, BlockedRequest& blocked, const KeyRef& key);
+  ExecStatus ResumeBlocked(EngineThread& thread, ClientState& client, ReplyWriter& reply);
   ExecStatus RunHandler(EngineThread& thread, const Request& request, ClientState& client,
                         ReplyWriter& reply);
 

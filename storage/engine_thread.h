@@ -8,10 +8,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "storage/engine.h"
 #include "storage/value/value_object.h"
+#include "storage/waiter.h"
 
 namespace tidegate {
 
@@ -90,13 +92,27 @@ class alignas(64) EngineThread final {
   alignas(64) EngineCounters counters;
   std::vector<DbCounters> dbs;
 
+  // Slots that an atomic section holds, sorted; none while it has the gate.
+  std::vector<uint16_t> atomic_slots;
+
   // The batch that is being executed.
   int64_t now_ms = 0;
   bool exclusive = false;  // this thread has the gate to itself
   bool lfu = false;        // the eviction policy wants frequencies, not times
 
-  // Effects: big values to free once the locks are gone.
+  bool in_transaction = false;  // between BeginAtomic and EndAtomic: nothing blocks, nothing yields
+
+  // Keys that hold something blocked requests may want: served before the slots are unlocked.
+  struct ReadyKey {
+    int db;
+    uint16_t slot;
+    std::string name;
+  };
+  std::vector<ReadyKey> ready;
+
+  // Effects, delivered once the locks are gone: big values to free, requests to wake.
   std::vector<ValueObject> frees;
+  std::vector<Waiter> wakes;
 
   // Where the background sweep goes on.
   uint32_t sweep_slot = 0;

@@ -101,7 +101,7 @@ bool Eviction::Remove(const Candidate& victim) {
   if (db.Delete({victim.key, KeyHash(victim.key), victim.slot}, false))
     thread_.counters.evicted_keys.Add();
   engine_.Unlock(victim.slot);
-  Engine::Deliver(thread_);
+  engine_.Deliver(thread_);
   return true;
 }
 

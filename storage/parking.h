@@ -12,17 +12,9 @@
 
 #include "base/thread_annotations.h"
 #include "storage/keyspace/keyspace.h"
+#include "storage/waiter.h"
 
 namespace tidegate {
-
-class EngineThread;
-
-// A request that waits: its thread and what its thread knows it by.
-struct Waiter {
-  EngineThread* thread = nullptr;
-  uint64_t ticket = 0;
-  friend bool operator==(const Waiter&, const Waiter&) = default;
-};
 
 class SlotParking final {
  public:

@@ -9,6 +9,7 @@ std::span<const std::span<const CommandSpec>> StorageCommandFamilies() {
       kBitmapFamily,
       kGenericFamily,
       kStringFamily,
+      kWatchFamily,
   };
   return kFamilies;
 }

@@ -12,5 +12,6 @@ namespace tidegate {
 extern const std::span<const CommandSpec> kBitmapFamily;
 extern const std::span<const CommandSpec> kGenericFamily;
 extern const std::span<const CommandSpec> kStringFamily;
+extern const std::span<const CommandSpec> kWatchFamily;
 
 }  // namespace tidegate

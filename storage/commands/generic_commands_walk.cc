@@ -129,7 +129,7 @@ void KeyWalk::RemoveExpired(CommandContext& ctx) {
 ExecStatus KeyWalk::Run(CommandContext& ctx, const KeyFilter& filter, uint64_t wanted) {
   size_t work = 0;
   while (!through() && visited_ < wanted) {
-    if (work >= kWorkPerTurn) return ctx.Yield();
+    if (work >= kWorkPerTurn && ctx.may_yield()) return ctx.Yield();
     const auto slot = static_cast<uint16_t>(slot_);
     const uint64_t visited_before = visited_;
     if (!ctx.TryLockSlot(slot)) return ctx.SuspendAtSlot(slot);

@@ -8,6 +8,7 @@
 #include "storage/keyspace/access.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/keyspace/lazy_freer.h"
+#include "storage/keyspace/slot_extras.h"
 #include "storage/memory/memory.h"
 #include "storage/value/chunked_string.h"
 #include "storage/value/value_object.h"
@@ -79,6 +80,12 @@ Entry* Database::FindForWrite(const KeyRef& key) {
 
 Entry* Database::Peek(const KeyRef& key) { return Find(key); }
 
+bool Database::HoldsExpired(const KeyRef& key) {
+  const Table* table = keyspace_->FindTable(key.slot, index_);
+  const Entry* entry = table == nullptr ? nullptr : table->Find(key.hash, key.name);
+  return entry != nullptr && IsExpired(*entry);
+}
+
 Entry* Database::NewEntry(std::string_view key, ValueType type, Encoding encoding,
                           size_t value_bytes, int64_t expire_at_ms) {
   const bool has_expire = expire_at_ms != kNoExpire;
@@ -105,6 +112,7 @@ Entry* Database::Replace(const KeyRef& key, Entry* existing, Entry* fresh) {
   }
   const int change =
       (fresh->has_expire() ? 1 : 0) - (existing != nullptr && existing->has_expire() ? 1 : 0);
+  if (fresh->type() != ValueType::kString) SignalReady(key);
   if (existing != nullptr && existing->has_expire())
     counters.RemoveExpiry(existing->expire_at_ms());
   if (fresh->has_expire()) {
@@ -243,6 +251,7 @@ void Database::RemoveExpired(const KeyRef& key) {
   Detach(key, entry);
   FreeEntry(entry, false);
   thread_->counters.expired_keys.Add();
+  TouchWatches(key, true);
 }
 
 bool Database::Delete(const KeyRef& key, bool lazy) {
@@ -297,6 +306,7 @@ void Database::MoveTo(const KeyRef& from, Database& to, const KeyRef& to_key) {
   Entry* target = to.Find(to_key);
   Entry* fresh = Rebuild(*entry, to_key.name, entry->expire_at_ms());
   Detach(from, entry);
+  TouchWatches(from, false);
   MemoryFree(entry, entry->allocated_bytes());
   to.Replace(to_key, target, fresh);
   to.Modified(to_key);
@@ -312,6 +322,20 @@ void Database::CopyTo(const Entry& from, Database& to, const KeyRef& to_key) {
   if (target != nullptr) to.FreeEntry(target, false);
 }
 
-void Database::Modified(const KeyRef&) { thread_->counters.changes.Add(); }
+void Database::Modified(const KeyRef& key) {
+  thread_->counters.changes.Add();
+  TouchWatches(key, false);
+}
+
+void Database::TouchWatches(const KeyRef& key, bool gone) {
+  if (__builtin_expect((keyspace_->slot(key.slot).flags & Slot::kWatched) == 0, 1)) return;
+  keyspace_->extras(key.slot).watches.Touch(index_, key.name, gone);
+  keyspace_->UpdateFlags(key.slot);
+}
+
+void Database::SignalReady(const KeyRef& key) {
+  if (__builtin_expect((keyspace_->slot(key.slot).flags & Slot::kBlocked) == 0, 1)) return;
+  thread_->ready.push_back({index_, key.slot, std::string(key.name)});
+}
 
 }  // namespace tidegate

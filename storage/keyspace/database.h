@@ -40,6 +40,8 @@ class Database final {
   Entry* FindForRead(const KeyRef& key);
   Entry* FindForWrite(const KeyRef& key);
   Entry* Peek(const KeyRef& key);
+  // Whether the key is still held although its time has passed.
+  bool HoldsExpired(const KeyRef& key);
 
   // Sets the key to a string: creates it, or replaces whatever it holds. `existing` is what Find
   // gave for it (null: none). expire_at_ms: kNoExpire drops an expiry; pass
@@ -70,6 +72,10 @@ class Database final {
   // functions here that set, delete, move or give a time to live say it themselves.
   void Modified(const KeyRef& key);
 
+  // Says that the key may hold something a blocked request waits for. The functions here that
+  // create keys say it themselves.
+  void SignalReady(const KeyRef& key);
+
   Keyspace& keyspace() { return *keyspace_; }
   EngineThread& thread() { return *thread_; }
 
@@ -80,6 +86,7 @@ class Database final {
     return entry.has_expire() && entry.expire_at_ms() <= now_ms_;
   }
   void RemoveExpired(const KeyRef& key);
+  void TouchWatches(const KeyRef& key, bool gone);
   Entry* Replace(const KeyRef& key, Entry* existing, Entry* fresh);
   Entry* NewEntry(std::string_view key, ValueType type, Encoding encoding, size_t value_bytes,
                   int64_t expire_at_ms);

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "storage/engine_thread.h"
 #include "storage/keyspace/lazy_freer.h"
+#include "storage/keyspace/slot_extras.h"
 
 namespace tidegate {
 
@@ -30,7 +31,7 @@ void* MapSlots() {
 }  // namespace
 
 Keyspace::Keyspace(int databases, EngineSettings& settings, LazyFreer& lazy_freer)
-    : databases_(databases), settings_(settings), lazy_freer_(lazy_freer) {
+    : databases_(databases), settings_(settings), lazy_freer_(lazy_freer), extras_(kSlotCount) {
   void* memory = MapSlots();
   slots_ = static_cast<Slot*>(memory);
   for (uint32_t i = 0; i < kSlotCount; ++i) new (&slots_[i]) Slot;
@@ -48,6 +49,50 @@ Keyspace::~Keyspace() {
     delete[] slots_[i].others;
   }
   std::free(slots_);
+}
+
+SlotExtras& Keyspace::extras(uint16_t slot) {
+  if (extras_[slot] == nullptr) extras_[slot] = std::make_unique<SlotExtras>();
+  return *extras_[slot];
+}
+
+void Keyspace::UpdateFlags(uint16_t slot) {
+  const SlotExtras& extras = this->extras(slot);
+  uint32_t flags = 0;
+  if (!extras.watches.empty()) flags |= Slot::kWatched;
+  if (!extras.blocked.empty()) flags |= Slot::kBlocked;
+  if (extras.blocked.has_targets()) flags |= Slot::kBlockedMoves;
+  slots_[slot].flags = flags;
+}
+
+// As Redis: a watched key changes when it was there.
+void Keyspace::TouchWatchesBeforeClear(uint16_t slot, int db) {
+  if ((slots_[slot].flags & Slot::kWatched) == 0) return;
+  extras(slot).watches.TouchIf([&](int watched_db, std::string_view key) {
+    if (db >= 0 && watched_db != db) return false;
+    const Table* table = FindTable(slot, watched_db);
+    return table != nullptr && table->Find(KeyHash(key), key) != nullptr;
+  });
+}
+
+// As Redis: a watched key of either database changes when one of them has it.
+void Keyspace::TouchWatchesBeforeSwap(uint16_t slot, int a, int b) {
+  if ((slots_[slot].flags & Slot::kWatched) == 0) return;
+  extras(slot).watches.TouchIf([&](int watched_db, std::string_view key) {
+    if (watched_db != a && watched_db != b) return false;
+    for (const int db : {a, b}) {
+      const Table* table = FindTable(slot, db);
+      if (table != nullptr && table->Find(KeyHash(key), key) != nullptr) return true;
+    }
+    return false;
+  });
+}
+
+void Keyspace::SignalBlockedAfterSwap(EngineThread& thread, uint16_t slot, int a, int b) {
+  if ((slots_[slot].flags & Slot::kBlocked) == 0) return;
+  extras(slot).blocked.ForEachKey([&](int db, std::string_view key) {
+    if (db == a || db == b) thread.ready.push_back({db, slot, std::string(key)});
+  });
 }
 
 Table* Keyspace::FindTable(uint16_t slot, int db) {
@@ -78,6 +123,7 @@ uint64_t Keyspace::Clear(EngineThread& thread, int db) {
   const auto take = [&](uint32_t slot, int index) {
     Table* table = FindTable(static_cast<uint16_t>(slot), index);
     if (table == nullptr || table->count() == 0) return;
+    TouchWatchesBeforeClear(static_cast<uint16_t>(slot), index);
     keys += table->count();
     thread.dbs[static_cast<size_t>(index)].keys.Add(-static_cast<int64_t>(table->count()));
     thread.dbs[static_cast<size_t>(index)].expires.Add(-static_cast<int64_t>(table->expires()));
@@ -105,12 +151,14 @@ void Keyspace::Swap(EngineThread& thread, int a, int b) {
     const auto slot = static_cast<uint16_t>(i);
     Table* left = FindTable(slot, a);
     Table* right = FindTable(slot, b);
+    TouchWatchesBeforeSwap(slot, a, b);
     const bool left_empty = left == nullptr || left->count() == 0;
     const bool right_empty = right == nullptr || right->count() == 0;
     if (left_empty && right_empty) continue;
     left = &TableForInsert(slot, a);
     right = &TableForInsert(slot, b);
     std::swap(*left, *right);
+    SignalBlockedAfterSwap(thread, slot, a, b);
     keys += static_cast<int64_t>(left->count()) - right->count();
     expires += static_cast<int64_t>(left->expires()) - right->expires();
   }

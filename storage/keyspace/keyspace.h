@@ -22,14 +22,22 @@ namespace tidegate {
 class EngineThread;
 struct EngineSettings;
 class LazyFreer;
+struct SlotExtras;
 
 struct alignas(64) Slot {
   // 0 free; kLocked held; kWaiters: somebody is parked here and wants a wake-up at unlock.
   static constexpr uint32_t kLocked = 1;
   static constexpr uint32_t kWaiters = 2;
 
+  // What `extras` of this slot holds: bits of Flag. Needs the lock.
+  enum Flag : uint32_t {
+    kWatched = 1,       // watched keys
+    kBlocked = 2,       // blocked requests
+    kBlockedMoves = 4,  // of these, some that write to another slot when they are served
+  };
+
   std::atomic<uint32_t> lock{0};
-  uint32_t reserved = 0;
+  uint32_t flags = 0;
   Table db0;
   // Tables of databases 1 .. N-1, or null. Owned.
   Table* others = nullptr;
@@ -53,6 +61,9 @@ class Keyspace final {
 
   int databases() const { return databases_; }
   Slot& slot(uint16_t id) { return slots_[id]; }
+  // Made on first use. Needs the slot's lock. UpdateFlags follows what was put in or taken out.
+  SlotExtras& extras(uint16_t slot);
+  void UpdateFlags(uint16_t slot);
 
   // The table of a database in a slot. For reading it may be null (nothing there); TableForInsert
   // makes it.
@@ -78,9 +89,14 @@ class Keyspace final {
   LazyFreer& lazy_freer() { return lazy_freer_; }
 
  private:
+  void TouchWatchesBeforeClear(uint16_t slot, int db);
+  void TouchWatchesBeforeSwap(uint16_t slot, int a, int b);
+  void SignalBlockedAfterSwap(EngineThread& thread, uint16_t slot, int a, int b);
+
   int databases_;
   EngineSettings& settings_;
   LazyFreer& lazy_freer_;
+  std::vector<std::unique_ptr<SlotExtras>> extras_;  // by slot; null: none so far
   Slot* slots_;  // kSlotCount, own mapping, touched at start so that it never faults on the request
                  // path
 };
