@@ -10,8 +10,8 @@ inline void Prefetch(const void* address) {
   asm volatile("");
 }
 
-// The same for a line that will be written: brings it in exclusively, so that it does not have to be
-// asked for a second time when another core wrote it last.
+// The same for a line that will be written: brings it in exclusively, so that it need not be asked
+// for a second time when another core wrote it last.
 inline void PrefetchForWrite(const void* address) {
 #if defined(__x86_64__)
   asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(address)));

@@ -23,6 +23,7 @@ extern const std::span<const CommandSpec> kMemoryFamily;
 extern const std::span<const CommandSpec> kModuleFamily;
 extern const std::span<const CommandSpec> kServerFamily;
 extern const std::span<const CommandSpec> kSlowlogFamily;
+extern const std::span<const CommandSpec> kTransactionFamily;
 
 // All of them.
 std::span<const std::span<const CommandSpec>> ProxyCommandFamilies();

@@ -189,6 +189,7 @@ constexpr CommandSpec kMemorySubcommands[] = {
      .arity = Exactly(2),
      .access = Access::kNone,
      .scope = Scope::kProcess,
+     .flags = kMaySuspend,
      .group = Group::kServer,
      .since = "4.0.0",
      .complexity = "O(N) in the number of connections",

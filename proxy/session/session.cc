@@ -79,8 +79,9 @@ SessionSizes Session::Sizes() const {
   sizes.output_memory_bytes = output_.memory_bytes();
   sizes.output_blocks = output_.blocks();
   sizes.total_bytes = sizeof(Session) + input_.capacity() + sizes.arguments_bytes +
-                      sizes.output_memory_bytes + name_.capacity() + library_name_.capacity() +
-                      library_version_.capacity() + peer_address_.capacity();
+                      sizes.output_memory_bytes + transaction_.memory_bytes() + name_.capacity() +
+                      library_name_.capacity() + library_version_.capacity() +
+                      peer_address_.capacity();
   return sizes;
 }
 
@@ -111,17 +112,31 @@ void Session::set_monitor(bool on) {
 std::string Session::FlagLetters() const {
   std::string letters;
   if (monitor_) letters += 'O';
+  if (transaction_.open()) letters += 'x';
   const bool blocks = last_command_ != nullptr && (last_command_->spec->flags & kBlocking) != 0;
   if ((suspended() && blocks) || postponed()) letters += 'b';
   if (close_after_reply_) letters += 'c';
   if (kill_) letters += 'A';
+  if (client_.watches.dirty()) letters += 'd';
   if (is_unix_) letters += 'U';
   if (no_evict_) letters += 'e';
   if (client_.no_touch) letters += 'T';
   return letters.empty() ? "N" : letters;
 }
 
+void Session::OpenTransaction() {
+  transaction_.Open();
+  client_.in_multi = true;
+}
+
+void Session::CloseTransaction() {
+  transaction_.Close();
+  client_.in_multi = false;
+}
+
 void Session::Reset() {
+  CloseTransaction();
+  client_.watches.Clear();
   client_.db = 0;
   client_.no_touch = false;
   no_evict_ = false;

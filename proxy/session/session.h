@@ -28,7 +28,9 @@
 #include "policy/filter_chain.h"
 #include "proxy/event/stream.h"
 #include "proxy/resp/request_parser.h"
+#include "proxy/session/client_pause.h"
 #include "proxy/session/session_input.h"
+#include "proxy/session/transaction_queue.h"
 #include "storage/engine.h"
 #include "storage/request.h"
 
@@ -151,6 +153,20 @@ class Session final : private StreamOwner {
   // monitor, 'U' unix socket, 'c' closing …, 'N'.
   std::string FlagLetters() const;
 
+  // --- MULTI ---
+  TransactionQueue& transaction() { return transaction_; }
+  const TransactionQueue& transaction() const { return transaction_; }
+  void OpenTransaction();
+  void CloseTransaction();
+  // Executes one queued request inside an atomic section of the engine; `kept`: it ran before, and
+  // this is its reply.
+  void ExecuteQueued(const Request& request, const std::string* kept, int64_t now_ms);
+  // The suspended part of the current command is through: what follows in it begins anew.
+  void ForgetResumption() {
+    resuming_ = false;
+    client_.continuation.reset();
+  }
+
   // RESET: database 0, RESP2, not authenticated (when a password is set), no name, no monitor,
   // replies on. The handler answers "+RESET".
   void Reset();
@@ -221,8 +237,11 @@ class Session final : private StreamOwner {
   size_t Execute(std::span<const Request> requests, int64_t now_ms);
   ExecStatus ExecuteOne(const Request& request, int64_t now_ms);
   ExecStatus ExecuteFiltered(const Request& request, int64_t now_ms);
-  // False: the command was refused, or postponed (then stops_ says so).
+  // False: the command was refused or queued, or postponed (then stops_ says so).
   bool Admit(const Request& request, int64_t now_ms);
+  void RefuseWith(const Request& request, std::string_view error);
+  void Queue(const Request& request);
+  bool IsHeld(PauseMode mode, const Request& request) const;
   void Refuse(const Request& request);
   std::string UnknownCommand(const Request& request) const;
   void Suspended(uint64_t begin_ticks);
@@ -230,6 +249,7 @@ class Session final : private StreamOwner {
   void EndRefused(const Request& request);
   // Counters, slow log, monitors; `ticks` is what the command took.
   void Finished(const Request& request, uint64_t ticks, uint32_t errors_before);
+  void Account(const Request& request, uint64_t ticks, uint32_t errors_before);
   // Slow log and latency monitor.
   void NoteSlow(const Request& request, uint64_t ticks);
   // After each reply: what CLIENT REPLY asked for.
@@ -260,6 +280,7 @@ class Session final : private StreamOwner {
   ReplyWriter reply_;
   RequestParser parser_;
   SessionInput input_;
+  TransactionQueue transaction_;
   FilterProgress filter_progress_;
   FilterChain* suspended_chain_ = nullptr;  // that the suspended request is in
   const Command* last_command_ = nullptr;

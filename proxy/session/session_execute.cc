@@ -76,7 +76,7 @@ size_t Session::Execute(std::span<const Request> requests, int64_t now_ms) {
       if (closing()) break;
       continue;
     }
-    if (__builtin_expect(worker_.attention() || !authenticated_, 0)) {
+    if (__builtin_expect(worker_.attention() || !authenticated_ || transaction_.open(), 0)) {
       // RESET took the authentication back: what follows is parsed again, with stricter limits.
       if (AuthRequired() && parsed_as_authenticated_) break;
       if (!Admit(request, now_ms)) {
@@ -144,25 +144,78 @@ ExecStatus Session::ExecuteFiltered(const Request& request, int64_t now_ms) {
 bool Session::Admit(const Request& request, int64_t now_ms) {
   const CommandSpec& spec = *request.command->spec;
   if (!authenticated_ && AuthRequired() && (spec.flags & kNoAuth) == 0) {
-    worker_.mutable_command_stats().Reject(request.command->id);
-    reply_.Error(errors::kNoAuth);
-    AfterReply();
+    RefuseWith(request, errors::kNoAuth);
+    return false;
+  }
+  const bool queued = transaction_.open() && (spec.flags & kRunsInMulti) == 0;
+  if (queued && (spec.flags & kNoMulti) != 0) {
+    RefuseWith(request, "ERR Command not allowed inside a transaction");
+    return false;
+  }
+  if (queued && (spec.flags & kDenyOom) != 0 &&
+      !worker_.server().engine().HasRoom(worker_.engine_thread())) {
+    RefuseWith(request, errors::kOutOfMemory);
     return false;
   }
   if (monitor_ && TouchesKeyspace(spec)) {
-    worker_.mutable_command_stats().Reject(request.command->id);
-    reply_.Error(errors::kMonitorNoKeyspace);
-    AfterReply();
+    RefuseWith(request, errors::kMonitorNoKeyspace);
     return false;
   }
   const ClientPause& pause = worker_.server().pause();
-  if (!resuming_ && pause.possible() && ClientPause::Holds(pause.mode(now_ms), spec)) {
+  if (!resuming_ && pause.possible() && IsHeld(pause.mode(now_ms), request)) {
     StopFor(kStopPostponed);
     worker_.mutable_counters().sessions_suspended.Add(1);
     worker_.Postpone(*this);
     return false;
   }
-  return true;
+  if (queued) Queue(request);
+  return !queued;
+}
+
+// EXEC counts as what it will execute.
+bool Session::IsHeld(PauseMode mode, const Request& request) const {
+  if (ClientPause::Holds(mode, *request.command->spec)) return true;
+  if (!transaction_.open() || (request.command->spec->flags & kRunsInMulti) == 0) return false;
+  for (size_t i = 0; i < transaction_.size(); ++i) {
+    if (ClientPause::Holds(mode, *transaction_.at(i).command()->spec)) return true;
+  }
+  return false;
+}
+
+void Session::RefuseWith(const Request& request, std::string_view error) {
+  worker_.mutable_command_stats().Reject(request.command->id);
+  if (request.command->full_name == "exec") {
+    // Told in EXEC's words, and the transaction, if there is one, is over.
+    const size_t text = error.starts_with("ERR ") ? 4 : 0;
+    CloseTransaction();
+    client_.watches.Clear();
+    reply_.Error("EXECABORT Transaction discarded because of: " + std::string(error.substr(text)));
+  } else {
+    if (transaction_.open()) transaction_.Refuse();
+    reply_.Error(error);
+  }
+  AfterReply();
+}
+
+void Session::Queue(const Request& request) {
+  transaction_.Add(request);
+  reply_.SimpleString("QUEUED");
+  AfterReply();
+}
+
+void Session::ExecuteQueued(const Request& request, const std::string* kept, int64_t now_ms) {
+  worker_.set_current_request(this, &request);
+  const uint32_t errors_before = errors_;
+  const uint64_t begin = Ticks();
+  if (kept != nullptr) {
+    reply_.Raw(*kept);
+  } else if (request.command->spec->scope == Scope::kProcess) {
+    SessionCommand command(*this, request, reply_, now_ms);
+    TG_CHECK(request.command->spec->session_handler(command) == ExecStatus::kDone);
+  } else {
+    worker_.server().engine().ExecuteAtomic(worker_.engine_thread(), request, client_, reply_);
+  }
+  Account(request, Ticks() - begin, errors_before);
 }
 
 void Session::Refuse(const Request& request) {
@@ -177,12 +230,10 @@ void Session::Refuse(const Request& request) {
         peer_address_ + " aborted.");
     return Kill();
   }
-  if (request.command != nullptr) {
-    worker_.mutable_command_stats().Reject(request.command->id);
-    reply_.Error(errors::WrongArity(request.command->full_name));
-  } else {
-    reply_.Error(UnknownCommand(request));
-  }
+  if (request.command != nullptr)
+    return RefuseWith(request, errors::WrongArity(request.command->full_name));
+  if (transaction_.open()) transaction_.Refuse();
+  reply_.Error(UnknownCommand(request));
   AfterReply();
 }
 
@@ -227,6 +278,12 @@ inline void Session::Finished(const Request& request, uint64_t ticks, uint32_t e
     resuming_ = false;
     client_.continuation.reset();
   }
+  Account(request, ticks, errors_before);
+  AfterReply();
+}
+
+inline void Session::Account(const Request& request, uint64_t ticks, uint32_t errors_before) {
+  const Command& command = *request.command;
   worker_.mutable_counters().commands_processed.Add(1);
   worker_.mutable_command_stats().Record(command.id, ticks, errors_ != errors_before,
                                          worker_.latency_tracking());
@@ -236,7 +293,6 @@ inline void Session::Finished(const Request& request, uint64_t ticks, uint32_t e
       worker_.FeedMonitors(*this, request, redacted_);
   }
   if (!redacted_.empty()) redacted_.clear();
-  AfterReply();
 }
 
 void Session::NoteSlow(const Request& request, uint64_t ticks) {

@@ -1,0 +1,157 @@
+// MULTI, EXEC, DISCARD, UNWATCH. WATCH is a data command: it needs the slots of its keys.
+//
+// EXEC locks the slots of all queued and all watched keys at once, looks whether a watched key
+// changed, and runs the queue; nobody sees anything in between. Commands that have to ask other
+// workers (CLIENT LIST) cannot do so while slots are held: they are run first, and their replies
+// kept. They tell of clients and memory, not of data, so nobody can tell the difference.
+#include <string>
+
+#include "proxy/commands/families.h"
+#include "proxy/session/session_command.h"
+#include "proxy/session/transaction_queue.h"
+
+namespace tidegate {
+namespace {
+
+void EndTransaction(SessionCommand& c) {
+  c.session().CloseTransaction();
+  c.session().client().watches.Clear();
+}
+
+ExecStatus CmdMulti(SessionCommand& c) {
+  if (c.session().transaction().open()) return c.Fail("ERR MULTI calls can not be nested");
+  c.session().OpenTransaction();
+  return c.Ok();
+}
+
+ExecStatus CmdDiscard(SessionCommand& c) {
+  if (!c.session().transaction().open()) return c.Fail("ERR DISCARD without MULTI");
+  EndTransaction(c);
+  return c.Ok();
+}
+
+ExecStatus CmdUnwatch(SessionCommand& c) {
+  c.session().client().watches.Clear();
+  return c.Ok();
+}
+
+// Runs the queued commands that may suspend, one after the other. kSuspended: not through yet.
+ExecStatus RunAhead(SessionCommand& c) {
+  TransactionQueue& queue = c.session().transaction();
+  while (queue.next_ahead() < queue.size()) {
+    const Request request = queue.at(queue.next_ahead()).view();
+    if ((request.command->spec->flags & kMaySuspend) != 0) {
+      OutputBuffer out(c.worker().output_blocks());
+      ReplyWriter reply(out);
+      reply.set_protocol(c.session().protocol());
+      SessionCommand ahead(c.session(), request, reply, c.now_ms());
+      if (request.command->spec->session_handler(ahead) == ExecStatus::kSuspended)
+        return ExecStatus::kSuspended;
+      c.session().ForgetResumption();
+      queue.KeepAhead(out.CopyFrom(0));
+    }
+    queue.AdvanceAhead();
+  }
+  return ExecStatus::kDone;
+}
+
+void RunQueue(SessionCommand& c) {
+  const TransactionQueue& queue = c.session().transaction();
+  c.reply().Array(queue.size());
+  size_t ahead = 0;
+  for (size_t i = 0; i < queue.size(); ++i) {
+    const Request request = queue.at(i).view();
+    const bool ran = (request.command->spec->flags & kMaySuspend) != 0;
+    c.session().ExecuteQueued(request, ran ? &queue.kept(ahead++) : nullptr, c.now_ms());
+  }
+}
+
+ExecStatus CmdExec(SessionCommand& c) {
+  TransactionQueue& queue = c.session().transaction();
+  if (!queue.open()) return c.Fail("ERR EXEC without MULTI");
+  if (queue.refused()) {
+    EndTransaction(c);
+    return c.Fail("EXECABORT Transaction discarded because of previous errors.");
+  }
+  ClientState& client = c.session().client();
+  if (client.watches.dirty()) {
+    EndTransaction(c);
+    c.reply().NullArray();
+    return ExecStatus::kDone;
+  }
+  EngineThread& thread = c.worker().engine_thread();
+  if (queue.denies_oom() && !c.engine().HasRoom(thread)) {
+    EndTransaction(c);
+    return c.Fail("EXECABORT Transaction discarded because of: " +
+                  std::string(errors::kOutOfMemory).substr(4));
+  }
+  if (RunAhead(c) == ExecStatus::kSuspended) return ExecStatus::kSuspended;
+  std::vector<uint16_t> slots = queue.Slots();
+  for (const ClientWatches::Key& key : client.watches.keys()) slots.push_back(key.slot);
+  if (c.engine().BeginAtomic(thread, slots, queue.NeedsWholeKeyspace(), client) ==
+      ExecStatus::kSuspended) {
+    return ExecStatus::kSuspended;
+  }
+  if (c.engine().WatchesAreDirty(thread, client)) {
+    c.reply().NullArray();
+  } else {
+    client.watches.Clear();
+    RunQueue(c);
+  }
+  c.engine().EndAtomic(thread);
+  EndTransaction(c);
+  return ExecStatus::kDone;
+}
+
+constexpr uint32_t kFlags = kNoScript | kLoading | kStale | kAllowBusy;
+
+constexpr CommandSpec kTransactionCommands[] = {
+    {.name = "DISCARD",
+     .arity = Exactly(1),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kFlags | kFast | kRunsInMulti,
+     .group = Group::kTransactions,
+     .since = "2.0.0",
+     .complexity = "O(n) for n queued commands.",
+     .summary = "Forgets the queued commands and ends the transaction.",
+     .session_handler = CmdDiscard},
+    {.name = "EXEC",
+     .arity = Exactly(1),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kNoScript | kLoading | kStale | kSkipSlowlog | kRunsInMulti,
+     .cost = Cost::kPerArgument,
+     .group = Group::kTransactions,
+     .since = "1.2.0",
+     .complexity = "That of the queued commands.",
+     .summary = "Executes the queued commands, unless a watched key was changed.",
+     .session_handler = CmdExec},
+    {.name = "MULTI",
+     .arity = Exactly(1),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kFlags | kFast | kRunsInMulti,
+     .group = Group::kTransactions,
+     .since = "1.2.0",
+     .complexity = "O(1)",
+     .summary = "Begins a transaction: the commands that follow are queued until EXEC.",
+     .session_handler = CmdMulti},
+    {.name = "UNWATCH",
+     .arity = Exactly(1),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kFlags | kFast,
+     .group = Group::kTransactions,
+     .since = "2.2.0",
+     .complexity = "O(1)",
+     .summary = "Forgets all watched keys.",
+     .session_handler = CmdUnwatch},
+};
+static_assert(IsValidFamily(kTransactionCommands));
+
+}  // namespace
+
+const std::span<const CommandSpec> kTransactionFamily = kTransactionCommands;
+
+}  // namespace tidegate

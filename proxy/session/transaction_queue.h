@@ -1,0 +1,76 @@
+// TransactionQueue: what a client said between MULTI and EXEC.
+//
+// Requests are copied, because the input they came in is gone when EXEC comes. A request that is
+// refused while the queue is open (unknown, wrong arity, no memory) makes EXEC refuse everything,
+// as Redis does; one that fails when it runs does not. Owner: the session.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "storage/command.h"
+#include "storage/owned_request.h"
+
+namespace tidegate {
+
+class TransactionQueue final {
+ public:
+  bool open() const { return open_; }
+  void Open() { open_ = true; }
+  // EXEC and DISCARD; gives the memory back.
+  void Close() { *this = TransactionQueue(); }
+
+  void Add(const Request& request) {
+    requests_.emplace_back(request);
+    denies_oom_ = denies_oom_ || (request.command->spec->flags & kDenyOom) != 0;
+    bytes_ += requests_.back().memory_bytes() + sizeof(OwnedRequest);
+  }
+  // A request was refused: EXEC will refuse the rest.
+  void Refuse() { refused_ = true; }
+  bool refused() const { return refused_; }
+
+  size_t size() const { return requests_.size(); }
+  const OwnedRequest& at(size_t i) const { return requests_[i]; }
+  // For CLIENT LIST's multi-mem.
+  size_t memory_bytes() const { return bytes_; }
+
+  // Whether a queued command may need memory: EXEC is refused when there is none.
+  bool denies_oom() const { return denies_oom_; }
+
+  // Commands that run before the others, see EXEC: which one is next, and their replies.
+  size_t next_ahead() const { return next_ahead_; }
+  void AdvanceAhead() { ++next_ahead_; }
+  void KeepAhead(std::string reply) { kept_.push_back(std::move(reply)); }
+  const std::string& kept(size_t i) const { return kept_[i]; }
+
+  // Slots of all keys, with repeats.
+  std::vector<uint16_t> Slots() const {
+    std::vector<uint16_t> slots;
+    for (const OwnedRequest& request : requests_) {
+      for (const KeyRef& key : request.view().keys) slots.push_back(key.slot);
+    }
+    return slots;
+  }
+  // Whether one of the requests is over the whole keyspace.
+  bool NeedsWholeKeyspace() const {
+    for (const OwnedRequest& request : requests_) {
+      const Scope scope = request.command()->spec->scope;
+      if (scope == Scope::kWholeKeyspace || scope == Scope::kSlotBySlot) return true;
+    }
+    return false;
+  }
+
+ private:
+  bool open_ = false;
+  bool refused_ = false;
+  bool denies_oom_ = false;
+  size_t next_ahead_ = 0;
+  std::vector<std::string> kept_;
+  size_t bytes_ = 0;
+  std::vector<OwnedRequest> requests_;
+};
+
+}  // namespace tidegate
