@@ -22,6 +22,19 @@ else()
   target_link_libraries(tidegate_uv INTERFACE PkgConfig::UV)
 endif()
 
+# tidegate_precompile(target HEADER …): parses these once for all sources of the target.
+function(tidegate_precompile target)
+  target_precompile_headers(${target} PRIVATE ${ARGN})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${target} PRIVATE -fpch-preprocess)
+  endif()
+  if(CCACHE)
+    # ccache reuses objects built with a precompiled header only when told that its macros do not matter.
+    set_target_properties(${target} PROPERTIES CXX_COMPILER_LAUNCHER
+      "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros;${CCACHE}")
+  endif()
+endfunction()
+
 function(tidegate_library name)
   cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
@@ -33,4 +46,10 @@ function(tidegate_library name)
   add_library(tidegate_${name} STATIC ${sources})
   target_include_directories(tidegate_${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_link_libraries(tidegate_${name} PUBLIC Threads::Threads ${ARG_DEPS})
+  # Half a second less for each file, a quarter of a build. With g++ alone: clang's presets build without, so that a
+  # forgotten #include is still found.
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    tidegate_precompile(tidegate_${name} <algorithm> <array> <atomic> <chrono> <functional> <map> <memory> <optional> <span>
+                        <string> <string_view> <vector>)
+  endif()
 endfunction()
