@@ -28,9 +28,8 @@ extern "C" {
 const char* malloc_conf = "background_thread:true";  // NOLINT: jemalloc's name for it
 }
 
+namespace tidegate {
 namespace {
-
-using namespace tidegate;
 
 int Fail(const Error& error) {
   std::fprintf(stderr, "tidegate: %s\n", error.message.c_str());
@@ -60,16 +59,18 @@ class PidFile final {
   explicit PidFile(std::string path) : path_(std::move(path)) {
     if (path_.empty()) return;
     std::ofstream file(path_, std::ios::trunc);
-    if (!(file << getpid() << '\n')) log::Warning("Failed to write PID file " + path_);
+    written_ = static_cast<bool>(file << getpid() << '\n' << std::flush);
+    if (!written_) log::Warning("Failed to write PID file " + path_);
   }
   ~PidFile() {
-    if (!path_.empty()) unlink(path_.c_str());
+    if (written_) unlink(path_.c_str());
   }
   PidFile(const PidFile&) = delete;
   PidFile& operator=(const PidFile&) = delete;
 
  private:
   const std::string path_;
+  bool written_ = false;  // else the file there is somebody else's
 };
 
 // Nobody looks into a log file when the program has just been started by hand.
@@ -133,18 +134,22 @@ int Serve(LoadedConfig config, int argc, char** argv) {
   return status;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+// What main() does; the status the process ends with.
+int Main(int argc, char** argv) {
   if (argc == 2 && std::string_view(argv[1]) == "--print-metrics-doc") {
-    std::fputs(tidegate::MetricsReference().c_str(), stdout);
+    std::fputs(MetricsReference().c_str(), stdout);
     return 0;
   }
-  tidegate::Result<tidegate::LoadedConfig> config = tidegate::LoadConfig(argc, argv);
+  Result<LoadedConfig> config = LoadConfig(argc, argv);
   if (!config.ok()) return Fail(config.error());
-  if (config->mode != tidegate::RunMode::kRun) {
+  if (config->mode != RunMode::kRun) {
     std::fputs(config->text.c_str(), stdout);
     return 0;
   }
   return Serve(std::move(config).value(), argc, argv);
 }
+
+}  // namespace
+}  // namespace tidegate
+
+int main(int argc, char** argv) { return tidegate::Main(argc, argv); }
