@@ -79,7 +79,7 @@ void SayStack() {
 
 void SayCurrentCommand() {
   const Worker* worker = Worker::Current();
-  if (worker == nullptr) return SayFormatted("\nThread: not a worker\n");
+  if (worker == nullptr) return Say("\nThread: not a worker\n");
   SayFormatted("\nThread: worker %d\n", worker->index());
   const Session* session = worker->current_session();
   const Request* request = worker->current_request();
