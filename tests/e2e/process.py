@@ -130,6 +130,15 @@ def reload(report, start):
             report.equal("and nobody is disconnected", connection.command("PING").value, b"PONG")
 
 
+    with start(files=["-"]) as server:
+        connection = server.connect()
+        connection.command("CONFIG", "SET", "slowlog-max-len", "9")
+        server.process.send_signal(signal.SIGHUP)
+        said = eventually(lambda: "standard input, which cannot be read again" in server.log_text(), 3)
+        report.check("settings from standard input are not read again", said, server.log_text())
+        report.equal("and stay as they are", connection.command("CONFIG", "GET", "slowlog-max-len").value[-1].value, b"9")
+
+
 def is_exposition(line):
     number = r"(?:[+-]?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|Inf)|Nan|NaN)"
     label = r'[a-zA-Z_]\w*="(?:[^"\\]|\\.)*"'

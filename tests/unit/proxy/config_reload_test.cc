@@ -3,6 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "base/log.h"
+
 namespace tidegate {
 namespace {
 
@@ -26,6 +33,32 @@ TEST(ConfigReload, AVetoLeavesEverythingAsItWas) {
   fresh.slowlog_max_len = 7;
   EXPECT_FALSE(ReloadConfig(store, fresh).ok());
   EXPECT_EQ(store.Snapshot()->maxclients, 10000);
+}
+
+// The log lines of a reload.
+std::string LogOf(ConfigStore& store, const Options& fresh) {
+  const std::string path = ::testing::TempDir() + "tidegate_config_reload_test.log";
+  std::filesystem::remove(path);
+  EXPECT_TRUE(log::OpenFile(path).ok());
+  EXPECT_TRUE(ReloadConfig(store, fresh).ok());
+  EXPECT_TRUE(log::OpenFile("").ok());
+  std::stringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+TEST(ConfigReload, SaysWhatOfTheStructureNeedsARestart) {
+  ConfigStore store(Options{}, {});
+  Options fresh = *store.Snapshot();
+  EXPECT_EQ(LogOf(store, fresh).find("needs a restart"), std::string::npos);
+  fresh.routes.push_back({"item:*", "local"});
+  fresh.extra_listeners.push_back({.name = "more", .port = 1});
+  fresh.clusters[0].name = "other";
+  const std::string lines = LogOf(store, fresh);
+  for (const char* what : {"'routes'", "'listeners'", "'clusters'"}) {
+    EXPECT_NE(lines.find(std::string(what) + " has changed and needs a restart"), std::string::npos)
+        << lines;
+  }
 }
 
 TEST(ConfigReload, TheSameIsNoChange) {
