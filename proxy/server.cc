@@ -1,11 +1,11 @@
 #include "proxy/server.h"
 
-#include <signal.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #include <array>
 #include <climits>
+#include <csignal>
 #include <utility>
 
 #include "base/clock.h"

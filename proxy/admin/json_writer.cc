@@ -1,6 +1,7 @@
 #include "proxy/admin/json_writer.h"
 
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 
 #include "base/text.h"
@@ -9,25 +10,32 @@ namespace tidegate {
 
 namespace {
 
-// Bytes of the UTF-8 character that `text` begins with; 0 when there is none. Overlong forms and
-// surrogates are none. Source: RFC 3629, section 4.
+// First bytes of UTF-8 characters of several bytes, what the second byte may then be, and how long
+// the character is: without overlong forms and surrogates. Source: RFC 3629, section 4.
+struct Utf8Lead {
+  uint8_t first_min;
+  uint8_t first_max;
+  uint8_t second_min;
+  uint8_t second_max;
+  size_t bytes;
+};
+constexpr Utf8Lead kUtf8Leads[] = {{0xC2, 0xDF, 0x80, 0xBF, 2}, {0xE0, 0xE0, 0xA0, 0xBF, 3},
+                                   {0xE1, 0xEC, 0x80, 0xBF, 3}, {0xED, 0xED, 0x80, 0x9F, 3},
+                                   {0xEE, 0xEF, 0x80, 0xBF, 3}, {0xF0, 0xF0, 0x90, 0xBF, 4},
+                                   {0xF1, 0xF3, 0x80, 0xBF, 4}, {0xF4, 0xF4, 0x80, 0x8F, 4}};
+
+// Bytes of the UTF-8 character that `text`, which is not empty, begins with; 0 when there is none.
 size_t Utf8Length(std::string_view text) {
-  const auto byte = [&](size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
-  };
-  const auto is_tail = [&](size_t i) { return (byte(i) & 0xC0) == 0x80; };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return is_tail(1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    if (first == 0xE0 && byte(1) < 0xA0) return 0;
-    if (first == 0xED && byte(1) > 0x9F) return 0;
-    return is_tail(1) && is_tail(2) ? 3 : 0;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    if (first == 0xF0 && byte(1) < 0x90) return 0;
-    if (first == 0xF4 && byte(1) > 0x8F) return 0;
-    return is_tail(1) && is_tail(2) && is_tail(3) ? 4 : 0;
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
+  if (byte(0) < 0x80) return 1;
+  for (const Utf8Lead& lead : kUtf8Leads) {
+    if (byte(0) < lead.first_min || byte(0) > lead.first_max) continue;
+    if (text.size() < lead.bytes || byte(1) < lead.second_min || byte(1) > lead.second_max)
+      return 0;
+    for (size_t i = 2; i < lead.bytes; ++i) {
+      if ((byte(i) & 0xC0) != 0x80) return 0;
+    }
+    return lead.bytes;
   }
   return 0;
 }

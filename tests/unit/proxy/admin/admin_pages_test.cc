@@ -131,8 +131,12 @@ TEST(JsonWriter, EscapesWhatJsonCannotHold) {
   EXPECT_EQ(text("na\xC3\xAFve \xE2\x82\xAC \xF0\x9F\x98\x80"),
             "\"na\xC3\xAFve \xE2\x82\xAC \xF0\x9F\x98\x80\"");
   EXPECT_EQ(text("\xFF\xC3"), R"("\ufffd\ufffd")");
-  EXPECT_EQ(text("\xC0\x80"), R"("\ufffd\ufffd")");            // overlong
-  EXPECT_EQ(text("\xED\xA0\x80"), R"("\ufffd\ufffd\ufffd")");  // a surrogate
+  EXPECT_EQ(text("\xC0\x80"), R"("\ufffd\ufffd")");                      // overlong
+  EXPECT_EQ(text("\xED\xA0\x80"), R"("\ufffd\ufffd\ufffd")");            // a surrogate
+  EXPECT_EQ(text("\xE0\x9F\xBF"), R"("\ufffd\ufffd\ufffd")");            // overlong
+  EXPECT_EQ(text("\xF4\x90\x80\x80"), R"("\ufffd\ufffd\ufffd\ufffd")");  // beyond Unicode
+  EXPECT_EQ(text("\xE2\x82"), R"("\ufffd\ufffd")");                      // cut off
+  EXPECT_EQ(text("\xEE\x80\x80\xF1\x80\x80\x80"), "\"\xEE\x80\x80\xF1\x80\x80\x80\"");
 }
 
 }  // namespace
