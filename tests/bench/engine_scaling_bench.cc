@@ -76,7 +76,7 @@ class Requests final {
       names_.push_back(KeyName(random() % kKeys));
       keys_.push_back(KeyRef::Of(names_.back()));
       const std::string_view* first = args_.data() + args_.size();
-      args_.push_back(is_set ? "SET" : "GET");
+      args_.emplace_back(is_set ? "SET" : "GET");
       args_.push_back(names_.back());
       if (is_set) args_.push_back(world.value);
       requests_.push_back({.command = world.commands->Find(*first),

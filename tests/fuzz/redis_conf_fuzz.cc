@@ -5,8 +5,9 @@
 #include "config/loader.h"
 #include "config/rewrite.h"
 
+namespace tidegate {
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace tidegate;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   Result<Options> options = ParseRedisConf(text, "fuzz.conf");
   if (!options.ok()) {
@@ -21,3 +22,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   return 0;
 }
+
+}  // namespace tidegate

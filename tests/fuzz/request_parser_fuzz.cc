@@ -22,8 +22,9 @@ struct Outcome {
 };
 
 const CommandTable& Commands() {
-  static const std::unique_ptr<CommandTable> table = CommandTable::Create(StorageCommandFamilies());
-  return *table;
+  static const std::unique_ptr<CommandTable> kTable =
+      CommandTable::Create(StorageCommandFamilies());
+  return *kTable;
 }
 
 void Record(const RequestBatch& batch, Outcome& outcome) {
@@ -71,10 +72,8 @@ Outcome Feed(std::string_view input, const ParseLimits& limits, size_t piece_byt
 }
 
 }  // namespace
-}  // namespace tidegate
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace tidegate;
   // Longer lines than the limit are refused at a point that depends on the pieces, as in Redis.
   if (size < 3 || size > kInlineCommandBytesMax.count) return 0;
   const std::string_view input(reinterpret_cast<const char*>(data), size - 2);
@@ -87,3 +86,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   TG_CHECK(whole.rest == pieces.rest);
   return 0;
 }
+
+}  // namespace tidegate

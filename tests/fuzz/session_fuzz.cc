@@ -122,7 +122,6 @@ bool IsLeftOut(std::string_view input) {
 }
 
 }  // namespace
-}  // namespace tidegate
 
 // A table keeps an entry's address beside a tag, where the leak checker does not recognize it. That
 // the store gives all its memory back is a unit test's to say, by the allocator's own count.
@@ -131,7 +130,6 @@ extern "C" const char* __lsan_default_suppressions() {  // NOLINT: the sanitizer
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace tidegate;
   static FuzzedServer server;
   static int inputs = 0;
   if (size < 2) return 0;
@@ -143,3 +141,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   while (!rest.empty() && TakeReply(rest)) continue;
   return 0;
 }
+
+}  // namespace tidegate

@@ -4,8 +4,9 @@
 #include "base/check.h"
 #include "config/loader.h"
 
+namespace tidegate {
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace tidegate;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   Result<Options> options = ParseYaml(text, "fuzz.yaml");
   if (!options.ok()) {
@@ -17,3 +18,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   TG_CHECK(!options->routes.empty());
   return 0;
 }
+
+}  // namespace tidegate

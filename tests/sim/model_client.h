@@ -121,7 +121,7 @@ class ModelClient final : public SimClient {
   std::string Set(const Words& w) {
     const bool exists = model_.count(w[1]) != 0;
     const std::string condition = w.size() > 3 ? w[3] : "";
-    const std::string old = ShowValue(w[1]);
+    std::string old = ShowValue(w[1]);
     const bool sets = condition.empty() || (condition == "NX") != exists;
     if (sets) model_[w[1]] = w[2];
     if (w.size() > 4) return old;
