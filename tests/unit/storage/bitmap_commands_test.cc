@@ -48,6 +48,29 @@ TEST(BitmapCommandsTest, TheLastBitOfAllCostsLittleMemory) {
   EXPECT_EQ(engine.Run("BITPOS b 1"), Integer(4294967295));
 }
 
+// The bits of a range one by one: how many are set, and where the first 0 and the first 1 is.
+struct PlainCount {
+  int64_t ones = 0;
+  int64_t first[2] = {-1, -1};
+};
+
+PlainCount CountPlainly(const std::string& value, int64_t bit_begin, int64_t bit_end) {
+  PlainCount result;
+  for (int64_t i = bit_begin; i <= bit_end; ++i) {
+    const int bit = (static_cast<uint8_t>(value[static_cast<size_t>(i / 8)]) >> (7 - i % 8)) & 1;
+    result.ones += bit;
+    if (result.first[bit] < 0) result.first[bit] = i;
+  }
+  return result;
+}
+
+// Long runs of one value with a few others, so that both searches have something to skip.
+std::string MostlyOneValue(size_t size, char most, std::mt19937_64& random) {
+  std::string value(size, most);
+  for (uint64_t n = random() % 4; n > 0; --n) value[random() % size] = static_cast<char>(random());
+  return value;
+}
+
 // Against bits counted one by one, embedded and chunked, in all units and with all ends.
 TEST(BitmapCommandsTest, CountAndFindAgreeWithAPlainLoop) {
   const unsigned seed = std::random_device()();
@@ -59,12 +82,7 @@ TEST(BitmapCommandsTest, CountAndFindAgreeWithAPlainLoop) {
   TestEngine engine;
   for (const size_t size : {1, 3, 9, 100, 1500, 16384, 40000}) {
     for (int round = 0; round < 40; ++round) {
-      // Long runs of one value with a few others, so that both searches have something to skip.
-      std::string value(size, round % 2 == 0 ? '\0' : '\xff');
-      for (int64_t n = between(0, 3); n > 0; --n) {
-        value[static_cast<size_t>(between(0, static_cast<int64_t>(size) - 1))] =
-            static_cast<char>(random());
-      }
+      const std::string value = MostlyOneValue(size, round % 2 == 0 ? '\0' : '\xff', random);
       ASSERT_EQ(engine.RunWords({"SET", "v", value}), kOk);
       const bool in_bits = between(0, 1) == 1;
       const int64_t units = static_cast<int64_t>(size) * (in_bits ? 8 : 1);
@@ -72,21 +90,14 @@ TEST(BitmapCommandsTest, CountAndFindAgreeWithAPlainLoop) {
       const int64_t end = between(start, units - 1);
       const int64_t bit_begin = in_bits ? start : start * 8;
       const int64_t bit_end = in_bits ? end : end * 8 + 7;
-      int64_t count = 0;
-      int64_t first[2] = {-1, -1};
-      for (int64_t i = bit_begin; i <= bit_end; ++i) {
-        const int bit =
-            (static_cast<uint8_t>(value[static_cast<size_t>(i / 8)]) >> (7 - i % 8)) & 1;
-        count += bit;
-        if (first[bit] < 0) first[bit] = i;
-      }
+      const PlainCount plain = CountPlainly(value, bit_begin, bit_end);
       const std::string unit = in_bits ? "BIT" : "BYTE";
       const std::string from = std::to_string(between(0, 1) == 1 ? start : start - units);
       const std::string to = std::to_string(between(0, 1) == 1 ? end : end - units);
-      SCOPED_TRACE(std::to_string(size) + " " + from + " " + to + " " + unit);
-      EXPECT_EQ(engine.RunWords({"BITCOUNT", "v", from, to, unit}), Integer(count));
-      EXPECT_EQ(engine.RunWords({"BITPOS", "v", "0", from, to, unit}), Integer(first[0]));
-      EXPECT_EQ(engine.RunWords({"BITPOS", "v", "1", from, to, unit}), Integer(first[1]));
+      SCOPED_TRACE(::testing::Message() << size << " " << from << " " << to << " " << unit);
+      EXPECT_EQ(engine.RunWords({"BITCOUNT", "v", from, to, unit}), Integer(plain.ones));
+      EXPECT_EQ(engine.RunWords({"BITPOS", "v", "0", from, to, unit}), Integer(plain.first[0]));
+      EXPECT_EQ(engine.RunWords({"BITPOS", "v", "1", from, to, unit}), Integer(plain.first[1]));
     }
   }
 }
