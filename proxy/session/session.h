@@ -235,6 +235,10 @@ class Session final : private StreamOwner {
   void KeepRest(std::string_view rest, size_t executed, bool own);
   // Executes requests from the front; returns how many are done.
   size_t Execute(std::span<const Request> requests, int64_t now_ms);
+  // What became of a request of a batch: it is done and the next one's turn, it is done and nothing
+  // may follow it now, or it is not done.
+  enum class Step : uint8_t { kNext, kLast, kStay };
+  Step Advance(const Request& request, bool filtered, int64_t now_ms, uint64_t& ticks);
   ExecStatus ExecuteOne(const Request& request, int64_t now_ms);
   ExecStatus ExecuteFiltered(const Request& request, int64_t now_ms);
   // False: the command was refused or queued, or postponed (then stops_ says so).
@@ -262,6 +266,8 @@ class Session final : private StreamOwner {
   bool InputWithinLimit();
   bool OutputWithinLimits(int64_t now_ms);
   void SendOutput();
+  // Sends when much is unsent; false: it still is, or the client is gone.
+  bool OutputHasRoom();
   // Nothing of it is unanswered or unsent. Asks the kernel: for connections that are to end.
   bool Idle() const;
   // Bytes of output that the kernel has not taken yet.

@@ -57,6 +57,38 @@ bool NeedsPrefetch(std::span<const Request> requests) {
 
 }  // namespace
 
+// Executes or refuses the next request of a batch. `ticks`: when it began; then, when it ended.
+inline Session::Step Session::Advance(const Request& request, bool filtered, int64_t now_ms,
+                                      uint64_t& ticks) {
+  const Command* command = request.command;
+  if (__builtin_expect(command == nullptr || !command->spec->arity.Accepts(request.args.size()),
+                       0)) {
+    Refuse(request);
+    return closing() ? Step::kLast : Step::kNext;
+  }
+  if (__builtin_expect(worker_.attention() || !authenticated_ || transaction_.open(), 0)) {
+    // RESET took the authentication back: what follows is parsed again, with stricter limits.
+    if (AuthRequired() && parsed_as_authenticated_) return Step::kStay;
+    if (!Admit(request, now_ms)) return stops_ != 0 ? Step::kStay : Step::kNext;
+  }
+  const uint32_t errors_before = errors_;
+  const ExecStatus status =
+      filtered ? ExecuteFiltered(request, now_ms) : ExecuteOne(request, now_ms);
+  if (status == ExecStatus::kSuspended) {
+    Suspended(ticks);
+    return Step::kStay;
+  }
+  if (__builtin_expect(status == ExecStatus::kRefused, 0)) {
+    EndRefused(request);
+    return Step::kNext;
+  }
+  const uint64_t now_ticks = Ticks();
+  Finished(request, now_ticks - ticks, errors_before);
+  ticks = now_ticks;
+  const bool enough = closing() || output_.size() > kUnsentOutputBytesMax.count;
+  return enough ? Step::kLast : Step::kNext;
+}
+
 size_t Session::Execute(std::span<const Request> requests, int64_t now_ms) {
   if (requests.empty()) return 0;
   Engine& engine = worker_.server().engine();
@@ -67,40 +99,10 @@ size_t Session::Execute(std::span<const Request> requests, int64_t now_ms) {
   uint64_t ticks = Ticks();
   size_t done = 0;
   while (done < requests.size()) {
-    const Request& request = requests[done];
-    const Command* command = request.command;
-    if (__builtin_expect(command == nullptr || !command->spec->arity.Accepts(request.args.size()),
-                         0)) {
-      Refuse(request);
-      ++done;
-      if (closing()) break;
-      continue;
-    }
-    if (__builtin_expect(worker_.attention() || !authenticated_ || transaction_.open(), 0)) {
-      // RESET took the authentication back: what follows is parsed again, with stricter limits.
-      if (AuthRequired() && parsed_as_authenticated_) break;
-      if (!Admit(request, now_ms)) {
-        if (stops_ != 0) break;
-        ++done;
-        continue;
-      }
-    }
-    const uint32_t errors_before = errors_;
-    const ExecStatus status =
-        filtered ? ExecuteFiltered(request, now_ms) : ExecuteOne(request, now_ms);
-    if (status == ExecStatus::kSuspended) {
-      Suspended(ticks);
-      break;
-    }
+    const Step step = Advance(requests[done], filtered, now_ms, ticks);
+    if (step == Step::kStay) break;
     ++done;
-    if (__builtin_expect(status == ExecStatus::kRefused, 0)) {
-      EndRefused(request);
-      continue;
-    }
-    const uint64_t now_ticks = Ticks();
-    Finished(request, now_ticks - ticks, errors_before);
-    ticks = now_ticks;
-    if (closing() || output_.size() > kUnsentOutputBytesMax.count) break;
+    if (step == Step::kLast) break;
   }
   engine.EndBatch(thread);
   worker_.set_current_request(nullptr, nullptr);

@@ -79,17 +79,20 @@ void Session::Run(std::string_view bytes, bool own, int64_t now_ms) {
       }
     }
     if (!limits.authenticated && !OutputWithinLimits(now_ms)) return Close();
-    if (output_.size() > kUnsentOutputBytesMax.count) {
-      SendOutput();
-      if (stream_.closing()) return;
-      if (output_.size() > kUnsentOutputBytesMax.count) {
-        StopFor(kStopOutput);
-        break;
-      }
-    }
+    if (!OutputHasRoom()) break;
   }
+  if (stream_.closing()) return;
   KeepRest(bytes.substr(at), at, own);
   Flush();
+}
+
+bool Session::OutputHasRoom() {
+  if (output_.size() <= kUnsentOutputBytesMax.count) return true;
+  SendOutput();
+  if (stream_.closing()) return false;
+  if (output_.size() <= kUnsentOutputBytesMax.count) return true;
+  StopFor(kStopOutput);
+  return false;
 }
 
 void Session::KeepRest(std::string_view rest, size_t executed, bool own) {

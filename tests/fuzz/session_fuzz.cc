@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <future>
@@ -69,7 +70,11 @@ class FuzzedServer final {
     char buffer[16384];
     for (;;) {
       pollfd readable{ends[0], POLLIN, 0};
-      TG_CHECK(poll(&readable, 1, kAnswerTimeMaxMs) == 1);
+      int answered = 0;
+      do {
+        answered = poll(&readable, 1, kAnswerTimeMaxMs);
+      } while (answered < 0 && errno == EINTR);  // libFuzzer has an alarm every ten minutes
+      TG_CHECK(answered == 1);
       const ssize_t got = recv(ends[0], buffer, sizeof buffer, 0);
       if (got <= 0) break;
       output.append(buffer, static_cast<size_t>(got));
