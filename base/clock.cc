@@ -52,5 +52,6 @@ const double kNanosPerTick = MeasureNanosPerTick(kTimeStampCounterUsable);
 int64_t UnixMillis() { return ReadClock(CLOCK_REALTIME) / 1'000'000; }
 int64_t UnixMicros() { return ReadClock(CLOCK_REALTIME) / 1'000; }
 int64_t MonotonicNanos() { return ReadClock(CLOCK_MONOTONIC); }
+int64_t ThreadCpuNanos() { return ReadClock(CLOCK_THREAD_CPUTIME_ID); }
 
 }  // namespace tidegate

@@ -26,7 +26,7 @@ inline constexpr int64_t kLatencyBounds[] = {
     25'000'000, 50'000'000, 100'000'000, 250'000'000, 1'000'000'000, 10'000'000'000};
 
 // Ticks are shown as seconds.
-enum class CounterScale : uint8_t { kPlain, kTicks };
+enum class CounterScale : uint8_t { kPlain, kTicks, kNanos };
 
 // One series for each worker.
 struct WorkerMetric {
@@ -110,6 +110,13 @@ inline constexpr WorkerMetric kWorkerMetrics[] = {
       .label = "worker"},
      &WorkerCounters::loop_turn_ticks_max,
      CounterScale::kTicks},
+    {{.name = "tidegate_loop_turn_work_max_seconds",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kSeconds,
+      .help = "The same without the time in which other threads or processes had the processor.",
+      .label = "worker"},
+     &WorkerCounters::loop_turn_work_nanos_max,
+     CounterScale::kNanos},
 };
 static_assert(AreValidMetrics(kWorkerMetrics));
 

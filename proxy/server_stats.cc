@@ -109,7 +109,10 @@ void Server::ResetStats() {
       stats_base_->commands.push_back(SumOfCommand(workers_, id, true));
   }
   for (const auto& worker : workers_)
-    worker->Post([](Worker& at) { at.mutable_counters().loop_turn_ticks_max.Set(0); });
+    worker->Post([](Worker& at) {
+      at.mutable_counters().loop_turn_ticks_max.Set(0);
+      at.mutable_counters().loop_turn_work_nanos_max.Set(0);
+    });
   error_stats_.Reset();
   engine_->ResetStats();
 }

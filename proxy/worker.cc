@@ -277,6 +277,7 @@ void Worker::BeforeWait() {
   counters_.loop_turns.Add(1);
   counters_.loop_busy_ticks.Add(busy_ticks);
   counters_.loop_turn_ticks_max.RaiseTo(busy_ticks);
+  counters_.loop_turn_work_nanos_max.RaiseTo(static_cast<uint64_t>(loop_.turn_work_nanos()));
   counters_.loop_turns_nanos.Record(static_cast<uint64_t>(TicksToNanos(busy_ticks)));
 }
 

@@ -65,11 +65,12 @@ struct WorkerCounters {
   WorkerCounter writes_processed;
   WorkerCounter auth_failures;  // AUTH handlers add to it
   WorkerCounter loop_turns;
-  WorkerCounter loop_busy_ticks;      // all turns together
-  WorkerCounter loop_turn_ticks_max;  // the longest turn since the last ResetPeaks
-  WorkerCounter monitors;             // sessions in MONITOR mode
-  WorkerCounter mailbox_overflows;    // posts that were dropped because the mailbox was full
-  LatencyHistogram loop_turns_nanos;  // busy time of every turn
+  WorkerCounter loop_busy_ticks;           // all turns together
+  WorkerCounter loop_turn_ticks_max;       // the longest turn since the last ResetPeaks
+  WorkerCounter loop_turn_work_nanos_max;  // the same by EventLoop::turn_work_nanos
+  WorkerCounter monitors;                  // sessions in MONITOR mode
+  WorkerCounter mailbox_overflows;         // posts that were dropped because the mailbox was full
+  LatencyHistogram loop_turns_nanos;       // busy time of every turn
 };
 
 class Worker final {

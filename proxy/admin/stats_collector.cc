@@ -58,6 +58,7 @@ void AddValue(prometheus::MetricFamily& family, const MetricRow& row, double val
 
 double Scaled(uint64_t count, CounterScale scale) {
   if (scale == CounterScale::kPlain) return static_cast<double>(count);
+  if (scale == CounterScale::kNanos) return static_cast<double>(count) / 1e9;
   return static_cast<double>(TicksToNanos(count)) / kNanosPerSecond;
 }
 

@@ -11,6 +11,7 @@
 // WakeUp::Send may be called from elsewhere.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -30,6 +31,10 @@ inline constexpr size_t kPhaseBytes = 120;
 // from each of a thousand busy sockets before anything else gets its turn; with it no turn is much
 // longer than this and one read's commands.
 inline constexpr int64_t kTurnBudgetNanos = 500'000;
+
+// Busy time of a turn after which the next one's processor time is measured: well above a turn of a
+// worker that keeps up, which should not pay for it.
+inline constexpr int64_t kMeasuredTurnNanos = 200'000;
 
 class Stream;
 
@@ -57,12 +62,25 @@ class EventLoop final {
     if (turn_begin_ticks_ == 0) return 0;
     const uint64_t busy = Ticks() - turn_begin_ticks_;
     turn_begin_ticks_ = 0;
+    const int64_t busy_nanos = TicksToNanos(busy);
+    turn_work_nanos_ = busy_nanos;
+    if (measured_)
+      turn_work_nanos_ = std::min(busy_nanos, ThreadCpuNanos() - turn_begin_cpu_nanos_);
+    measured_ = busy_nanos > kMeasuredTurnNanos;
     return busy;
   }
 
+  // What the turn that EndTurn ended took by itself: its busy time, or the processor time in it
+  // when that was less, because other threads or processes had the processor meanwhile. Processor
+  // time is measured in turns that follow one of more than kMeasuredTurnNanos: it costs a system
+  // call.
+  int64_t turn_work_nanos() const { return turn_work_nanos_; }
+
   // The first callback of a turn starts its clock.
   void TurnBegins() {
-    if (turn_begin_ticks_ == 0) turn_begin_ticks_ = Ticks();
+    if (turn_begin_ticks_ != 0) return;
+    if (measured_) turn_begin_cpu_nanos_ = ThreadCpuNanos();
+    turn_begin_ticks_ = Ticks();
   }
 
   // Whether the turn has used its budget: what can wait should wait for the next one.
@@ -86,6 +104,9 @@ class EventLoop final {
   BeforeWaitFn before_wait_ = nullptr;
   void* before_wait_context_ = nullptr;
   uint64_t turn_begin_ticks_ = 0;
+  int64_t turn_begin_cpu_nanos_ = 0;
+  int64_t turn_work_nanos_ = 0;
+  bool measured_ = false;  // processor time too
   // A list through the streams: however many of them close at once, each leaves it at once.
   Stream* deferred_first_ = nullptr;
   Stream* deferred_last_ = nullptr;

@@ -4,8 +4,8 @@
 usage: stalls.py [--binary build/release/tidegate] [--keys 5000000] [--workers 1] [--one-tag]
 
 Starts a server on loopback, fills it through redis-cli --pipe, drops everything with FLUSHALL, and prints
-tidegate_loop_turn_max_seconds of each worker after both. It is wall time: where the machine gives a worker's processor to
-others, their time slice is in it. Not a test: it judges nothing.
+the longest turn of each worker after both: of its own work, and by the wall clock, which also counts the time slices that
+others had on its processor. Not a test: it judges nothing.
 """
 import argparse
 import shutil
@@ -33,8 +33,11 @@ def write_commands(path, keys, prefix):
 
 def longest_turns(admin_port):
     page = urllib.request.urlopen(f"http://127.0.0.1:{admin_port}/metrics", timeout=5).read().decode()
-    lines = [line for line in page.splitlines() if line.startswith("tidegate_loop_turn_max_seconds{")]
-    return "  ".join(f"{float(line.split()[1]) * 1000:.2f} ms" for line in lines)
+    parts = []
+    for what, name in (("work", "tidegate_loop_turn_work_max_seconds{"), ("wall", "tidegate_loop_turn_max_seconds{")):
+        values = [float(line.split()[1]) * 1000 for line in page.splitlines() if line.startswith(name)]
+        parts.append(what + " " + " ".join(f"{value:.2f}" for value in values))
+    return ", ".join(parts) + " ms"
 
 
 def cli(port, *words, **more):
