@@ -103,7 +103,7 @@ struct ReadWatcher::Handle : CallbackHandle<uv_poll_t> {};
 namespace {
 
 template <typename Handle>
-Handle* MakeHandle(EventLoop& loop, std::function<void()> callback) {
+Handle* MakeHandle(EventLoop& loop, std::function<void()>&& callback) {
   auto* handle = new Handle;
   handle->loop = &loop;
   handle->callback = std::move(callback);

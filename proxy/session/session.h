@@ -230,6 +230,8 @@ class Session final : private StreamOwner {
 
   // Executes all complete commands of `bytes`, which are input_'s own or the shared buffer's.
   void Run(std::string_view bytes, bool own, int64_t now_ms);
+  // One batch of them; adds the bytes it took to `at`. False: no more for now.
+  bool RunBatch(std::string_view bytes, int64_t now_ms, size_t& at);
   // The same for what was kept.
   void RunKept();
   void KeepRest(std::string_view rest, size_t executed, bool own);

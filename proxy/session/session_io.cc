@@ -54,36 +54,39 @@ void Session::OnRead(size_t size) {
 }
 
 void Session::Run(std::string_view bytes, bool own, int64_t now_ms) {
-  const CommandTable& commands = worker_.server().commands();
-  RequestBatch& batch = worker_.batch();
   size_t at = 0;
-  for (;;) {
-    worker_.FollowOptions();
-    parsed_as_authenticated_ = !AuthRequired();
-    const ParseLimits limits{worker_.options().proto_max_bulk_len.count, parsed_as_authenticated_};
-    const ParseStop stop = parser_.Parse(bytes.substr(at), limits, commands, batch);
-    const size_t done = Execute(batch.requests(), now_ms);
-    const bool reset = parsed_as_authenticated_ && AuthRequired();  // by RESET
-    if (done < batch.size() || reset) {
-      if (done > 0) at += batch.end_of(done - 1);
-      parser_.Restart();
-    } else {
-      at += batch.consumed();
-    }
-    if (__builtin_expect(stops_ != 0 || closing(), 0)) break;
-    if (done == batch.size() && !reset) {
-      if (stop == ParseStop::kNeedInput) break;
-      if (stop == ParseStop::kProtocolError) {
-        FailProtocol(parser_.error());
-        break;
-      }
-    }
-    if (!limits.authenticated && !OutputWithinLimits(now_ms)) return Close();
-    if (!OutputHasRoom()) break;
-  }
+  while (RunBatch(bytes.substr(at), now_ms, at)) continue;
   if (stream_.closing()) return;
   KeepRest(bytes.substr(at), at, own);
   Flush();
+}
+
+inline bool Session::RunBatch(std::string_view bytes, int64_t now_ms, size_t& at) {
+  RequestBatch& batch = worker_.batch();
+  worker_.FollowOptions();
+  parsed_as_authenticated_ = !AuthRequired();
+  const ParseLimits limits{worker_.options().proto_max_bulk_len.count, parsed_as_authenticated_};
+  const ParseStop stop = parser_.Parse(bytes, limits, worker_.server().commands(), batch);
+  const size_t done = Execute(batch.requests(), now_ms);
+  const bool reset = parsed_as_authenticated_ && AuthRequired();  // by RESET
+  const bool whole = done == batch.size() && !reset;
+  if (whole) {
+    at += batch.consumed();
+  } else {
+    if (done > 0) at += batch.end_of(done - 1);
+    parser_.Restart();
+  }
+  if (__builtin_expect(stops_ != 0 || closing(), 0)) return false;
+  if (whole && stop == ParseStop::kNeedInput) return false;
+  if (whole && stop == ParseStop::kProtocolError) {
+    FailProtocol(parser_.error());
+    return false;
+  }
+  if (!limits.authenticated && !OutputWithinLimits(now_ms)) {
+    Close();
+    return false;
+  }
+  return OutputHasRoom();
 }
 
 bool Session::OutputHasRoom() {
