@@ -230,7 +230,7 @@ class Session final : private StreamOwner {
 
   // Executes all complete commands of `bytes`, which are input_'s own or the shared buffer's.
   void Run(std::string_view bytes, bool own, int64_t now_ms);
-  // One batch of them; adds the bytes it took to `at`. False: no more for now.
+  // One batch of them; adds the bytes it took to `at`. False: the rest must wait, or none is left.
   bool RunBatch(std::string_view bytes, int64_t now_ms, size_t& at);
   // The same for what was kept.
   void RunKept();
