@@ -169,18 +169,22 @@ void Session::Close() {
   stream_.Close();
 }
 
+void Session::EndWait(Stop stop) {
+  worker_.mutable_counters().sessions_suspended.Subtract(1);
+  stops_ = static_cast<uint8_t>(stops_ & ~stop);
+  last_interaction_ms_ = UnixMillis();  // it waited for us: it has not been idle
+}
+
 void Session::Resume() {
   if (!suspended() || kill_ || stream_.closing()) return;
-  worker_.mutable_counters().sessions_suspended.Subtract(1);
-  stops_ = static_cast<uint8_t>(stops_ & ~kStopSuspended);
+  EndWait(kStopSuspended);
   resuming_ = true;
   RunKept();
 }
 
 void Session::EndPostponement() {
   if (!postponed() || kill_ || stream_.closing()) return;
-  worker_.mutable_counters().sessions_suspended.Subtract(1);
-  stops_ = static_cast<uint8_t>(stops_ & ~kStopPostponed);
+  EndWait(kStopPostponed);
   RunKept();
 }
 

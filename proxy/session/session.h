@@ -276,6 +276,7 @@ class Session final : private StreamOwner {
   size_t UnsentBytes() const;
   bool IsIdleForTooLong(int64_t now_ms);
   void StopFor(Stop reason) { stops_ |= reason; }
+  void EndWait(Stop stop);  // kStopSuspended or kStopPostponed
   void Close();
   void LogClosing(LogSeverity severity, std::string_view why) const;
   static void ObserveError(void* session, std::string_view text);

@@ -494,10 +494,13 @@ TEST(Session, AMonitorThatDoesNotReadIsClosedAndHoldsNobodyUp) {
 // --- idle or not ---
 
 TEST(Session, APausedClientIsNotIdle) {
-  TestServer server(kFamilies, [](Options& options) { options.timeout = std::chrono::seconds(1); });
+  TestServer server(kFamilies, [](Options& options) { options.timeout = std::chrono::seconds(2); });
   TestClient client(server.port());
   client.Send("pause 3500 all\r\nping\r\n");
   EXPECT_EQ(client.Read(12), "+OK\r\n+PONG\r\n");
+  // Idle clients are looked for once a second: the pause must not count afterwards either.
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+  EXPECT_EQ(client.Ask("ping\r\n", "+PONG\r\n"), "+PONG\r\n");
   EXPECT_EQ(server->Totals().idle_closings, 0u);
 }
 
