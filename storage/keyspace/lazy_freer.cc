@@ -1,16 +1,23 @@
 #include "storage/keyspace/lazy_freer.h"
 
 #include <pthread.h>
-#include <sys/resource.h>
 
+#include <chrono>
+#include <thread>
 #include <utility>
 
+#include "base/clock.h"
 #include "storage/memory/memory.h"
 
 namespace tidegate {
 namespace {
 
-constexpr int kPriorityLowest = 19;
+// It works in bursts and rests after each. A thread of lower priority that never rests has a
+// worker's processor for a whole time slice now and then, and may lose its own while it holds a
+// lock of the allocator.
+constexpr int64_t kBurstNanos = 200'000;
+constexpr std::chrono::microseconds kRest{300};
+constexpr uint32_t kEntriesPerLook = 64;
 
 }  // namespace
 
@@ -50,8 +57,6 @@ void LazyFreer::Add(Work work, uint64_t objects) {
 }
 
 void LazyFreer::Run() {
-  // Linux has a priority for each thread. Lowest: it gets what workers leave, and a little.
-  (void)setpriority(PRIO_PROCESS, 0, kPriorityLowest);
   for (;;) {
     std::vector<Work> batch;
     {
@@ -60,8 +65,15 @@ void LazyFreer::Run() {
       if (queue_.empty()) return;
       batch.swap(queue_);
     }
+    burst_began_nanos_ = MonotonicNanos();
     for (Work& work : batch) Free(work);
   }
+}
+
+void LazyFreer::RestIfDue() {
+  if (MonotonicNanos() - burst_began_nanos_ < kBurstNanos) return;
+  if (!stopping_.load(std::memory_order_relaxed)) std::this_thread::sleep_for(kRest);
+  burst_began_nanos_ = MonotonicNanos();
 }
 
 void LazyFreer::Free(Work& work) {
@@ -72,8 +84,13 @@ void LazyFreer::Free(Work& work) {
   }
   for (Table& table : work.tables) {
     objects += table.count();
-    table.ForEach([](Entry& entry) { DestroyEntry(&entry); });
+    uint32_t count = 0;
+    table.ForEach([&](Entry& entry) {
+      DestroyEntry(&entry);
+      if (++count % kEntriesPerLook == 0) RestIfDue();
+    });
     table.Release();
+    RestIfDue();
   }
   pending_.fetch_sub(objects, std::memory_order_relaxed);
   freed_.fetch_add(objects, std::memory_order_relaxed);

@@ -42,13 +42,15 @@ class LazyFreer final {
   void Add(Work work, uint64_t objects);
   void Run();
   void Free(Work& work);
+  void RestIfDue();
 
   Mutex mutex_;
   std::condition_variable_any ready_;
   std::vector<Work> queue_ TG_GUARDED_BY(mutex_);
-  bool stopping_ TG_GUARDED_BY(mutex_) = false;
+  std::atomic<bool> stopping_{false};  // set under mutex_
   std::atomic<uint64_t> pending_{0};
   std::atomic<uint64_t> freed_{0};
+  int64_t burst_began_nanos_ = 0;  // of the thread
   std::thread thread_;
 };
 

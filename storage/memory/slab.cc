@@ -1,25 +1,23 @@
 #include "storage/memory/slab.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 
 #include "base/check.h"
+#include "base/clock.h"
 
 namespace tidegate::memory {
 namespace {
 
-// Makes the kernel provide the pages now. A kernel before 5.14 does not know the advice; then they
-// are touched.
-void Populate(void* memory, size_t bytes) {
-#ifdef MADV_POPULATE_WRITE
-  if (madvise(memory, bytes, MADV_POPULATE_WRITE) == 0) return;
-#endif
+// Makes the kernel provide the pages now, by touching them: a fault holds a lock of this mapping
+// only (since Linux 6.4), where madvise would hold up whoever maps or unmaps anything meanwhile.
+void Populate(char* memory, size_t bytes) {
   auto* p = static_cast<volatile char*>(memory);
-  for (size_t i = 0; i < bytes; i += 4096) p[i] = 0;
+  for (size_t i = 0; i < bytes; i += kPageBytes.count) p[i] = 0;
 }
 
 }  // namespace
@@ -96,9 +94,9 @@ SlabHeap::Slab* SlabHeap::NewSlab(int class_index) {
       std::thread([this] { TopUp(); }).detach();
     }
     if (ready_.empty() && purged_.empty()) {
-      char* region = MapRegion(false);
-      for (size_t i = kRegionBytes.count; i > 0; i -= kSlabBytes.count)
-        purged_.push_back(region + i - kSlabBytes.count);
+      char* fresh = unprepared_.Take(kUnpreparedBytes.count);
+      for (size_t i = kUnpreparedBytes.count; i > 0; i -= kSlabBytes.count)
+        purged_.push_back(fresh + i - kSlabBytes.count);
     }
     auto& from = ready_.empty() ? purged_ : ready_;
     memory = from.back();
@@ -127,15 +125,11 @@ void SlabHeap::ReleaseSlab(Slab* slab) {
   purged_.push_back(slab);
 }
 
-// The heap's own thread. Lives as long as the process.
+// The heap's own thread. Lives as long as the process. It works in bursts, short even where they
+// take a worker's processor, and rests after each: with a priority of its own below the workers' it
+// would be put off in the middle of a page fault, and they would wait for its locks.
 void SlabHeap::TopUp() {
   pthread_setname_np(pthread_self(), "tg-memory");
-  // Where workers leave no processor idle they touch their pages themselves, one small page at a
-  // time, rather than be put off for a time slice of the scheduler's.
-  const sched_param none{};
-  (void)pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
-  char* region = nullptr;  // of huge pages, taken page by page
-  size_t left = 0;
   for (;;) {
     void* given_back = nullptr;
     {
@@ -147,37 +141,66 @@ void SlabHeap::TopUp() {
       }
     }
     if (given_back != nullptr) {
-      Populate(given_back, kSlabBytes.count);
-      MutexLock lock(regions_mutex_);
-      ready_.push_back(given_back);
-      continue;
+      Populate(static_cast<char*>(given_back), kSlabBytes.count);
+      AddReady(static_cast<char*>(given_back), kSlabBytes.count);
+    } else if (small_bytes_left_ > 0) {
+      char* slab = small_pages_.Take(kSlabBytes.count);
+      Populate(slab, kSlabBytes.count);
+      AddReady(slab, kSlabBytes.count);
+      small_bytes_left_ -= kSlabBytes.count;
+    } else {
+      PrepareHugePage();
     }
-    if (left == 0) {
-      region = MapRegion(true);
-      left = kRegionBytes.count;
-    }
-    Populate(region, kHugePageBytes.count);
-    MutexLock lock(regions_mutex_);
-    // Handed out from the back: lowest address first.
-    for (size_t i = kHugePageBytes.count; i > 0; i -= kSlabBytes.count)
-      ready_.push_back(region + i - kSlabBytes.count);
-    region += kHugePageBytes.count;
-    left -= kHugePageBytes.count;
+    std::this_thread::sleep_for(kTopUpRest);
   }
 }
 
-char* SlabHeap::MapRegion(bool huge) {
-  // A huge page more than needed, so that the first slab can begin at one.
-  void* memory = mmap(nullptr, kRegionBytes.count + kHugePageBytes.count, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  TG_CHECK(memory != MAP_FAILED);
+void SlabHeap::PrepareHugePage() {
+  char* page = huge_pages_.Take(kHugePageBytes.count);
+  const int64_t begin_nanos = MonotonicNanos();
+  Populate(page, kHugePageBytes.count);
+  if (MonotonicNanos() - begin_nanos <= kHugePageSlow / std::chrono::nanoseconds(1)) {
+    small_bytes_ = kSmallBytesMin.count;
+  } else {
+    small_bytes_left_ = small_bytes_;
+    small_bytes_ = std::min(small_bytes_ * 2, kSmallBytesMax.count);
+  }
+  AddReady(page, kHugePageBytes.count);
+}
+
+void SlabHeap::AddReady(char* memory, size_t bytes) {
+  MutexLock lock(regions_mutex_);
+  // Handed out from the back: lowest address first.
+  for (size_t i = bytes; i > 0; i -= kSlabBytes.count)
+    ready_.push_back(memory + i - kSlabBytes.count);
+}
+
+char* AddressRange::Take(size_t bytes) {
+  if (left_ < bytes) Map();
+  char* taken = next_;
+  next_ += bytes;
+  left_ -= bytes;
+  return taken;
+}
+
+void AddressRange::Map() {
+  // A huge page more than needed, so that the first slab can begin at one. Less where the system
+  // does not let go of so many addresses (ulimit -v, vm.overcommit_memory=2).
+  void* memory = MAP_FAILED;
+  size_t bytes = kRangeBytes.count;
+  for (;; bytes /= 2) {
+    memory = mmap(nullptr, bytes + kHugePageBytes.count, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory != MAP_FAILED) break;
+    TG_CHECK(bytes > kHugePageBytes.count);
+  }
   const uintptr_t mask = kHugePageBytes.count - 1;
-  auto* first = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(memory) + mask) & ~mask);
+  next_ = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(memory) + mask) & ~mask);
+  left_ = bytes;
   // Entries are visited at random, so with 4 KiB pages every visit misses the TLB too. Redis must
   // advise against huge pages because of fork; here nothing forks. Only advice: without it all
   // works, slower.
-  if (huge) (void)madvise(first, kRegionBytes.count, MADV_HUGEPAGE);
-  return first;
+  (void)madvise(next_, bytes, huge_ ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 void CacheRegistry::Add(const std::atomic<int64_t>* counter) {

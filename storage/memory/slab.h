@@ -13,6 +13,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -24,7 +25,19 @@
 namespace tidegate::memory {
 
 inline constexpr Bytes kSlabBytes = 64_KiB;
-inline constexpr Bytes kRegionBytes = 4_MiB;
+inline constexpr Bytes kPageBytes = 4_KiB;
+// Addresses that are taken from the system at a time: mapping can wait for whatever page faults
+// other threads are in, so it is done once per so many bytes. Costs nothing until it is touched.
+inline constexpr Bytes kRangeBytes = 64_GiB;
+// Of small pages, taken at a time where nothing is ready.
+inline constexpr Bytes kUnpreparedBytes = 1_MiB;
+// A huge page that takes longer is found page by page by a virtual machine's host. Then so much of
+// small pages is prepared before the next is tried, twice as much each time.
+inline constexpr std::chrono::milliseconds kHugePageSlow{1};
+inline constexpr Bytes kSmallBytesMin = 16_MiB;
+inline constexpr Bytes kSmallBytesMax = 1_GiB;
+// After each burst of preparing: 2 GiB a second at most.
+inline constexpr std::chrono::milliseconds kTopUpRest{1};
 inline constexpr Bytes kHugePageBytes = 2_MiB;
 // Empty slabs that are kept with their pages: at least these, and a share of those in use. Fewer
 // are topped up ahead of need, by a huge page; pages of more go back to the system. A mebibyte
@@ -54,6 +67,21 @@ constexpr uint32_t BatchOf(int class_index) {
   const size_t n = 8192 / ClassBytes(class_index);
   return n > kBatchMax ? kBatchMax : static_cast<uint32_t>(n);
 }
+
+// Addresses for slabs, mapped in large pieces. Not thread safe.
+class AddressRange final {
+ public:
+  explicit AddressRange(bool huge) : huge_(huge) {}
+  // `bytes` of fresh memory, aligned to its size: a power of two of at most a huge page.
+  char* Take(size_t bytes);
+
+ private:
+  void Map();
+
+  const bool huge_;  // of huge pages, where the system has them
+  char* next_ = nullptr;
+  size_t left_ = 0;
+};
 
 class SlabHeap final {
  public:
@@ -85,13 +113,21 @@ class SlabHeap final {
   static void Unlink(SizeClass& size_class, Slab* slab) TG_REQUIRES(size_class.mutex);
   Slab* NewSlab(int class_index);
   void ReleaseSlab(Slab* slab);
-  static char* MapRegion(bool huge);
   size_t ReadyWanted() const TG_REQUIRES(regions_mutex_);
   void TopUp();
+  void PrepareHugePage();
+  void AddReady(char* memory, size_t bytes);
 
   SizeClass classes_[kClassCount];
   Mutex regions_mutex_;
   std::condition_variable_any low_;
+  AddressRange unprepared_ TG_GUARDED_BY(regions_mutex_){false};
+  // Of the thread that tops up.
+  AddressRange small_pages_{false};
+  AddressRange huge_pages_{true};
+  size_t small_bytes_ = kSmallBytesMin.count;  // to prepare after the next slow huge page
+  size_t small_bytes_left_ = 0;
+
   bool topping_up_ TG_GUARDED_BY(regions_mutex_) = false;  // the thread runs
   size_t slabs_in_use_ TG_GUARDED_BY(regions_mutex_) = 0;
   std::vector<void*> ready_ TG_GUARDED_BY(regions_mutex_);  // empty, pages present
