@@ -38,13 +38,43 @@ void ApplyToEngine(const Options& options, EngineSettings& settings) {
   settings.string_bytes_max = options.proto_max_bulk_len.count;
   settings.lfu_log_factor = options.lfu_log_factor;
   settings.lfu_decay_minutes = options.lfu_decay_time;
+  settings.notify_classes = options.notify_keyspace_events;
+  settings.hash_listpack_entries_max = static_cast<uint64_t>(options.hash_max_listpack_entries);
+  settings.hash_listpack_value_bytes_max = options.hash_max_listpack_value.count;
+  settings.set_intset_entries_max = static_cast<uint64_t>(options.set_max_intset_entries);
+  settings.set_listpack_entries_max = static_cast<uint64_t>(options.set_max_listpack_entries);
+  settings.set_listpack_value_bytes_max = options.set_max_listpack_value.count;
+  settings.zset_listpack_entries_max = static_cast<uint64_t>(options.zset_max_listpack_entries);
+  settings.zset_listpack_value_bytes_max = options.zset_max_listpack_value.count;
+  settings.list_listpack_size = options.list_max_listpack_size;
+  settings.stream_node_bytes_max = options.stream_node_max_bytes.count;
+  settings.stream_node_entries_max = static_cast<uint64_t>(options.stream_node_max_entries);
+  settings.hll_sparse_bytes_max = options.hll_sparse_max_bytes.count;
   settings.lazyfree_user_del = options.lazyfree_lazy_user_del;
   settings.lazyfree_user_flush = options.lazyfree_lazy_user_flush;
 }
 
 constexpr std::string_view kEngineOptions[] = {
-    "maxmemory",      "maxmemory-policy", "maxmemory-samples",      "proto-max-bulk-len",
-    "lfu-log-factor", "lfu-decay-time",   "lazyfree-lazy-user-del", "lazyfree-lazy-user-flush",
+    "maxmemory",
+    "maxmemory-policy",
+    "maxmemory-samples",
+    "proto-max-bulk-len",
+    "lfu-log-factor",
+    "lfu-decay-time",
+    "lazyfree-lazy-user-del",
+    "lazyfree-lazy-user-flush",
+    "notify-keyspace-events",
+    "hash-max-listpack-entries",
+    "hash-max-listpack-value",
+    "set-max-intset-entries",
+    "set-max-listpack-entries",
+    "set-max-listpack-value",
+    "zset-max-listpack-entries",
+    "zset-max-listpack-value",
+    "list-max-listpack-size",
+    "stream-node-max-bytes",
+    "stream-node-max-entries",
+    "hll-sparse-max-bytes",
 };
 
 Status ApplyMaxclients(const Options& next) {

@@ -23,10 +23,10 @@ std::optional<int64_t> CommandContext::IntegerArg(size_t i, std::string_view err
   return value;
 }
 
-bool CommandContext::FindString(const KeyRef& key, bool for_write, Entry** out) {
+bool CommandContext::FindValue(const KeyRef& key, ValueType type, bool for_write, Entry** out) {
   Entry* entry = for_write ? db_.FindForWrite(key) : db_.FindForRead(key);
   *out = entry;
-  if (entry == nullptr || entry->type() == ValueType::kString) return true;
+  if (entry == nullptr || entry->type() == type) return true;
   reply_.Error(errors::kWrongType);
   return false;
 }

@@ -59,9 +59,12 @@ class CommandContext final {
   // returned.
   std::optional<int64_t> IntegerArg(size_t i, std::string_view error = errors::kNotInteger);
 
-  // The string entry of the key, checked: *out is null when the key is absent; false when it has
+  // The entry of the key, of this type: *out is null when the key is absent; false when it has
   // another type (the error is written).
-  bool FindString(const KeyRef& key, bool for_write, Entry** out);
+  bool FindValue(const KeyRef& key, ValueType type, bool for_write, Entry** out);
+  bool FindString(const KeyRef& key, bool for_write, Entry** out) {
+    return FindValue(key, ValueType::kString, for_write, out);
+  }
 
   // For blocking commands. When the command runs on behalf of a client that is blocked, only this
   // key may be looked at: the slots of the others are not held. Null: an ordinary call.

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/prefetch.h"
+#include "config/notify.h"
 #include "storage/command_context.h"
 #include "storage/engine_thread.h"
 #include "storage/errors.h"
@@ -73,6 +74,8 @@ EngineThread& Engine::AddThread(WakeFn wake, void* wake_context) {
 void Engine::BeginBatch(EngineThread& thread, int64_t now_ms) {
   thread.now_ms = now_ms;
   thread.lfu = IsLfu(settings_.maxmemory_policy.load(std::memory_order_relaxed));
+  const uint32_t classes = settings_.notify_classes.load(std::memory_order_relaxed);
+  thread.notify_classes = (classes & (notify::kKeyspace | notify::kKeyevent)) != 0 ? classes : 0;
   gate_->EnterShared(thread);
 }
 
@@ -251,7 +254,7 @@ ExecStatus Engine::ParkAt(EngineThread& thread, uint16_t slot, ClientState& clie
 }
 
 void Engine::Deliver(EngineThread& thread) {
-  const bool none = thread.frees.empty() && thread.wakes.empty();
+  const bool none = thread.frees.empty() && thread.wakes.empty() && thread.events.empty();
   if (__builtin_expect(!none, 0)) DeliverEffects(thread);
 }
 
@@ -260,6 +263,9 @@ void Engine::DeliverEffects(EngineThread& thread) {
   thread.frees.clear();
   for (const Waiter& waiter : thread.wakes) waiter.thread->Wake(waiter.ticket);
   thread.wakes.clear();
+  if (thread.events.empty()) return;
+  if (key_event_sink_ != nullptr) key_event_sink_(key_event_context_, thread, thread.events);
+  thread.events.clear();
 }
 
 void Engine::Cancel(EngineThread& thread, ClientState& client) {

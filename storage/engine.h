@@ -39,6 +39,7 @@ namespace tidegate {
 
 struct BlockedRequest;
 class EngineThread;
+struct KeyEvent;
 class Keyspace;
 class LazyFreer;
 class SlotParking;
@@ -69,6 +70,19 @@ struct EngineSettings {
   std::atomic<int> maxmemory_samples{5};
   std::atomic<int> lfu_log_factor{10};
   std::atomic<int> lfu_decay_minutes{1};
+  std::atomic<uint32_t> notify_classes{0};  // notify-keyspace-events: bits of notify::
+  // When a collection leaves its packed form: more elements than this, or an element of more bytes.
+  std::atomic<uint64_t> hash_listpack_entries_max{512};
+  std::atomic<uint64_t> hash_listpack_value_bytes_max{64};
+  std::atomic<uint64_t> set_intset_entries_max{512};
+  std::atomic<uint64_t> set_listpack_entries_max{128};
+  std::atomic<uint64_t> set_listpack_value_bytes_max{64};
+  std::atomic<uint64_t> zset_listpack_entries_max{128};
+  std::atomic<uint64_t> zset_listpack_value_bytes_max{64};
+  std::atomic<int> list_listpack_size{-2};  // entries, or -1 … -5: 4, 8 … 64 KiB
+  std::atomic<uint64_t> stream_node_bytes_max{4096};
+  std::atomic<uint64_t> stream_node_entries_max{100};
+  std::atomic<uint64_t> hll_sparse_bytes_max{3000};
   std::atomic<bool> active_expire{true};  // DEBUG SET-ACTIVE-EXPIRE
   std::atomic<bool> lazyfree_user_del{false};
   std::atomic<bool> lazyfree_user_flush{false};
@@ -146,6 +160,15 @@ class Engine final {
   // Makes a thread known to the engine. At most kWorkersMax + a few; lives as long as the engine.
   // `wake` may be null for threads that never suspend (tests, background work).
   EngineThread& AddThread(WakeFn wake, void* wake_context);
+
+  // Who tells subscribers of keyspace notifications: called after each command that caused some, on
+  // its thread, with no slot locked. Set before the first command.
+  using KeyEventSink = void (*)(void* context, EngineThread& thread,
+                                std::span<const KeyEvent> events);
+  void SetKeyEventSink(KeyEventSink sink, void* context) {
+    key_event_sink_ = sink;
+    key_event_context_ = context;
+  }
 
   // Around all executing. now_ms is UnixMillis() read once for the batch.
   void BeginBatch(EngineThread& thread, int64_t now_ms);
@@ -249,6 +272,8 @@ class Engine final {
   std::unique_ptr<SlotParking> parking_;
   std::unique_ptr<ExclusiveGate> gate_;
   std::vector<std::unique_ptr<EngineThread>> threads_;
+  KeyEventSink key_event_sink_ = nullptr;
+  void* key_event_context_ = nullptr;
   mutable Mutex baseline_mutex_;  // statistics only; nobody on the request path takes it
   EngineStats baseline_ TG_GUARDED_BY(baseline_mutex_);  // what Stats subtracts
 };

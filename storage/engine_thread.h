@@ -30,6 +30,14 @@ class Counter final {
   std::atomic<int64_t> value_{0};
 };
 
+// A keyspace notification.
+struct KeyEvent {
+  uint32_t event_class;    // one of notify::
+  std::string_view event;  // "hset"; lives forever
+  int db;
+  std::string key;
+};
+
 // Difference that one thread made to the size of a database.
 struct DbCounters {
   Counter keys;
@@ -97,8 +105,9 @@ class alignas(64) EngineThread final {
 
   // The batch that is being executed.
   int64_t now_ms = 0;
-  bool exclusive = false;  // this thread has the gate to itself
-  bool lfu = false;        // the eviction policy wants frequencies, not times
+  bool exclusive = false;       // this thread has the gate to itself
+  bool lfu = false;             // the eviction policy wants frequencies, not times
+  uint32_t notify_classes = 0;  // bits of notify:: that somebody may hear
 
   bool in_transaction = false;  // between BeginAtomic and EndAtomic: nothing blocks, nothing yields
 
@@ -110,9 +119,11 @@ class alignas(64) EngineThread final {
   };
   std::vector<ReadyKey> ready;
 
-  // Effects, delivered once the locks are gone: big values to free, requests to wake.
+  // Effects, delivered once the locks are gone: big values to free, requests to wake, keyspace
+  // notifications.
   std::vector<ValueObject> frees;
   std::vector<Waiter> wakes;
+  std::vector<KeyEvent> events;
 
   // Where the background sweep goes on.
   uint32_t sweep_slot = 0;

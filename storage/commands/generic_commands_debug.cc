@@ -10,6 +10,7 @@
 #include "storage/introspection.h"
 #include "storage/keyspace/access.h"
 #include "storage/memory/memory.h"
+#include "storage/value/encoding_name.h"
 #include "storage/value/string_value.h"
 #include "storage/value/value_object.h"
 
@@ -73,8 +74,11 @@ Digest DigestOfKey(const Entry& entry, int db) {
   return Digest::Of(image);
 }
 
-// Bytes that a string takes in a dump of Redis's, without compression.
+// About what the value takes in a dump of Redis's, without compression; exact for strings.
 size_t SerializedBytes(const Entry& entry) {
+  if (entry.type() != ValueType::kString) {
+    return entry.embedded() ? entry.value().size() : ValueBytes(ValueObject::Of(entry));
+  }
   std::string scratch;
   const std::string_view text = StringContents(entry, scratch);
   const std::optional<int64_t> number = ParseInt64(text);
@@ -93,7 +97,7 @@ ExecStatus CmdDebugObject(CommandContext& ctx) {
       line, sizeof line,
       "Value at:%p refcount:%d encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%u",
       static_cast<const void*>(entry), ReferenceCount(ctx, *entry),
-      std::string(StringEncodingName(*entry)).c_str(), SerializedBytes(*entry), entry->access(),
+      std::string(EncodingName(*entry)).c_str(), SerializedBytes(*entry), entry->access(),
       access::LruIdleSeconds(entry->access(), ctx.now_ms()));
   ctx.reply().SimpleString(line);
   return ExecStatus::kDone;

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "storage/commands/generic_commands.h"
 #include "storage/keyspace/access.h"
+#include "storage/value/encoding_name.h"
 #include "storage/value/string_value.h"
 
 namespace tidegate {
@@ -67,7 +68,7 @@ int ReferenceCount(CommandContext& ctx, const Entry& entry) {
 
 ExecStatus CmdObjectEncoding(CommandContext& ctx) {
   const Entry* entry = FindOrReplyNull(ctx);
-  if (entry != nullptr) ctx.reply().Bulk(StringEncodingName(*entry));
+  if (entry != nullptr) ctx.reply().Bulk(EncodingName(*entry));
   return ExecStatus::kDone;
 }
 

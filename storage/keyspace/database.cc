@@ -11,6 +11,7 @@
 #include "storage/keyspace/slot_extras.h"
 #include "storage/memory/memory.h"
 #include "storage/value/chunked_string.h"
+#include "storage/value/packed_block.h"
 #include "storage/value/value_object.h"
 
 namespace tidegate {
@@ -25,6 +26,12 @@ bool SameAllocation(size_t a, size_t b) {
 bool FitsEntry(std::string_view key, size_t value_bytes, bool has_expire) {
   return Entry::BytesFor(key.size(), value_bytes, has_expire, false) <=
          Entry::kEmbeddedEntryBytesMax;
+}
+
+// How a collection is held that is `packed` or embedded.
+Encoding PackedEncoding(bool intset, bool embed) {
+  if (embed) return intset ? Encoding::kEmbeddedIntset : Encoding::kEmbedded;
+  return intset ? Encoding::kPackedIntset : Encoding::kPacked;
 }
 
 uint32_t ToSecondsRoundedDown(int64_t at_ms) {
@@ -89,9 +96,9 @@ bool Database::HoldsExpired(const KeyRef& key) {
 Entry* Database::NewEntry(std::string_view key, ValueType type, Encoding encoding,
                           size_t value_bytes, int64_t expire_at_ms) {
   const bool has_expire = expire_at_ms != kNoExpire;
-  const size_t embedded_bytes = encoding == Encoding::kEmbedded ? value_bytes : 0;
+  const size_t embedded_bytes = IsEmbedded(encoding) ? value_bytes : 0;
   const size_t bytes =
-      Entry::BytesFor(key.size(), embedded_bytes, has_expire, encoding != Encoding::kEmbedded);
+      Entry::BytesFor(key.size(), embedded_bytes, has_expire, !IsEmbedded(encoding));
   Entry* entry =
       Entry::Format(MemoryAllocate(bytes), key, type, encoding, embedded_bytes, has_expire);
   if (has_expire) entry->overwrite_expire_at_ms(expire_at_ms);
@@ -234,6 +241,72 @@ Entry* Database::ResizeString(const KeyRef& key, Entry* existing, size_t value_b
   return fresh;
 }
 
+Entry* Database::CreatePacked(const KeyRef& key, Entry* existing, ValueType type, bool intset,
+                              std::string_view bytes, int64_t expire_at_ms) {
+  const bool embed = FitsEntry(key.name, bytes.size(), expire_at_ms != kNoExpire);
+  if (!embed) {
+    return PutObject(key, existing, type, PackedEncoding(intset, false),
+                     PackedBlock::Create(bytes, epoch()), expire_at_ms);
+  }
+  Entry* fresh = NewEntry(key.name, type, PackedEncoding(intset, true), bytes.size(), expire_at_ms);
+  std::memcpy(fresh->value_data(), bytes.data(), bytes.size());
+  return PutInPlaceOf(key, existing, fresh);
+}
+
+Entry* Database::PutObject(const KeyRef& key, Entry* existing, ValueType type, Encoding encoding,
+                           void* object, int64_t expire_at_ms) {
+  Entry* fresh = NewEntry(key.name, type, encoding, 0, expire_at_ms);
+  fresh->set_object(object);
+  return PutInPlaceOf(key, existing, fresh);
+}
+
+Entry* Database::PutInPlaceOf(const KeyRef& key, Entry* existing, Entry* fresh) {
+  if (existing != nullptr) fresh->set_access(existing->access());
+  Replace(key, existing, fresh);
+  if (existing != nullptr) FreeEntry(existing, false);
+  return fresh;
+}
+
+uint8_t* Database::SplicePacked(const KeyRef& key, Entry*& entry, size_t offset, size_t removed,
+                                size_t added) {
+  if (!entry->embedded()) {
+    auto* block = entry->object<PackedBlock>();
+    uint8_t* at = PackedBlock::Splice(block, offset, removed, added);
+    block->set_epoch(epoch());
+    entry->set_object(block);
+    return at;
+  }
+  const std::string_view old = entry->value();
+  TG_DCHECK(offset + removed <= old.size());
+  const size_t tail = old.size() - offset - removed;
+  const size_t size = old.size() - removed + added;
+  const bool has_expire = entry->has_expire();
+  const bool embed = FitsEntry(key.name, size, has_expire);
+  if (embed && SameAllocation(entry->allocated_bytes(),
+                              Entry::BytesFor(key.name.size(), size, has_expire, false))) {
+    char* at = entry->value_data() + offset;
+    if (removed != added) std::memmove(at + added, at + removed, tail);
+    entry->set_value_bytes(size);
+    return reinterpret_cast<uint8_t*>(at);
+  }
+  Entry* fresh =
+      NewEntry(key.name, entry->type(), PackedEncoding(IsIntset(entry->encoding()), embed), size,
+               entry->expire_at_ms());
+  char* to = nullptr;
+  if (embed) {
+    to = fresh->value_data();
+  } else {
+    auto* block = PackedBlock::Create(size, epoch());
+    to = reinterpret_cast<char*>(block->data());
+    fresh->set_object(block);
+  }
+  std::memcpy(to, old.data(), offset);
+  std::memcpy(to + offset + added, old.data() + offset + removed, tail);
+  fresh->set_access(entry->access());
+  entry = PutInPlaceOf(key, entry, fresh);
+  return reinterpret_cast<uint8_t*>(to + offset);
+}
+
 // Takes the entry out of its table and keeps the counts. The entry is the caller's.
 void Database::Detach(const KeyRef& key, Entry* entry) {
   Table& table = *keyspace_->FindTable(key.slot, index_);
@@ -283,15 +356,21 @@ Entry* Database::SetExpire(const KeyRef& key, Entry* entry, int64_t at_ms) {
 Entry* Database::Rebuild(const Entry& from, std::string_view key, int64_t expire_at_ms) {
   const bool embed =
       from.embedded() && FitsEntry(key, from.value().size(), expire_at_ms != kNoExpire);
-  const Encoding encoding = embed             ? Encoding::kEmbedded
-                            : from.embedded() ? Encoding::kChunked
-                                              : from.encoding();
+  Encoding encoding = from.encoding();
+  if (from.embedded() && !embed) {
+    encoding = from.type() == ValueType::kString ? Encoding::kChunked
+                                                 : PackedEncoding(IsIntset(encoding), false);
+  }
   Entry* fresh =
       NewEntry(key, from.type(), encoding, embed ? from.value().size() : 0, expire_at_ms);
   if (embed) {
     std::memcpy(fresh->value_data(), from.value().data(), from.value().size());
   } else if (from.embedded()) {
-    fresh->set_object(ChunkedString::Create(from.value()));
+    if (from.type() == ValueType::kString) {
+      fresh->set_object(ChunkedString::Create(from.value()));
+    } else {
+      fresh->set_object(PackedBlock::Create(from.value(), epoch()));
+    }
   } else {
     fresh->set_object(from.object<void>());
   }
@@ -325,6 +404,11 @@ void Database::CopyTo(const Entry& from, Database& to, const KeyRef& to_key) {
 void Database::Modified(const KeyRef& key) {
   thread_->counters.changes.Add();
   TouchWatches(key, false);
+}
+
+void Database::Notify(uint32_t event_class, std::string_view event, const KeyRef& key) {
+  if (__builtin_expect((thread_->notify_classes & event_class) == 0, 1)) return;
+  thread_->events.push_back({event_class, event, index_, std::string(key.name)});
 }
 
 void Database::TouchWatches(const KeyRef& key, bool gone) {

@@ -54,6 +54,19 @@ class Database final {
   // APPEND, SETRANGE, SETBIT; the caller sets raw.
   Entry* ResizeString(const KeyRef& key, Entry* existing, size_t value_bytes);
 
+  // The value of a collection, in place of whatever the key holds; an existing key keeps its access
+  // state. None of these says Modified: the handler does, once. CreatePacked: a copy of the bytes
+  // of a listpack or of an intset. PutObject: takes the object over.
+  Entry* CreatePacked(const KeyRef& key, Entry* existing, ValueType type, bool intset,
+                      std::string_view bytes, int64_t expire_at_ms);
+  Entry* PutObject(const KeyRef& key, Entry* existing, ValueType type, Encoding encoding,
+                   void* object, int64_t expire_at_ms);
+  // PackedBuffer's Splice for an embedded or packed collection: for EntryBuffer, which see.
+  uint8_t* SplicePacked(const KeyRef& key, Entry*& entry, size_t offset, size_t removed,
+                        size_t added);
+  // What changes of chunks are stamped with.
+  uint32_t epoch() const { return 0; }
+
   // Removes the key; false when there is none. Big values are freed after unlock, by the lazy freer
   // when `lazy` or very big.
   bool Delete(const KeyRef& key, bool lazy = false);
@@ -71,6 +84,10 @@ class Database final {
   // Says that the value of the key was changed in place, for everything that follows changes. The
   // functions here that set, delete, move or give a time to live say it themselves.
   void Modified(const KeyRef& key);
+
+  // Tells subscribers of keyspace notifications, once the slots are unlocked. `event_class` is one
+  // of notify::, `event` lives forever.
+  void Notify(uint32_t event_class, std::string_view event, const KeyRef& key);
 
   // Says that the key may hold something a blocked request waits for. The functions here that
   // create keys say it themselves.
@@ -90,6 +107,7 @@ class Database final {
   Entry* Replace(const KeyRef& key, Entry* existing, Entry* fresh);
   Entry* NewEntry(std::string_view key, ValueType type, Encoding encoding, size_t value_bytes,
                   int64_t expire_at_ms);
+  Entry* PutInPlaceOf(const KeyRef& key, Entry* existing, Entry* fresh);
   void FreeEntry(Entry* entry, bool lazy);
   void Detach(const KeyRef& key, Entry* entry);
   Entry* Rebuild(const Entry& from, std::string_view key, int64_t expire_at_ms);

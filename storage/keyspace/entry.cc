@@ -14,7 +14,7 @@ Entry* Entry::Format(void* memory, std::string_view key, ValueType type, Encodin
     entry->flags_ |= kHasExpire;
     p += 8;
   }
-  if (encoding != Encoding::kEmbedded) p += 8;
+  if (!IsEmbedded(encoding)) p += 8;
   if (__builtin_expect(key.size() > kShortKeyBytesMax, 0)) {
     entry->flags_ |= kLongKey;
     const auto size = static_cast<uint32_t>(key.size());

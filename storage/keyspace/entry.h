@@ -27,11 +27,23 @@ namespace tidegate {
 
 enum class ValueType : uint8_t { kString = 0, kList, kSet, kSortedSet, kHash, kStream };
 
-// Where and how the value is held.
+// Where and how the value is held: behind the key, or as object().
 enum class Encoding : uint8_t {
-  kEmbedded = 0,  // strings: bytes behind the key
-  kChunked,       // strings: object() is a ChunkedString
+  kEmbedded = 0,    // the bytes of a string, or the listpack of any collection
+  kEmbeddedIntset,  // the intset of a set
+  kChunked,         // strings: a ChunkedString
+  kPacked,          // a PackedBlock with a listpack
+  kPackedIntset,    // sets: a PackedBlock with an intset
+  kFieldTable,      // hashes and sets: a FieldTable
 };
+
+constexpr bool IsEmbedded(Encoding encoding) { return encoding <= Encoding::kEmbeddedIntset; }
+constexpr bool IsPacked(Encoding encoding) {
+  return encoding == Encoding::kPacked || encoding == Encoding::kPackedIntset;
+}
+constexpr bool IsIntset(Encoding encoding) {
+  return encoding == Encoding::kEmbeddedIntset || encoding == Encoding::kPackedIntset;
+}
 
 // No expiry. Also what "remove the expiry" is called with.
 inline constexpr int64_t kNoExpire = -1;
@@ -69,7 +81,7 @@ class Entry final {
 
   ValueType type() const { return static_cast<ValueType>((packed_ >> kTypeShift) & 0xf); }
   Encoding encoding() const { return static_cast<Encoding>(packed_ >> kEncodingShift); }
-  bool embedded() const { return encoding() == Encoding::kEmbedded; }
+  bool embedded() const { return IsEmbedded(encoding()); }
 
   std::string_view key() const {
     const char* p = base() + kHeaderBytes + (has_expire() ? 8 : 0) + (embedded() ? 0 : 8);

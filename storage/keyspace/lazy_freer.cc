@@ -18,6 +18,7 @@ namespace {
 constexpr int64_t kBurstNanos = 200'000;
 constexpr std::chrono::microseconds kRest{300};
 constexpr uint32_t kEntriesPerLook = 64;
+constexpr size_t kAllocationsPerLook = 64;
 
 }  // namespace
 
@@ -79,7 +80,8 @@ void LazyFreer::RestIfDue() {
 void LazyFreer::Free(Work& work) {
   uint64_t objects = 0;
   if (work.value.object != nullptr) {
-    DestroyValue(work.value);
+    while (!DestroySome(work.value, kAllocationsPerLook)) RestIfDue();
+    RestIfDue();
     objects = 1;
   }
   for (Table& table : work.tables) {

@@ -1,40 +1,56 @@
 #include "storage/value/value_object.h"
 
+#include <cstdint>
+
 #include "base/check.h"
 #include "storage/value/chunked_string.h"
+#include "storage/value/field_table.h"
+#include "storage/value/packed_block.h"
 
 namespace tidegate {
+namespace {
 
-void DestroyValue(ValueObject value) {
+// Calls fn(T*) with the object as what it is.
+template <typename Fn>
+auto WithObject(ValueObject value, Fn&& fn) {
   switch (value.encoding) {
     case Encoding::kEmbedded:
+    case Encoding::kEmbeddedIntset:
       break;
     case Encoding::kChunked:
-      return ChunkedString::Destroy(static_cast<ChunkedString*>(value.object));
+      return fn(static_cast<ChunkedString*>(value.object));
+    case Encoding::kPacked:
+    case Encoding::kPackedIntset:
+      return fn(static_cast<PackedBlock*>(value.object));
+    case Encoding::kFieldTable:
+      return fn(static_cast<FieldTable*>(value.object));
   }
-  TG_CHECK(false);
+  CheckFailed(__FILE__, __LINE__, "a value in its entry is no object");
+}
+
+bool FreeSome(FieldTable* table, size_t allocations) {
+  return FieldTable::FreeSome(table, allocations);
+}
+template <typename T>
+bool FreeSome(T* object, size_t /*allocations*/) {
+  T::Destroy(object);
+  return true;
+}
+
+}  // namespace
+
+void DestroyValue(ValueObject value) { (void)DestroySome(value, SIZE_MAX); }
+
+bool DestroySome(ValueObject value, size_t allocations) {
+  return WithObject(value, [=](auto* object) { return FreeSome(object, allocations); });
 }
 
 void* CloneValue(ValueObject value) {
-  switch (value.encoding) {
-    case Encoding::kEmbedded:
-      break;
-    case Encoding::kChunked:
-      return static_cast<ChunkedString*>(value.object)->Clone();
-  }
-  TG_CHECK(false);
-  return nullptr;
+  return WithObject(value, [](auto* object) -> void* { return object->Clone(); });
 }
 
 size_t ValueBytes(ValueObject value) {
-  switch (value.encoding) {
-    case Encoding::kEmbedded:
-      break;
-    case Encoding::kChunked:
-      return static_cast<ChunkedString*>(value.object)->allocated_bytes();
-  }
-  TG_CHECK(false);
-  return 0;
+  return WithObject(value, [](auto* object) -> size_t { return object->allocated_bytes(); });
 }
 
 }  // namespace tidegate

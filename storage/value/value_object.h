@@ -24,6 +24,10 @@ struct ValueObject {
 // Frees it, here and now.
 void DestroyValue(ValueObject value);
 
+// Frees about so many allocations of it; true when it is gone. Nothing else may be done with it in
+// between. For a background thread.
+bool DestroySome(ValueObject value, size_t allocations);
+
 // A deep copy.
 void* CloneValue(ValueObject value);
 

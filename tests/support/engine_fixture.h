@@ -6,6 +6,7 @@
 // session would. One TestEngine per test; not thread-safe.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include "base/output_buffer.h"
 #include "base/reply_writer.h"
 #include "storage/command.h"
+#include "storage/command_context.h"
 #include "storage/engine.h"
 #include "storage/request.h"
 
@@ -69,6 +71,29 @@ class TestEngine final {
     }
     Execute({.command = command, .args = args, .keys = keys});
     return TakeReply();
+  }
+
+  // Calls fn in a command that writes to this key, for tests of what handlers use.
+  using Body = std::function<void(Database& db, const KeyRef& key)>;
+  void WithDatabase(std::string_view key, const Body& fn) {
+    static thread_local const Body* body = nullptr;
+    static const CommandSpec kSpec = {.name = "TEST",
+                                      .arity = Exactly(2),
+                                      .keys = {1, 1, 1},
+                                      .access = Access::kWrite,
+                                      .scope = Scope::kOneKey,
+                                      .group = Group::kGeneric,
+                                      .handler = [](CommandContext& context) {
+                                        (*body)(context.db(), context.key());
+                                        return ExecStatus::kDone;
+                                      }};
+    body = &fn;
+    Command command;
+    command.spec = &kSpec;
+    command.full_name = "test";
+    const std::string_view args[] = {"test", key};
+    const KeyRef keys[] = {KeyRef::Of(key)};
+    Execute({.command = &command, .args = args, .keys = keys});
   }
 
   void AdvanceMs(int64_t ms) { now_ms_ += ms; }
