@@ -13,6 +13,7 @@
 #include "proxy/acceptor.h"
 #include "proxy/event/loop.h"
 #include "proxy/process_limits.h"
+#include "proxy/pubsub/key_events.h"
 #include "proxy/server_stats.h"
 #include "proxy/worker.h"
 
@@ -84,6 +85,7 @@ Status Server::Assemble(Families process_families) {
   Result<std::unique_ptr<Engine>> engine = Engine::Create({.databases = options->databases});
   if (!engine.ok()) return std::move(engine).error().WithContext("start the engine");
   engine_ = std::move(engine).value();
+  engine_->SetKeyEventSink(&OnKeyEvents, this);
   TG_RETURN_IF_ERROR(InstallConfigHooks());
   loop_ = std::make_unique<EventLoop>();
   wake_up_ = std::make_unique<WakeUp>(*loop_, [this] { OnWakeUp(); });
@@ -97,6 +99,10 @@ Status Server::Assemble(Families process_families) {
   workers_left_.store(workers_.size());
   workers_serving_.store(workers_.size());
   return {};
+}
+
+void Server::OnKeyEvents(void* server, EngineThread& /*thread*/, std::span<const KeyEvent> events) {
+  PublishKeyEvents(*static_cast<Server*>(server), *Worker::Current(), events);
 }
 
 int Server::Run(const std::function<void()>& on_ready) {

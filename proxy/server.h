@@ -26,6 +26,7 @@
 #include "proxy/observe/error_stats.h"
 #include "proxy/observe/latency_monitor.h"
 #include "proxy/observe/slowlog.h"
+#include "proxy/pubsub/pubsub_hub.h"
 #include "proxy/session/client_pause.h"
 #include "proxy/session/command_stats.h"
 #include "proxy/session/session.h"
@@ -108,6 +109,8 @@ class Server final {
   Slowlog& slowlog() { return slowlog_; }
   LatencyMonitor& latency_monitor() { return latency_monitor_; }
   ErrorStats& error_stats() { return error_stats_; }
+  PubSubHub& pubsub() { return pubsub_; }
+  const PubSubHub& pubsub() const { return pubsub_; }
   const ActivityMeter& activity() const { return activity_; }
   // About ten times a second, from one worker.
   void SampleActivity();
@@ -159,6 +162,7 @@ class Server final {
   Status Assemble(Families process_families);
   Status InstallConfigHooks();
   void WatchSignals();
+  static void OnKeyEvents(void* server, EngineThread& thread, std::span<const KeyEvent> events);
   void OnWakeUp();
   void BeginDrain();
 
@@ -170,6 +174,7 @@ class Server final {
   LatencyMonitor latency_monitor_;
   ErrorStats error_stats_;
   ActivityMeter activity_;
+  PubSubHub pubsub_;
   Mutex pause_mutex_;  // so that the pause and the engine's freeze begin and end together
   ClientPause pause_;
   std::atomic<uint64_t> next_session_id_{1};

@@ -122,6 +122,18 @@ void Worker::PostMonitorLine(std::shared_ptr<const std::string> line) {
   PostMessage(std::move(message), bytes);
 }
 
+void Worker::PostPublished(std::shared_ptr<const PubSubMessage> message) {
+  published_bytes_.fetch_add(message->channel.size() + message->payload.size(),
+                             std::memory_order_relaxed);
+  Message post(MessageKind::kPublished);
+  post.published = std::move(message);
+  PostMessage(std::move(post));
+}
+
+bool Worker::KeepsUp() const {
+  return published_bytes_.load(std::memory_order_relaxed) < kPublishedBytesMax.count;
+}
+
 void Worker::DrainMailbox() {
   if (monitors_overflowed_.exchange(false, std::memory_order_relaxed)) {
     counters_.mailbox_overflows.Add(1);
@@ -146,6 +158,12 @@ void Worker::Deliver(Message& message) {
       break;
     case MessageKind::kMonitorLine:
       DeliverMonitorLine(*message.line);
+      break;
+    case MessageKind::kPublished:
+      published_bytes_.fetch_sub(
+          message.published->channel.size() + message.published->payload.size(),
+          std::memory_order_relaxed);
+      subscribers_.Deliver(*message.published);
       break;
   }
 }

@@ -24,6 +24,7 @@
 #include "base/output_buffer.h"
 #include "config/options.h"
 #include "proxy/event/loop.h"
+#include "proxy/pubsub/worker_subscribers.h"
 #include "proxy/resp/request_batch.h"
 #include "proxy/route/router.h"
 #include "proxy/session/client_pause.h"
@@ -40,6 +41,9 @@ inline constexpr Bytes kSharedReadBufferBytes = 64_KiB;
 
 // Bytes of MONITOR lines that may wait for a worker.
 inline constexpr Bytes kMailboxPayloadMax = 32_MiB;
+
+// Bytes of published messages that may wait for a worker before publishers on others wait.
+inline constexpr Bytes kPublishedBytesMax = 4_MiB;
 
 // Longest slice of background work (expiry) in one loop turn.
 inline constexpr std::chrono::microseconds kBackgroundSliceMax{1000};
@@ -93,6 +97,10 @@ class Worker final {
   void PostWake(uint64_t ticket);
   // MONITOR lines for this worker's monitors. Dropped (and the monitors closed) when too many wait.
   void PostMonitorLine(std::shared_ptr<const std::string> line);
+  // A message for this worker's subscribers.
+  void PostPublished(std::shared_ptr<const PubSubMessage> message);
+  // Whether few messages wait for this worker. Publishers that see it fall behind wait.
+  bool KeepsUp() const;
   const WorkerCounters& counters() const { return counters_; }
   const CommandStats& command_stats() const { return command_stats_; }
   // Sessions here and on the way; the acceptor's measure of load.
@@ -117,6 +125,8 @@ class Worker final {
   Session* FindSession(uint64_t id) const;
   // Wakes a suspended session after a time.
   void WakeAfter(uint64_t session_id, std::chrono::milliseconds time);
+
+  WorkerSubscribers& subscribers() { return subscribers_; }
 
   // For sessions.
   EventLoop& loop() { return loop_; }
@@ -170,7 +180,7 @@ class Worker final {
   void Join();
 
  private:
-  enum class MessageKind : uint8_t { kWake, kConnection, kTask, kMonitorLine };
+  enum class MessageKind : uint8_t { kWake, kConnection, kTask, kMonitorLine, kPublished };
   struct Message {
     explicit Message(MessageKind k) : kind(k) {}
     MessageKind kind;
@@ -178,6 +188,7 @@ class Worker final {
     std::unique_ptr<AcceptedConnection> connection;
     Task task;
     std::shared_ptr<const std::string> line;
+    std::shared_ptr<const PubSubMessage> published;
   };
 
   void Run();
@@ -228,6 +239,8 @@ class Worker final {
   std::vector<uint64_t> flushing_;
   std::vector<uint64_t> postponed_;
   std::vector<Session*> monitor_sessions_;
+  WorkerSubscribers subscribers_;
+  std::atomic<size_t> published_bytes_{0};       // of messages that wait in the mailbox
   std::multimap<int64_t, uint64_t> wake_times_;  // monotonic ms -> session id
   size_t housekeeping_next_ = 0;
   SessionSizes round_sizes_;  // of the round of housekeeping that is under way: total, and largest

@@ -91,10 +91,11 @@ enum CommandFlag : uint32_t {
   kDangerous = 1u << 18,  // ACL @dangerous
   kSecretArguments =
       1u << 19,  // arguments never appear in SLOWLOG, MONITOR or logs: AUTH, HELLO with AUTH
-  kAclAdmin = 1u << 20,       // ACL @admin without being an admin command: ROLE, LASTSAVE
-  kAclConnection = 1u << 21,  // ACL @connection although of another group: COMMAND, WAIT
-  kRunsInMulti = 1u << 22,    // not queued by MULTI: EXEC, RESET
-  kMaySuspend = 1u << 23,     // a process command that waits for other workers, or for time
+  kAclAdmin = 1u << 20,        // ACL @admin without being an admin command: ROLE, LASTSAVE
+  kAclConnection = 1u << 21,   // ACL @connection although of another group: COMMAND, WAIT
+  kRunsInMulti = 1u << 22,     // not queued by MULTI: EXEC, RESET
+  kMaySuspend = 1u << 23,      // a process command that waits for other workers, or for time
+  kRunsSubscribed = 1u << 24,  // may be sent by a RESP2 client that subscribes: PING, SUBSCRIBE
 };
 
 // Number of arguments, the command's name included. Negative: at least.

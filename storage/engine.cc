@@ -71,11 +71,15 @@ EngineThread& Engine::AddThread(WakeFn wake, void* wake_context) {
   return *threads_.back();
 }
 
-void Engine::BeginBatch(EngineThread& thread, int64_t now_ms) {
+void Engine::FollowSettings(EngineThread& thread, int64_t now_ms) {
   thread.now_ms = now_ms;
   thread.lfu = IsLfu(settings_.maxmemory_policy.load(std::memory_order_relaxed));
   const uint32_t classes = settings_.notify_classes.load(std::memory_order_relaxed);
   thread.notify_classes = (classes & (notify::kKeyspace | notify::kKeyevent)) != 0 ? classes : 0;
+}
+
+void Engine::BeginBatch(EngineThread& thread, int64_t now_ms) {
+  FollowSettings(thread, now_ms);
   gate_->EnterShared(thread);
 }
 
@@ -286,7 +290,7 @@ void Engine::BackgroundStep(EngineThread& thread, int64_t now_ms, int worker_ind
                             int worker_count, int64_t budget_nanos) {
   if (!settings_.active_expire.load(std::memory_order_relaxed) || settings_.IsFrozen(now_ms))
     return;
-  thread.now_ms = now_ms;
+  FollowSettings(thread, now_ms);
   if (!gate_->EnterShared(thread)) return;
   ExpirySweep sweep(*this, *keyspace_, thread, now_ms);
   const int64_t begin_nanos = MonotonicNanos();
@@ -299,7 +303,7 @@ void Engine::BackgroundStep(EngineThread& thread, int64_t now_ms, int worker_ind
 bool Engine::EvictInBackground(EngineThread& thread, int64_t now_ms) {
   const uint64_t limit = settings_.maxmemory_bytes.load(std::memory_order_relaxed);
   if (limit == 0 || MemoryUsedBytes() <= limit || settings_.IsFrozen(now_ms)) return false;
-  thread.now_ms = now_ms;
+  FollowSettings(thread, now_ms);
   if (!gate_->EnterShared(thread)) return true;
   const bool possible = Eviction(*this, *keyspace_, thread).MakeRoom();
   gate_->LeaveShared(thread);

@@ -245,6 +245,8 @@ class Engine final {
                               ReplyWriter& reply);
   // All effects of a command that had to wait for the unlock.
   void Deliver(EngineThread& thread);
+  // What a batch, or a slice of background work, goes by.
+  void FollowSettings(EngineThread& thread, int64_t now_ms);
   void DeliverEffects(EngineThread& thread);
   static ExecStatus Finish(ClientState& client, ExecStatus status);
   bool TryLock(uint16_t slot);

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "config/notify.h"
 #include "storage/engine_thread.h"
 #include "storage/keyspace/access.h"
 #include "storage/keyspace/database.h"
@@ -98,8 +99,11 @@ bool Eviction::Remove(const Candidate& victim) {
   // Busy now: the next round finds another.
   if (!engine_.TryLock(victim.slot)) return true;
   Database db(keyspace_, thread_, victim.db, thread_.now_ms, {.no_touch = true});
-  if (db.Delete({victim.key, KeyHash(victim.key), victim.slot}, false))
+  const KeyRef key{victim.key, KeyHash(victim.key), victim.slot};
+  if (db.Delete(key, false)) {
     thread_.counters.evicted_keys.Add();
+    db.Notify(notify::kEvicted, "evicted", key);
+  }
   engine_.Unlock(victim.slot);
   engine_.Deliver(thread_);
   return true;

@@ -141,7 +141,12 @@ ExecStatus CmdHello(SessionCommand& c) {
 
 ExecStatus CmdPing(SessionCommand& c) {
   if (c.argc() > 2) return c.Fail(errors::WrongArity("ping"));
-  if (c.argc() == 1) {
+  if (c.session().subscribed() && c.session().protocol() == Protocol::kResp2) {
+    // In the shape of a message, since that is all such a client expects.
+    c.reply().Push(2);
+    c.reply().Bulk("pong");
+    c.reply().Bulk(c.argc() == 1 ? std::string_view() : c.arg(1));
+  } else if (c.argc() == 1) {
     c.reply().SimpleString("PONG");
   } else {
     c.reply().Bulk(c.arg(1));
@@ -211,7 +216,7 @@ constexpr CommandSpec kConnectionCommands[] = {
      .arity = AtLeast(1),
      .access = Access::kNone,
      .scope = Scope::kProcess,
-     .flags = kFast,
+     .flags = kFast | kRunsSubscribed,
      .group = Group::kConnection,
      .since = "1.0.0",
      .complexity = "O(1)",
@@ -222,7 +227,7 @@ constexpr CommandSpec kConnectionCommands[] = {
      .arity = AtLeast(1),
      .access = Access::kNone,
      .scope = Scope::kProcess,
-     .flags = kBeforeAuth | kRunsInMulti,
+     .flags = kBeforeAuth | kRunsInMulti | kRunsSubscribed,
      .group = Group::kConnection,
      .since = "1.0.0",
      .complexity = "O(1)",
@@ -232,7 +237,7 @@ constexpr CommandSpec kConnectionCommands[] = {
      .arity = Exactly(1),
      .access = Access::kNone,
      .scope = Scope::kProcess,
-     .flags = kBeforeAuth | kRunsInMulti,
+     .flags = kBeforeAuth | kRunsInMulti | kRunsSubscribed,
      .group = Group::kConnection,
      .since = "6.2.0",
      .complexity = "O(1)",

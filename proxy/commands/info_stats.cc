@@ -56,6 +56,7 @@ void WriteStatsSection(InfoWriter& out, Server& server) {
   const ServerTotals totals = server.Totals();
   const EngineStats engine = server.engine().Stats();
   const ActivityRates rates = server.activity().Rates();
+  const PubSubHub& pubsub = server.pubsub();
   constexpr double kKilobyte = 1024;
   out.Section("Stats");
   out.Number("total_connections_received", totals.connections_received)
@@ -83,9 +84,9 @@ void WriteStatsSection(InfoWriter& out, Server& server) {
       .Number("current_eviction_exceeded_time", 0)
       .Number("keyspace_hits", engine.keyspace_hits)
       .Number("keyspace_misses", engine.keyspace_misses)
-      .Number("pubsub_channels", 0)
-      .Number("pubsub_patterns", 0)
-      .Number("pubsubshard_channels", 0)
+      .Number("pubsub_channels", pubsub.ChannelCount(SubscriptionKind::kChannel))
+      .Number("pubsub_patterns", pubsub.PatternCount())
+      .Number("pubsubshard_channels", pubsub.ChannelCount(SubscriptionKind::kShardChannel))
       .Number("latest_fork_usec", 0)
       .Number("total_forks", 0)
       .Number("migrate_cached_sockets", 0)

@@ -112,6 +112,7 @@ void Session::set_monitor(bool on) {
 std::string Session::FlagLetters() const {
   std::string letters;
   if (monitor_) letters += 'O';
+  if (subscribed()) letters += 'P';
   if (transaction_.open()) letters += 'x';
   const bool blocks = last_command_ != nullptr && (last_command_->spec->flags & kBlocking) != 0;
   if ((suspended() && blocks) || postponed()) letters += 'b';
@@ -122,6 +123,31 @@ std::string Session::FlagLetters() const {
   if (no_evict_) letters += 'e';
   if (client_.no_touch) letters += 'T';
   return letters.empty() ? "N" : letters;
+}
+
+void Session::Subscribe(SubscriptionKind kind, std::string_view name) {
+  if (subscriptions_ == nullptr) subscriptions_ = std::make_unique<SessionSubscriptions>(*this);
+  subscriptions_->Add(kind, name);
+}
+
+void Session::Unsubscribe(SubscriptionKind kind, std::string_view name) {
+  if (subscriptions_ == nullptr) return;
+  subscriptions_->Remove(kind, name);
+  if (subscriptions_->empty()) subscriptions_.reset();
+}
+
+std::vector<std::string> Session::SubscribedNames(SubscriptionKind kind) const {
+  if (subscriptions_ == nullptr) return {};
+  const auto& names = subscriptions_->names(kind);
+  return {names.begin(), names.end()};
+}
+
+size_t Session::SubscriptionsOfKind(SubscriptionKind kind) const {
+  return subscriptions_ == nullptr ? 0 : subscriptions_->names(kind).size();
+}
+
+size_t Session::CountSubscriptions(SubscriptionKind kind) const {
+  return subscriptions_ == nullptr ? 0 : subscriptions_->CountWith(kind);
 }
 
 void Session::OpenTransaction() {
@@ -137,6 +163,7 @@ void Session::CloseTransaction() {
 void Session::Reset() {
   CloseTransaction();
   client_.watches.Clear();
+  subscriptions_.reset();
   client_.db = 0;
   client_.no_touch = false;
   no_evict_ = false;
@@ -166,6 +193,7 @@ void Session::Close() {
   }
   stops_ = 0;
   set_monitor(false);
+  subscriptions_.reset();
   stream_.Close();
 }
 

@@ -27,6 +27,7 @@
 #include "config/options.h"
 #include "policy/filter_chain.h"
 #include "proxy/event/stream.h"
+#include "proxy/pubsub/session_subscriptions.h"
 #include "proxy/resp/request_parser.h"
 #include "proxy/session/client_pause.h"
 #include "proxy/session/session_input.h"
@@ -148,10 +149,24 @@ class Session final : private StreamOwner {
   bool is_monitor() const { return monitor_; }
   // MONITOR: lines follow the reply of this command. RESET takes it back.
   void set_monitor(bool on);
-  ClientClass client_class() const { return ClientClass::kNormal; }
+  ClientClass client_class() const {
+    return subscribed() ? ClientClass::kPubsub : ClientClass::kNormal;
+  }
   // CLIENT LIST's flag letters: 'b' waits in a blocking command or for the end of a pause, 'O'
   // monitor, 'U' unix socket, 'c' closing …, 'N'.
   std::string FlagLetters() const;
+
+  // --- pub/sub ---
+  bool subscribed() const { return subscriptions_ != nullptr; }
+  void Subscribe(SubscriptionKind kind, std::string_view name);
+  void Unsubscribe(SubscriptionKind kind, std::string_view name);
+  std::vector<std::string> SubscribedNames(SubscriptionKind kind) const;
+  // Of this kind alone; and as replies tell it: channels and patterns together.
+  size_t SubscriptionsOfKind(SubscriptionKind kind) const;
+  size_t CountSubscriptions(SubscriptionKind kind) const;
+  // A message, encoded for its protocol. It comes also when CLIENT REPLY is off. A subscriber that
+  // does not take its messages in is closed.
+  void PushMessage(std::string_view bytes);
 
   // --- MULTI ---
   TransactionQueue& transaction() { return transaction_; }
@@ -290,6 +305,7 @@ class Session final : private StreamOwner {
   RequestParser parser_;
   SessionInput input_;
   TransactionQueue transaction_;
+  std::unique_ptr<SessionSubscriptions> subscriptions_;  // null: none
   FilterProgress filter_progress_;
   FilterChain* suspended_chain_ = nullptr;  // that the suspended request is in
   const Command* last_command_ = nullptr;

@@ -66,7 +66,8 @@ inline Session::Step Session::Advance(const Request& request, bool filtered, int
     Refuse(request);
     return closing() ? Step::kLast : Step::kNext;
   }
-  if (__builtin_expect(worker_.attention() || !authenticated_ || transaction_.open(), 0)) {
+  if (__builtin_expect(
+          worker_.attention() || !authenticated_ || transaction_.open() || subscribed(), 0)) {
     // RESET took the authentication back: what follows is parsed again, with stricter limits.
     if (AuthRequired() && parsed_as_authenticated_) return Step::kStay;
     if (!Admit(request, now_ms)) return stops_ != 0 ? Step::kStay : Step::kNext;
@@ -157,6 +158,12 @@ bool Session::Admit(const Request& request, int64_t now_ms) {
   if (queued && (spec.flags & kDenyOom) != 0 &&
       !worker_.server().engine().HasRoom(worker_.engine_thread())) {
     RefuseWith(request, errors::kOutOfMemory);
+    return false;
+  }
+  if (subscribed() && protocol() == Protocol::kResp2 && (spec.flags & kRunsSubscribed) == 0) {
+    RefuseWith(request, "ERR Can't execute '" + request.command->full_name +
+                            "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+                            "allowed in this context");
     return false;
   }
   if (monitor_ && TouchesKeyspace(spec)) {

@@ -200,6 +200,13 @@ void Session::Push(std::string_view bytes) {
   worker_.MarkDirty(*this);
 }
 
+void Session::PushMessage(std::string_view bytes) {
+  if (stream_.closing() || closing()) return;
+  output_.AppendLarge(bytes);
+  worker_.MarkDirty(*this);
+  if (output_.blocks() > 1 && !OutputWithinLimits(UnixMillis())) Kill();
+}
+
 bool Session::InputWithinLimit() {
   if (input_.size() <= worker_.options().client_query_buffer_limit.count) return true;
   worker_.mutable_counters().input_buffer_closings.Add(1);
@@ -246,7 +253,8 @@ bool Session::IsIdleForTooLong(int64_t now_ms) {
   unsent_bytes_seen_ = unsent;
   const int64_t timeout_ms = worker_.options().timeout / std::chrono::milliseconds(1);
   const bool waits_for_us = (stops_ & (kStopSuspended | kStopPostponed)) != 0;
-  return timeout_ms > 0 && !waits_for_us && !monitor_ && now_ms - last_interaction_ms_ > timeout_ms;
+  return timeout_ms > 0 && !waits_for_us && !monitor_ && !subscribed() &&
+         now_ms - last_interaction_ms_ > timeout_ms;
 }
 
 void Session::Drain() {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "config/notify.h"
 #include "storage/commands/bitmap_commands.h"
 #include "storage/value/string_value.h"
 
@@ -223,7 +224,10 @@ ExecStatus BitField(CommandContext& context, bool read_only) {
     entry = GrowString(context.db(), key, entry, bytes);
   }
   const bool changed = RunProgram(program, entry, context.reply());
-  if (grows || changed) context.db().Modified(key);
+  if (grows || changed) {
+    context.db().Modified(key);
+    context.db().Notify(notify::kString, "setbit", key);
+  }
   return ExecStatus::kDone;
 }
 

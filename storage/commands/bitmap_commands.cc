@@ -2,6 +2,7 @@
 #include "storage/commands/bitmap_commands.h"
 
 #include "base/text.h"
+#include "config/notify.h"
 #include "storage/commands/families.h"
 #include "storage/value/string_value.h"
 
@@ -49,7 +50,10 @@ ExecStatus CmdSetBit(CommandContext& context) {
     const char byte = static_cast<char>(new_byte);
     OverwriteString(*entry, index, {&byte, 1});
   }
-  if (grows || new_byte != old_byte) context.db().Modified(key);
+  if (grows || new_byte != old_byte) {
+    context.db().Modified(key);
+    context.db().Notify(notify::kString, "setbit", key);
+  }
   context.reply().Integer((old_byte & mask) != 0 ? 1 : 0);
   return ExecStatus::kDone;
 }

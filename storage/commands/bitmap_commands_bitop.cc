@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "config/notify.h"
 #include "storage/commands/bitmap_commands.h"
 #include "storage/value/string_value.h"
 
@@ -162,13 +163,14 @@ ExecStatus CmdBitOp(CommandContext& context) {
   const size_t result_bytes = operation.ResultBytes();
   Entry* existing = db.FindForWrite(destination);
   if (result_bytes == 0) {
-    if (existing != nullptr) db.Delete(destination);
+    if (db.Delete(destination)) db.Notify(notify::kGeneric, "del", destination);
   } else if (result_bytes <= kWindowBytes) {
     db.SetString(destination, existing, operation.Window(0, result_bytes), kNoExpire)
         ->set_raw(true);
   } else {
     StoreWindows(db, destination, existing, operation, result_bytes);
   }
+  if (result_bytes != 0) db.Notify(notify::kString, "set", destination);
   context.reply().Integer(static_cast<int64_t>(result_bytes));
   return ExecStatus::kDone;
 }

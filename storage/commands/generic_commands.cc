@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "config/notify.h"
 #include "storage/commands/families.h"
 
 namespace tidegate {
@@ -9,7 +10,11 @@ namespace {
 
 ExecStatus DeleteKeys(CommandContext& ctx, bool lazy) {
   int64_t deleted = 0;
-  for (const KeyRef& key : ctx.keys()) deleted += ctx.db().Delete(key, lazy) ? 1 : 0;
+  for (const KeyRef& key : ctx.keys()) {
+    if (!ctx.db().Delete(key, lazy)) continue;
+    ctx.db().Notify(notify::kGeneric, "del", key);
+    ++deleted;
+  }
   ctx.reply().Integer(deleted);
   return ExecStatus::kDone;
 }
@@ -24,6 +29,8 @@ Renamed Rename(CommandContext& ctx, bool replace) {
   if (from.name == to.name) return Renamed::kSameName;
   if (!replace && ctx.db().FindForWrite(to) != nullptr) return Renamed::kTaken;
   ctx.db().MoveTo(from, ctx.db(), to);
+  ctx.db().Notify(notify::kGeneric, "rename_from", from);
+  ctx.db().Notify(notify::kGeneric, "rename_to", to);
   return Renamed::kDone;
 }
 
@@ -143,7 +150,10 @@ ExecStatus CmdCopy(CommandContext& ctx) {
   const bool taken = target.FindForWrite(to) != nullptr;
   const Entry* entry = ctx.db().FindForRead(from);
   const bool copied = entry != nullptr && (arguments->replace || !taken);
-  if (copied) ctx.db().CopyTo(*entry, target, to);
+  if (copied) {
+    ctx.db().CopyTo(*entry, target, to);
+    target.Notify(notify::kGeneric, "copy_to", to);
+  }
   ctx.reply().Integer(copied ? 1 : 0);
   return ExecStatus::kDone;
 }
@@ -158,7 +168,11 @@ ExecStatus CmdMove(CommandContext& ctx) {
   const KeyRef& key = ctx.key();
   Database target = ctx.OtherDb(*index);
   const bool moved = ctx.db().FindForWrite(key) != nullptr && target.FindForWrite(key) == nullptr;
-  if (moved) ctx.db().MoveTo(key, target, key);
+  if (moved) {
+    ctx.db().MoveTo(key, target, key);
+    ctx.db().Notify(notify::kGeneric, "move_from", key);
+    target.Notify(notify::kGeneric, "move_to", key);
+  }
   ctx.reply().Integer(moved ? 1 : 0);
   return ExecStatus::kDone;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "config/notify.h"
 #include "storage/commands/generic_commands.h"
 
 namespace tidegate {
@@ -84,8 +85,10 @@ ExecStatus Expire(CommandContext& ctx, TimeUnit unit, TimeBase base) {
   }
   if (*at_ms <= ctx.now_ms()) {
     ctx.db().Delete(key);
+    ctx.db().Notify(notify::kGeneric, "del", key);
   } else {
     ctx.db().SetExpire(key, entry, *at_ms);
+    ctx.db().Notify(notify::kGeneric, "expire", key);
   }
   ctx.reply().Integer(1);
   return ExecStatus::kDone;
@@ -137,7 +140,10 @@ ExecStatus CmdPExpireTime(CommandContext& ctx) {
 ExecStatus CmdPersist(CommandContext& ctx) {
   Entry* entry = ctx.db().FindForWrite(ctx.key());
   const bool had_expire = entry != nullptr && entry->has_expire();
-  if (had_expire) ctx.db().SetExpire(ctx.key(), entry, kNoExpire);
+  if (had_expire) {
+    ctx.db().SetExpire(ctx.key(), entry, kNoExpire);
+    ctx.db().Notify(notify::kGeneric, "persist", ctx.key());
+  }
   ctx.reply().Integer(had_expire ? 1 : 0);
   return ExecStatus::kDone;
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/text.h"
+#include "config/notify.h"
 #include "storage/commands/string_commands.h"
 #include "storage/value/string_value.h"
 
@@ -43,6 +44,7 @@ ExecStatus AddInteger(CommandContext& context, int64_t delta) {
     const int64_t expire_at_ms = entry == nullptr ? kNoExpire : entry->expire_at_ms();
     context.db().SetString(key, entry, {text, size}, expire_at_ms);
   }
+  context.db().Notify(notify::kString, "incrby", key);
   context.reply().Integer(value);
   return ExecStatus::kDone;
 }
@@ -93,6 +95,7 @@ ExecStatus CmdIncrByFloat(CommandContext& context) {
   const std::string text = FormatLongDouble(value);
   const int64_t expire_at_ms = entry == nullptr ? kNoExpire : entry->expire_at_ms();
   context.db().SetString(key, entry, text, expire_at_ms)->set_plain_text(true);
+  context.db().Notify(notify::kString, "incrbyfloat", key);
   context.reply().Bulk(text);
   return ExecStatus::kDone;
 }
@@ -104,12 +107,14 @@ ExecStatus CmdAppend(CommandContext& context) {
   if (!context.FindString(key, true, &entry)) return ExecStatus::kDone;
   if (entry == nullptr) {
     context.db().SetString(key, nullptr, bytes, kNoExpire);
+    context.db().Notify(notify::kString, "append", key);
     context.reply().Integer(static_cast<int64_t>(bytes.size()));
     return ExecStatus::kDone;
   }
   const size_t size = StringLength(*entry);
   if (!CheckStringLength(context, size, bytes.size())) return ExecStatus::kDone;
   WriteStringRange(context.db(), key, entry, size, bytes);
+  context.db().Notify(notify::kString, "append", key);
   context.reply().Integer(static_cast<int64_t>(size + bytes.size()));
   return ExecStatus::kDone;
 }
@@ -129,6 +134,7 @@ ExecStatus CmdSetRange(CommandContext& context) {
   const auto at = static_cast<uint64_t>(*offset);
   if (!CheckStringLength(context, at, bytes.size())) return ExecStatus::kDone;
   entry = WriteStringRange(context.db(), key, entry, at, bytes);
+  context.db().Notify(notify::kString, "setrange", key);
   context.reply().Integer(static_cast<int64_t>(StringLength(*entry)));
   return ExecStatus::kDone;
 }

@@ -1,6 +1,7 @@
 // SET and its relatives (SETNX, SETEX, PSETEX, GETSET, MSET, MSETNX), and GETEX and GETDEL, which
 // share options and the computation of expiry times with them.
 #include "base/text.h"
+#include "config/notify.h"
 #include "storage/commands/string_commands.h"
 #include "storage/value/string_value.h"
 
@@ -120,6 +121,8 @@ ExecStatus SetWithOptions(CommandContext& context) {
   }
   if (options.keep_expire && existing != nullptr) expire_at_ms = existing->expire_at_ms();
   context.db().SetString(key, existing, context.arg(2), expire_at_ms);
+  context.db().Notify(notify::kString, "set", key);
+  if (options.expire != ExpireForm::kNone) context.db().Notify(notify::kGeneric, "expire", key);
   if (!options.get) context.reply().Ok();
   return ExecStatus::kDone;
 }
@@ -130,6 +133,8 @@ ExecStatus SetWithExpire(CommandContext& context, ExpireForm form) {
   if (!at) return ExecStatus::kDone;
   const KeyRef& key = context.key();
   context.db().SetString(key, context.db().FindForWrite(key), context.arg(3), *at);
+  context.db().Notify(notify::kString, "set", key);
+  context.db().Notify(notify::kGeneric, "expire", key);
   context.reply().Ok();
   return ExecStatus::kDone;
 }
@@ -146,6 +151,7 @@ void SetPairs(CommandContext& context) {
   for (size_t i = 0; i < context.keys().size(); ++i) {
     const KeyRef& key = context.key(i);
     db.SetString(key, db.FindForWrite(key), context.arg(2 * i + 2), kNoExpire);
+    db.Notify(notify::kString, "set", key);
   }
 }
 
@@ -156,6 +162,7 @@ ExecStatus CmdSet(CommandContext& context) {
   const KeyRef& key = context.key();
   Database& db = context.db();
   db.SetString(key, db.FindForWrite(key), context.arg(2), kNoExpire);
+  db.Notify(notify::kString, "set", key);
   context.reply().Ok();
   return ExecStatus::kDone;
 }
@@ -163,7 +170,10 @@ ExecStatus CmdSet(CommandContext& context) {
 ExecStatus CmdSetNx(CommandContext& context) {
   const KeyRef& key = context.key();
   const bool absent = context.db().FindForWrite(key) == nullptr;
-  if (absent) context.db().SetString(key, nullptr, context.arg(2), kNoExpire);
+  if (absent) {
+    context.db().SetString(key, nullptr, context.arg(2), kNoExpire);
+    context.db().Notify(notify::kString, "set", key);
+  }
   context.reply().Integer(absent ? 1 : 0);
   return ExecStatus::kDone;
 }
@@ -182,6 +192,7 @@ ExecStatus CmdGetSet(CommandContext& context) {
   if (!context.FindString(key, false, &existing)) return ExecStatus::kDone;
   ReplyStringOrNull(context.reply(), existing);
   context.db().SetString(key, existing, context.arg(2), kNoExpire);
+  context.db().Notify(notify::kString, "set", key);
   return ExecStatus::kDone;
 }
 
@@ -192,6 +203,7 @@ ExecStatus CmdGetDel(CommandContext& context) {
   ReplyStringOrNull(context.reply(), existing);
   if (existing != nullptr) {
     context.db().Delete(key, context.engine().settings().lazyfree_user_del.load());
+    context.db().Notify(notify::kGeneric, "del", key);
   }
   return ExecStatus::kDone;
 }
@@ -214,11 +226,16 @@ ExecStatus CmdGetEx(CommandContext& context) {
   }
   ReplyString(context.reply(), *entry);
   if (options.expire == ExpireForm::kNone) {
-    if (options.persist && entry->has_expire()) context.db().SetExpire(key, entry, kNoExpire);
+    if (options.persist && entry->has_expire()) {
+      context.db().SetExpire(key, entry, kNoExpire);
+      context.db().Notify(notify::kGeneric, "persist", key);
+    }
   } else if (expire_at_ms <= context.now_ms()) {
     context.db().Delete(key);
+    context.db().Notify(notify::kGeneric, "del", key);
   } else {
     context.db().SetExpire(key, entry, expire_at_ms);
+    context.db().Notify(notify::kGeneric, "expire", key);
   }
   return ExecStatus::kDone;
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "config/notify.h"
 #include "storage/engine_thread.h"
 #include "storage/keyspace/access.h"
 #include "storage/keyspace/keyspace.h"
@@ -72,6 +73,7 @@ Entry* Database::FindForRead(const KeyRef& key) {
   Entry* entry = Find(key);
   if (entry == nullptr) {
     thread_->counters.keyspace_misses.Add();
+    Notify(notify::kKeyMiss, "keymiss", key);
     return nullptr;
   }
   thread_->counters.keyspace_hits.Add();
@@ -114,6 +116,7 @@ Entry* Database::Replace(const KeyRef& key, Entry* existing, Entry* fresh) {
   if (existing == nullptr) {
     table.Insert(key.hash, fresh);
     counters.keys.Add();
+    Notify(notify::kNew, "new", key);
   } else {
     table.Replace(key.hash, existing, fresh);
   }
@@ -324,6 +327,7 @@ void Database::RemoveExpired(const KeyRef& key) {
   Detach(key, entry);
   FreeEntry(entry, false);
   thread_->counters.expired_keys.Add();
+  Notify(notify::kExpired, "expired", key);
   TouchWatches(key, true);
 }
 

@@ -73,6 +73,8 @@ class Player:
             if step.word == "eventually":
                 return self._eventually(steps, index, transcripts.seconds(step.argument))
             self._directive(step)
+            if record:
+                self._record_unasked(steps, index)
             return index + 1
         if isinstance(step, transcripts.Send):
             end = self._end_of_block(steps, index)
@@ -190,18 +192,26 @@ class Player:
                 self._fail(self.transcript.steps[-1].line, "client %s has a reply that the transcript does not mention: %s"
                            % (name, _shorten(notation.render(client.read()))))
 
-    def _record(self, step, followed_by_send):
-        """Every reply that comes: one for a command, for raw bytes as many as come in a short time."""
+    def _unread_lines(self):
         lines = []
-        raw = step.text.startswith("raw:")
+        while self.client().has_unread(NOTHING_SECONDS):
+            lines.append("<<< " + notation.render(self.client().read(REPLY_SECONDS_MAX)))
+        return lines
+
+    def _record_unasked(self, steps, index):
+        """What came for a client while another one was at work."""
+        step = steps[index]
+        followed = index + 1 < len(steps) and isinstance(steps[index + 1], transcripts.Receive)
+        if step.word == "client" and not followed and self.current in self.clients:
+            self.recorded[step.line] = self._unread_lines()
+
+    def _record(self, step, followed_by_send):
+        """Every reply that comes: at least one for a command, and what follows in a short time."""
+        lines = []
         try:
-            while not raw:
-                reply = self.client().read(REPLY_SECONDS_MAX)
-                lines.append("<<< " + notation.render(reply))
-                if reply.kind not in ("attribute", "push"):
-                    break
-            while raw and self.client().has_unread(NOTHING_SECONDS):
+            if not step.text.startswith("raw:"):
                 lines.append("<<< " + notation.render(self.client().read(REPLY_SECONDS_MAX)))
+            lines += self._unread_lines()
         except (resp.Closed, resp.Timeout):
             pass
         if self.client().closed and not followed_by_send:
