@@ -6,10 +6,7 @@ namespace tidegate {
 
 std::span<const std::span<const CommandSpec>> StorageCommandFamilies() {
   static const std::array kFamilies = {
-      kBitmapFamily,
-      kGenericFamily,
-      kStringFamily,
-      kWatchFamily,
+      kBitmapFamily, kGenericFamily, kHashFamily, kStringFamily, kWatchFamily,
   };
   return kFamilies;
 }

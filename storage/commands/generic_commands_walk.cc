@@ -9,12 +9,10 @@
 // hold cursors in a double. Empty slots cost a lock and a read of their cache line, so a call goes
 // on through all of them rather than come back with an empty page.
 #include <algorithm>
-#include <cctype>
-#include <cerrno>
-#include <cstdlib>
 #include <vector>
 
 #include "storage/commands/generic_commands.h"
+#include "storage/commands/scan_arguments.h"
 
 namespace tidegate {
 namespace {
@@ -26,8 +24,6 @@ constexpr size_t kWorkPerEntry = 16;
 
 // Entries visited under one hold of a slot's lock.
 constexpr size_t kEntriesPerHold = 256;
-
-constexpr size_t kScanCountDefault = 10;
 
 // The slot that all keys matching the pattern are in, when the pattern's literal beginning holds a
 // whole hash tag or the pattern is literal altogether.
@@ -42,16 +38,11 @@ std::optional<uint16_t> SlotOfPattern(std::string_view pattern) {
   return KeySlot(literal);
 }
 
-// Which keys a walk wants.
-struct KeyFilter {
-  std::optional<std::string_view> pattern;  // none: all
-  std::optional<std::string_view> type;     // none: all
-
-  bool Accepts(const Entry& entry) const {
-    if (type && !EqualsIgnoreCase(*type, ValueTypeName(entry.type()))) return false;
-    return !pattern || GlobMatch(*pattern, entry.key());
-  }
-};
+// Whether a walk wants the key.
+bool Accepts(const ScanArguments& filter, const Entry& entry) {
+  if (filter.type && !EqualsIgnoreCase(*filter.type, ValueTypeName(entry.type()))) return false;
+  return filter.Accepts(entry.key());
+}
 
 // Where a walk stands and what it found so far.
 class KeyWalk final : public ClientState::Continuation {
@@ -78,7 +69,7 @@ class KeyWalk final : public ClientState::Continuation {
 
   // Walks until `wanted` entries were visited in all, or to the end, as far as this turn and the
   // locks allow. kSuspended: not there yet, call again next turn.
-  ExecStatus Run(CommandContext& ctx, const KeyFilter& filter, uint64_t wanted);
+  ExecStatus Run(CommandContext& ctx, const ScanArguments& filter, uint64_t wanted);
 
   // Writes the found keys as one array.
   void Reply(ReplyWriter& reply) {
@@ -87,7 +78,7 @@ class KeyWalk final : public ClientState::Continuation {
   }
 
  private:
-  void VisitSome(CommandContext& ctx, const KeyFilter& filter, size_t wanted);
+  void VisitSome(CommandContext& ctx, const ScanArguments& filter, size_t wanted);
   void RemoveExpired(CommandContext& ctx);
 
   uint32_t slot_ = 0;
@@ -100,10 +91,10 @@ class KeyWalk final : public ClientState::Continuation {
   std::vector<std::string> expired_;  // met in the current visit
 };
 
-void KeyWalk::VisitSome(CommandContext& ctx, const KeyFilter& filter, size_t wanted) {
+void KeyWalk::VisitSome(CommandContext& ctx, const ScanArguments& filter, size_t wanted) {
   struct Visit {
     KeyWalk& walk;
-    const KeyFilter& filter;
+    const ScanArguments& filter;
     int64_t now_ms;
   } visit{*this, filter, ctx.now_ms()};
   const auto slot = static_cast<uint16_t>(slot_);
@@ -112,7 +103,7 @@ void KeyWalk::VisitSome(CommandContext& ctx, const KeyFilter& filter, size_t wan
     ++walk.visited_;
     if (e.has_expire() && e.expire_at_ms() <= visit.now_ms) {
       walk.expired_.emplace_back(e.key());
-    } else if (visit.filter.Accepts(e)) {
+    } else if (Accepts(visit.filter, e)) {
       walk.writer_.Bulk(e.key());
       ++walk.found_count_;
     }
@@ -126,7 +117,7 @@ void KeyWalk::RemoveExpired(CommandContext& ctx) {
   expired_.clear();
 }
 
-ExecStatus KeyWalk::Run(CommandContext& ctx, const KeyFilter& filter, uint64_t wanted) {
+ExecStatus KeyWalk::Run(CommandContext& ctx, const ScanArguments& filter, uint64_t wanted) {
   size_t work = 0;
   while (!through() && visited_ < wanted) {
     if (work >= kWorkPerTurn && ctx.may_yield()) return ctx.Yield();
@@ -142,7 +133,7 @@ ExecStatus KeyWalk::Run(CommandContext& ctx, const KeyFilter& filter, uint64_t w
 }
 
 // The walk that this client's request began in an earlier turn, or a fresh one.
-KeyWalk& WalkOf(CommandContext& ctx, uint64_t cursor, const KeyFilter& filter) {
+KeyWalk& WalkOf(CommandContext& ctx, uint64_t cursor, const ScanArguments& filter) {
   auto& continuation = ctx.client().continuation;
   if (continuation == nullptr) {
     auto walk = std::make_unique<KeyWalk>(ctx.reply().out().pool());
@@ -152,71 +143,26 @@ KeyWalk& WalkOf(CommandContext& ctx, uint64_t cursor, const KeyFilter& filter) {
   return static_cast<KeyWalk&>(*continuation);
 }
 
-// Redis reads cursors with strtoul, which takes signs and the empty text too.
-std::optional<uint64_t> ParseCursor(std::string_view text) {
-  const std::string copy(text);
-  if (!copy.empty() && std::isspace(static_cast<unsigned char>(copy[0]))) return std::nullopt;
-  char* end = nullptr;
-  errno = 0;
-  const uint64_t cursor = std::strtoull(copy.c_str(), &end, 10);
-  if (*end != '\0' || errno == ERANGE) return std::nullopt;
-  return cursor;
-}
-
-struct ScanArguments {
-  KeyFilter filter;
-  uint64_t count = kScanCountDefault;
-};
-
-// Reads the options of SCAN; on failure the error reply is written.
-std::optional<ScanArguments> ParseScanArguments(CommandContext& ctx) {
-  ScanArguments out;
-  for (size_t i = 2; i < ctx.argc(); i += 2) {
-    const std::string_view option = ctx.arg(i);
-    const bool has_value = i + 1 < ctx.argc();
-    if (has_value && EqualsIgnoreCase(option, "count")) {
-      const std::optional<int64_t> count = ctx.IntegerArg(i + 1);
-      if (!count) return std::nullopt;
-      if (*count < 1) {
-        ctx.Fail(errors::kSyntax);
-        return std::nullopt;
-      }
-      out.count = static_cast<uint64_t>(*count);
-    } else if (has_value && EqualsIgnoreCase(option, "match")) {
-      out.filter.pattern = ctx.arg(i + 1);
-    } else if (has_value && EqualsIgnoreCase(option, "type")) {
-      out.filter.type = ctx.arg(i + 1);
-    } else {
-      ctx.Fail(errors::kSyntax);
-      return std::nullopt;
-    }
-  }
-  if (out.filter.pattern == "*") out.filter.pattern.reset();
-  return out;
-}
-
 }  // namespace
 
 ExecStatus CmdScan(CommandContext& ctx) {
-  const std::optional<uint64_t> cursor = ParseCursor(ctx.arg(1));
+  const std::optional<uint64_t> cursor = ParseScanCursor(ctx.arg(1));
   if (!cursor) return ctx.Fail("ERR invalid cursor");
-  const std::optional<ScanArguments> arguments = ParseScanArguments(ctx);
+  const std::optional<ScanArguments> arguments = ParseScanArguments(ctx, 2, ScanOf::kKeyspace);
   if (!arguments) return ExecStatus::kDone;
 
-  KeyWalk& walk = WalkOf(ctx, *cursor, arguments->filter);
-  if (walk.Run(ctx, arguments->filter, arguments->count) == ExecStatus::kSuspended) {
+  KeyWalk& walk = WalkOf(ctx, *cursor, *arguments);
+  if (walk.Run(ctx, *arguments, arguments->count) == ExecStatus::kSuspended) {
     return ExecStatus::kSuspended;
   }
-  char digits[kInt64TextBytesMax];
-  ctx.reply().Array(2);
-  ctx.reply().Bulk({digits, FormatUint64(walk.cursor(), digits)});
+  BeginScanReply(ctx.reply(), walk.cursor());
   walk.Reply(ctx.reply());
   ctx.client().continuation.reset();
   return ExecStatus::kDone;
 }
 
 ExecStatus CmdKeys(CommandContext& ctx) {
-  KeyFilter filter;
+  ScanArguments filter;
   if (ctx.arg(1) != "*") filter.pattern = ctx.arg(1);
   KeyWalk& walk = WalkOf(ctx, 0, filter);
   if (walk.Run(ctx, filter, UINT64_MAX) == ExecStatus::kSuspended) return ExecStatus::kSuspended;

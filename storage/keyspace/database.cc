@@ -12,6 +12,7 @@
 #include "storage/keyspace/slot_extras.h"
 #include "storage/memory/memory.h"
 #include "storage/value/chunked_string.h"
+#include "storage/value/field_table.h"
 #include "storage/value/packed_block.h"
 #include "storage/value/value_object.h"
 
@@ -130,17 +131,27 @@ Entry* Database::Replace(const KeyRef& key, Entry* existing, Entry* fresh) {
     counters.AddExpiry(fresh->expire_at_ms());
   }
   if (change != 0) table.set_expires(table.expires() + static_cast<uint32_t>(change));
+  if (fresh->type() == ValueType::kHash && fresh->encoding() == Encoding::kFieldTable) {
+    const auto* fields = fresh->object<FieldTable>();
+    if (fields->expires() > 0) NoteFieldExpiry(key, fields->earliest_expiry_ms());
+  }
   return fresh;
 }
 
 // Keeps the table's earliest expiry: the sweep passes over a slot whose earliest has not come.
 void Database::NoteExpiry(Table& table, int64_t at_ms) {
   const uint32_t at_s = ToSecondsRoundedDown(at_ms);
-  if (table.expires() == 0) {
-    table.set_expiry_hint_s(at_s);
-  } else {
+  if (table.may_expire()) {
     table.LowerExpiryHint(at_s);
+  } else {
+    table.set_expiry_hint_s(at_s);
   }
+}
+
+void Database::NoteFieldExpiry(const KeyRef& key, int64_t at_ms) {
+  Table& table = *keyspace_->FindTable(key.slot, index_);
+  NoteExpiry(table, at_ms);
+  table.set_fields_expire(true);
 }
 
 // Another time for an entry that has one.

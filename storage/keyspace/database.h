@@ -75,6 +75,9 @@ class Database final {
   // that.
   Entry* SetExpire(const KeyRef& key, Entry* entry, int64_t at_ms);
 
+  // Says that a field of this hash expires then, so that the sweep looks at it in time.
+  void NoteFieldExpiry(const KeyRef& key, int64_t at_ms);
+
   // Moves the value, its expiry and access state from a key of this database to a key of `to`,
   // replacing what is there. Large values are not copied. `from` must exist.
   void MoveTo(const KeyRef& from, Database& to, const KeyRef& to_key);

@@ -259,6 +259,7 @@ void Table::Release() {
   depth_ = 0;
   count_ = 0;
   set_expires(0);
+  set_fields_expire(false);
 }
 
 size_t Table::memory_bytes() const {

@@ -68,8 +68,15 @@ class Table final {
   // These two may be read without the lock, for a guess.
   uint32_t expires() const { return __atomic_load_n(&expires_, __ATOMIC_RELAXED); }
   void set_expires(uint32_t expires) { __atomic_store_n(&expires_, expires, __ATOMIC_RELAXED); }
-  // No entry of the table expires before this (seconds of Unix time). Kept by whoever sets and
-  // sweeps expiries.
+  // Whether a hash in here may have fields that expire: set by whoever gives them a time, taken
+  // back by a sweep that finds none.
+  bool fields_expire() const { return __atomic_load_n(&fields_expire_, __ATOMIC_RELAXED); }
+  void set_fields_expire(bool expire) {
+    __atomic_store_n(&fields_expire_, expire, __ATOMIC_RELAXED);
+  }
+  bool may_expire() const { return expires() > 0 || fields_expire(); }
+  // No entry of the table, and no field of a hash, expires before this (seconds of Unix time). Kept
+  // by whoever sets and sweeps expiries.
   uint32_t expiry_hint_s() const { return __atomic_load_n(&expiry_hint_s_, __ATOMIC_RELAXED); }
   void set_expiry_hint_s(uint32_t at) { __atomic_store_n(&expiry_hint_s_, at, __ATOMIC_RELAXED); }
   void LowerExpiryHint(uint32_t at) {
@@ -94,6 +101,7 @@ class Table final {
   uint32_t expiry_hint_s_ = 0;
   uint16_t bucket_count_ = 0;  // depth 0
   uint8_t depth_ = 0;
+  bool fields_expire_ = false;
 };
 static_assert(sizeof(Table) == 24);
 

@@ -1,0 +1,39 @@
+// Drawing elements of a collection at random, shared by HRANDFIELD, SRANDMEMBER and their kind.
+// Owner: one command. Cost: a few nanoseconds per decision.
+#pragma once
+
+#include <cstdint>
+
+#include "storage/engine_thread.h"
+
+namespace tidegate {
+
+// Beyond this part of all elements (1/3, as Redis) passing over all of them once costs less than
+// drawing again and again until enough different ones came.
+inline constexpr uint64_t kDrawnPartMax = 3;
+
+inline uint64_t RandomBits(EngineThread& thread) {
+  return uint64_t{thread.Random()} << 32 | thread.Random();
+}
+
+// Decides for each of `total` elements in turn whether it is among `wanted` random ones, of which
+// every set is as likely. Source: Knuth, TAOCP volume 2, 3.4.2, algorithm S.
+class InOrderSample final {
+ public:
+  InOrderSample(EngineThread& thread, uint64_t total, uint64_t wanted)
+      : thread_(thread), left_(total), wanted_(wanted) {}
+
+  bool TakesNext() {
+    const bool takes = wanted_ > 0 && RandomBits(thread_) % left_ < wanted_;
+    --left_;
+    if (takes) --wanted_;
+    return takes;
+  }
+
+ private:
+  EngineThread& thread_;
+  uint64_t left_;
+  uint64_t wanted_;
+};
+
+}  // namespace tidegate
