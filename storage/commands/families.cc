@@ -6,7 +6,7 @@ namespace tidegate {
 
 std::span<const std::span<const CommandSpec>> StorageCommandFamilies() {
   static const std::array kFamilies = {
-      kBitmapFamily, kGenericFamily, kHashFamily, kStringFamily, kWatchFamily,
+      kBitmapFamily, kGenericFamily, kHashFamily, kSetFamily, kStringFamily, kWatchFamily,
   };
   return kFamilies;
 }

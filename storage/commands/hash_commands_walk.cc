@@ -78,17 +78,6 @@ ExecStatus ReplyOneField(CommandContext& context, const Entry* entry) {
   return ExecStatus::kDone;
 }
 
-// Argument 2 of HRANDFIELD; nothing when the error is written.
-std::optional<int64_t> DrawCountArg(CommandContext& context, bool values) {
-  const std::optional<int64_t> count = context.IntegerArg(2);
-  if (!count) return std::nullopt;
-  constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
-  const int64_t limit = values ? kMax / 2 : kMax;  // the reply counts fields and values
-  if (*count >= -limit && *count <= limit) return count;
-  context.Fail(errors::kOutOfRange);
-  return std::nullopt;
-}
-
 }  // namespace
 
 ExecStatus CmdHRandField(CommandContext& context) {
@@ -99,10 +88,14 @@ ExecStatus CmdHRandField(CommandContext& context) {
     return ReplyOneField(context, entry);
   }
   const bool values = context.argc() == 4 && EqualsIgnoreCase(context.arg(3), "withvalues");
-  std::optional<int64_t> count = DrawCountArg(context, false);
+  const std::optional<int64_t> count = DrawCountArg(context, 2);
   if (!count) return ExecStatus::kDone;
   if (context.argc() > 3 && !values) return context.Fail(errors::kSyntax);
-  if (values && !(count = DrawCountArg(context, true))) return ExecStatus::kDone;
+  // The reply counts fields and values.
+  constexpr int64_t kPairsMax = std::numeric_limits<int64_t>::max() / 2;
+  if (values && (*count < -kPairsMax || *count > kPairsMax)) {
+    return context.Fail(errors::kOutOfRange);
+  }
   if (!context.FindValue(context.key(), ValueType::kHash, false, &entry)) return ExecStatus::kDone;
   FieldWriter writer(context.reply(), values);
   if (entry == nullptr || *count == 0) {

@@ -3,7 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
+#include <optional>
 
+#include "storage/command_context.h"
 #include "storage/engine_thread.h"
 
 namespace tidegate {
@@ -14,6 +17,16 @@ inline constexpr uint64_t kDrawnPartMax = 3;
 
 inline uint64_t RandomBits(EngineThread& thread) {
   return uint64_t{thread.Random()} << 32 | thread.Random();
+}
+
+// How many to draw, from argument i: negative with repetitions. Nothing when the error is written.
+inline std::optional<int64_t> DrawCountArg(CommandContext& context, size_t i) {
+  const std::optional<int64_t> count = context.IntegerArg(i);
+  if (!count || *count != std::numeric_limits<int64_t>::min()) return count;
+  context.Fail(
+      "ERR value is out of range, value must between -9223372036854775807 and "
+      "9223372036854775807");
+  return std::nullopt;
 }
 
 // Decides for each of `total` elements in turn whether it is among `wanted` random ones, of which

@@ -24,8 +24,9 @@
 // little over half a page together.
 //
 // Owner: the slot of its key; every call needs its lock. Arguments must not be views into the table
-// itself. Cost at 2 million fields: a look-up misses the cache about three times (the node's entry,
-// the slot, the item); see tests/bench/field_table_bench.cc.
+// itself, but the field that is to be erased may. Cost at 2 million fields: a look-up misses the
+// cache about three times (the node's entry, the slot, the item); see
+// tests/bench/field_table_bench.cc.
 #pragma once
 
 #include <cstddef>
