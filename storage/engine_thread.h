@@ -128,6 +128,12 @@ class alignas(64) EngineThread final {
   // Where the background sweep goes on.
   uint32_t sweep_slot = 0;
   uint32_t sweep_position = 0;
+  // And within a hash whose fields expire, when the turn ended there.
+  struct FieldSweep {
+    uint64_t key_hash = 0;
+    uint64_t cursor = 0;
+    int64_t earliest_ms = INT64_MAX;  // of the fields seen so far
+  } field_sweep;
 
  private:
   int index_;

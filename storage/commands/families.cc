@@ -6,7 +6,8 @@ namespace tidegate {
 
 std::span<const std::span<const CommandSpec>> StorageCommandFamilies() {
   static const std::array kFamilies = {
-      kBitmapFamily, kGenericFamily, kHashFamily, kSetFamily, kStringFamily, kWatchFamily,
+      kBitmapFamily, kGenericFamily, kHashFamily,  kHashFieldFamily,
+      kSetFamily,    kStringFamily,  kWatchFamily,
   };
   return kFamilies;
 }

@@ -4,17 +4,10 @@
 // how a hash is held: that is HashValue's.
 #pragma once
 
-#include <string_view>
-
 #include "storage/command_context.h"
 #include "storage/value/hash_value.h"
 
 namespace tidegate {
-
-// What every command that changed a hash ends with: says that it was modified, notifies, and
-// deletes the key when no field is left. `event`: what happened; empty when nothing did.
-void FinishHashChange(Database& db, const KeyRef& key, const HashValue& hash,
-                      std::string_view event);
 
 // hash_commands_read.cc
 ExecStatus CmdHExists(CommandContext& context);

@@ -3,23 +3,9 @@
 #include <string>
 
 #include "base/text.h"
-#include "config/notify.h"
 #include "storage/commands/hash_commands.h"
 
 namespace tidegate {
-
-void FinishHashChange(Database& db, const KeyRef& key, const HashValue& hash,
-                      std::string_view event) {
-  if (event.empty() && hash.expired() == 0) return;
-  if (hash.expired() > 0) db.Notify(notify::kHash, "hexpired", key);
-  if (!event.empty()) db.Notify(notify::kHash, event, key);
-  if (hash.empty()) {
-    db.Delete(key);
-    db.Notify(notify::kGeneric, "del", key);
-  } else {
-    db.Modified(key);
-  }
-}
 
 namespace {
 
@@ -34,7 +20,7 @@ std::optional<size_t> SetPairs(CommandContext& context) {
   if (!context.FindValue(key, ValueType::kHash, true, &entry)) return std::nullopt;
   HashValue hash(context.db(), key, entry);
   const size_t added = hash.Set(context.args().subspan(2));
-  FinishHashChange(context.db(), key, hash, "hset");
+  hash.Finish({"hset"});
   return added;
 }
 
@@ -87,7 +73,7 @@ ExecStatus CmdHSetNx(CommandContext& context) {
   if (!found) return ExecStatus::kDone;
   if (!found->item) {
     found->hash.Set(context.arg(2), context.arg(3));
-    FinishHashChange(context.db(), context.key(), found->hash, "hset");
+    found->hash.Finish({"hset"});
   }
   context.reply().Integer(found->item ? 0 : 1);
   return ExecStatus::kDone;
@@ -105,7 +91,7 @@ ExecStatus CmdHIncrBy(CommandContext& context) {
   char digits[kInt64TextBytesMax];
   found->hash.Set(context.arg(2), {digits, FormatInt64(value, digits)},
                   HashValue::OnSet::kKeepExpiry);
-  FinishHashChange(context.db(), context.key(), found->hash, "hincrby");
+  found->hash.Finish({"hincrby"});
   context.reply().Integer(value);
   return ExecStatus::kDone;
 }
@@ -124,7 +110,7 @@ ExecStatus CmdHIncrByFloat(CommandContext& context) {
   if (std::isnan(value) || std::isinf(value)) return context.Fail(errors::kNanOrInfinity);
   const std::string text = FormatLongDouble(value);
   found->hash.Set(context.arg(2), text, HashValue::OnSet::kKeepExpiry);
-  FinishHashChange(context.db(), context.key(), found->hash, "hincrbyfloat");
+  found->hash.Finish({"hincrbyfloat"});
   context.reply().Bulk(text);
   return ExecStatus::kDone;
 }
@@ -139,7 +125,7 @@ ExecStatus CmdHDel(CommandContext& context) {
     for (const std::string_view field : context.args().subspan(2)) {
       if (hash.Erase(field)) ++erased;
     }
-    FinishHashChange(context.db(), key, hash, erased > 0 ? "hdel" : "");
+    hash.Finish({erased > 0 ? "hdel" : ""});
   }
   context.reply().Integer(erased);
   return ExecStatus::kDone;

@@ -79,8 +79,12 @@ class Table final {
   // by whoever sets and sweeps expiries.
   uint32_t expiry_hint_s() const { return __atomic_load_n(&expiry_hint_s_, __ATOMIC_RELAXED); }
   void set_expiry_hint_s(uint32_t at) { __atomic_store_n(&expiry_hint_s_, at, __ATOMIC_RELAXED); }
+  // Also without the lock.
   void LowerExpiryHint(uint32_t at) {
-    if (at < expiry_hint_s()) set_expiry_hint_s(at);
+    uint32_t hint = expiry_hint_s();
+    while (at < hint && !__atomic_compare_exchange_n(&expiry_hint_s_, &hint, at, /*weak=*/true,
+                                                     __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
   }
 
   // Bytes of buckets and directory.

@@ -202,7 +202,7 @@ bool FieldTable::SetExpiry(uint64_t hash, std::string_view field,
   if (old.has_expiry()) {
     spot.page->epoch = epoch_;
     field_item::Store(spot.page->item(spot.index) + (old.expiry_ - old.begin_), *expiry_ms);
-    earliest_expiry_ms_ = std::min(earliest_expiry_ms_, *expiry_ms);
+    NoteExpiry(*expiry_ms);
     return true;
   }
   // The item moves to where it has eight bytes more.
@@ -227,7 +227,7 @@ void FieldTable::DropExpiry(Spot spot) {
 
 void FieldTable::CountExpiry(int64_t expiry_ms) {
   ++expires_;
-  earliest_expiry_ms_ = std::min(earliest_expiry_ms_, expiry_ms);
+  NoteExpiry(expiry_ms);
 }
 
 void FieldTable::UncountExpiry() {

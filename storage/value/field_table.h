@@ -29,6 +29,7 @@
 // tests/bench/field_table_bench.cc.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -103,10 +104,17 @@ class FieldTable final {
     return SetExpiry(hash_(field), field, expiry_ms);
   }
   // Fields with an expiry, and a time before which none of them expires: kNoExpiry when there are
-  // none. Removals leave it as it is; whoever has looked at all may raise it.
+  // none. Removals leave it as it is; a sweep raises it, which looks at all expiring fields, maybe
+  // with changes in between, and then says when the earliest of those expires that it left.
   uint64_t expires() const { return expires_; }
   int64_t earliest_expiry_ms() const { return earliest_expiry_ms_; }
-  void set_earliest_expiry_ms(int64_t at) { earliest_expiry_ms_ = at; }
+  void BeginSweep() { earliest_set_in_sweep_ms_ = kNoExpiry; }
+  void EndSweep(int64_t earliest_seen_ms) {
+    if (expires_ > 0) {
+      earliest_expiry_ms_ = std::min(earliest_seen_ms, earliest_set_in_sweep_ms_);
+    }
+    earliest_set_in_sweep_ms_ = 0;
+  }
 
   // SCAN. Visits about `count` fields from the cursor on, and returns the cursor of the next call;
   // 0 begins, and 0 means through. A field that is there from the first call to the last is visited
@@ -182,6 +190,10 @@ class FieldTable final {
   bool OverwriteInPlace(Spot spot, std::string_view field, std::string_view value, OnSet on_set);
   void DropExpiry(Spot spot);
   void CountExpiry(int64_t expiry_ms);
+  void NoteExpiry(int64_t expiry_ms) {
+    earliest_expiry_ms_ = std::min(earliest_expiry_ms_, expiry_ms);
+    earliest_set_in_sweep_ms_ = std::min(earliest_set_in_sweep_ms_, expiry_ms);
+  }
   void UncountExpiry();
   void FreeLarge(LargeField* large);
 
@@ -204,6 +216,8 @@ class FieldTable final {
   uint64_t size_ = 0;
   uint64_t expires_ = 0;
   int64_t earliest_expiry_ms_ = kNoExpiry;
+  // 0 while nobody sweeps: then the end of a sweep that began with another table raises nothing.
+  int64_t earliest_set_in_sweep_ms_ = 0;
   size_t allocated_bytes_ = 0;
   uint64_t freed_to_ = 0;  // FreeSome: hashes below are gone
   FieldHash hash_;

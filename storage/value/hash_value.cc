@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "config/notify.h"
 #include "storage/engine.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/value/packed_reply.h"
@@ -106,6 +107,24 @@ std::optional<HashItem> HashView::Random(const std::function<uint64_t()>& random
   }
 }
 
+void HashValue::Finish(std::initializer_list<std::string_view> events) {
+  bool changed = expired_ > 0;
+  if (expired_ > 0) db_.Notify(notify::kHash, "hexpired", key_);
+  for (const std::string_view event : events) {
+    if (event.empty()) continue;
+    changed = true;
+    db_.Notify(notify::kHash, event, key_);
+  }
+  if (!changed) return;
+  if (empty()) {
+    db_.Delete(key_);
+    db_.Notify(notify::kGeneric, "del", key_);
+  } else {
+    db_.Modified(key_);
+  }
+}
+
+// Whether there is no field at all, live or not.
 bool HashValue::empty() const {
   return is_table() ? table()->size() == 0 : ListpackView(PackedBytes(*entry_)).empty();
 }

@@ -5,15 +5,17 @@
 //              the table: what reads has no business to remove them, and finding them all costs.
 //   HashValue  changes one key's hash, and makes the key when there is none.
 //
-// What a write finds expired at its own field it removes, and says so in expired(); all others are
-// the background sweep's. Whoever changes a hash says Modified, notifies, and deletes the key when
-// nothing is left: handlers do that in one place (FinishHashChange). Owner: the slot of the key.
+// What a write finds expired at its own field it removes; all others are the background sweep's.
+// After its changes a writer calls Finish, which says Modified, notifies, and deletes the key when
+// nothing is left. Owner: the slot of the key.
 // Views are valid until the next change; arguments are never views into the hash. Cost: O(fields)
 // of a listpack, some 2 ns each; O(1) of a table. As Redis, but that its listpacks hold expiring
 // fields as well.
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -116,10 +118,6 @@ class HashValue final {
   bool exists() const { return entry_ != nullptr; }
   // Only when it exists.
   HashView view() const { return HashView(*entry_, db_.now_ms()); }
-  // Whether there is a field, live or not. Only when it exists.
-  bool empty() const;
-  // Fields that turned out to have expired, and are gone.
-  uint64_t expired() const { return expired_; }
 
   // Sets field, value, field, value …; returns how many fields are new.
   size_t Set(std::span<const std::string_view> pairs, OnSet on_set = OnSet::kDropExpiry);
@@ -134,6 +132,11 @@ class HashValue final {
   // (kNoExpire) takes it away.
   void SetExpiry(std::string_view field, int64_t at_ms);
 
+  // After all changes: notifies of what happened (`events`; empty ones are passed over) and of
+  // fields that turned out to have expired, says that the key was modified if any of this is so,
+  // and deletes it when no field is left.
+  void Finish(std::initializer_list<std::string_view> events);
+
   // Removes what has expired among about `count` expiring fields from the cursor on; the cursor to
   // go on from, 0 at the end. Lowers `earliest_ms` to when the rest of them expires. The hash must
   // be a table.
@@ -142,6 +145,7 @@ class HashValue final {
  private:
   FieldTable* table() const { return entry_->object<FieldTable>(); }
   bool is_table() const { return entry_->encoding() == Encoding::kFieldTable; }
+  bool empty() const;
   bool NeedsTable(std::span<const std::string_view> pairs) const;
   void CreateTable();
   void ConvertToTable();
@@ -152,7 +156,7 @@ class HashValue final {
   Database& db_;
   const KeyRef& key_;
   Entry* entry_;
-  uint64_t expired_ = 0;
+  uint64_t expired_ = 0;  // fields whose time had come, and which are gone
 };
 
 }  // namespace tidegate
