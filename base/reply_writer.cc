@@ -47,11 +47,15 @@ void ReplyWriter::BulkInteger(int64_t value) {
 }
 
 void ReplyWriter::Double(double value) {
-  const std::string text = FormatDouble(value);
-  if (!resp3()) return Bulk(text);
-  Raw(",");
-  Raw(text);
-  Raw("\r\n");
+  if (resp3()) {
+    char line[1 + kDoubleTextBytesMax + 2] = {','};
+    const size_t n = 1 + FormatDouble(value, line + 1);
+    line[n] = '\r';
+    line[n + 1] = '\n';
+    return Raw({line, n + 2});
+  }
+  char text[kDoubleTextBytesMax];
+  Bulk({text, FormatDouble(value, text)});
 }
 
 void ReplyWriter::Boolean(bool value) {

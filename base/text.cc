@@ -81,6 +81,12 @@ std::optional<uint64_t> ParseUint64(std::string_view text) {
 }
 
 std::optional<double> ParseDouble(std::string_view text) {
+  double plain = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), plain);
+  // What may be out of range, and what only strtod takes ("+1", "0x1p3"), is for strtod to judge.
+  if (error == std::errc() && stop == text.data() + text.size() && std::isfinite(plain) &&
+      plain != 0 && text.size() < kNumberTextBytesMax)
+    return plain;
   std::string copy;
   if (!CopyNumber(text, copy)) return std::nullopt;
   char* end = nullptr;
@@ -129,18 +135,27 @@ std::string ToText(int64_t value) {
   return std::string(digits, FormatInt64(value, digits));
 }
 
-std::string FormatDouble(double value) {
-  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
-  if (std::isnan(value)) return "nan";
-  if (value == 0) return std::signbit(value) ? "-0" : "0";
-  // Integers that a double holds exactly print as integers.
+size_t FormatDouble(double value, char* out) {
+  // Integers that a double holds exactly print as integers; -0 does not.
   if (value > -4503599627370496.0 && value < 4503599627370496.0 &&
-      value == static_cast<double>(static_cast<int64_t>(value))) {
-    return ToText(static_cast<int64_t>(value));
+      value == static_cast<double>(static_cast<int64_t>(value)) &&
+      (value != 0 || !std::signbit(value))) {
+    return FormatInt64(static_cast<int64_t>(value), out);
   }
-  char text[64];
-  std::snprintf(text, sizeof text, "%.17g", value);
-  return text;
+  if (std::isnan(value)) {  // whose sign means nothing
+    std::memcpy(out, "nan", 3);
+    return 3;
+  }
+  // By the standard the text of printf's %.17g, but several times as fast.
+  constexpr int kDigits = 17;
+  const auto [end, error] =
+      std::to_chars(out, out + kDoubleTextBytesMax, value, std::chars_format::general, kDigits);
+  return error == std::errc() ? static_cast<size_t>(end - out) : 0;
+}
+
+std::string FormatDouble(double value) {
+  char text[kDoubleTextBytesMax];
+  return std::string(text, FormatDouble(value, text));
 }
 
 std::string FormatLongDouble(long double value) {

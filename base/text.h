@@ -13,6 +13,9 @@ namespace tidegate {
 // Longest text of an int64, sign included.
 inline constexpr size_t kInt64TextBytesMax = 20;
 
+// Room for the text of any double.
+inline constexpr size_t kDoubleTextBytesMax = 32;
+
 // Strict, as Redis's string2ll: optional '-', no '+', no spaces, no leading zeros, whole text,
 // range checked.
 std::optional<int64_t> ParseInt64(std::string_view text);
@@ -33,6 +36,8 @@ std::string ToText(int64_t value);
 // As Redis prints a double in a reply: 17 significant digits without trailing zeros, so that it
 // reads back the same ("inf", "-inf", "nan"; integers without a point).
 std::string FormatDouble(double value);
+// The same into `out` (room for kDoubleTextBytesMax); returns how many bytes.
+size_t FormatDouble(double value, char* out);
 
 // As Redis prints INCRBYFLOAT results: 17 digits after the point, trailing zeros cut.
 std::string FormatLongDouble(long double value);

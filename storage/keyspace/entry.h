@@ -35,6 +35,7 @@ enum class Encoding : uint8_t {
   kPacked,          // a PackedBlock with a listpack
   kPackedIntset,    // sets: a PackedBlock with an intset
   kFieldTable,      // hashes and sets: a FieldTable
+  kSortedSet,       // sorted sets: a SortedSetObject
 };
 
 constexpr bool IsEmbedded(Encoding encoding) { return encoding <= Encoding::kEmbeddedIntset; }

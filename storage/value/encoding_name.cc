@@ -16,6 +16,8 @@ std::string_view EncodingName(const Entry& entry) {
       return "intset";
     case Encoding::kFieldTable:
       return "hashtable";
+    case Encoding::kSortedSet:
+      return "skiplist";
     case Encoding::kChunked:
       break;
   }

@@ -6,6 +6,7 @@
 #include "storage/value/chunked_string.h"
 #include "storage/value/field_table.h"
 #include "storage/value/packed_block.h"
+#include "storage/value/sorted_set_object.h"
 
 namespace tidegate {
 namespace {
@@ -24,12 +25,17 @@ auto WithObject(ValueObject value, Fn&& fn) {
       return fn(static_cast<PackedBlock*>(value.object));
     case Encoding::kFieldTable:
       return fn(static_cast<FieldTable*>(value.object));
+    case Encoding::kSortedSet:
+      return fn(static_cast<SortedSetObject*>(value.object));
   }
   CheckFailed(__FILE__, __LINE__, "a value in its entry is no object");
 }
 
 bool FreeSome(FieldTable* table, size_t allocations) {
   return FieldTable::FreeSome(table, allocations);
+}
+bool FreeSome(SortedSetObject* set, size_t allocations) {
+  return SortedSetObject::FreeSome(set, allocations);
 }
 template <typename T>
 bool FreeSome(T* object, size_t /*allocations*/) {
