@@ -6,7 +6,7 @@ namespace tidegate {
 
 std::span<const std::span<const CommandSpec>> StorageCommandFamilies() {
   static const std::array kFamilies = {
-      kBitmapFamily, kGenericFamily,   kHashFamily,   kHashFieldFamily,
+      kBitmapFamily, kGenericFamily,   kGeoFamily,    kHashFamily,  kHashFieldFamily,
       kSetFamily,    kSortedSetFamily, kStringFamily, kWatchFamily,
   };
   return kFamilies;

@@ -11,6 +11,7 @@ namespace tidegate {
 
 extern const std::span<const CommandSpec> kBitmapFamily;
 extern const std::span<const CommandSpec> kGenericFamily;
+extern const std::span<const CommandSpec> kGeoFamily;
 extern const std::span<const CommandSpec> kHashFamily;
 extern const std::span<const CommandSpec> kHashFieldFamily;
 extern const std::span<const CommandSpec> kSetFamily;

@@ -75,7 +75,11 @@ RankRange PackedSortedSetView::Within(const ScoreBounds& bounds) const {
 
 RankRange PackedSortedSetView::Within(const LexBounds& bounds) const {
   char digits[kListpackDigitsBytes];
-  return RangeOf(bounds, [&](size_t at) { return Member(at).Render(digits); });
+  const auto member = [&](size_t at) { return Member(at).Render(digits); };
+  // Members of different scores have no common order; what Redis gives for them depends on this.
+  if (empty() || bounds.IsBelow(member(Previous(End()))) || bounds.IsAbove(member(view_.First())))
+    return {};
+  return RangeOf(bounds, member);
 }
 
 void InsertPacked(PackedBuffer& buffer, std::string_view member, double score) {
