@@ -79,6 +79,7 @@ uint64_t Moved(uint64_t bits, int by, uint64_t mask, uint64_t rest, int steps) {
   const int unused = 64 - 2 * steps;
   const uint64_t fill = rest >> unused;
   uint64_t moved = bits & mask;
+  if (by == 0) return moved;  // at longitude 180 it is beyond the last cell, where scores are, too
   if (by > 0) moved += fill + 1;
   if (by < 0) moved = (moved | fill) - (fill + 1);
   return moved & (mask >> unused);
