@@ -198,21 +198,26 @@ Session* Worker::FindSession(uint64_t id) const {
   return found == sessions_by_id_.end() ? nullptr : found->second;
 }
 
-void Worker::WakeAfter(uint64_t session_id, std::chrono::milliseconds time) {
-  wake_times_.emplace(MonotonicMillis() + time.count(), session_id);
-  ArmWakeTimer();
+Worker::WakeTime Worker::WakeAfter(uint64_t session_id, std::chrono::milliseconds time) {
+  const WakeTime wake{MonotonicMillis() + time.count(), session_id};
+  const bool first = wake_times_.empty() || wake < *wake_times_.begin();
+  wake_times_.insert(wake);
+  if (first) ArmWakeTimer();
+  return wake;
 }
 
+// A timer that was armed for a time that was taken back finds nothing to do, and arms itself for
+// the next one.
 void Worker::ArmWakeTimer() {
   if (wake_times_.empty()) return wake_timer_->Stop();
-  const int64_t wait_ms = wake_times_.begin()->first - MonotonicMillis();
+  const int64_t wait_ms = wake_times_.begin()->at_ms - MonotonicMillis();
   wake_timer_->StartOnce(static_cast<uint64_t>(std::max<int64_t>(wait_ms, 0)));
 }
 
 void Worker::RunWakeTimes() {
   const int64_t now_ms = MonotonicMillis();
-  while (!wake_times_.empty() && wake_times_.begin()->first <= now_ms) {
-    const uint64_t id = wake_times_.begin()->second;
+  while (!wake_times_.empty() && wake_times_.begin()->at_ms <= now_ms) {
+    const uint64_t id = wake_times_.begin()->session_id;
     wake_times_.erase(wake_times_.begin());
     if (Session* session = FindSession(id)) session->Resume();
   }

@@ -11,8 +11,8 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -123,8 +123,15 @@ class Worker final {
   }
   // Null when it is gone.
   Session* FindSession(uint64_t id) const;
-  // Wakes a suspended session after a time.
-  void WakeAfter(uint64_t session_id, std::chrono::milliseconds time);
+  // Wakes a suspended session after a time. What is returned takes it back, as long as it has not
+  // happened.
+  struct WakeTime {
+    int64_t at_ms = 0;  // monotonic
+    uint64_t session_id = 0;
+    friend auto operator<=>(const WakeTime&, const WakeTime&) = default;
+  };
+  WakeTime WakeAfter(uint64_t session_id, std::chrono::milliseconds time);
+  void CancelWake(const WakeTime& time) { wake_times_.erase(time); }
 
   WorkerSubscribers& subscribers() { return subscribers_; }
 
@@ -240,8 +247,8 @@ class Worker final {
   std::vector<uint64_t> postponed_;
   std::vector<Session*> monitor_sessions_;
   WorkerSubscribers subscribers_;
-  std::atomic<size_t> published_bytes_{0};       // of messages that wait in the mailbox
-  std::multimap<int64_t, uint64_t> wake_times_;  // monotonic ms -> session id
+  std::atomic<size_t> published_bytes_{0};  // of messages that wait in the mailbox
+  std::set<WakeTime> wake_times_;
   size_t housekeeping_next_ = 0;
   SessionSizes round_sizes_;  // of the round of housekeeping that is under way: total, and largest
   bool draining_ = false;

@@ -52,6 +52,7 @@ ExecStatus CommandContext::Block(std::span<const KeyRef> keys, int64_t timeout_m
     keyspace_->UpdateFlags(key.slot);
   }
   client_.blocked = std::move(blocked);
+  client_.rounds = 0;  // it has its turn behind it
   return ExecStatus::kSuspended;
 }
 

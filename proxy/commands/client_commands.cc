@@ -2,6 +2,7 @@
 // with a gathering (session_command.h), so that no connection is ever touched by a foreign thread.
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "proxy/commands/authentication.h"
 #include "proxy/commands/client_filter.h"
@@ -272,15 +273,25 @@ ExecStatus CmdClientUnpause(SessionCommand& c) {
   return c.Ok();
 }
 
-// No command blocks yet, so there is never a connection to unblock.
 ExecStatus CmdClientUnblock(SessionCommand& c) {
-  if (c.argc() > 4) return FailSubcommand(c);
-  if (c.argc() == 4 && !EqualsIgnoreCase(c.arg(3), "timeout") &&
-      !EqualsIgnoreCase(c.arg(3), "error")) {
-    return c.Fail("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+  auto* gathered = c.Gathered<int64_t>();
+  if (gathered == nullptr) {
+    if (c.resumed()) return c.Suspend();
+    ClientState::Unblock how = ClientState::Unblock::kTimeout;
+    if (c.argc() > 4) return FailSubcommand(c);
+    if (c.argc() == 4 && EqualsIgnoreCase(c.arg(3), "error")) {
+      how = ClientState::Unblock::kError;
+    } else if (c.argc() == 4 && !EqualsIgnoreCase(c.arg(3), "timeout")) {
+      return c.Fail("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+    }
+    const auto id = c.IntegerArg(2);
+    if (!id) return ExecStatus::kDone;
+    return c.Gather<int64_t>([id = static_cast<uint64_t>(*id), how](Worker& worker) {
+      Session* session = worker.FindSession(id);
+      return session != nullptr && session->Unblock(how) ? 1 : 0;
+    });
   }
-  if (!c.IntegerArg(2)) return ExecStatus::kDone;
-  c.reply().Integer(0);
+  c.reply().Integer(std::accumulate(gathered->begin(), gathered->end(), int64_t{0}));
   return ExecStatus::kDone;
 }
 
@@ -434,7 +445,7 @@ constexpr CommandSpec kClientSubcommands[] = {
      .arity = AtLeast(3),
      .access = Access::kNone,
      .scope = Scope::kProcess,
-     .flags = kAdminClient,
+     .flags = kAdminClient | kMaySuspend,
      .group = Group::kConnection,
      .since = "5.0.0",
      .complexity = "O(log N) in the number of connections",

@@ -1,5 +1,6 @@
 #include "proxy/session/session.h"
 
+#include <algorithm>
 #include <chrono>
 #include <random>
 #include <utility>
@@ -9,9 +10,14 @@
 #include "proxy/server.h"
 #include "proxy/session/proxy_protocol.h"
 #include "proxy/worker.h"
+#include "storage/blocking.h"
 
 namespace tidegate {
 namespace {
+
+// A wait is looked after at least so often: a clock that was set meanwhile, and times so far away
+// that no timer counts to them.
+constexpr std::chrono::milliseconds kLongestWake = std::chrono::hours(24);
 
 // When a connection is old enough to be closed politely. Spread, so that the clients of a fleet do
 // not all come back at once.
@@ -114,8 +120,7 @@ std::string Session::FlagLetters() const {
   if (monitor_) letters += 'O';
   if (subscribed()) letters += 'P';
   if (transaction_.open()) letters += 'x';
-  const bool blocks = last_command_ != nullptr && (last_command_->spec->flags & kBlocking) != 0;
-  if ((suspended() && blocks) || postponed()) letters += 'b';
+  if (blocked() || postponed()) letters += 'b';
   if (close_after_reply_) letters += 'c';
   if (kill_) letters += 'A';
   if (client_.watches.dirty()) letters += 'd';
@@ -185,6 +190,7 @@ void Session::Close() {
   if (stream_.closing()) return;
   if (postponed()) worker_.mutable_counters().sessions_suspended.Subtract(1);
   if (suspended()) {
+    DisarmDeadline();
     worker_.mutable_counters().sessions_suspended.Subtract(1);
     // Also for commands about the process: some execute one of the engine's.
     worker_.server().engine().Cancel(worker_.engine_thread(), client_);
@@ -203,8 +209,32 @@ void Session::EndWait(Stop stop) {
   last_interaction_ms_ = UnixMillis();  // it waited for us: it has not been idle
 }
 
+void Session::ArmDeadline() {
+  DisarmDeadline();
+  const int64_t deadline_ms = client_.blocked->deadline_ms;
+  if (deadline_ms == 0) return;
+  const std::chrono::milliseconds wait(std::max<int64_t>(deadline_ms - UnixMillis(), 1));
+  deadline_wake_ms_ = worker_.WakeAfter(id_, std::min(wait, kLongestWake)).at_ms;
+}
+
+void Session::DisarmDeadline() {
+  if (deadline_wake_ms_ == 0) return;
+  worker_.CancelWake({deadline_wake_ms_, id_});
+  deadline_wake_ms_ = 0;
+}
+
+bool Session::Unblock(ClientState::Unblock how) {
+  if (!blocked() || !suspended() || closing()) return false;
+  if (client_.blocked->state.load(std::memory_order_acquire) != BlockedRequest::kWaiting)
+    return false;
+  client_.unblock = how;
+  Resume();
+  return true;
+}
+
 void Session::Resume() {
   if (!suspended() || kill_ || stream_.closing()) return;
+  DisarmDeadline();
   EndWait(kStopSuspended);
   resuming_ = true;
   RunKept();

@@ -203,6 +203,10 @@ class Session final : private StreamOwner {
   void Resume();
   // The end of CLIENT PAUSE.
   void EndPostponement();
+  // Waits in a blocking command for what another client brings.
+  bool blocked() const { return client_.blocked != nullptr; }
+  // CLIENT UNBLOCK: ends that wait. False: there is none, or it is just being served.
+  bool Unblock(ClientState::Unblock how);
 
   // --- the current command ---
   void RedactArgument(size_t index) { redacted_.push_back(static_cast<uint32_t>(index)); }
@@ -266,6 +270,9 @@ class Session final : private StreamOwner {
   void Refuse(const Request& request);
   std::string UnknownCommand(const Request& request) const;
   void Suspended(uint64_t begin_ticks);
+  // Wakes the blocked session when its time is up, or (taken back) not.
+  void ArmDeadline();
+  void DisarmDeadline();
   // The engine refused to execute it.
   void EndRefused(const Request& request);
   // Counters, slow log, monitors; `ticks` is what the command took.
@@ -314,6 +321,7 @@ class Session final : private StreamOwner {
   int64_t age_deadline_ms_;
   int64_t soft_limit_since_ms_ = 0;     // 0: below it
   uint64_t suspended_since_ticks_ = 0;  // start of the suspended command
+  int64_t deadline_wake_ms_ = 0;        // when the worker wakes it (its clock); 0: not
   size_t pending_write_bytes_ = 0;
   size_t unsent_bytes_seen_ = 0;    // by the last Housekeeping
   size_t shared_prefix_bytes_ = 0;  // of input_, copied before a read into the shared buffer

@@ -268,6 +268,7 @@ void Session::Suspended(uint64_t begin_ticks) {
   if (!resuming_) suspended_since_ticks_ = begin_ticks;
   resuming_ = false;
   worker_.mutable_counters().sessions_suspended.Add(1);
+  if (blocked()) ArmDeadline();
 }
 
 // As Redis: a command that was refused counts as rejected, and as nothing else.

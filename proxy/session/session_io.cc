@@ -259,7 +259,8 @@ bool Session::IsIdleForTooLong(int64_t now_ms) {
 
 void Session::Drain() {
   draining_ = true;
-  if (Idle()) Close();
+  // What a blocked client waits for may never come.
+  if (Idle() || blocked()) Close();
 }
 
 void Session::Housekeeping(int64_t now_ms) {

@@ -36,6 +36,7 @@ enum class Encoding : uint8_t {
   kPackedIntset,    // sets: a PackedBlock with an intset
   kFieldTable,      // hashes and sets: a FieldTable
   kSortedSet,       // sorted sets: a SortedSetObject
+  kPagedList,       // lists: a PagedList
 };
 
 constexpr bool IsEmbedded(Encoding encoding) { return encoding <= Encoding::kEmbeddedIntset; }

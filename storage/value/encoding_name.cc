@@ -18,6 +18,8 @@ std::string_view EncodingName(const Entry& entry) {
       return "hashtable";
     case Encoding::kSortedSet:
       return "skiplist";
+    case Encoding::kPagedList:
+      return "quicklist";
     case Encoding::kChunked:
       break;
   }

@@ -6,6 +6,7 @@
 #include "storage/value/chunked_string.h"
 #include "storage/value/field_table.h"
 #include "storage/value/packed_block.h"
+#include "storage/value/paged_list.h"
 #include "storage/value/sorted_set_object.h"
 
 namespace tidegate {
@@ -27,6 +28,8 @@ auto WithObject(ValueObject value, Fn&& fn) {
       return fn(static_cast<FieldTable*>(value.object));
     case Encoding::kSortedSet:
       return fn(static_cast<SortedSetObject*>(value.object));
+    case Encoding::kPagedList:
+      return fn(static_cast<PagedList*>(value.object));
   }
   CheckFailed(__FILE__, __LINE__, "a value in its entry is no object");
 }
@@ -36,6 +39,9 @@ bool FreeSome(FieldTable* table, size_t allocations) {
 }
 bool FreeSome(SortedSetObject* set, size_t allocations) {
   return SortedSetObject::FreeSome(set, allocations);
+}
+bool FreeSome(PagedList* list, size_t allocations) {
+  return PagedList::FreeSome(list, allocations);
 }
 template <typename T>
 bool FreeSome(T* object, size_t /*allocations*/) {
