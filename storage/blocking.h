@@ -37,7 +37,8 @@
 
 namespace tidegate {
 
-// What a blocked request gets when its time is up.
+// What a command that waits answers where nothing may block (MULTI). One whose time is up gets the
+// null array, whichever command it is: as Redis.
 enum class TimeoutReply : uint8_t { kNullArray, kNull };
 
 struct BlockedRequest {
@@ -50,7 +51,6 @@ struct BlockedRequest {
   Protocol protocol = Protocol::kResp2;
   Waiter waiter;  // whom to wake
   std::vector<uint16_t> targets;
-  TimeoutReply timeout_reply = TimeoutReply::kNullArray;
   int64_t deadline_ms = 0;  // unix time; 0: never
   // Written by the one who claimed it, before kServed; read by its own thread after.
   std::string reply;

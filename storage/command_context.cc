@@ -44,7 +44,6 @@ ExecStatus CommandContext::Block(std::span<const KeyRef> keys, int64_t timeout_m
   blocked->no_touch = client_.no_touch;
   blocked->protocol = reply_.protocol();
   blocked->waiter = {&thread_, client_.ticket};
-  blocked->timeout_reply = timeout_reply;
   blocked->deadline_ms = timeout_ms == 0 ? 0 : now_ms() + timeout_ms;
   if (target != nullptr) blocked->targets.push_back(target->slot);
   for (const KeyRef& key : keys) {

@@ -71,7 +71,7 @@ class CommandContext final {
   const KeyRef* served_key() const { return served_key_; }
   void ServeOnly(const KeyRef& key) { served_key_ = &key; }
   // Nothing there yet: waits at the keys until one of them holds something or the time is up
-  // (timeout_ms, 0: never). Where nothing may block (MULTI) the answer is that of a timeout.
+  // (timeout_ms, 0: never). Where nothing may block (MULTI) the answer is `timeout_reply`, at once.
   // `target`: another key that the command writes to once it is served.
   ExecStatus Block(std::span<const KeyRef> keys, int64_t timeout_ms, TimeoutReply timeout_reply,
                    const KeyRef* target = nullptr);

@@ -14,14 +14,6 @@ namespace {
 
 constexpr std::string_view kUnblocked = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
 
-void ReplyTimeout(const BlockedRequest& request, ReplyWriter& reply) {
-  if (request.timeout_reply == TimeoutReply::kNullArray) {
-    reply.NullArray();
-  } else {
-    reply.Null();
-  }
-}
-
 // Claims a request that waits. One that is claimed right now waits at another key too, whose holder
 // is looking at it: it is served there, or waits again in a moment. The holder waits for nothing.
 bool ClaimOrSeeItEnded(BlockedRequest& request) {
@@ -114,7 +106,7 @@ ExecStatus Engine::ResumeBlocked(EngineThread& thread, ClientState& client, Repl
   } else if (client.unblock == ClientState::Unblock::kError) {
     reply.Error(kUnblocked);
   } else {
-    ReplyTimeout(blocked, reply);
+    reply.NullArray();
   }
   client.blocked.reset();
   client.unblock = ClientState::Unblock::kNo;

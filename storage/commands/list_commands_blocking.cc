@@ -120,10 +120,10 @@ ExecStatus CmdLmpop(CommandContext& context) {
 }
 
 ExecStatus CmdBlmpop(CommandContext& context) {
-  const std::optional<int64_t> timeout_ms = TimeoutSecondsArg(context, 1);
-  if (!timeout_ms) return ExecStatus::kDone;
   const std::optional<ManyPop> pop = ParseManyPop(context, 2);
   if (!pop) return ExecStatus::kDone;
+  const std::optional<int64_t> timeout_ms = TimeoutSecondsArg(context, 1);
+  if (!timeout_ms) return ExecStatus::kDone;
   const Found found = FindFirst(context, context.keys());
   if (found.failed) return ExecStatus::kDone;
   if (found.key == nullptr)

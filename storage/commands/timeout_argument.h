@@ -34,11 +34,9 @@ inline std::optional<int64_t> TimeoutSecondsArg(CommandContext& context, size_t 
   }
   const long double ms = *seconds * 1000;
   constexpr auto kMax = static_cast<long double>(std::numeric_limits<int64_t>::max());
-  if (ms > kMax) {
-    context.Fail("ERR timeout is out of range");
-    return std::nullopt;
-  }
-  return CheckTimeoutMs(context, ms < 0 ? -1 : static_cast<int64_t>(std::ceil(ms)));
+  // As Redis 7.0, where what is too large wraps round.
+  const bool negative = ms < 0 || ms > kMax;
+  return CheckTimeoutMs(context, negative ? -1 : static_cast<int64_t>(std::ceil(ms)));
 }
 
 // Argument i: milliseconds (XREAD).

@@ -287,3 +287,37 @@ def connection_age(report, start):
         age = time.monotonic() - started
         report.check("a busy connection ends at its age, between two requests", 0.8 < age < 3 and wrong == 0, (age, wrong))
         report.check("and a new one is welcome", is_served(server))
+
+
+def blocked(report, start):
+    """Clients that wait for an element, on more than one worker: who is served, who is told that its wait is over."""
+    with start("--workers", "2") as server:
+        waiters = [server.connect(timeout=5.0) for _ in range(8)]
+        ids = [waiter.command("CLIENT", "ID").value for waiter in waiters]
+        pusher = server.connect(timeout=5.0)
+
+        def waits(n):
+            return eventually(lambda: ("blocked_clients:%d\r\n" % n).encode() in pusher.command("INFO", "clients").value, 5.0)
+
+        for waiter in waiters:
+            waiter.send(resp.encode_command(["BLPOP", "queue", "0"]))
+            waits(waiters.index(waiter) + 1)
+        report.check("all of them wait", waits(8))
+        report.check("unblocked as by time", pusher.command("CLIENT", "UNBLOCK", ids[0]).value == 1)
+        report.check("the answer of a timeout", waiters[0].read().value is None)
+        report.check("unblocked with an error", pusher.command("CLIENT", "UNBLOCK", ids[1], "ERROR").value == 1)
+        report.check("the error", waiters[1].read().value.startswith(b"UNBLOCKED "))
+        report.check("it does not wait any more", pusher.command("CLIENT", "UNBLOCK", ids[1]).value == 0)
+        waiters[2].close()
+        report.check("one that left is noticed", waits(5))
+        for number in range(5):
+            pusher.command("RPUSH", "queue", "element:%d" % number)
+        answers = [waiter.read().value for waiter in waiters[3:]]
+        report.check("served in the order of arrival",
+                     [answer[1].value for answer in answers] == [b"element:%d" % n for n in range(5)])
+        report.check("nobody waits", waits(0))
+        started = time.monotonic()
+        report.check("a wait ends by time", waiters[3].command("BLPOP", "queue", "0.2").value is None)
+        report.check("and not before it", 0.2 <= time.monotonic() - started < 2.0)
+        for connection in waiters[3:] + [pusher]:
+            connection.close()
