@@ -1,7 +1,7 @@
 // PagedList: a large list, held in pages of at most 16 KiB.
 //
 //        PageTree (by number of elements)
-//        /          |            \
+//        |          |           |
 //   [listpack]  [listpack] … [listpack]      each a PackedBlock with its own epoch
 //
 // Why pages under a counted tree and not a chain of nodes (Redis's quicklist): an index is found in
