@@ -91,6 +91,15 @@ class PagedList final {
   // Takes out up to `max` elements that match, looking from one end; returns how many.
   uint64_t EraseMatches(const ListMatcher& match, ListEnd from, uint64_t max, const Limits& limits);
 
+  // Calls fn(std::string_view listpack) for each page in order.
+  template <typename Fn>
+  void ForEachPage(Fn&& fn) const {
+    for (PageTree::Path path = tree_.First(); path.valid();) {
+      fn(PageOf(path)->bytes());
+      if (!tree_.Next(path)) return;
+    }
+  }
+
   // For tests: ends the process when an invariant is broken.
   void Check() const;
 

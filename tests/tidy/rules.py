@@ -15,6 +15,7 @@ RANKS = {"base": 0, "config": 1, "hotkey": 2, "storage": 2, "policy": 3, "proxy"
 DOORS = (
     (re.compile(r"^uv\.h$"), "proxy/event/", "libuv"),
     (re.compile(r"^rocksdb/"), "storage/persist/", "RocksDB"),
+    (re.compile(r"^(liblzf/)?lzf\.h$"), "storage/rdb/lzf.cc", "liblzf"),
     (re.compile(r"^yaml-cpp/"), "config/loader.cc", "yaml-cpp"),
     (re.compile(r"^(lua|luajit|lauxlib|lualib|luajit-2\.1/.*|lua5\.1/.*)(\.hpp|\.h)?$"), "storage/script/", "Lua"),
     (re.compile(r"^(prometheus/|civetweb\.h$|CivetServer\.h$)"), "proxy/admin/", "prometheus-cpp and civetweb"),

@@ -1,0 +1,51 @@
+// Redis's RDB format for values: the numbers that DUMP payloads and RDB files share. A payload is
+// one type byte, the value, two bytes of version and eight of CRC-64, both little-endian.
+// Source: Redis's rdb.h and rdb.c.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tidegate::rdb {
+
+// Version that we write (Redis 7.0), the one a value needs that 7.0 does not know, and the newest
+// that we read (Redis 7.4).
+inline constexpr uint16_t kVersion = 10;
+inline constexpr uint16_t kVersionOfFieldExpiry = 12;
+inline constexpr uint16_t kVersionMax = 12;
+inline constexpr size_t kFooterBytes = 10;
+
+enum class Type : uint8_t {
+  kString = 0,
+  kList = 1,
+  kSet = 2,
+  kSortedSet = 3,  // scores as text
+  kHash = 4,
+  kSortedSet2 = 5,  // scores as doubles
+  kListZiplist = 10,
+  kSetIntset = 11,
+  kSortedSetZiplist = 12,
+  kHashZiplist = 13,
+  kListQuicklist = 14,  // of ziplists
+  kStreamListpacks = 15,
+  kHashListpack = 16,
+  kSortedSetListpack = 17,
+  kListQuicklist2 = 18,  // of listpacks and plain elements
+  kStreamListpacks2 = 19,
+  kSetListpack = 20,
+  kStreamListpacks3 = 21,
+  kHashMetadata = 24,  // fields that expire
+};
+
+// Containers of kListQuicklist2.
+inline constexpr uint64_t kContainerPlain = 1;
+inline constexpr uint64_t kContainerPacked = 2;
+
+// First byte of a length: 00 six bits, 01 fourteen bits, 10 four or eight bytes behind it, 11 a
+// string in one of these forms.
+inline constexpr uint8_t kLength32 = 0x80;
+inline constexpr uint8_t kLength64 = 0x81;
+inline constexpr uint8_t kEncodedString = 0xc0;
+enum class StringForm : uint8_t { kInt8 = 0, kInt16 = 1, kInt32 = 2, kLzf = 3 };
+
+}  // namespace tidegate::rdb

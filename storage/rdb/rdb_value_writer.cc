@@ -1,0 +1,147 @@
+#include "storage/rdb/rdb_value_writer.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/check.h"
+#include "storage/keyspace/entry_buffer.h"
+#include "storage/rdb/crc64.h"
+#include "storage/rdb/rdb_format.h"
+#include "storage/value/hash_value.h"
+#include "storage/value/paged_list.h"
+#include "storage/value/set_view.h"
+#include "storage/value/sorted_set_value.h"
+#include "storage/value/string_value.h"
+
+namespace tidegate::rdb {
+namespace {
+
+void WriteType(Type type, RdbWriter& out) { out.Byte(static_cast<uint8_t>(type)); }
+
+void WriteElement(const ListpackValue& value, RdbWriter& out) {
+  if (value.is_integer()) {
+    out.Integer(value.integer());
+  } else {
+    out.String(value.text());
+  }
+}
+
+void WriteString(const Entry& entry, RdbWriter& out) {
+  std::string scratch;
+  WriteType(Type::kString, out);
+  out.String(StringContents(entry, scratch));
+}
+
+void WriteList(const Entry& entry, RdbWriter& out) {
+  WriteType(Type::kListQuicklist2, out);
+  const auto page = [&out](std::string_view listpack) {
+    out.Length(kContainerPacked);
+    out.String(listpack);
+  };
+  if (entry.encoding() != Encoding::kPagedList) {
+    out.Length(1);
+    return page(PackedBytes(entry));
+  }
+  const auto& list = *entry.object<PagedList>();
+  out.Length(list.page_count());
+  list.ForEachPage(page);
+}
+
+void WriteSet(const Entry& entry, RdbWriter& out) {
+  const SetView set(entry);
+  if (set.form() == SetForm::kIntset) {
+    WriteType(Type::kSetIntset, out);
+    return out.String(PackedBytes(entry));
+  }
+  WriteType(Type::kSet, out);
+  out.Length(set.size());
+  set.ForEach([&out](const ListpackValue& member) { WriteElement(member, out); });
+}
+
+void WriteSortedSet(const Entry& entry, RdbWriter& out) {
+  if (entry.encoding() != Encoding::kSortedSet) {
+    WriteType(Type::kSortedSetListpack, out);
+    return out.String(PackedBytes(entry));
+  }
+  const SortedSetView set(entry);
+  WriteType(Type::kSortedSet2, out);
+  out.Length(set.size());
+  // From the end, as Redis does: its skiplist grows fastest at the head.
+  set.ForEach({0, set.size()}, true, [&out](std::string_view member, double score) {
+    out.String(member);
+    out.Double(score);
+  });
+}
+
+void WriteHashValue(const HashItem& item, RdbWriter& out) {
+  if (item.chunks == nullptr) return WriteElement(item.value, out);
+  std::string value;
+  value.reserve(item.chunks->size());
+  item.chunks->Visit(0, item.chunks->size(),
+                     [&value](size_t, std::string_view piece) { value.append(piece); });
+  out.String(value);
+}
+
+uint16_t WriteHash(const Entry& entry, int64_t now_ms, RdbWriter& out) {
+  if (entry.encoding() != Encoding::kFieldTable) {
+    WriteType(Type::kHashListpack, out);
+    out.String(PackedBytes(entry));
+    return kVersion;
+  }
+  const HashView hash(entry, now_ms);
+  int64_t earliest_ms = std::numeric_limits<int64_t>::max();
+  bool expires = false;
+  hash.ForEach([&](const HashItem& item) {
+    if (item.expire_at_ms == kNoExpire) return;
+    expires = true;
+    earliest_ms = std::min(earliest_ms, item.expire_at_ms);
+  });
+  WriteType(expires ? Type::kHashMetadata : Type::kHash, out);
+  if (expires) out.Fixed64(static_cast<uint64_t>(earliest_ms));
+  out.Length(hash.size());
+  hash.ForEach([&](const HashItem& item) {
+    // A time is what it is later than the earliest, and one; 0 is none.
+    if (expires) {
+      const bool none = item.expire_at_ms == kNoExpire;
+      out.Length(none ? 0 : static_cast<uint64_t>(item.expire_at_ms - earliest_ms) + 1);
+    }
+    WriteElement(item.field, out);
+    WriteHashValue(item, out);
+  });
+  return expires ? kVersionOfFieldExpiry : kVersion;
+}
+
+}  // namespace
+
+uint16_t WriteValue(const Entry& entry, int64_t now_ms, RdbWriter& out) {
+  switch (entry.type()) {
+    case ValueType::kString:
+      WriteString(entry, out);
+      return kVersion;
+    case ValueType::kList:
+      WriteList(entry, out);
+      return kVersion;
+    case ValueType::kSet:
+      WriteSet(entry, out);
+      return kVersion;
+    case ValueType::kSortedSet:
+      WriteSortedSet(entry, out);
+      return kVersion;
+    case ValueType::kHash:
+      return WriteHash(entry, now_ms, out);
+    case ValueType::kStream:
+      break;
+  }
+  CheckFailed(__FILE__, __LINE__, "a type without a form in RDB data");
+}
+
+std::string DumpPayload(const Entry& entry, int64_t now_ms) {
+  std::string payload;
+  RdbWriter out(payload);
+  const uint16_t version = WriteValue(entry, now_ms, out);
+  out.Fixed16(version);
+  out.Fixed64(Crc64(0, payload));
+  return payload;
+}
+
+}  // namespace tidegate::rdb
