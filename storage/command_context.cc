@@ -32,14 +32,15 @@ bool CommandContext::FindValue(const KeyRef& key, ValueType type, bool for_write
 }
 
 ExecStatus CommandContext::Block(std::span<const KeyRef> keys, int64_t timeout_ms,
-                                 TimeoutReply timeout_reply, const KeyRef* target) {
+                                 TimeoutReply timeout_reply, const KeyRef* target,
+                                 const Request* served_as) {
   if (served_key_ != nullptr) return ExecStatus::kSuspended;
   if (thread_.in_transaction) {
     timeout_reply == TimeoutReply::kNullArray ? reply_.NullArray() : reply_.Null();
     return ExecStatus::kDone;
   }
   auto blocked = std::make_shared<BlockedRequest>();
-  blocked->request = OwnedRequest(request_);
+  blocked->request = OwnedRequest(served_as == nullptr ? request_ : *served_as);
   blocked->db = client_.db;
   blocked->no_touch = client_.no_touch;
   blocked->protocol = reply_.protocol();

@@ -72,9 +72,10 @@ class CommandContext final {
   void ServeOnly(const KeyRef& key) { served_key_ = &key; }
   // Nothing there yet: waits at the keys until one of them holds something or the time is up
   // (timeout_ms, 0: never). Where nothing may block (MULTI) the answer is `timeout_reply`, at once.
-  // `target`: another key that the command writes to once it is served.
+  // `target`: another key that the command writes to once it is served. `served_as`: the request
+  // that is run then, where it is not this one as it stands; its arguments are copied.
   ExecStatus Block(std::span<const KeyRef> keys, int64_t timeout_ms, TimeoutReply timeout_reply,
-                   const KeyRef* target = nullptr);
+                   const KeyRef* target = nullptr, const Request* served_as = nullptr);
 
   // False inside a transaction: the handler runs to its end.
   bool may_yield() const;

@@ -42,7 +42,9 @@ void Engine::ServeKey(EngineThread& thread, int db, const KeyRef& key) {
   BlockedQueues::Queue* queue = queues.Find(db, key.name);
   if (queue == nullptr) return;
   Database database(*keyspace_, thread, db, thread.now_ms, {.no_touch = true});
-  for (auto it = queue->begin(); it != queue->end() && database.Peek(key) != nullptr;) {
+  // A key that is gone already is of interest to consumers of a stream, and each request knows.
+  const bool gone = database.Peek(key) == nullptr;
+  for (auto it = queue->begin(); it != queue->end() && (gone || database.Peek(key) != nullptr);) {
     const std::shared_ptr<BlockedRequest> request = *it;
     if (!ClaimOrSeeItEnded(*request) || ServeOne(thread, *request, key)) {
       it = queue->erase(it);

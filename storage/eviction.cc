@@ -104,6 +104,7 @@ bool Eviction::Remove(const Candidate& victim) {
     thread_.counters.evicted_keys.Add();
     db.Notify(notify::kEvicted, "evicted", key);
   }
+  if (!thread_.ready.empty()) engine_.ServeReady(thread_);
   engine_.Unlock(victim.slot);
   engine_.Deliver(thread_);
   return true;

@@ -18,6 +18,7 @@ extern const std::span<const CommandSpec> kHashFieldFamily;
 extern const std::span<const CommandSpec> kListFamily;
 extern const std::span<const CommandSpec> kSetFamily;
 extern const std::span<const CommandSpec> kSortedSetFamily;
+extern const std::span<const CommandSpec> kStreamFamily;
 extern const std::span<const CommandSpec> kStringFamily;
 extern const std::span<const CommandSpec> kWatchFamily;
 

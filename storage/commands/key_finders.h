@@ -31,4 +31,23 @@ bool FindTargetAndCountedKeys(std::span<const std::string_view> args, std::vecto
   return FindCountedKeys<kCount>(args, out);
 }
 
+// The first half of what follows STREAMS; the second half are IDs. Options stand before it.
+inline bool FindStreamKeys(std::span<const std::string_view> args, std::vector<int>& out) {
+  for (size_t i = 1; i < args.size(); ++i) {
+    if (EqualsIgnoreCase(args[i], "block") || EqualsIgnoreCase(args[i], "count")) {
+      ++i;
+    } else if (EqualsIgnoreCase(args[i], "group")) {
+      i += 2;
+    } else if (EqualsIgnoreCase(args[i], "streams")) {
+      const size_t words = args.size() - i - 1;
+      if (words == 0 || words % 2 != 0) return false;
+      for (size_t key = i + 1; key <= i + words / 2; ++key) out.push_back(static_cast<int>(key));
+      return true;
+    } else if (!EqualsIgnoreCase(args[i], "noack")) {
+      return false;
+    }
+  }
+  return false;
+}
+
 }  // namespace tidegate

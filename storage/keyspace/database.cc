@@ -345,6 +345,8 @@ void Database::RemoveExpired(const KeyRef& key) {
 bool Database::Delete(const KeyRef& key, bool lazy) {
   Entry* entry = Find(key);
   if (entry == nullptr) return false;
+  // Who waits for a group of a stream must hear that it is gone.
+  if (entry->type() == ValueType::kStream) SignalReady(key);
   Detach(key, entry);
   FreeEntry(entry, lazy);
   Modified(key);
@@ -399,6 +401,7 @@ void Database::MoveTo(const KeyRef& from, Database& to, const KeyRef& to_key) {
   TG_CHECK(entry != nullptr);
   Entry* target = to.Find(to_key);
   Entry* fresh = Rebuild(*entry, to_key.name, entry->expire_at_ms());
+  if (entry->type() == ValueType::kStream) SignalReady(from);
   Detach(from, entry);
   TouchWatches(from, false);
   MemoryFree(entry, entry->allocated_bytes());

@@ -37,6 +37,7 @@ enum class Encoding : uint8_t {
   kFieldTable,      // hashes and sets: a FieldTable
   kSortedSet,       // sorted sets: a SortedSetObject
   kPagedList,       // lists: a PagedList
+  kStream,          // streams: a Stream
 };
 
 constexpr bool IsEmbedded(Encoding encoding) { return encoding <= Encoding::kEmbeddedIntset; }

@@ -21,6 +21,7 @@ std::string_view EncodingName(const Entry& entry) {
     case Encoding::kPagedList:
       return "quicklist";
     case Encoding::kChunked:
+    case Encoding::kStream:
       break;
   }
   return "unknown";

@@ -8,6 +8,7 @@
 #include "storage/value/packed_block.h"
 #include "storage/value/paged_list.h"
 #include "storage/value/sorted_set_object.h"
+#include "storage/value/stream.h"
 
 namespace tidegate {
 namespace {
@@ -30,6 +31,8 @@ auto WithObject(ValueObject value, Fn&& fn) {
       return fn(static_cast<SortedSetObject*>(value.object));
     case Encoding::kPagedList:
       return fn(static_cast<PagedList*>(value.object));
+    case Encoding::kStream:
+      return fn(static_cast<Stream*>(value.object));
   }
   CheckFailed(__FILE__, __LINE__, "a value in its entry is no object");
 }
@@ -43,6 +46,7 @@ bool FreeSome(SortedSetObject* set, size_t allocations) {
 bool FreeSome(PagedList* list, size_t allocations) {
   return PagedList::FreeSome(list, allocations);
 }
+bool FreeSome(Stream* stream, size_t allocations) { return Stream::FreeSome(stream, allocations); }
 template <typename T>
 bool FreeSome(T* object, size_t /*allocations*/) {
   T::Destroy(object);
