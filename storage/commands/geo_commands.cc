@@ -9,15 +9,14 @@ namespace {
 
 constexpr KeyRange kFirstArgument = {1, 1, 1};
 
-// The key, and the last one behind STORE or STOREDIST.
+// The key, and those behind STORE and STOREDIST; what is found goes to the last one.
 bool FindRadiusKeys(std::span<const std::string_view> args, std::vector<int>& out) {
   constexpr size_t kFirstOption = 5;
   out.push_back(1);
-  size_t stored = 0;
   for (size_t i = kFirstOption; i + 1 < args.size(); ++i) {
-    if (EqualsIgnoreCase(args[i], "store") || EqualsIgnoreCase(args[i], "storedist")) stored = ++i;
+    if (EqualsIgnoreCase(args[i], "store") || EqualsIgnoreCase(args[i], "storedist"))
+      out.push_back(static_cast<int>(++i));
   }
-  if (stored > 0) out.push_back(static_cast<int>(stored));
   return true;
 }
 

@@ -92,10 +92,11 @@ RankRange SortedSetObject::Within(const ScoreBounds& bounds) const {
   return {order_.Rank(first), order_.Rank(last)};
 }
 
-// Members of different scores have no common order; Redis promises nothing for them, and here all
-// count as if they had the score of the first.
+// Members of different scores have no common order, and Redis promises nothing for them: all count
+// as if they had the score of the first. It looks at both ends before anything else.
 RankRange SortedSetObject::Within(const LexBounds& bounds) const {
   if (size() == 0 || bounds.empty()) return {};
+  if (bounds.IsBelow(order_.Last().member()) || bounds.IsAbove(order_.Begin().member())) return {};
   const double score = order_.Begin().score();
   RankRange range{0, size()};
   if (bounds.min.kind == LexBound::Kind::kMember) {
