@@ -177,81 +177,83 @@ TEST_P(HashRandomTest, DrawsAreFieldsAndDifferentWhenTheyShallBe) {
 INSTANTIATE_TEST_SUITE_P(Sizes, HashRandomTest, ::testing::Values(20, 500, 2000));
 
 // Random commands against a map.
-class HashModelTest : public ::testing::TestWithParam<int> {};
-
-TEST_P(HashModelTest, AgreesWithAMap) {
-  TestEngine engine;
-  engine.engine().settings().hash_listpack_entries_max = static_cast<uint64_t>(GetParam());
-  std::mt19937 random(static_cast<unsigned>(GetParam()) + 1);
-  const auto pick = [&](unsigned n) { return random() % n; };
-  const auto text = [&] {
-    switch (pick(5)) {
+class HashModelTest : public ::testing::TestWithParam<int> {
+ protected:
+  unsigned Pick(unsigned n) { return random_() % n; }
+  std::string Field() { return "field:" + std::to_string(Pick(GetParam() < 100 ? 60 : 900)); }
+  std::string Text() {
+    switch (Pick(5)) {
       case 0:
-        return std::to_string(static_cast<int32_t>(random()) % 1000);
+        return std::to_string(static_cast<int32_t>(random_()) % 1000);
       case 1:
-        return std::string(pick(100), static_cast<char>('a' + pick(26)));
+        return std::string(Pick(100), static_cast<char>('a' + Pick(26)));
       case 2:
-        return std::to_string(random()) + std::to_string(random());
+        return std::to_string(random_()) + std::to_string(random_());
       case 3:
-        return pick(40) == 0 ? std::string(pick(5000), 'L') : std::string("short");
+        return Pick(40) == 0 ? std::string(Pick(5000), 'L') : std::string("short");
       default:
-        return "value" + std::to_string(pick(1000));
-    }
-  };
-  Model model;
-  const unsigned fields = GetParam() < 100 ? 60 : 900;
-  for (int step = 0; step < 12'000; ++step) {
-    const std::string field = "field:" + std::to_string(pick(fields));
-    switch (pick(8)) {
-      case 0:
-      case 1: {
-        const std::string value = text();
-        EXPECT_EQ(engine.RunWords({"HSET", "h", field, value}),
-                  Integer(model.count(field) == 0 ? 1 : 0));
-        model[field] = value;
-        break;
-      }
-      case 2: {
-        const std::string other = "field:" + std::to_string(pick(fields));
-        const std::string value = text();
-        engine.RunWords({"HSET", "h", field, "first", other, value, field, value});
-        model[field] = model[other] = value;
-        break;
-      }
-      case 3: {
-        const std::string value = text();
-        engine.RunWords({"HSETNX", "h", field, value});
-        model.emplace(field, value);
-        break;
-      }
-      case 4:
-      case 5:
-        EXPECT_EQ(engine.RunWords({"HDEL", "h", field}),
-                  Integer(static_cast<int64_t>(model.erase(field))));
-        break;
-      case 6: {
-        const auto at = model.find(field);
-        EXPECT_EQ(engine.RunWords({"HGET", "h", field}),
-                  at == model.end() ? std::string(kNull) : Bulk(at->second));
-        break;
-      }
-      default: {
-        const std::string reply = engine.RunWords({"HINCRBY", "h", field, "7"});
-        if (reply[0] == ':') model[field] = reply.substr(1, reply.size() - 3);
-      }
-    }
-    if (step % 500 == 0) {
-      ASSERT_EQ(All(engine, "h"), model) << step;
-    }
-    if (pick(4000) == 0) {
-      engine.Run("DEL h");
-      model.clear();
+        return "value" + std::to_string(Pick(1000));
     }
   }
-  EXPECT_EQ(All(engine, "h"), model);
-  EXPECT_EQ(engine.Run("HLEN h"), Integer(static_cast<int64_t>(model.size())));
-  engine.Run("COPY h copy");
-  EXPECT_EQ(All(engine, "copy"), model);
+
+  void Step() {
+    const std::string field = Field();
+    const std::string value = Text();
+    const auto at = model_.find(field);
+    const bool there = at != model_.end();
+    switch (Pick(8)) {
+      case 0:
+      case 1:
+        EXPECT_EQ(engine_.RunWords({"HSET", "h", field, value}), Integer(there ? 0 : 1));
+        model_[field] = value;
+        break;
+      case 2: {
+        const std::string other = Field();
+        engine_.RunWords({"HSET", "h", field, "first", other, value, field, value});
+        model_[field] = model_[other] = value;
+        break;
+      }
+      case 3:
+        EXPECT_EQ(engine_.RunWords({"HSETNX", "h", field, value}), Integer(there ? 0 : 1));
+        model_.emplace(field, value);
+        break;
+      case 4:
+      case 5:
+        EXPECT_EQ(engine_.RunWords({"HDEL", "h", field}), Integer(there ? 1 : 0));
+        model_.erase(field);
+        break;
+      case 6:
+        EXPECT_EQ(engine_.RunWords({"HGET", "h", field}),
+                  there ? Bulk(at->second) : std::string(kNull));
+        break;
+      default: {
+        const std::string reply = engine_.RunWords({"HINCRBY", "h", field, "7"});
+        if (reply[0] == ':') model_[field] = reply.substr(1, reply.size() - 3);
+      }
+    }
+  }
+
+  TestEngine engine_;
+  std::mt19937 random_{static_cast<unsigned>(GetParam()) + 1};
+  Model model_;
+};
+
+TEST_P(HashModelTest, AgreesWithAMap) {
+  engine_.engine().settings().hash_listpack_entries_max = static_cast<uint64_t>(GetParam());
+  for (int step = 0; step < 12'000; ++step) {
+    Step();
+    if (step % 500 == 0) {
+      ASSERT_EQ(All(engine_, "h"), model_) << step;
+    }
+    if (Pick(4000) == 0) {
+      engine_.Run("DEL h");
+      model_.clear();
+    }
+  }
+  EXPECT_EQ(All(engine_, "h"), model_);
+  EXPECT_EQ(engine_.Run("HLEN h"), Integer(static_cast<int64_t>(model_.size())));
+  engine_.Run("COPY h copy");
+  EXPECT_EQ(All(engine_, "copy"), model_);
 }
 
 INSTANTIATE_TEST_SUITE_P(Thresholds, HashModelTest, ::testing::Values(0, 10, 40, 512, 5000));
