@@ -163,15 +163,17 @@ bool ParseProgram(CommandContext& context, Program& program) {
   return true;
 }
 
-// Runs one operation on the span of its field and replies. True when the field must be written
-// back.
-bool RunOperation(const Operation& operation, char* span, ReplyWriter& reply) {
+// What became of a field: read or left alone, written as it was, or changed.
+enum class Outcome : uint8_t { kNotWritten, kSame, kChanged };
+
+// Runs one operation on the span of its field and replies.
+Outcome RunOperation(const Operation& operation, char* span, ReplyWriter& reply) {
   const auto shift = static_cast<int>(operation.offset % 8);
   const uint64_t field = LoadField(span, shift, operation.type.bits);
   const __int128 old_value = ValueOf(field, operation.type);
   if (operation.action == Action::kGet) {
     reply.Integer(static_cast<int64_t>(old_value));
-    return false;
+    return Outcome::kNotWritten;
   }
   // A number to set is taken as 64 bits, unsigned for an unsigned field.
   __int128 wanted = operation.number;
@@ -183,29 +185,29 @@ bool RunOperation(const Operation& operation, char* span, ReplyWriter& reply) {
   const auto new_value = Fit(wanted, operation);
   if (!new_value) {
     reply.Null();
-    return false;
+    return Outcome::kNotWritten;
   }
   reply.Integer(static_cast<int64_t>(operation.action == Action::kAdd ? *new_value : old_value));
   StoreField(span, shift, operation.type.bits, static_cast<uint64_t>(*new_value));
-  return *new_value != old_value;
+  return *new_value != old_value ? Outcome::kChanged : Outcome::kSame;
 }
 
-// Runs all operations on the entry, which is long enough for those that write. True when a field
-// changed.
-bool RunProgram(const Program& program, Entry* entry, ReplyWriter& reply) {
+// Runs all operations on the entry, which is long enough for those that write. What became of the
+// field that changed most.
+Outcome RunProgram(const Program& program, Entry* entry, ReplyWriter& reply) {
   reply.Array(program.operations.size());
   const size_t length = entry == nullptr ? 0 : StringLength(*entry);
-  bool changed = false;
+  Outcome most = Outcome::kNotWritten;
   for (const Operation& operation : program.operations) {
     const size_t begin = operation.offset / 8;
     const size_t present = begin < length ? std::min(kFieldSpanBytes, length - begin) : 0;
     char span[kFieldSpanBytes] = {};
     if (present > 0) ReadStringRange(*entry, begin, present, span);
-    if (!RunOperation(operation, span, reply)) continue;
-    OverwriteString(*entry, begin, {span, present});
-    changed = true;
+    const Outcome outcome = RunOperation(operation, span, reply);
+    most = std::max(most, outcome);
+    if (outcome == Outcome::kChanged) OverwriteString(*entry, begin, {span, present});
   }
-  return changed;
+  return most;
 }
 
 ExecStatus BitField(CommandContext& context, bool read_only) {
@@ -223,8 +225,8 @@ ExecStatus BitField(CommandContext& context, bool read_only) {
     grows = entry == nullptr || StringLength(*entry) < bytes;
     entry = GrowString(context.db(), key, entry, bytes);
   }
-  const bool changed = RunProgram(program, entry, context.reply());
-  if (grows || changed) {
+  const Outcome outcome = RunProgram(program, entry, context.reply());
+  if (outcome == Outcome::kChanged || (grows && outcome == Outcome::kSame)) {
     context.db().Modified(key);
     context.db().Notify(notify::kString, "setbit", key);
   }

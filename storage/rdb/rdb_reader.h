@@ -27,6 +27,7 @@ class RdbReader final {
   uint8_t Byte();
   std::string_view Raw(size_t bytes);
   uint64_t Fixed64();
+  uint64_t BigEndian64() { return BigEndian(8); }
   uint64_t Length();
   std::string_view String(std::string& scratch);
   double Double();

@@ -10,6 +10,7 @@
 #include "storage/rdb/crc64.h"
 #include "storage/rdb/hash_builder.h"
 #include "storage/rdb/rdb_format.h"
+#include "storage/rdb/rdb_stream.h"
 #include "storage/rdb/ziplist.h"
 #include "storage/value/intset.h"
 #include "storage/value/list_value.h"
@@ -236,6 +237,17 @@ bool ReadHash(Type type, RdbReader& in, const Target& to) {
   return true;
 }
 
+bool ReadStreamInto(Type type, RdbReader& in, const Target& to) {
+  const EngineSettings& settings = to.settings();
+  const Stream::Limits limits = {settings.stream_node_bytes_max.load(std::memory_order_relaxed),
+                                 settings.stream_node_entries_max.load(std::memory_order_relaxed)};
+  Stream* stream = ReadStream(type, in, limits, to.db.epoch());
+  if (stream == nullptr) return false;
+  to.db.PutObject(to.key, to.existing, ValueType::kStream, Encoding::kStream, stream, kNoExpire);
+  to.db.Modified(to.key);
+  return true;
+}
+
 }  // namespace
 
 bool TakeFooter(std::string_view& payload) {
@@ -275,9 +287,12 @@ bool ReadValue(RdbReader& in, Database& db, const KeyRef& key, Entry* existing) 
     case Type::kHashListpack:
     case Type::kHashMetadata:
       return ReadHash(type, in, to);
-    default:
-      return false;
+    case Type::kStreamListpacks:
+    case Type::kStreamListpacks2:
+    case Type::kStreamListpacks3:
+      return ReadStreamInto(type, in, to);
   }
+  return false;
 }
 
 }  // namespace tidegate::rdb

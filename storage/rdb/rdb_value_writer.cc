@@ -7,6 +7,7 @@
 #include "storage/keyspace/entry_buffer.h"
 #include "storage/rdb/crc64.h"
 #include "storage/rdb/rdb_format.h"
+#include "storage/rdb/rdb_stream.h"
 #include "storage/value/hash_value.h"
 #include "storage/value/paged_list.h"
 #include "storage/value/set_view.h"
@@ -130,7 +131,9 @@ uint16_t WriteValue(const Entry& entry, int64_t now_ms, RdbWriter& out) {
     case ValueType::kHash:
       return WriteHash(entry, now_ms, out);
     case ValueType::kStream:
-      break;
+      WriteType(Type::kStreamListpacks2, out);
+      WriteStream(*entry.object<Stream>(), out);
+      return kVersion;
   }
   CheckFailed(__FILE__, __LINE__, "a type without a form in RDB data");
 }

@@ -19,6 +19,7 @@ class RdbWriter final {
   // Fixed widths, little-endian.
   void Fixed16(uint16_t value) { Fixed(value, 2); }
   void Fixed64(uint64_t value) { Fixed(value, 8); }
+  void BigEndian64(uint64_t value) { BigEndian(value, 8); }
   void Length(uint64_t length);
   void String(std::string_view text);
   void Integer(int64_t value);

@@ -97,6 +97,15 @@ class Stream final {
   // What a group has still to read; nothing when that is not known.
   std::optional<int64_t> LagOf(const StreamGroup& group) const;
 
+  // Calls fn(StreamId, std::string_view listpack) for each page in order.
+  template <typename Fn>
+  void ForEachPage(Fn&& fn) const {
+    for (PageTree::Path path = tree_.First(); path.valid();) {
+      fn(PageAt(path).id(), BlockOf(path)->bytes());
+      if (!tree_.Next(path)) return;
+    }
+  }
+
   // For cuts. Changes from now on are of this epoch.
   void set_epoch(uint32_t epoch) { epoch_ = epoch; }
 
