@@ -202,7 +202,8 @@ ExecStatus CmdXclaim(CommandContext& context) {
   if (target.group == nullptr) return ExecStatus::kDone;
   const auto idle = IdleArg(context, "ERR Invalid min-idle-time argument for XCLAIM");
   if (!idle) return ExecStatus::kDone;
-  ClaimOptions options{.idle_min_ms = *idle};
+  ClaimOptions options;
+  options.idle_min_ms = *idle;
   if (!ClaimOptionsParser(context, options).Parse()) return ExecStatus::kDone;
   StreamGroup& group = *target.group;
   bool changed = options.last_id > group.last_id;

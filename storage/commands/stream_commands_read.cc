@@ -145,7 +145,9 @@ class Reader final {
       if (!options_.group) return ExecStatus::kSuspended;
       return context_.Fail("UNBLOCKED the stream key no longer exists");
     }
-    Source source{.key = &served, .stream = entry->object<Stream>()};
+    Source source;
+    source.key = &served;
+    source.stream = entry->object<Stream>();
     if (options_.group) {
       source.group = source.stream->FindGroup(*options_.group);
       if (source.group == nullptr) {
@@ -179,7 +181,8 @@ class Reader final {
 
   // False after the error was written.
   bool Resolve(size_t i) {
-    Source source{.key = &context_.key(i)};
+    Source source;
+    source.key = &context_.key(i);
     if (!FindStream(context_, *source.key, false, &source.stream)) return false;
     if (options_.group) {
       if (source.stream != nullptr) source.group = source.stream->FindGroup(*options_.group);

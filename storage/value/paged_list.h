@@ -1,8 +1,8 @@
 // PagedList: a large list, held in pages of at most 16 KiB.
 //
-//        PageTree (by number of elements)
-//        |          |           |
-//   [listpack]  [listpack] … [listpack]      each a PackedBlock with its own epoch
+//             PageTree, by number of elements
+//           .--------------+--------------.
+//       [listpack]  …  [listpack]  …  [listpack]      each a PackedBlock with its own epoch
 //
 // Why pages under a counted tree and not a chain of nodes (Redis's quicklist): an index is found in
 // logarithmic time from wherever, so LINDEX, LSET, LINSERT and LRANGE in the middle of a list of

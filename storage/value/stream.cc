@@ -1,10 +1,10 @@
 #include "storage/value/stream.h"
 
 #include <algorithm>
-#include <array>
-#include <limits>
+#include <cstddef>
+#include <memory>
 #include <new>
-#include <vector>
+#include <type_traits>
 
 #include "base/check.h"
 #include "storage/memory/memory.h"
@@ -34,38 +34,32 @@ bool HasFieldsOf(const StreamPage& page, std::span<const std::string_view> field
   return true;
 }
 
-// A list of elements that is built up and then inserted at once.
+// Elements that are put together and then inserted at once; without an allocation for few.
 class Elements final {
  public:
   explicit Elements(size_t count_max) {
-    if (count_max > kElementsInPlace) more_.reserve(count_max);
-    in_place_ = count_max <= kElementsInPlace;
+    if (count_max <= kElementsInPlace) return;
+    more_ = std::make_unique<std::byte[]>(count_max * sizeof(ListpackValue));
+    data_ = more_.get();
   }
   void Add(const ListpackValue& value) {
-    if (!in_place_) {
-      more_.push_back(value);
-    } else {
-      few_[count_] = value;
-    }
+    new (data_ + count_ * sizeof(ListpackValue)) ListpackValue(value);
     ++count_;
   }
   void Add(std::string_view text) { Add(ListpackValue::Of(text)); }
   void Add(int64_t number) { Add(ListpackValue(number)); }
   std::span<const ListpackValue> all() const {
-    return in_place_ ? std::span(few_.data(), count_) : std::span<const ListpackValue>(more_);
+    return {std::launder(reinterpret_cast<const ListpackValue*>(data_)), count_};
   }
 
  private:
-  template <size_t... kIndexes>
-  static std::array<ListpackValue, kElementsInPlace> Filled(std::index_sequence<kIndexes...>) {
-    return {((void)kIndexes, ListpackValue(0))...};
-  }
+  static_assert(std::is_trivially_destructible_v<ListpackValue>);
 
-  std::array<ListpackValue, kElementsInPlace> few_ =
-      Filled(std::make_index_sequence<kElementsInPlace>());
-  std::vector<ListpackValue> more_;
+  // Left as it is until it is written: there is one for each entry that is added.
+  alignas(ListpackValue) std::byte few_[kElementsInPlace * sizeof(ListpackValue)];
+  std::unique_ptr<std::byte[]> more_;
+  std::byte* data_ = few_;
   size_t count_ = 0;
-  bool in_place_;
 };
 
 void AddEntry(Elements& elements, StreamId id, StreamId page_id, bool same_fields,
@@ -160,17 +154,18 @@ void Stream::Append(StreamId id, std::span<const std::string_view> fields, const
   PageTree::Path path = tree_.Last();
   size_t bytes = 0;
   for (const std::string_view text : fields) bytes += text.size();
-  bool fits = path.valid();
+  std::optional<StreamPage> page;
+  if (path.valid()) page.emplace(PageAt(path));
+  bool fits = page.has_value();
   if (fits) {
-    const StreamPage page = PageAt(path);
-    const size_t page_bytes = page.view().bytes().size();
-    const uint64_t entries = page.count() + page.deleted();
+    const size_t page_bytes = page->view().bytes().size();
+    const uint64_t entries = page->count() + page->deleted();
     fits = (limits.page_bytes_max == 0 || page_bytes + bytes < limits.page_bytes_max) &&
            page_bytes + bytes < kListpackBytesMax.count &&
            (limits.page_entries_max == 0 || entries < limits.page_entries_max);
   }
   if (fits) {
-    AppendToPage(path, id, fields);
+    AppendToPage(path, *page, id, fields);
   } else {
     NewPage(id, fields);
   }
@@ -194,9 +189,8 @@ void Stream::NewPage(StreamId id, std::span<const std::string_view> fields) {
   tree_.Append({block, 1, id.key()});
 }
 
-void Stream::AppendToPage(PageTree::Path& path, StreamId id,
+void Stream::AppendToPage(PageTree::Path& path, const StreamPage& page, StreamId id,
                           std::span<const std::string_view> fields) {
-  const StreamPage page = PageAt(path);
   const auto count = static_cast<int64_t>(page.count());
   const size_t count_at = page.count_at();
   Elements elements(fields.size() + 16);

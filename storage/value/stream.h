@@ -128,7 +128,8 @@ class Stream final {
   template <typename Fn>
   void Edit(PageTree::Path& path, Fn&& fn);
   void NewPage(StreamId id, std::span<const std::string_view> fields);
-  void AppendToPage(PageTree::Path& path, StreamId id, std::span<const std::string_view> fields);
+  void AppendToPage(PageTree::Path& path, const StreamPage& page, StreamId id,
+                    std::span<const std::string_view> fields);
   void RemovePage(const PageTree::Path& path);
   void MarkDeleted(PageTree::Path& path, size_t at);
   bool PageGoesWhole(const PageTree::Path& path, const Trim& trim) const;
