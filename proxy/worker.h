@@ -128,7 +128,9 @@ class Worker final {
   struct WakeTime {
     int64_t at_ms = 0;  // monotonic
     uint64_t session_id = 0;
-    friend auto operator<=>(const WakeTime&, const WakeTime&) = default;
+    friend bool operator<(const WakeTime& a, const WakeTime& b) {
+      return a.at_ms != b.at_ms ? a.at_ms < b.at_ms : a.session_id < b.session_id;
+    }
   };
   WakeTime WakeAfter(uint64_t session_id, std::chrono::milliseconds time);
   void CancelWake(const WakeTime& time) { wake_times_.erase(time); }

@@ -9,8 +9,11 @@
 #include "storage/commands/generic_commands.h"
 #include "storage/introspection.h"
 #include "storage/keyspace/access.h"
+#include "storage/keyspace/entry_buffer.h"
 #include "storage/memory/memory.h"
 #include "storage/value/encoding_name.h"
+#include "storage/value/paged_list.h"
+#include "storage/value/stream.h"
 #include "storage/value/string_value.h"
 #include "storage/value/value_object.h"
 
@@ -56,11 +59,52 @@ class Digest final {
   std::array<uint8_t, 20> bytes_{};
 };
 
-Digest DigestOfValue(const Entry& entry) {
+void AppendElement(std::string& image, const ListpackValue& element) {
+  char digits[kListpackDigitsBytes];
+  image += element.Render(digits);
+  image += '\0';
+}
+
+void AppendList(std::string& image, const Entry& entry) {
+  const auto append = [&image](const ListpackValue& element) {
+    AppendElement(image, element);
+    return true;
+  };
+  if (entry.encoding() == Encoding::kPagedList) return entry.object<PagedList>()->Visit(0, append);
+  const ListpackView list(PackedBytes(entry));
+  for (size_t at = list.First(); at != list.End(); at = list.Next(at)) append(list.Get(at));
+}
+
+void AppendStream(std::string& image, const Stream& stream) {
+  StreamCursor cursor(stream, {}, StreamId::Max());
+  while (const std::optional<StreamEntry> entry = cursor.Next()) {
+    char id[kStreamIdTextBytesMax];
+    image += FormatStreamId(entry->id, id);
+    entry->ForEachField([&image](const ListpackValue& field, const ListpackValue& value) {
+      AppendElement(image, field);
+      AppendElement(image, value);
+    });
+  }
+}
+
+// What the value holds, whichever way it is held.
+void AppendContents(std::string& image, const Entry& entry) {
   std::string scratch;
+  if (entry.type() == ValueType::kString) {
+    image += StringContents(entry, scratch);
+  } else if (entry.type() == ValueType::kList) {
+    AppendList(image, entry);
+  } else if (entry.type() == ValueType::kStream) {
+    AppendStream(image, *entry.object<Stream>());
+  } else if (entry.embedded() || IsPacked(entry.encoding())) {
+    image += PackedBytes(entry);
+  }
+}
+
+Digest DigestOfValue(const Entry& entry) {
   std::string image(ValueTypeName(entry.type()));
   image += '\0';
-  image += StringContents(entry, scratch);
+  AppendContents(image, entry);
   if (entry.has_expire()) image += "!expire";
   return Digest::Of(image);
 }

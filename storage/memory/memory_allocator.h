@@ -12,7 +12,7 @@ namespace tidegate {
 
 template <typename T>
 struct MemoryAllocator {
-  using value_type = T;
+  using value_type = T;  // NOLINT(readability-identifier-naming): the standard's name
 
   MemoryAllocator() = default;
   template <typename U>

@@ -19,7 +19,10 @@ struct StreamId {
   uint64_t seq = 0;
 
   static constexpr StreamId Max() { return {UINT64_MAX, UINT64_MAX}; }
-  friend constexpr auto operator<=>(const StreamId&, const StreamId&) = default;
+  friend constexpr bool operator==(const StreamId&, const StreamId&) = default;
+  friend constexpr std::strong_ordering operator<=>(const StreamId& a, const StreamId& b) {
+    return a.ms != b.ms ? a.ms <=> b.ms : a.seq <=> b.seq;
+  }
 
   bool is_zero() const { return ms == 0 && seq == 0; }
   // The ID behind this one, or in front of it; nothing at the ends.
