@@ -165,6 +165,43 @@ std::optional<StreamId> NewId(CommandContext& context, const Stream& stream,
   return id;
 }
 
+struct SetIdArguments {
+  StreamId id;
+  std::optional<int64_t> entries_added;
+  StreamId max_deleted;  // zero: not given
+};
+
+// Nothing after the error was written.
+std::optional<SetIdArguments> ParseSetId(CommandContext& context) {
+  SetIdArguments arguments;
+  const auto fail = [&context](std::string_view error) {
+    context.Fail(error);
+    return std::nullopt;
+  };
+  const std::optional<StreamId> id = StreamIdArg(context, 2, 0);
+  if (!id) return std::nullopt;
+  arguments.id = *id;
+  for (size_t i = 3; i < context.argc(); i += 2) {
+    const bool has_value = i + 1 < context.argc();
+    if (has_value && EqualsIgnoreCase(context.arg(i), "entriesadded")) {
+      arguments.entries_added = context.IntegerArg(i + 1);
+      if (!arguments.entries_added) return std::nullopt;
+      if (*arguments.entries_added < 0) return fail("ERR entries_added must be positive");
+    } else if (has_value && EqualsIgnoreCase(context.arg(i), "maxdeletedid")) {
+      const std::optional<StreamId> deleted = StreamIdArg(context, i + 1, 0);
+      if (!deleted) return std::nullopt;
+      if (*id < *deleted) {
+        return fail(
+            "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id");
+      }
+      arguments.max_deleted = *deleted;
+    } else {
+      return fail(errors::kSyntax);
+    }
+  }
+  return arguments;
+}
+
 }  // namespace
 
 ExecStatus CmdXadd(CommandContext& context) {
@@ -253,46 +290,28 @@ ExecStatus CmdXdel(CommandContext& context) {
 
 // XSETID key last-id [ENTRIESADDED n] [MAXDELETEDID id]
 ExecStatus CmdXsetid(CommandContext& context) {
-  const std::optional<StreamId> id = StreamIdArg(context, 2, 0);
-  if (!id) return ExecStatus::kDone;
-  std::optional<int64_t> entries_added;
-  StreamId max_deleted;
-  for (size_t i = 3; i < context.argc(); i += 2) {
-    const bool has_value = i + 1 < context.argc();
-    if (has_value && EqualsIgnoreCase(context.arg(i), "entriesadded")) {
-      entries_added = context.IntegerArg(i + 1);
-      if (!entries_added) return ExecStatus::kDone;
-      if (*entries_added < 0) return context.Fail("ERR entries_added must be positive");
-    } else if (has_value && EqualsIgnoreCase(context.arg(i), "maxdeletedid")) {
-      const std::optional<StreamId> deleted = StreamIdArg(context, i + 1, 0);
-      if (!deleted) return ExecStatus::kDone;
-      if (*id < *deleted) {
-        return context.Fail(
-            "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id");
-      }
-      max_deleted = *deleted;
-    } else {
-      return context.Fail(errors::kSyntax);
-    }
-  }
+  const std::optional<SetIdArguments> arguments = ParseSetId(context);
+  if (!arguments) return ExecStatus::kDone;
   const KeyRef& key = context.key();
   Stream* stream = nullptr;
   if (!FindStream(context, key, true, &stream)) return ExecStatus::kDone;
   if (stream == nullptr) return context.Fail(errors::kNoSuchKey);
   // Only the entries that are there count: others may have been deleted.
   if (stream->length() > 0) {
-    if (*id < stream->LastLiveId()) {
+    if (arguments->id < stream->LastLiveId()) {
       return context.Fail(
           "ERR The ID specified in XSETID is smaller than the target stream top item");
     }
-    if (entries_added && static_cast<int64_t>(stream->length()) > *entries_added) {
+    if (arguments->entries_added &&
+        static_cast<int64_t>(stream->length()) > *arguments->entries_added) {
       return context.Fail(
           "ERR The entries_added specified in XSETID is smaller than the target stream length");
     }
   }
-  stream->SetLastId(*id);
-  if (entries_added) stream->SetEntriesAdded(static_cast<uint64_t>(*entries_added));
-  if (!max_deleted.is_zero()) stream->SetMaxDeletedId(max_deleted);
+  stream->SetLastId(arguments->id);
+  if (arguments->entries_added)
+    stream->SetEntriesAdded(static_cast<uint64_t>(*arguments->entries_added));
+  if (!arguments->max_deleted.is_zero()) stream->SetMaxDeletedId(arguments->max_deleted);
   context.reply().Ok();
   context.db().Modified(key);
   context.db().Notify(notify::kStream, "xsetid", key);
