@@ -34,6 +34,19 @@ void ReplyWordSet(ReplyWriter& reply, const Words& words, std::string_view prefi
     reply.SimpleString(std::string(prefix) + std::string(word));
 }
 
+// The keys are behind the argument that was found, which says how many there are.
+void ReplyCountedKeys(ReplyWriter& reply) {
+  reply.Bulk("keynum");
+  reply.Bulk("spec");
+  reply.Map(3);
+  reply.Bulk("keynumidx");
+  reply.Integer(0);
+  reply.Bulk("firstkey");
+  reply.Integer(1);
+  reply.Bulk("keystep");
+  reply.Integer(1);
+}
+
 void ReplyKeySpecifications(ReplyWriter& reply, const CommandSpec& spec) {
   const std::vector<KeySpecification> all = KeySpecifications(spec);
   reply.Set(all.size());
@@ -52,6 +65,10 @@ void ReplyKeySpecifications(ReplyWriter& reply, const CommandSpec& spec) {
     reply.Bulk("find_keys");
     reply.Map(2);
     reply.Bulk("type");
+    if (keys.counted) {
+      ReplyCountedKeys(reply);
+      continue;
+    }
     reply.Bulk("range");
     reply.Bulk("spec");
     reply.Map(3);

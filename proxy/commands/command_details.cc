@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "storage/commands/key_finders.h"
 
 namespace tidegate {
 namespace {
@@ -84,6 +85,13 @@ Words KeyFlagWords(const CommandSpec& spec, std::string_view flags) {
   return spec.access == Access::kWrite ? Words{"RW", "update"} : Words{"RO", "access"};
 }
 
+// The argument that says how many keys follow it, of the finders of key_finders.h; 0: none.
+int KeyCountArgument(KeyFinder finder) {
+  if (finder == nullptr) return 0;
+  if (finder == FindCountedKeys<1>) return 1;
+  return finder == FindCountedKeys<2> || finder == FindTargetAndCountedKeys<2> ? 2 : 0;
+}
+
 }  // namespace
 
 Words SplitWords(std::string_view text) {
@@ -143,8 +151,9 @@ std::string_view CommandGroupName(Group group) {
 bool HasKeys(const CommandSpec& spec) { return spec.keys.first != 0 || spec.find_keys != nullptr; }
 
 std::vector<KeySpecification> KeySpecifications(const CommandSpec& spec) {
+  const int count_argument = KeyCountArgument(spec.find_keys);
   std::vector<KeySpecification> specifications;
-  if (spec.keys.first == 0) return specifications;
+  if (spec.keys.first == 0 && count_argument == 0) return specifications;
   int index = spec.keys.first;
   std::string_view rest = spec.key_flags;
   for (size_t bar = rest.find('|'); bar != std::string_view::npos; bar = rest.find('|')) {
@@ -152,6 +161,12 @@ std::vector<KeySpecification> KeySpecifications(const CommandSpec& spec) {
     index += spec.keys.step;
     rest.remove_prefix(bar + 1);
   }
+  if (count_argument != 0) {
+    specifications.push_back({KeyFlagWords(spec, rest), count_argument, 0, 1, true});
+    return specifications;
+  }
+  // Keys beyond the range that a finder finds (GEORADIUS … STORE key) have no specification.
+  if (spec.find_keys != nullptr && !specifications.empty()) return specifications;
   const int last = spec.keys.last < 0 ? spec.keys.last : spec.keys.last - index;
   specifications.push_back({KeyFlagWords(spec, rest), index, last, spec.keys.step});
   return specifications;
@@ -160,6 +175,11 @@ std::vector<KeySpecification> KeySpecifications(const CommandSpec& spec) {
 Words KeyFlagsOfCall(const CommandSpec& spec, std::span<const std::string_view> args, int index) {
   if (spec.key_flags_of_call != nullptr) return SplitWords(spec.key_flags_of_call(args));
   Words flags;
+  if (spec.find_keys != nullptr && KeyCountArgument(spec.find_keys) == 0 &&
+      index > spec.keys.last) {
+    const size_t bar = spec.key_flags.rfind('|');
+    return KeyFlagWords(spec, spec.key_flags.substr(bar == std::string_view::npos ? 0 : bar + 1));
+  }
   for (const KeySpecification& keys : KeySpecifications(spec)) {
     if (keys.index <= index) flags = keys.flags;
   }

@@ -26,12 +26,14 @@ std::string_view CommandGroupName(Group group);
 Words SplitWords(std::string_view text);
 
 // One key specification: the keys at argument `index`, and on from there in steps of `range.step`
-// to `range.last`: relative to `index`, or negative: from the end of the arguments.
+// to `range.last`: relative to `index`, or negative: from the end of the arguments. Counted: the
+// argument says how many keys follow it.
 struct KeySpecification {
   Words flags;
   int index = 0;
   int last = 0;
   int step = 1;
+  bool counted = false;
 };
 std::vector<KeySpecification> KeySpecifications(const CommandSpec& spec);
 

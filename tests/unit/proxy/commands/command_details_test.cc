@@ -68,6 +68,12 @@ TEST(CommandDetails, KeySpecifications) {
   ASSERT_EQ(mset.size(), 1u);
   EXPECT_EQ(mset[0].step, 2);
   EXPECT_TRUE(KeySpecifications(*table->Find("PING")->spec).empty());
+  const auto store = KeySpecifications(*table->Find("ZUNIONSTORE")->spec);
+  ASSERT_EQ(store.size(), 2u);
+  EXPECT_FALSE(store[0].counted);
+  EXPECT_EQ(store[0].flags, (Words{"OW", "update"}));
+  EXPECT_TRUE(store[1].counted);
+  EXPECT_EQ(store[1].index, 2);
 }
 
 TEST(CommandDetails, KeyFlagsOfSetDependOnTheCall) {
