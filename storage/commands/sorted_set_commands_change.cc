@@ -1,5 +1,6 @@
 // ZADD, ZINCRBY, ZREM and ZREMRANGEBY….
 #include <array>
+#include <optional>
 #include <vector>
 
 #include "base/text.h"
@@ -54,45 +55,75 @@ bool ParseZadd(CommandContext& ctx, ZaddArguments& arguments) {
   return false;
 }
 
-// Adds pairs of score and member from argument `first` on, all of whose scores are read before
-// anything is changed.
-ExecStatus AddPairs(CommandContext& ctx, const ZaddArguments& arguments) {
-  constexpr size_t kInlinePairs = 16;
-  std::array<double, kInlinePairs> inline_scores;
-  std::vector<double> many_scores;
-  double* scores = inline_scores.data();
-  if (arguments.pairs > kInlinePairs) {
-    many_scores.resize(arguments.pairs);
-    scores = many_scores.data();
+// The scores of all pairs, read before anything is changed. A few need no memory of their own.
+class PairScores final {
+ public:
+  // False when the error is written.
+  bool Read(CommandContext& ctx, const ZaddArguments& arguments) {
+    if (arguments.pairs > kInlinePairs) {
+      many_.resize(arguments.pairs);
+      scores_ = many_.data();
+    }
+    for (size_t i = 0; i < arguments.pairs; ++i) {
+      const std::optional<double> score = ParseDouble(ctx.arg(arguments.first + 2 * i));
+      if (!score) {
+        ctx.Fail(errors::kNotFloat);
+        return false;
+      }
+      scores_[i] = *score;
+    }
+    return true;
   }
-  for (size_t i = 0; i < arguments.pairs; ++i) {
-    const std::optional<double> score = ParseDouble(ctx.arg(arguments.first + 2 * i));
-    if (!score) return ctx.Fail(errors::kNotFloat);
-    scores[i] = *score;
-  }
+  double& operator[](size_t i) { return scores_[i]; }
 
-  const SortedSetAdd& options = arguments.options;
+ private:
+  static constexpr size_t kInlinePairs = 16;
+
+  std::array<double, kInlinePairs> few_;
+  std::vector<double> many_;
+  double* scores_ = few_.data();
+};
+
+struct PairCounts {
+  int64_t added = 0;
+  int64_t updated = 0;
+  bool any_processed = false;  // not passed over because of an option
+};
+
+// Adds all pairs. False when the sum of the only one is no number.
+bool AddAll(CommandContext& ctx, const ZaddArguments& arguments, PairScores& scores,
+            SortedSetWriter& set, PairCounts& counts) {
+  using Outcome = SortedSetWriter::Outcome;
+  for (size_t i = 0; i < arguments.pairs; ++i) {
+    const std::string_view member = ctx.arg(arguments.first + 2 * i + 1);
+    const Outcome outcome = set.Add(member, scores[i], arguments.options);
+    if (outcome == Outcome::kNotANumber) return false;
+    if (outcome == Outcome::kAdded) ++counts.added;
+    if (outcome == Outcome::kUpdated) ++counts.updated;
+    if (outcome != Outcome::kSkipped) counts.any_processed = true;
+  }
+  return true;
+}
+
+// Adds the pairs of score and member from argument `first` on.
+ExecStatus AddPairs(CommandContext& ctx, const ZaddArguments& arguments) {
+  PairScores scores;
+  if (!scores.Read(ctx, arguments)) return ExecStatus::kDone;
+  const bool increment = arguments.options.increment;
   const KeyRef& key = ctx.key();
   Entry* entry = nullptr;
   if (!FindSortedSet(ctx, key, true, &entry)) return ExecStatus::kDone;
-  int64_t added = 0;
-  int64_t updated = 0;
-  bool processed = false;
-  if (entry != nullptr || !options.only_present) {
-    using Outcome = SortedSetWriter::Outcome;
+  PairCounts counts;
+  if (entry != nullptr || !arguments.options.only_present) {
     SortedSetWriter set(ctx.db(), key, entry, ctx.engine().settings());
-    for (size_t i = 0; i < arguments.pairs; ++i) {
-      const Outcome outcome = set.Add(ctx.arg(arguments.first + 2 * i + 1), scores[i], options);
-      if (outcome == Outcome::kNotANumber) return ctx.Fail(kNotANumber);  // the only pair
-      if (outcome == Outcome::kAdded) ++added;
-      if (outcome == Outcome::kUpdated) ++updated;
-      if (outcome != Outcome::kSkipped) processed = true;
+    if (!AddAll(ctx, arguments, scores, set, counts)) return ctx.Fail(kNotANumber);
+    if (counts.added + counts.updated > 0) {
+      FinishSortedSet(ctx, set, key, increment ? "zincr" : "zadd");
     }
-    if (added + updated > 0) FinishSortedSet(ctx, set, key, options.increment ? "zincr" : "zadd");
   }
-  if (!options.increment) {
-    ctx.reply().Integer(arguments.count_changes ? added + updated : added);
-  } else if (processed) {
+  if (!increment) {
+    ctx.reply().Integer(counts.added + (arguments.count_changes ? counts.updated : 0));
+  } else if (counts.any_processed) {
     ctx.reply().Double(scores[0]);
   } else {
     ctx.reply().Null();

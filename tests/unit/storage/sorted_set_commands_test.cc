@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include <map>
+#include <cmath>
 #include <set>
 #include <string>
 
@@ -57,8 +57,8 @@ TEST(SortedSetCommandsTest, ScoresArePackedAsRedisPacksThem) {
   EXPECT_EQ(packed(1e17), "i100000000000000000");
   EXPECT_EQ(packed(5e18), "t5e+18");
   EXPECT_EQ(packed(0.1), "t0.10000000000000001");
-  EXPECT_EQ(packed(-1.0 / 0), "t-inf");
-  for (const double score : {0.1, -2.5e300, 1.0 / 0, -1.0 / 0, 5e-324, 4e18, -7.0}) {
+  EXPECT_EQ(packed(-HUGE_VAL), "t-inf");
+  for (const double score : {0.1, -2.5e300, HUGE_VAL, -HUGE_VAL, 5e-324, 4e18, -7.0}) {
     EXPECT_EQ(PackedScore::Read(PackedScore(score).value()), score);
   }
 }
