@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "storage/commands/key_finders.h"
 
 namespace tidegate {
 
@@ -59,6 +60,14 @@ bool FindKeyArguments(const CommandSpec& spec, std::span<const std::string_view>
     out.push_back(i);
   }
   return true;
+}
+
+int KeyCountArgument(const CommandSpec& spec) {
+  if (spec.find_keys == nullptr) return 0;
+  if (spec.find_keys == FindCountedKeys<1>) return 1;
+  const bool second =
+      spec.find_keys == FindCountedKeys<2> || spec.find_keys == FindTargetAndCountedKeys<2>;
+  return second ? 2 : 0;
 }
 
 }  // namespace tidegate

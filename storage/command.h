@@ -257,4 +257,7 @@ std::span<const std::span<const CommandSpec>> StorageCommandFamilies();
 bool FindKeyArguments(const CommandSpec& spec, std::span<const std::string_view> args,
                       std::vector<int>& out);
 
+// The argument that says how many keys follow it, of a command that has its keys so; 0: none.
+int KeyCountArgument(const CommandSpec& spec);
+
 }  // namespace tidegate

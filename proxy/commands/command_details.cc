@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "storage/commands/key_finders.h"
 
 namespace tidegate {
 namespace {
@@ -85,13 +84,6 @@ Words KeyFlagWords(const CommandSpec& spec, std::string_view flags) {
   return spec.access == Access::kWrite ? Words{"RW", "update"} : Words{"RO", "access"};
 }
 
-// The argument that says how many keys follow it, of the finders of key_finders.h; 0: none.
-int KeyCountArgument(KeyFinder finder) {
-  if (finder == nullptr) return 0;
-  if (finder == FindCountedKeys<1>) return 1;
-  return finder == FindCountedKeys<2> || finder == FindTargetAndCountedKeys<2> ? 2 : 0;
-}
-
 }  // namespace
 
 Words SplitWords(std::string_view text) {
@@ -151,7 +143,7 @@ std::string_view CommandGroupName(Group group) {
 bool HasKeys(const CommandSpec& spec) { return spec.keys.first != 0 || spec.find_keys != nullptr; }
 
 std::vector<KeySpecification> KeySpecifications(const CommandSpec& spec) {
-  const int count_argument = KeyCountArgument(spec.find_keys);
+  const int count_argument = KeyCountArgument(spec);
   std::vector<KeySpecification> specifications;
   if (spec.keys.first == 0 && count_argument == 0) return specifications;
   int index = spec.keys.first;
@@ -175,8 +167,7 @@ std::vector<KeySpecification> KeySpecifications(const CommandSpec& spec) {
 Words KeyFlagsOfCall(const CommandSpec& spec, std::span<const std::string_view> args, int index) {
   if (spec.key_flags_of_call != nullptr) return SplitWords(spec.key_flags_of_call(args));
   Words flags;
-  if (spec.find_keys != nullptr && KeyCountArgument(spec.find_keys) == 0 &&
-      index > spec.keys.last) {
+  if (spec.find_keys != nullptr && KeyCountArgument(spec) == 0 && index > spec.keys.last) {
     const size_t bar = spec.key_flags.rfind('|');
     return KeyFlagWords(spec, spec.key_flags.substr(bar == std::string_view::npos ? 0 : bar + 1));
   }

@@ -120,7 +120,7 @@ RankRange RangeOf(const SortedSetView& set, const RangeArguments& arguments) {
     case RangeBy::kScore:
       return Limited(set.Within(arguments.scores), arguments);
     case RangeBy::kLex:
-      return Limited(set.Within(arguments.lex), arguments);
+      return Limited(set.Within(arguments.lex, arguments.backwards()), arguments);
     default:
       return RankRange::OfIndexes(arguments.start, arguments.stop, set.size(),
                                   arguments.backwards());

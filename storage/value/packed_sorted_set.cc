@@ -69,17 +69,28 @@ RankRange PackedSortedSetView::RangeOf(const Bounds& bounds, KeyOf&& key_of) con
   return range;
 }
 
-RankRange PackedSortedSetView::Within(const ScoreBounds& bounds) const {
+template <typename Bounds, typename KeyOf>
+RankRange PackedSortedSetView::RangeFromEnd(const Bounds& bounds, KeyOf&& key_of) const {
+  RankRange range;
+  range.last = size();
+  size_t at = Previous(End());
+  for (; at != End() && bounds.IsAbove(key_of(at)); at = Previous(at)) --range.last;
+  range.first = range.last;
+  for (; at != End() && !bounds.IsBelow(key_of(at)); at = Previous(at)) --range.first;
+  return range;
+}
+
+RankRange PackedSortedSetView::Within(const ScoreBounds& bounds, bool /*backwards*/) const {
   return RangeOf(bounds, [this](size_t at) { return Score(at); });
 }
 
-RankRange PackedSortedSetView::Within(const LexBounds& bounds) const {
+RankRange PackedSortedSetView::Within(const LexBounds& bounds, bool backwards) const {
   char digits[kListpackDigitsBytes];
   const auto member = [&](size_t at) { return Member(at).Render(digits); };
-  // Members of different scores have no common order; what Redis gives for them depends on this.
+  // Of members of different scores, what Redis gives depends on this.
   if (empty() || bounds.IsBelow(member(Previous(End()))) || bounds.IsAbove(member(view_.First())))
     return {};
-  return RangeOf(bounds, member);
+  return backwards ? RangeFromEnd(bounds, member) : RangeOf(bounds, member);
 }
 
 void InsertPacked(PackedBuffer& buffer, std::string_view member, double score) {

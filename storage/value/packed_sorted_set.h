@@ -67,8 +67,10 @@ class PackedSortedSetView final {
   // Whether the member there would stay where it is with another score.
   bool StaysWith(size_t at, std::string_view member, double new_score) const;
 
-  RankRange Within(const ScoreBounds& bounds) const;
-  RankRange Within(const LexBounds& bounds) const;
+  // Found from the side that will be read first: that matters only for a range by lex of members
+  // that have different scores, for which Redis promises nothing but gives this.
+  RankRange Within(const ScoreBounds& bounds, bool backwards) const;
+  RankRange Within(const LexBounds& bounds, bool backwards) const;
 
   // Calls fn(std::string_view member, double score) for a range, in order or backwards.
   template <typename Fn>
@@ -88,6 +90,8 @@ class PackedSortedSetView final {
   int Compare(size_t at, double score, std::string_view member) const;
   template <typename Bounds, typename KeyOf>
   RankRange RangeOf(const Bounds& bounds, KeyOf&& key_of) const;
+  template <typename Bounds, typename KeyOf>
+  RankRange RangeFromEnd(const Bounds& bounds, KeyOf&& key_of) const;
 
   ListpackView view_;
 };

@@ -50,8 +50,8 @@ class SortedSetView final {
   std::optional<Place> Find(std::string_view member) const;
 
   template <typename Bounds>
-  RankRange Within(const Bounds& bounds) const {
-    return is_packed() ? packed().Within(bounds) : large().Within(bounds);
+  RankRange Within(const Bounds& bounds, bool backwards = false) const {
+    return is_packed() ? packed().Within(bounds, backwards) : large().Within(bounds);
   }
 
   // Calls fn(std::string_view member, double score) for a range, in order or backwards.
