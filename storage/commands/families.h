@@ -15,6 +15,7 @@ extern const std::span<const CommandSpec> kGenericFamily;
 extern const std::span<const CommandSpec> kGeoFamily;
 extern const std::span<const CommandSpec> kHashFamily;
 extern const std::span<const CommandSpec> kHashFieldFamily;
+extern const std::span<const CommandSpec> kHyperLogLogFamily;
 extern const std::span<const CommandSpec> kListFamily;
 extern const std::span<const CommandSpec> kSetFamily;
 extern const std::span<const CommandSpec> kSortedSetFamily;
