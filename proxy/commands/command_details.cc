@@ -64,8 +64,9 @@ std::string_view GroupCategory(const CommandSpec& spec) {
       return "transaction";
     case Group::kScripting:
       return "scripting";
-    case Group::kCluster:
     case Group::kBloom:
+      return "bloom";
+    case Group::kCluster:
     case Group::kUnset:
       return "";
   }
@@ -74,9 +75,9 @@ std::string_view GroupCategory(const CommandSpec& spec) {
 
 // All categories, in the order in which Redis names them.
 constexpr std::string_view kCategoryOrder[] = {
-    "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
-    "string",   "bitmap", "hyperloglog", "geo",       "stream",     "pubsub",      "admin",
-    "fast",     "slow",   "blocking",    "dangerous", "connection", "transaction", "scripting",
+    "keyspace", "read",        "write",      "set",         "sortedset", "list",  "hash", "string",
+    "bitmap",   "hyperloglog", "geo",        "stream",      "pubsub",    "admin", "fast", "slow",
+    "blocking", "dangerous",   "connection", "transaction", "scripting", "bloom",
 };
 
 Words KeyFlagWords(const CommandSpec& spec, std::string_view flags) {

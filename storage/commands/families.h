@@ -10,6 +10,7 @@
 namespace tidegate {
 
 extern const std::span<const CommandSpec> kBitmapFamily;
+extern const std::span<const CommandSpec> kBloomFamily;
 extern const std::span<const CommandSpec> kDumpFamily;
 extern const std::span<const CommandSpec> kGenericFamily;
 extern const std::span<const CommandSpec> kGeoFamily;

@@ -77,6 +77,8 @@ std::string_view ValueTypeName(ValueType type) {
       return "hash";
     case ValueType::kStream:
       return "stream";
+    case ValueType::kBloom:
+      return "MBbloom--";
   }
   TG_CHECK(false);
 }

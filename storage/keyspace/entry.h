@@ -25,7 +25,7 @@
 
 namespace tidegate {
 
-enum class ValueType : uint8_t { kString = 0, kList, kSet, kSortedSet, kHash, kStream };
+enum class ValueType : uint8_t { kString = 0, kList, kSet, kSortedSet, kHash, kStream, kBloom };
 
 // Where and how the value is held: behind the key, or as object().
 enum class Encoding : uint8_t {
@@ -38,6 +38,7 @@ enum class Encoding : uint8_t {
   kSortedSet,       // sorted sets: a SortedSetObject
   kPagedList,       // lists: a PagedList
   kStream,          // streams: a Stream
+  kBloom,           // Bloom filters: a BloomFilter
 };
 
 constexpr bool IsEmbedded(Encoding encoding) { return encoding <= Encoding::kEmbeddedIntset; }

@@ -134,6 +134,8 @@ uint16_t WriteValue(const Entry& entry, int64_t now_ms, RdbWriter& out) {
       WriteType(Type::kStreamListpacks2, out);
       WriteStream(*entry.object<Stream>(), out);
       return kVersion;
+    case ValueType::kBloom:
+      break;
   }
   CheckFailed(__FILE__, __LINE__, "a type without a form in RDB data");
 }

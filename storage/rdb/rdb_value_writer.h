@@ -13,8 +13,11 @@
 
 namespace tidegate::rdb {
 
+// Whether values of this type have a form in RDB data: Bloom filters have BF.SCANDUMP instead.
+constexpr bool HasForm(ValueType type) { return type != ValueType::kBloom; }
+
 // Writes the type byte and the value; returns the version that a reader must know. Fields whose
-// time had come by now_ms stay behind.
+// time had come by now_ms stay behind. The type must have a form.
 uint16_t WriteValue(const Entry& entry, int64_t now_ms, RdbWriter& out);
 
 // A whole payload of DUMP, with its footer.

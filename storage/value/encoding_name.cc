@@ -20,6 +20,8 @@ std::string_view EncodingName(const Entry& entry) {
       return "skiplist";
     case Encoding::kPagedList:
       return "quicklist";
+    case Encoding::kBloom:
+      return "raw";  // as values of modules
     case Encoding::kChunked:
     case Encoding::kStream:
       break;

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "base/check.h"
+#include "storage/value/bloom_filter.h"
 #include "storage/value/chunked_string.h"
 #include "storage/value/field_table.h"
 #include "storage/value/packed_block.h"
@@ -33,6 +34,8 @@ auto WithObject(ValueObject value, Fn&& fn) {
       return fn(static_cast<PagedList*>(value.object));
     case Encoding::kStream:
       return fn(static_cast<Stream*>(value.object));
+    case Encoding::kBloom:
+      return fn(static_cast<BloomFilter*>(value.object));
   }
   CheckFailed(__FILE__, __LINE__, "a value in its entry is no object");
 }
@@ -47,6 +50,9 @@ bool FreeSome(PagedList* list, size_t allocations) {
   return PagedList::FreeSome(list, allocations);
 }
 bool FreeSome(Stream* stream, size_t allocations) { return Stream::FreeSome(stream, allocations); }
+bool FreeSome(BloomFilter* filter, size_t allocations) {
+  return BloomFilter::FreeSome(filter, allocations);
+}
 template <typename T>
 bool FreeSome(T* object, size_t /*allocations*/) {
   T::Destroy(object);
