@@ -1,19 +1,15 @@
 // MEMORY USAGE and the engine's part of DEBUG, see storage/introspection.h.
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
-#include <array>
 #include <cstdio>
 #include <vector>
 
 #include "storage/commands/generic_commands.h"
+#include "storage/commands/value_digest.h"
 #include "storage/introspection.h"
 #include "storage/keyspace/access.h"
-#include "storage/keyspace/entry_buffer.h"
 #include "storage/memory/memory.h"
+#include "storage/rdb/rdb_value_writer.h"
+#include "storage/rdb/rdb_writer.h"
 #include "storage/value/encoding_name.h"
-#include "storage/value/paged_list.h"
-#include "storage/value/stream.h"
 #include "storage/value/string_value.h"
 #include "storage/value/value_object.h"
 
@@ -29,108 +25,20 @@ size_t BytesOf(const Entry& entry) {
   return bytes;
 }
 
-// 160 bits. Digests of keys are combined by exclusive or, so that their order does not matter.
-class Digest final {
- public:
-  void Add(const Digest& other) {
-    for (size_t i = 0; i < bytes_.size(); ++i) bytes_[i] ^= other.bytes_[i];
-  }
-  static Digest Of(std::string_view bytes) {
-    constexpr uint64_t kTailSeed = 1;
-    const XXH128_hash_t head = XXH3_128bits(bytes.data(), bytes.size());
-    const auto tail =
-        static_cast<uint32_t>(XXH3_64bits_withSeed(bytes.data(), bytes.size(), kTailSeed));
-    Digest digest;
-    std::memcpy(digest.bytes_.data(), &head, sizeof head);
-    std::memcpy(digest.bytes_.data() + sizeof head, &tail, sizeof tail);
-    return digest;
-  }
-  std::string Hex() const {
-    std::string hex;
-    for (const uint8_t byte : bytes_) {
-      char digits[3];
-      std::snprintf(digits, sizeof digits, "%02x", byte);
-      hex += digits;
-    }
-    return hex;
-  }
-
- private:
-  std::array<uint8_t, 20> bytes_{};
-};
-
-void AppendElement(std::string& image, const ListpackValue& element) {
-  char digits[kListpackDigitsBytes];
-  image += element.Render(digits);
-  image += '\0';
+Digest DigestOfKey(const Entry& entry, int db, int64_t now_ms) {
+  Digest digest = Digest::Of(ToText(db));
+  digest.Then(entry.key());
+  digest.Then(DigestOfValue(entry, now_ms));
+  return digest;
 }
 
-void AppendList(std::string& image, const Entry& entry) {
-  const auto append = [&image](const ListpackValue& element) {
-    AppendElement(image, element);
-    return true;
-  };
-  if (entry.encoding() == Encoding::kPagedList) return entry.object<PagedList>()->Visit(0, append);
-  const ListpackView list(PackedBytes(entry));
-  for (size_t at = list.First(); at != list.End(); at = list.Next(at)) append(list.Get(at));
-}
-
-void AppendStream(std::string& image, const Stream& stream) {
-  StreamCursor cursor(stream, {}, StreamId::Max());
-  while (const std::optional<StreamEntry> entry = cursor.Next()) {
-    char id[kStreamIdTextBytesMax];
-    image += FormatStreamId(entry->id, id);
-    entry->ForEachField([&image](const ListpackValue& field, const ListpackValue& value) {
-      AppendElement(image, field);
-      AppendElement(image, value);
-    });
-  }
-}
-
-// What the value holds, whichever way it is held.
-void AppendContents(std::string& image, const Entry& entry) {
-  std::string scratch;
-  if (entry.type() == ValueType::kString) {
-    image += StringContents(entry, scratch);
-  } else if (entry.type() == ValueType::kList) {
-    AppendList(image, entry);
-  } else if (entry.type() == ValueType::kStream) {
-    AppendStream(image, *entry.object<Stream>());
-  } else if (entry.embedded() || IsPacked(entry.encoding())) {
-    image += PackedBytes(entry);
-  }
-}
-
-Digest DigestOfValue(const Entry& entry) {
-  std::string image(ValueTypeName(entry.type()));
-  image += '\0';
-  AppendContents(image, entry);
-  if (entry.has_expire()) image += "!expire";
-  return Digest::Of(image);
-}
-
-Digest DigestOfKey(const Entry& entry, int db) {
-  std::string image = std::to_string(db);
-  image += '\0';
-  image += entry.key();
-  image += '\0';
-  image += DigestOfValue(entry).Hex();
-  return Digest::Of(image);
-}
-
-// About what the value takes in a dump of Redis's, without compression; exact for strings.
-size_t SerializedBytes(const Entry& entry) {
-  if (entry.type() != ValueType::kString) {
-    return entry.embedded() ? entry.value().size() : ValueBytes(ValueObject::Of(entry));
-  }
-  std::string scratch;
-  const std::string_view text = StringContents(entry, scratch);
-  const std::optional<int64_t> number = ParseInt64(text);
-  if (number && *number >= INT8_MIN && *number <= INT8_MAX) return 2;
-  if (number && *number >= INT16_MIN && *number <= INT16_MAX) return 3;
-  if (number && *number >= INT32_MIN && *number <= INT32_MAX) return 5;
-  const size_t length_bytes = text.size() < (1u << 6) ? 1 : text.size() < (1u << 14) ? 2 : 5;
-  return length_bytes + text.size();
+// What DUMP writes of the value alone: without the byte of the type and the footer.
+size_t SerializedBytes(const Entry& entry, int64_t now_ms) {
+  constexpr size_t kTypeBytes = 1;
+  std::string payload;
+  rdb::RdbWriter writer(payload);
+  rdb::WriteValue(entry, now_ms, writer);
+  return payload.size() - kTypeBytes;
 }
 
 ExecStatus CmdDebugObject(CommandContext& ctx) {
@@ -141,8 +49,8 @@ ExecStatus CmdDebugObject(CommandContext& ctx) {
       line, sizeof line,
       "Value at:%p refcount:%d encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%u",
       static_cast<const void*>(entry), ReferenceCount(ctx, *entry),
-      std::string(EncodingName(*entry)).c_str(), SerializedBytes(*entry), entry->access(),
-      access::LruIdleSeconds(entry->access(), ctx.now_ms()));
+      std::string(EncodingName(*entry)).c_str(), SerializedBytes(*entry, ctx.now_ms()),
+      entry->access(), access::LruIdleSeconds(entry->access(), ctx.now_ms()));
   ctx.reply().SimpleString(line);
   return ExecStatus::kDone;
 }
@@ -151,7 +59,8 @@ ExecStatus CmdDebugDigestValue(CommandContext& ctx) {
   ctx.reply().Array(ctx.keys().size());
   for (const KeyRef& key : ctx.keys()) {
     const Entry* entry = ctx.db().Peek(key);
-    ctx.reply().SimpleString(entry == nullptr ? Digest().Hex() : DigestOfValue(*entry).Hex());
+    ctx.reply().SimpleString(entry == nullptr ? Digest().Hex()
+                                              : DigestOfValue(*entry, ctx.now_ms()).Hex());
   }
   return ExecStatus::kDone;
 }
@@ -177,8 +86,8 @@ ExecStatus CmdDebugDigest(CommandContext& ctx) {
     const auto slot = static_cast<uint16_t>(walk.slot);
     if (!ctx.TryLockSlot(slot)) return ctx.SuspendAtSlot(slot);
     walk.position =
-        ctx.keyspace().Visit(slot, walk.db, walk.position, kEntriesPerTurn, [&walk](Entry& entry) {
-          walk.digest.Add(DigestOfKey(entry, walk.db));
+        ctx.keyspace().Visit(slot, walk.db, walk.position, kEntriesPerTurn, [&](Entry& entry) {
+          walk.digest.Also(DigestOfKey(entry, walk.db, ctx.now_ms()));
           ++walk.entries;
         });
     ctx.UnlockSlot(slot);

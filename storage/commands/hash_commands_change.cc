@@ -24,18 +24,6 @@ std::optional<size_t> SetPairs(CommandContext& context) {
   return added;
 }
 
-// The text of a value, in `scratch` when it is not there in one piece.
-std::string_view ValueText(const HashItem& item, std::string& scratch) {
-  if (item.chunks != nullptr) {
-    scratch.resize(item.chunks->size());
-    item.chunks->Read(0, scratch.size(), scratch.data());
-    return scratch;
-  }
-  if (!item.value.is_integer()) return item.value.text();
-  scratch.resize(kListpackDigitsBytes);
-  return item.value.Render(scratch.data());
-}
-
 std::optional<int64_t> IntegerOf(const HashItem& item) {
   if (item.chunks != nullptr) return std::nullopt;
   if (item.value.is_integer()) return item.value.integer();
@@ -104,7 +92,7 @@ ExecStatus CmdHIncrByFloat(CommandContext& context) {
   if (!found) return ExecStatus::kDone;
   std::string scratch;
   const std::optional<long double> old_value =
-      found->item ? ParseLongDouble(ValueText(*found->item, scratch)) : 0;
+      found->item ? ParseLongDouble(HashValueText(*found->item, scratch)) : 0;
   if (!old_value) return context.Fail("ERR hash value is not a float");
   const long double value = *old_value + *delta;
   if (std::isnan(value) || std::isinf(value)) return context.Fail(errors::kNanOrInfinity);

@@ -44,6 +44,17 @@ size_t HashValueBytes(const HashItem& item) {
   return item.value.Render(digits).size();
 }
 
+std::string_view HashValueText(const HashItem& item, std::string& scratch) {
+  if (item.chunks != nullptr) {
+    scratch.resize(item.chunks->size());
+    item.chunks->Read(0, scratch.size(), scratch.data());
+    return scratch;
+  }
+  if (!item.value.is_integer()) return item.value.text();
+  scratch.resize(kListpackDigitsBytes);
+  return item.value.Render(scratch.data());
+}
+
 HashItem HashView::ItemOf(const FieldView& field) {
   HashItem item;
   item.field = ListpackValue::AsText(field.field());

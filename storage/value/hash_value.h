@@ -18,6 +18,7 @@
 #include <initializer_list>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/reply_writer.h"
@@ -41,6 +42,8 @@ struct HashItem {
 void ReplyHashValue(ReplyWriter& reply, const HashItem& item);
 // Bytes of the value as text.
 size_t HashValueBytes(const HashItem& item);
+// The value as text, in `scratch` when it is not there in one piece.
+std::string_view HashValueText(const HashItem& item, std::string& scratch);
 
 class HashView final {
  public:
