@@ -39,6 +39,7 @@ enum class Scope : uint8_t {
   kManyKeys,    // the slots of several keys, all or nothing
   kSlotBySlot,  // over the keyspace, the handler locks one slot at a time: SCAN, KEYS, RANDOMKEY
   kWholeKeyspace,  // needs everybody else to be out (the exclusive gate): FLUSHALL, SWAPDB
+  kByCall,         // one of the four above, as the arguments say (scope_of_call): SORT
 };
 
 // How much work one call can be, for admission and metrics.
@@ -124,6 +125,10 @@ using KeyFinder = bool (*)(std::span<const std::string_view> args, std::vector<i
 // arguments decide it ("variable_flags" there). The arity is right, the arguments need not be.
 using KeyFlagChooser = std::string_view (*)(std::span<const std::string_view> args);
 
+// What one call locks, for a command of Scope::kByCall. The arity is right, the arguments need not
+// be.
+using ScopeChooser = Scope (*)(std::span<const std::string_view> args);
+
 struct CommandSpec {
   std::string_view name;  // upper case; for a sub-command its own word only ("GET" of CONFIG GET)
   Arity arity;
@@ -131,6 +136,7 @@ struct CommandSpec {
   KeyFinder find_keys = nullptr;  // instead of, or beside, keys
   Access access = Access::kUnset;
   Scope scope = Scope::kUnset;
+  ScopeChooser scope_of_call = nullptr;  // of kByCall
   uint32_t flags = kFlagNone;
   Cost cost = Cost::kConstant;
   Group group = Group::kUnset;
@@ -170,11 +176,17 @@ constexpr bool IsValidFamily(std::span<const CommandSpec> family) {
     } else if (!IsValidFamily(row.subcommands)) {
       return false;
     }
+    if ((row.scope == Scope::kByCall) != (row.scope_of_call != nullptr)) return false;
     if (row.scope == Scope::kOneKey && row.keys.first == 0 && row.find_keys == nullptr)
       return false;
     previous = row.name;
   }
   return true;
+}
+
+// What a call locks; never kByCall.
+inline Scope ScopeOfCall(const CommandSpec& spec, std::span<const std::string_view> args) {
+  return spec.scope == Scope::kByCall ? spec.scope_of_call(args) : spec.scope;
 }
 
 // A row in the running table. `id` indexes per-command counters: dense, 0 ..

@@ -117,11 +117,15 @@ void Engine::Unlock(uint16_t slot) {
 
 ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientState& client,
                            ReplyWriter& reply) {
-  const Scope scope = request.command->spec->scope;
+  Scope scope = request.command->spec->scope;
   client.parked = false;
   if (__builtin_expect(client.blocked != nullptr, 0)) return ResumeBlocked(thread, client, reply);
-  if (__builtin_expect(scope == Scope::kWholeKeyspace || client.rounds >= kLockRoundsMax, 0)) {
-    return ExecuteExclusive(thread, request, client, reply);
+  if (__builtin_expect(scope >= Scope::kWholeKeyspace || client.rounds >= kLockRoundsMax, 0)) {
+    // What goes on from an earlier turn has left the slots of its keys.
+    if (client.continuation != nullptr && scope == Scope::kByCall) scope = Scope::kSlotBySlot;
+    if (scope == Scope::kByCall) scope = ScopeOfCall(*request.command->spec, request.args);
+    if (scope == Scope::kWholeKeyspace || client.rounds >= kLockRoundsMax)
+      return ExecuteExclusive(thread, request, client, reply);
   }
   if (__builtin_expect(thread.in_engine.load(std::memory_order_relaxed) == 0, 0)) {
     if (!EnterOrPark(thread, client)) return ExecStatus::kSuspended;
@@ -153,6 +157,7 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
     case Scope::kUnset:
     case Scope::kProcess:
     case Scope::kWholeKeyspace:
+    case Scope::kByCall:
       TG_CHECK(false);
   }
   Deliver(thread);
@@ -227,7 +232,12 @@ ExecStatus Engine::ExecuteExclusive(EngineThread& thread, const Request& request
   }
   thread.counters.gate_closings.Add();
   thread.exclusive = true;
-  const ExecStatus status = RunHandler(thread, request, client, reply);
+  ExecStatus status = ExecStatus::kRefused;
+  if ((request.command->spec->flags & kDenyOom) != 0 && !HasRoom(thread)) {
+    reply.Error(errors::kOutOfMemory);
+  } else {
+    status = RunHandler(thread, request, client, reply);
+  }
   if (!thread.ready.empty()) ServeReady(thread);
   thread.exclusive = false;
   gate_->Open();

@@ -57,7 +57,7 @@ class TransactionQueue final {
   // Whether one of the requests is over the whole keyspace.
   bool NeedsWholeKeyspace() const {
     for (const OwnedRequest& request : requests_) {
-      const Scope scope = request.command()->spec->scope;
+      const Scope scope = ScopeOfCall(*request.command()->spec, request.view().args);
       if (scope == Scope::kWholeKeyspace || scope == Scope::kSlotBySlot) return true;
     }
     return false;

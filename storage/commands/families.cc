@@ -6,9 +6,9 @@ namespace tidegate {
 
 std::span<const std::span<const CommandSpec>> StorageCommandFamilies() {
   static const std::array kFamilies = {
-      kBitmapFamily,    kBloomFamily,     kDumpFamily,        kGenericFamily, kGeoFamily,
-      kHashFamily,      kHashFieldFamily, kHyperLogLogFamily, kListFamily,    kSetFamily,
-      kSortedSetFamily, kStreamFamily,    kStringFamily,      kWatchFamily,
+      kBitmapFamily, kBloomFamily,     kDumpFamily,        kGenericFamily, kGeoFamily,
+      kHashFamily,   kHashFieldFamily, kHyperLogLogFamily, kListFamily,    kSetFamily,
+      kSortFamily,   kSortedSetFamily, kStreamFamily,      kStringFamily,  kWatchFamily,
   };
   return kFamilies;
 }

@@ -19,6 +19,7 @@ extern const std::span<const CommandSpec> kHashFieldFamily;
 extern const std::span<const CommandSpec> kHyperLogLogFamily;
 extern const std::span<const CommandSpec> kListFamily;
 extern const std::span<const CommandSpec> kSetFamily;
+extern const std::span<const CommandSpec> kSortFamily;
 extern const std::span<const CommandSpec> kSortedSetFamily;
 extern const std::span<const CommandSpec> kStreamFamily;
 extern const std::span<const CommandSpec> kStringFamily;

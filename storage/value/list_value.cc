@@ -93,12 +93,12 @@ void ListValue::CreateWith(ListEnd end, std::span<const std::string_view> texts,
   list.Create();
   if (ListpackView::kHeaderBytes + 1 + TextBytes(texts) > shape.packed_bytes_max ||
       texts.size() > shape.packed_entries_max) {
-    entry_ = db_.PutObject(key_, nullptr, ValueType::kList, Encoding::kPagedList,
+    entry_ = db_.PutObject(key_, replaced_, ValueType::kList, Encoding::kPagedList,
                            PagedList::Create(list.view(), shape.page, db_.epoch()), kNoExpire);
     return PushPaged(end, texts, shape);
   }
   end == ListEnd::kTail ? list.AppendTexts(texts) : Prepend(list, texts);
-  entry_ = db_.CreatePacked(key_, nullptr, ValueType::kList, /*intset=*/false, scratch.bytes(),
+  entry_ = db_.CreatePacked(key_, replaced_, ValueType::kList, /*intset=*/false, scratch.bytes(),
                             kNoExpire);
 }
 

@@ -24,6 +24,11 @@ class ListValue final {
  public:
   // `entry`: of type list, or null.
   ListValue(Database& db, const KeyRef& key, Entry* entry) : db_(db), key_(key), entry_(entry) {}
+  // A new list in place of whatever the key holds, from the first addition on; `existing`: what
+  // Find gave for it, or null.
+  static ListValue Instead(Database& db, const KeyRef& key, Entry* existing) {
+    return {db, key, nullptr, existing};
+  }
   ListValue(const ListValue&) = delete;
   ListValue& operator=(const ListValue&) = delete;
 
@@ -73,6 +78,9 @@ class ListValue final {
   bool Commit();
 
  private:
+  ListValue(Database& db, const KeyRef& key, Entry* entry, Entry* replaced)
+      : db_(db), key_(key), entry_(entry), replaced_(replaced) {}
+
   // What list-max-listpack-size says: when a list is packed, and how pages are filled.
   struct Shape {
     size_t packed_bytes_max;
@@ -94,6 +102,7 @@ class ListValue final {
   Database& db_;
   const KeyRef& key_;
   Entry* entry_;
+  Entry* replaced_ = nullptr;  // what the first addition takes the place of
 };
 
 }  // namespace tidegate
