@@ -116,6 +116,15 @@ class TestClient final {
     }
     return out;
   }
+  // What has come, at least one byte; nothing at the end or after the time limit.
+  std::string ReadSome(int wait_ms = 5000) {
+    pollfd readable{fd_, POLLIN, 0};
+    if (poll(&readable, 1, wait_ms) <= 0) return "";
+    char buffer[65536];
+    const ssize_t got = recv(fd_, buffer, sizeof buffer, 0);
+    ended_ = got <= 0;
+    return got > 0 ? std::string(buffer, static_cast<size_t>(got)) : "";
+  }
   // Everything until the server closes.
   std::string ReadToEnd(int wait_ms = 5000) { return Read(~size_t{0} >> 1, wait_ms); }
   std::string Ask(std::string_view command, std::string_view expected) {
