@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "storage/blocking.h"
 #include "storage/request.h"
 
 namespace tidegate::testing {
@@ -51,6 +52,12 @@ struct SimWorker::Seat {
   Request request;
   bool suspended = false;
   bool done = false;
+
+  // Whether it waits in a blocking command whose time is up; a session has a timer for that.
+  bool TimeIsUp(int64_t now_ms) const {
+    return suspended && state.blocked != nullptr && state.blocked->deadline_ms != 0 &&
+           now_ms >= state.blocked->deadline_ms;
+  }
 
   // Makes the next command ready; false: there is none.
   bool Prepare(const CommandTable& table, Random& random) {
@@ -169,11 +176,21 @@ bool SimWorker::Execute(Seat& seat) {
   return true;
 }
 
+bool SimWorker::WakeLate() {
+  bool late = false;
+  for (auto& seat : seats_) {
+    if (!seat->TimeIsUp(world_.now_ms)) continue;
+    seat->suspended = false;
+    late = true;
+  }
+  return late;
+}
+
 void SimWorker::TakeWoken(bool wait) {
   std::vector<uint64_t> woken;
   {
     std::unique_lock lock(mutex_);
-    for (int looks = 0; wait && woken_.empty() && !world_.stop; ++looks) {
+    for (int looks = 0; !WakeLate() && wait && woken_.empty() && !world_.stop; ++looks) {
       woken_signal_.wait_for(lock, kLookInterval);
       if (looks > kLooksMax) return world_.Fail("a suspended client was never woken");
     }

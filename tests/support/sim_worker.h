@@ -89,6 +89,7 @@ class SimWorker final {
   void RunBatch(Seat& seat);
   bool Execute(Seat& seat);
   void TakeWoken(bool wait);
+  bool WakeLate();
   Seat* PickRunnable();
   static void Wake(void* self, uint64_t ticket);
 
