@@ -8,6 +8,8 @@
 
 #include "base/text.h"
 #include "storage/keyspace/entry_buffer.h"
+#include "storage/value/bloom_filter.h"
+#include "storage/value/chunked_string.h"
 #include "storage/value/hash_value.h"
 #include "storage/value/paged_list.h"
 #include "storage/value/set_view.h"
@@ -95,6 +97,20 @@ Digest DigestOfStream(const Entry& entry) {
   return digest;
 }
 
+Digest DigestOfBloom(const BloomFilter& filter) {
+  Digest digest = Digest::Of(filter.DumpHeader());
+  std::string bits;
+  for (uint64_t offset = 0;;) {
+    const BloomFilter::Stretch stretch = filter.StretchAt(offset);
+    if (stretch.bits == nullptr) return digest;
+    bits.clear();
+    stretch.bits->Visit(stretch.offset, stretch.size,
+                        [&bits](size_t, std::string_view piece) { bits.append(piece); });
+    digest.Then(bits);
+    offset += stretch.size;
+  }
+}
+
 Digest DigestOfContents(const Entry& entry, int64_t now_ms) {
   std::string scratch;
   switch (entry.type()) {
@@ -110,6 +126,8 @@ Digest DigestOfContents(const Entry& entry, int64_t now_ms) {
       return DigestOfHash(entry, now_ms);
     case ValueType::kStream:
       return DigestOfStream(entry);
+    case ValueType::kBloom:
+      return DigestOfBloom(*entry.object<BloomFilter>());
   }
   return {};
 }
