@@ -70,27 +70,31 @@ ExecStatus CmdDebugDigestValue(CommandContext& ctx) {
 // Entries that one turn of DEBUG DIGEST and DEBUG POPULATE handles.
 constexpr size_t kEntriesPerTurn = 2000;
 
+// What of a value counts as one more entry, and entries under one hold of a slot's lock.
+constexpr size_t kDigestBytesPerEntry = 128;
+constexpr size_t kDigestEntriesPerHold = 16;
+
 struct DigestWalk final : ClientState::Continuation {
   Digest digest;
   int db = 0;
   uint32_t slot = 0;
   uint32_t position = 0;
-  size_t entries = 0;  // of this turn
+  size_t work = 0;  // of this turn, in entries
 };
 
 ExecStatus CmdDebugDigest(CommandContext& ctx) {
   auto& continuation = ctx.client().continuation;
   if (continuation == nullptr) continuation = std::make_unique<DigestWalk>();
   auto& walk = static_cast<DigestWalk&>(*continuation);
-  walk.entries = 0;
+  walk.work = 0;
   for (size_t steps = 0; walk.db < ctx.engine().databases(); ++steps) {
-    if (walk.entries >= kEntriesPerTurn || steps >= kSlotCount) return ctx.Yield();
+    if (walk.work >= kEntriesPerTurn || steps >= kSlotCount) return ctx.Yield();
     const auto slot = static_cast<uint16_t>(walk.slot);
     if (!ctx.TryLockSlot(slot)) return ctx.SuspendAtSlot(slot);
-    walk.position =
-        ctx.keyspace().Visit(slot, walk.db, walk.position, kEntriesPerTurn, [&](Entry& entry) {
+    walk.position = ctx.keyspace().Visit(
+        slot, walk.db, walk.position, kDigestEntriesPerHold, [&](Entry& entry) {
           walk.digest.Also(DigestOfKey(entry, walk.db, ctx.now_ms()));
-          ++walk.entries;
+          walk.work += 1 + BytesOf(entry) / kDigestBytesPerEntry;
         });
     ctx.UnlockSlot(slot);
     if (walk.position == 0) ++walk.slot;

@@ -18,9 +18,15 @@ constexpr size_t kStepsOfRun = 11 * kRunElements;
 uint64_t SortElements::Keep(std::string_view text) {
   const uint64_t place = texts_.size();
   const auto size = static_cast<uint32_t>(text.size());
-  char head[kSizeBytes];
-  std::memcpy(head, &size, kSizeBytes);
-  texts_.append(head, kSizeBytes);
+  const size_t whole = kSizeBytes + text.size() + 1;
+  if (whole <= sizeof(short_)) {  // nearly always: one addition instead of three
+    std::memcpy(short_, &size, kSizeBytes);
+    if (!text.empty()) std::memcpy(short_ + kSizeBytes, text.data(), text.size());
+    short_[whole - 1] = '\0';
+    texts_.append(short_, whole);
+    return place;
+  }
+  texts_.append(reinterpret_cast<const char*>(&size), kSizeBytes);
   texts_.append(text);
   texts_.push_back('\0');
   return place;

@@ -76,6 +76,7 @@ class SortElements final {
   void BeginMerge(size_t begin);
 
   std::string texts_;
+  char short_[64] = {};  // a text on its way there
   std::vector<Item> items_;
   std::vector<Item> merged_;
   size_t runs_end_ = 0;  // up to here runs are sorted
