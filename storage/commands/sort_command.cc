@@ -80,6 +80,7 @@ class SortRun final : public ClientState::Continuation {
  private:
   enum class Phase : uint8_t { kCollect, kWeigh, kSort, kFetch, kAnswer };
 
+  ExecStatus StepOf(Phase phase, CommandContext& context, const SortArguments& arguments);
   ExecStatus Collect(CommandContext& context, const SortArguments& arguments);
   bool CollectFrom(CommandContext& context, const SortArguments& arguments, Entry* entry);
   void CollectInOrder(CommandContext& context, const SortArguments& arguments, Entry& entry);
@@ -125,13 +126,26 @@ class SortRun final : public ClientState::Continuation {
 
 ExecStatus SortRun::Turn(CommandContext& context, const SortArguments& arguments) {
   steps_ = 0;
-  using Step = ExecStatus (SortRun::*)(CommandContext&, const SortArguments&);
-  constexpr Step kSteps[] = {&SortRun::Collect, &SortRun::Weigh, &SortRun::Sort, &SortRun::Fetch,
-                             &SortRun::Answer};
   while (phase_ != Phase::kAnswer) {
     const Phase before = phase_;
-    const ExecStatus status = (this->*kSteps[static_cast<size_t>(phase_)])(context, arguments);
+    const ExecStatus status = StepOf(before, context, arguments);
     if (status == ExecStatus::kSuspended || phase_ == before) return status;
+  }
+  return Answer(context, arguments);
+}
+
+ExecStatus SortRun::StepOf(Phase phase, CommandContext& context, const SortArguments& arguments) {
+  switch (phase) {
+    case Phase::kCollect:
+      return Collect(context, arguments);
+    case Phase::kWeigh:
+      return Weigh(context, arguments);
+    case Phase::kSort:
+      return Sort(context, arguments);
+    case Phase::kFetch:
+      return Fetch(context, arguments);
+    case Phase::kAnswer:
+      break;
   }
   return Answer(context, arguments);
 }
