@@ -142,7 +142,7 @@ class Claimer final {
   }
 
  private:
-  // A time that makes no sense is taken for now.
+  // As Redis: a time before 1970 or in the future counts as this moment.
   int64_t DeliveredMs() const {
     const int64_t at = options_.delivered_ms.value_or(now_ms_);
     return at < 0 || at > now_ms_ ? now_ms_ : at;
