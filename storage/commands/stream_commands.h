@@ -53,7 +53,7 @@ ExecStatus CmdXinfoStream(CommandContext& context);
 
 // Whether the value of the key, which is a stream or absent (null), could be looked up; else the
 // error is written.
-bool FindStream(CommandContext& context, const KeyRef& key, bool for_write, Stream** out);
+bool FindStream(CommandContext& context, const KeyRef& key, bool for_write, StreamValue** out);
 // Argument i as an ID; on failure the error is written and nothing returned.
 std::optional<StreamId> StreamIdArg(CommandContext& context, size_t i, uint64_t missing_seq,
                                     StreamIdForm form = StreamIdForm::kStrict);
@@ -65,7 +65,7 @@ void ReplyStreamId(ReplyWriter& reply, const StreamId& id);
 // [id, [field, value …]]
 void ReplyStreamEntry(ReplyWriter& reply, const StreamEntry& entry);
 // Up to `count` entries (0: all) of [first, last] as an array; returns how many.
-size_t ReplyStreamRange(ReplyWriter& reply, const Stream& stream, StreamId first, StreamId last,
+size_t ReplyStreamRange(ReplyWriter& reply, const StreamValue& stream, StreamId first, StreamId last,
                         uint64_t count,
                         StreamCursor::Direction direction = StreamCursor::Direction::kForward);
 

@@ -15,7 +15,7 @@ constexpr uint64_t kTrimEntriesDefault = 10'000;
 constexpr uint64_t kTrimEntriesMax = 1'000'000;
 
 struct AddOptions {
-  Stream::Trim trim;
+  StreamValue::Trim trim;
   bool may_create = true;
   std::optional<ParsedStreamId> id;  // none: from the clock
   size_t next = 0;                   // the argument behind the options, of XADD: the ID
@@ -67,7 +67,7 @@ class AddOptionsParser final {
 
   // Passes over "~" or "=" behind the word at i.
   bool BeginTrim(size_t& i) {
-    if (options_.trim.by != Stream::Trim::By::kNothing) {
+    if (options_.trim.by != StreamValue::Trim::By::kNothing) {
       context_.Fail(
           "ERR syntax error, MAXLEN and MINID options at the same time are not compatible");
       return false;
@@ -89,7 +89,7 @@ class AddOptionsParser final {
     const std::optional<int64_t> length = context_.IntegerArg(i);
     if (!length) return Step::kFailed;
     if (*length < 0) return Fail("ERR The MAXLEN argument must be >= 0.");
-    options_.trim.by = Stream::Trim::By::kLength;
+    options_.trim.by = StreamValue::Trim::By::kLength;
     options_.trim.length_max = static_cast<uint64_t>(*length);
     return Step::kNext;
   }
@@ -98,7 +98,7 @@ class AddOptionsParser final {
     if (!BeginTrim(i)) return Step::kFailed;
     const std::optional<StreamId> id = StreamIdArg(context_, i, 0, StreamIdForm::kRange);
     if (!id) return Step::kFailed;
-    options_.trim.by = Stream::Trim::By::kId;
+    options_.trim.by = StreamValue::Trim::By::kId;
     options_.trim.id_min = *id;
     return Step::kNext;
   }
@@ -113,13 +113,13 @@ class AddOptionsParser final {
   }
 
   bool CheckLimit() {
-    Stream::Trim& trim = options_.trim;
-    if (trim.limit != 0 && trim.by == Stream::Trim::By::kNothing) {
+    StreamValue::Trim& trim = options_.trim;
+    if (trim.limit != 0 && trim.by == StreamValue::Trim::By::kNothing) {
       context_.Fail(
           "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy");
       return false;
     }
-    if (kind_ == Kind::kTrim && trim.by == Stream::Trim::By::kNothing) {
+    if (kind_ == Kind::kTrim && trim.by == StreamValue::Trim::By::kNothing) {
       context_.Fail("ERR syntax error, XTRIM must be called with MAXLEN or MINID");
       return false;
     }
@@ -142,14 +142,14 @@ class AddOptionsParser final {
   bool limit_given_ = false;
 };
 
-Stream::Limits LimitsOf(CommandContext& context) {
+StreamValue::Limits LimitsOf(CommandContext& context) {
   const EngineSettings& settings = context.engine().settings();
   return {settings.stream_node_bytes_max.load(std::memory_order_relaxed),
           settings.stream_node_entries_max.load(std::memory_order_relaxed)};
 }
 
 // The ID that a new entry gets; nothing: it would not be the greatest.
-std::optional<StreamId> NewId(CommandContext& context, const Stream& stream,
+std::optional<StreamId> NewId(CommandContext& context, const StreamValue& stream,
                               const std::optional<ParsedStreamId>& wanted) {
   std::optional<StreamId> id;
   if (!wanted) {
@@ -213,7 +213,7 @@ ExecStatus CmdXadd(CommandContext& context) {
   if (options->id && options->id->has_seq && options->id->id.is_zero())
     return context.Fail("ERR The ID specified in XADD must be greater than 0-0");
   const KeyRef& key = context.key();
-  Stream* stream = nullptr;
+  StreamValue* stream = nullptr;
   if (!FindStream(context, key, true, &stream)) return ExecStatus::kDone;
   Database& db = context.db();
   if (stream == nullptr) {
@@ -221,7 +221,7 @@ ExecStatus CmdXadd(CommandContext& context) {
       context.reply().Null();
       return ExecStatus::kDone;
     }
-    stream = Stream::Create(db.epoch());
+    stream = StreamValue::Create(db.epoch());
     db.PutObject(key, nullptr, ValueType::kStream, Encoding::kStream, stream, kNoExpire);
   }
   if (stream->last_id() == StreamId::Max()) {
@@ -247,7 +247,7 @@ ExecStatus CmdXtrim(CommandContext& context) {
   const std::optional<AddOptions> options = AddOptionsParser(context, Kind::kTrim).Parse();
   if (!options) return ExecStatus::kDone;
   const KeyRef& key = context.key();
-  Stream* stream = nullptr;
+  StreamValue* stream = nullptr;
   if (!FindStream(context, key, true, &stream)) return ExecStatus::kDone;
   uint64_t gone = 0;
   if (stream != nullptr) {
@@ -264,7 +264,7 @@ ExecStatus CmdXtrim(CommandContext& context) {
 
 ExecStatus CmdXdel(CommandContext& context) {
   const KeyRef& key = context.key();
-  Stream* stream = nullptr;
+  StreamValue* stream = nullptr;
   if (!FindStream(context, key, true, &stream)) return ExecStatus::kDone;
   if (stream == nullptr) {
     context.reply().Integer(0);
@@ -293,7 +293,7 @@ ExecStatus CmdXsetid(CommandContext& context) {
   const std::optional<SetIdArguments> arguments = ParseSetId(context);
   if (!arguments) return ExecStatus::kDone;
   const KeyRef& key = context.key();
-  Stream* stream = nullptr;
+  StreamValue* stream = nullptr;
   if (!FindStream(context, key, true, &stream)) return ExecStatus::kDone;
   if (stream == nullptr) return context.Fail(errors::kNoSuchKey);
   // Only the entries that are there count: others may have been deleted.

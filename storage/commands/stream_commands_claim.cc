@@ -90,7 +90,7 @@ class ClaimOptionsParser final {
 
 // The stream and the group of the command; null after the error was written.
 struct Target {
-  Stream* stream = nullptr;
+  StreamValue* stream = nullptr;
   StreamGroup* group = nullptr;
 };
 
@@ -102,7 +102,7 @@ Target FindTarget(CommandContext& context) {
   return target;
 }
 
-void ReplyClaimed(CommandContext& context, const Stream& stream, const std::vector<StreamId>& ids,
+void ReplyClaimed(CommandContext& context, const StreamValue& stream, const std::vector<StreamId>& ids,
                   bool only_ids) {
   ReplyWriter& reply = context.reply();
   reply.Array(ids.size());

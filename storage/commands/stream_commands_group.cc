@@ -70,7 +70,7 @@ ExecStatus FailNoKey(CommandContext& context) {
 // The stream of argument 2, and the group of argument 3 when it must be there. False after the
 // error was written.
 struct Target {
-  Stream* stream = nullptr;
+  StreamValue* stream = nullptr;
   StreamGroup* group = nullptr;
 };
 
@@ -113,7 +113,7 @@ StreamConsumer& SeeConsumer(Database& db, const KeyRef& key, StreamGroup& group,
 ExecStatus CmdXgroupCreate(CommandContext& context) {
   const std::optional<GroupOptions> options = ParseOptions(context, true);
   if (!options) return ExecStatus::kDone;
-  Stream* stream = nullptr;
+  StreamValue* stream = nullptr;
   if (!FindStream(context, context.key(), true, &stream)) return ExecStatus::kDone;
   if (stream == nullptr && !options->may_create) return FailNoKey(context);
   if (context.argc() > 8) return FailSubcommand(context, "XGROUP");
@@ -127,7 +127,7 @@ ExecStatus CmdXgroupCreate(CommandContext& context) {
   }
   Database& db = context.db();
   if (stream == nullptr) {
-    stream = Stream::Create(db.epoch());
+    stream = StreamValue::Create(db.epoch());
     db.PutObject(context.key(), nullptr, ValueType::kStream, Encoding::kStream, stream, kNoExpire);
   } else if (stream->FindGroup(context.arg(3)) != nullptr) {
     return context.Fail("BUSYGROUP Consumer Group name already exists");

@@ -25,8 +25,8 @@ constexpr std::string_view kHelp[] = {
 constexpr int64_t kFullCountDefault = 10;
 
 // The stream of argument 2; null after the error was written.
-Stream* FindOrFail(CommandContext& context) {
-  Stream* stream = nullptr;
+StreamValue* FindOrFail(CommandContext& context) {
+  StreamValue* stream = nullptr;
   if (FindStream(context, context.key(), false, &stream) && stream == nullptr)
     context.Fail(errors::kNoSuchKey);
   return stream;
@@ -34,7 +34,7 @@ Stream* FindOrFail(CommandContext& context) {
 
 class InfoReply final {
  public:
-  InfoReply(CommandContext& context, const Stream& stream)
+  InfoReply(CommandContext& context, const StreamValue& stream)
       : reply_(context.reply()), stream_(stream), now_ms_(context.now_ms()) {}
 
   void Name(std::string_view name) { reply_.Bulk(name); }
@@ -164,7 +164,7 @@ class InfoReply final {
   }
 
   ReplyWriter& reply_;
-  const Stream& stream_;
+  const StreamValue& stream_;
   const int64_t now_ms_;
 };
 
@@ -176,7 +176,7 @@ ExecStatus FailSubcommand(CommandContext& context) {
 }  // namespace
 
 ExecStatus CmdXinfoStream(CommandContext& context) {
-  const Stream* stream = FindOrFail(context);
+  const StreamValue* stream = FindOrFail(context);
   if (stream == nullptr) return ExecStatus::kDone;
   InfoReply info(context, *stream);
   if (context.argc() == 3) {
@@ -197,7 +197,7 @@ ExecStatus CmdXinfoStream(CommandContext& context) {
 }
 
 ExecStatus CmdXinfoGroups(CommandContext& context) {
-  const Stream* stream = FindOrFail(context);
+  const StreamValue* stream = FindOrFail(context);
   if (stream == nullptr) return ExecStatus::kDone;
   InfoReply info(context, *stream);
   context.reply().Array(stream->groups().size());
@@ -206,7 +206,7 @@ ExecStatus CmdXinfoGroups(CommandContext& context) {
 }
 
 ExecStatus CmdXinfoConsumers(CommandContext& context) {
-  Stream* stream = FindOrFail(context);
+  StreamValue* stream = FindOrFail(context);
   if (stream == nullptr) return ExecStatus::kDone;
   const StreamGroup* group = stream->FindGroup(context.arg(3));
   if (group == nullptr) {

@@ -88,7 +88,7 @@ void ForEachPending(StreamGroup& group, const StreamConsumer* consumer,
 }  // namespace
 
 ExecStatus CmdXack(CommandContext& context) {
-  Stream* stream = nullptr;
+  StreamValue* stream = nullptr;
   if (!FindStream(context, context.key(), false, &stream)) return ExecStatus::kDone;
   StreamGroup* group = stream == nullptr ? nullptr : stream->FindGroup(context.arg(2));
   if (group == nullptr) {
@@ -116,7 +116,7 @@ ExecStatus CmdXpending(CommandContext& context) {
     options = ParsePendingOptions(context);
     if (!options) return ExecStatus::kDone;
   }
-  Stream* stream = nullptr;
+  StreamValue* stream = nullptr;
   if (!FindStream(context, context.key(), false, &stream)) return ExecStatus::kDone;
   StreamGroup* group = stream == nullptr ? nullptr : stream->FindGroup(context.arg(2));
   if (group == nullptr) return FailNoGroup(context, context.arg(1), context.arg(2));

@@ -36,7 +36,7 @@ ExecStatus Range(CommandContext& context, Direction direction) {
   if (!last) return ExecStatus::kDone;
   const std::optional<int64_t> count = CountOption(context);
   if (!count) return ExecStatus::kDone;
-  Stream* stream = nullptr;
+  StreamValue* stream = nullptr;
   if (!FindStream(context, context.key(), false, &stream)) return ExecStatus::kDone;
   if (stream == nullptr) {
     context.reply().Array(0);
@@ -51,10 +51,10 @@ ExecStatus Range(CommandContext& context, Direction direction) {
 
 }  // namespace
 
-bool FindStream(CommandContext& context, const KeyRef& key, bool for_write, Stream** out) {
+bool FindStream(CommandContext& context, const KeyRef& key, bool for_write, StreamValue** out) {
   Entry* entry = nullptr;
   if (!context.FindValue(key, ValueType::kStream, for_write, &entry)) return false;
-  *out = entry == nullptr ? nullptr : entry->object<Stream>();
+  *out = entry == nullptr ? nullptr : entry->object<StreamValue>();
   return true;
 }
 
@@ -103,7 +103,7 @@ void ReplyStreamEntry(ReplyWriter& reply, const StreamEntry& entry) {
 
 // The length of an array stands in front of it, so entries are counted first, unless it is known
 // that all are asked for.
-size_t ReplyStreamRange(ReplyWriter& reply, const Stream& stream, StreamId first, StreamId last,
+size_t ReplyStreamRange(ReplyWriter& reply, const StreamValue& stream, StreamId first, StreamId last,
                         uint64_t count, Direction direction) {
   const uint64_t max = count == 0 ? UINT64_MAX : count;
   uint64_t found = 0;
@@ -123,7 +123,7 @@ size_t ReplyStreamRange(ReplyWriter& reply, const Stream& stream, StreamId first
 }
 
 ExecStatus CmdXlen(CommandContext& context) {
-  Stream* stream = nullptr;
+  StreamValue* stream = nullptr;
   if (!FindStream(context, context.key(), false, &stream)) return ExecStatus::kDone;
   context.reply().Integer(stream == nullptr ? 0 : static_cast<int64_t>(stream->length()));
   return ExecStatus::kDone;

@@ -108,7 +108,7 @@ class ReadOptionsParser final {
 // One stream of the command.
 struct Source {
   const KeyRef* key = nullptr;
-  Stream* stream = nullptr;
+  StreamValue* stream = nullptr;
   StreamGroup* group = nullptr;
   StreamId after;           // entries behind this one
   bool only_new = false;    // ">"
@@ -147,7 +147,7 @@ class Reader final {
     }
     Source source;
     source.key = &served;
-    source.stream = entry->object<Stream>();
+    source.stream = entry->object<StreamValue>();
     if (options_.group) {
       source.group = source.stream->FindGroup(*options_.group);
       if (source.group == nullptr) {
@@ -255,7 +255,7 @@ class Reader final {
 
   // New entries, which are pending for the consumer from now on.
   void Deliver(const Source& source, StreamConsumer& consumer, uint64_t count) {
-    Stream& stream = *source.stream;
+    StreamValue& stream = *source.stream;
     StreamGroup& group = *source.group;
     const StreamId first = source.after.Next().value_or(StreamId::Max());
     const size_t found = ReplyStreamRange(context_.reply(), stream, first, StreamId::Max(), count);

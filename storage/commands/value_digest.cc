@@ -73,7 +73,7 @@ void AddId(Digest& digest, StreamId id) {
 }
 
 Digest DigestOfStream(const Entry& entry) {
-  const Stream& stream = *entry.object<Stream>();
+  const StreamValue& stream = *entry.object<StreamValue>();
   Digest digest;
   char digits[kListpackDigitsBytes];
   StreamCursor cursor(stream, StreamId(), StreamId::Max());

@@ -37,7 +37,7 @@ enum class Encoding : uint8_t {
   kFieldTable,      // hashes and sets: a FieldTable
   kSortedSet,       // sorted sets: a SortedSetObject
   kPagedList,       // lists: a PagedList
-  kStream,          // streams: a Stream
+  kStream,          // streams: a StreamValue
   kBloom,           // Bloom filters: a BloomFilter
 };
 

@@ -87,7 +87,7 @@ class Elements final {
 // Puts the live entries of one page behind those that are there.
 class PageReader final {
  public:
-  PageReader(Stream& stream, StreamId id, const Stream::Limits& limits)
+  PageReader(StreamValue& stream, StreamId id, const StreamValue::Limits& limits)
       : stream_(stream), id_(id), limits_(limits) {}
 
   bool Read(std::string_view bytes) {
@@ -142,13 +142,13 @@ class PageReader final {
     return true;
   }
 
-  Stream& stream_;
+  StreamValue& stream_;
   const StreamId id_;
-  const Stream::Limits& limits_;
+  const StreamValue::Limits& limits_;
   std::vector<std::string> fields_;
 };
 
-bool ReadPages(RdbReader& in, Stream& stream, const Stream::Limits& limits) {
+bool ReadPages(RdbReader& in, StreamValue& stream, const StreamValue::Limits& limits) {
   constexpr size_t kIdBytes = 16;
   std::string id_scratch;
   std::string page_scratch;
@@ -163,7 +163,7 @@ bool ReadPages(RdbReader& in, Stream& stream, const Stream::Limits& limits) {
 }
 
 // What the stream knows about itself.
-bool ReadFigures(Type type, RdbReader& in, Stream& stream) {
+bool ReadFigures(Type type, RdbReader& in, StreamValue& stream) {
   if (in.Length() != stream.length()) return false;
   const StreamId last_id = ReadId(in);
   if (!in.ok() || last_id < stream.last_id()) return false;
@@ -208,7 +208,7 @@ bool ReadConsumers(Type type, RdbReader& in, StreamGroup& group,
   return in.ok() && unassigned.empty();
 }
 
-bool ReadGroups(Type type, RdbReader& in, Stream& stream) {
+bool ReadGroups(Type type, RdbReader& in, StreamValue& stream) {
   std::string scratch;
   for (uint64_t left = in.Length(); left > 0; --left) {
     const std::string name(in.String(scratch));
@@ -232,7 +232,7 @@ bool ReadGroups(Type type, RdbReader& in, Stream& stream) {
 
 }  // namespace
 
-void WriteStream(const Stream& stream, RdbWriter& out) {
+void WriteStream(const StreamValue& stream, RdbWriter& out) {
   out.Length(stream.page_count());
   stream.ForEachPage([&out](StreamId id, std::string_view listpack) {
     constexpr uint64_t kIdBytes = 16;
@@ -249,11 +249,11 @@ void WriteStream(const Stream& stream, RdbWriter& out) {
   for (const auto& [name, group] : stream.groups()) WriteGroup(name, group, out);
 }
 
-Stream* ReadStream(Type type, RdbReader& in, const Stream::Limits& limits, uint32_t epoch) {
+StreamValue* ReadStream(Type type, RdbReader& in, const StreamValue::Limits& limits, uint32_t epoch) {
   struct Destroyer {
-    void operator()(Stream* stream) const { Stream::Destroy(stream); }
+    void operator()(StreamValue* stream) const { StreamValue::Destroy(stream); }
   };
-  std::unique_ptr<Stream, Destroyer> stream(Stream::Create(epoch));
+  std::unique_ptr<StreamValue, Destroyer> stream(StreamValue::Create(epoch));
   const bool sound = ReadPages(in, *stream, limits) && ReadFigures(type, in, *stream) &&
                      ReadGroups(type, in, *stream);
   return sound ? stream.release() : nullptr;

@@ -11,9 +11,9 @@
 namespace tidegate::rdb {
 
 // The value, as Type::kStreamListpacks2.
-void WriteStream(const Stream& stream, RdbWriter& out);
+void WriteStream(const StreamValue& stream, RdbWriter& out);
 
 // Null: it is broken. Entries that were deleted are left out, so pages may be divided otherwise.
-Stream* ReadStream(Type type, RdbReader& in, const Stream::Limits& limits, uint32_t epoch);
+StreamValue* ReadStream(Type type, RdbReader& in, const StreamValue::Limits& limits, uint32_t epoch);
 
 }  // namespace tidegate::rdb

@@ -132,7 +132,7 @@ uint16_t WriteValue(const Entry& entry, int64_t now_ms, RdbWriter& out) {
       return WriteHash(entry, now_ms, out);
     case ValueType::kStream:
       WriteType(Type::kStreamListpacks2, out);
-      WriteStream(*entry.object<Stream>(), out);
+      WriteStream(*entry.object<StreamValue>(), out);
       return kVersion;
     case ValueType::kBloom:
       break;

@@ -78,11 +78,11 @@ void AddEntry(Elements& elements, StreamId id, StreamId page_id, bool same_field
 
 }  // namespace
 
-Stream* Stream::Create(uint32_t epoch) {
-  return new (MemoryAllocate(sizeof(Stream))) Stream(epoch);
+StreamValue* StreamValue::Create(uint32_t epoch) {
+  return new (MemoryAllocate(sizeof(StreamValue))) StreamValue(epoch);
 }
 
-bool Stream::FreeSome(Stream* stream, size_t allocations) {
+bool StreamValue::FreeSome(StreamValue* stream, size_t allocations) {
   const bool gone = stream->tree_.FreeSome(
       allocations, [](void* page) { PackedBlock::Destroy(static_cast<PackedBlock*>(page)); });
   if (!gone) return false;
@@ -91,13 +91,13 @@ bool Stream::FreeSome(Stream* stream, size_t allocations) {
     if (!group->second.DropSome(allocations)) return false;
     stream->groups_.erase(group);
   }
-  stream->~Stream();
-  MemoryFree(stream, sizeof(Stream));
+  stream->~StreamValue();
+  MemoryFree(stream, sizeof(StreamValue));
   return true;
 }
 
-Stream* Stream::Clone() const {
-  Stream* copy = Create(epoch_);
+StreamValue* StreamValue::Clone() const {
+  StreamValue* copy = Create(epoch_);
   copy->tree_ = tree_.Clone([&](const void* page) -> void* {
     PackedBlock* clone = static_cast<const PackedBlock*>(page)->Clone();
     copy->page_bytes_ += clone->allocated_bytes();
@@ -111,20 +111,20 @@ Stream* Stream::Clone() const {
   return copy;
 }
 
-size_t Stream::allocated_bytes() const {
-  size_t bytes = sizeof(Stream) + page_bytes_ + tree_.allocated_bytes();
+size_t StreamValue::allocated_bytes() const {
+  size_t bytes = sizeof(StreamValue) + page_bytes_ + tree_.allocated_bytes();
   for (const auto& [name, group] : groups_)
     bytes += kNodeBytes + name.capacity() + group.allocated_bytes();
   return bytes;
 }
 
-StreamId Stream::LastLiveId() const {
+StreamId StreamValue::LastLiveId() const {
   const auto entry =
       StreamCursor(*this, {}, StreamId::Max(), StreamCursor::Direction::kBackward).Next();
   return entry ? entry->id : StreamId{};
 }
 
-std::optional<StreamId> Stream::NextId(int64_t now_ms) const {
+std::optional<StreamId> StreamValue::NextId(int64_t now_ms) const {
   const auto ms = static_cast<uint64_t>(now_ms);
   if (ms > last_id_.ms) return StreamId{ms, 0};
   return last_id_.Next();
@@ -132,7 +132,7 @@ std::optional<StreamId> Stream::NextId(int64_t now_ms) const {
 
 // Changes one page. The counts are the caller's to follow.
 template <typename Fn>
-void Stream::Edit(PageTree::Path& path, Fn&& fn) {
+void StreamValue::Edit(PageTree::Path& path, Fn&& fn) {
   PackedBlock* block = BlockOf(path);
   const size_t before = block->allocated_bytes();
   PackedBlockBuffer buffer(block, epoch_);
@@ -142,14 +142,14 @@ void Stream::Edit(PageTree::Path& path, Fn&& fn) {
   if (block != path.page()) tree_.SetPage(path, block);
 }
 
-void Stream::RemovePage(const PageTree::Path& path) {
+void StreamValue::RemovePage(const PageTree::Path& path) {
   PackedBlock* block = BlockOf(path);
   page_bytes_ -= block->allocated_bytes();
   tree_.Remove(path);
   PackedBlock::Destroy(block);
 }
 
-void Stream::Append(StreamId id, std::span<const std::string_view> fields, const Limits& limits) {
+void StreamValue::Append(StreamId id, std::span<const std::string_view> fields, const Limits& limits) {
   TG_DCHECK(id > last_id_ && !fields.empty());
   PageTree::Path path = tree_.Last();
   size_t bytes = 0;
@@ -174,7 +174,7 @@ void Stream::Append(StreamId id, std::span<const std::string_view> fields, const
   ++entries_added_;
 }
 
-void Stream::NewPage(StreamId id, std::span<const std::string_view> fields) {
+void StreamValue::NewPage(StreamId id, std::span<const std::string_view> fields) {
   Elements elements(2 * fields.size() + 16);
   elements.Add(int64_t{1});
   elements.Add(int64_t{0});
@@ -189,7 +189,7 @@ void Stream::NewPage(StreamId id, std::span<const std::string_view> fields) {
   tree_.Append({block, 1, id.key()});
 }
 
-void Stream::AppendToPage(PageTree::Path& path, const StreamPage& page, StreamId id,
+void StreamValue::AppendToPage(PageTree::Path& path, const StreamPage& page, StreamId id,
                           std::span<const std::string_view> fields) {
   const auto count = static_cast<int64_t>(page.count());
   const size_t count_at = page.count_at();
@@ -203,7 +203,7 @@ void Stream::AppendToPage(PageTree::Path& path, const StreamPage& page, StreamId
 }
 
 // Marks an entry of a page that has others.
-void Stream::MarkDeleted(PageTree::Path& path, size_t at) {
+void StreamValue::MarkDeleted(PageTree::Path& path, size_t at) {
   const StreamPage page = PageAt(path);
   const int64_t flags = page.Read(at).flags | Flags::kDeleted;
   const auto count = static_cast<int64_t>(page.count());
@@ -219,7 +219,7 @@ void Stream::MarkDeleted(PageTree::Path& path, size_t at) {
   tree_.AddCount(path, -1);
 }
 
-bool Stream::Erase(StreamId id) {
+bool StreamValue::Erase(StreamId id) {
   PageTree::Path path = tree_.FindByKey(id.key());
   if (!path.valid()) return false;
   const StreamPage page = PageAt(path);
@@ -241,18 +241,18 @@ bool Stream::Erase(StreamId id) {
   return true;
 }
 
-void Stream::FindFirstId() {
+void StreamValue::FindFirstId() {
   const auto entry = StreamCursor(*this, {}, StreamId::Max()).Next();
   first_id_ = entry ? entry->id : StreamId{};
 }
 
-bool Stream::PageGoesWhole(const PageTree::Path& path, const Trim& trim) const {
+bool StreamValue::PageGoesWhole(const PageTree::Path& path, const Trim& trim) const {
   const StreamPage page = PageAt(path);
   if (trim.by == Trim::By::kLength) return length() - page.count() >= trim.length_max;
   return page.Read(page.Before(page.End())).id < trim.id_min;
 }
 
-uint64_t Stream::TrimTo(const Trim& trim) {
+uint64_t StreamValue::TrimTo(const Trim& trim) {
   if (trim.by == Trim::By::kNothing) return 0;
   uint64_t gone = 0;
   while (length() > 0) {
@@ -272,7 +272,7 @@ uint64_t Stream::TrimTo(const Trim& trim) {
 }
 
 // Takes the first entries of a page, which are not all.
-uint64_t Stream::TrimPage(PageTree::Path& path, const Trim& trim) {
+uint64_t StreamValue::TrimPage(PageTree::Path& path, const Trim& trim) {
   uint64_t gone = 0;
   StreamPage page = PageAt(path);
   for (size_t at = page.Begin(); at != page.End();) {
@@ -296,20 +296,20 @@ uint64_t Stream::TrimPage(PageTree::Path& path, const Trim& trim) {
   return gone;
 }
 
-bool Stream::Contains(StreamId id) const { return StreamCursor(*this, id, id).Next().has_value(); }
+bool StreamValue::Contains(StreamId id) const { return StreamCursor(*this, id, id).Next().has_value(); }
 
-StreamGroup* Stream::FindGroup(std::string_view name) {
+StreamGroup* StreamValue::FindGroup(std::string_view name) {
   const auto found = groups_.find(name);
   return found == groups_.end() ? nullptr : &found->second;
 }
 
-bool Stream::HasGapsFrom(StreamId from) const {
+bool StreamValue::HasGapsFrom(StreamId from) const {
   if (length() == 0 || max_deleted_id_.is_zero()) return false;
   if (first_id_ > max_deleted_id_) return false;  // the gaps are in front of all that is there
   return from <= max_deleted_id_;
 }
 
-int64_t Stream::CountUpTo(StreamId id) const {
+int64_t StreamValue::CountUpTo(StreamId id) const {
   if (entries_added_ == 0) return 0;
   const auto added = static_cast<int64_t>(entries_added_);
   if (length() == 0 && id <= last_id_) return added;
@@ -323,7 +323,7 @@ int64_t Stream::CountUpTo(StreamId id) const {
   return kEntriesReadUnknown;
 }
 
-std::optional<int64_t> Stream::LagOf(const StreamGroup& group) const {
+std::optional<int64_t> StreamValue::LagOf(const StreamGroup& group) const {
   if (entries_added_ == 0) return 0;
   const auto added = static_cast<int64_t>(entries_added_);
   if (group.entries_read != kEntriesReadUnknown && !HasGapsFrom(group.last_id))
@@ -333,7 +333,7 @@ std::optional<int64_t> Stream::LagOf(const StreamGroup& group) const {
   return added - read;
 }
 
-void Stream::Check() const {
+void StreamValue::Check() const {
   size_t bytes = 0;
   uint64_t live = 0;
   PageTree::Path path = tree_.First();
@@ -355,7 +355,7 @@ void Stream::Check() const {
   TG_CHECK(bytes == page_bytes_ && live == length());
 }
 
-StreamCursor::StreamCursor(const Stream& stream, StreamId first, StreamId last, Direction direction)
+StreamCursor::StreamCursor(const StreamValue& stream, StreamId first, StreamId last, Direction direction)
     : stream_(stream), first_(first), last_(last), direction_(direction) {
   path_ = stream.tree_.FindByKey(direction == Direction::kForward ? first.key() : last.key());
   Enter();

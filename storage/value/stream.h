@@ -1,4 +1,4 @@
-// Stream: a log of entries, each a list of fields and values under an ID that only grows; and the
+// StreamValue: a log of entries, each a list of fields and values under an ID that only grows; and the
 // consumer groups that read it.
 //
 // Entries are held in pages of Redis's layout (stream_page.h) under a tree by the ID of their first
@@ -30,7 +30,7 @@
 
 namespace tidegate {
 
-class Stream final {
+class StreamValue final {
  public:
   using Groups = std::map<std::string, StreamGroup, std::less<>,
                           MemoryAllocator<std::pair<const std::string, StreamGroup>>>;
@@ -50,14 +50,14 @@ class Stream final {
     uint64_t limit = 0;
   };
 
-  static Stream* Create(uint32_t epoch);
-  static void Destroy(Stream* stream) { (void)FreeSome(stream, SIZE_MAX); }
+  static StreamValue* Create(uint32_t epoch);
+  static void Destroy(StreamValue* stream) { (void)FreeSome(stream, SIZE_MAX); }
   // Frees about so many allocations; true when the stream is gone.
-  static bool FreeSome(Stream* stream, size_t allocations);
-  Stream* Clone() const;
+  static bool FreeSome(StreamValue* stream, size_t allocations);
+  StreamValue* Clone() const;
 
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
+  StreamValue(const StreamValue&) = delete;
+  StreamValue& operator=(const StreamValue&) = delete;
 
   uint64_t length() const { return tree_.element_count(); }
   uint64_t page_count() const { return tree_.page_count(); }
@@ -115,8 +115,8 @@ class Stream final {
  private:
   friend class StreamCursor;
 
-  explicit Stream(uint32_t epoch) : epoch_(epoch) {}
-  ~Stream() = default;
+  explicit StreamValue(uint32_t epoch) : epoch_(epoch) {}
+  ~StreamValue() = default;
 
   static PackedBlock* BlockOf(const PageTree::Path& path) {
     return static_cast<PackedBlock*>(path.page());
@@ -151,7 +151,7 @@ class StreamCursor final {
  public:
   enum class Direction : uint8_t { kForward, kBackward };
 
-  StreamCursor(const Stream& stream, StreamId first, StreamId last,
+  StreamCursor(const StreamValue& stream, StreamId first, StreamId last,
                Direction direction = Direction::kForward);
 
   // The next entry, or nothing at the end.
@@ -164,7 +164,7 @@ class StreamCursor final {
   std::optional<StreamEntry> NextBackward();
   void Enter();
 
-  const Stream& stream_;
+  const StreamValue& stream_;
   StreamId first_;
   StreamId last_;
   Direction direction_;

@@ -11,7 +11,7 @@
 // marked, and the page goes with its last entry.
 //
 // The layout is Redis's byte for byte, so that DUMP and RDB files can carry pages as they are. This
-// class reads; Stream writes. Borrows the listpack.
+// class reads; StreamValue writes. Borrows the listpack.
 #pragma once
 
 #include <cstdint>

@@ -33,7 +33,7 @@ auto WithObject(ValueObject value, Fn&& fn) {
     case Encoding::kPagedList:
       return fn(static_cast<PagedList*>(value.object));
     case Encoding::kStream:
-      return fn(static_cast<Stream*>(value.object));
+      return fn(static_cast<StreamValue*>(value.object));
     case Encoding::kBloom:
       return fn(static_cast<BloomFilter*>(value.object));
   }
@@ -49,7 +49,7 @@ bool FreeSome(SortedSetObject* set, size_t allocations) {
 bool FreeSome(PagedList* list, size_t allocations) {
   return PagedList::FreeSome(list, allocations);
 }
-bool FreeSome(Stream* stream, size_t allocations) { return Stream::FreeSome(stream, allocations); }
+bool FreeSome(StreamValue* stream, size_t allocations) { return StreamValue::FreeSome(stream, allocations); }
 bool FreeSome(BloomFilter* filter, size_t allocations) {
   return BloomFilter::FreeSome(filter, allocations);
 }

@@ -97,7 +97,7 @@ class StreamModel final {
   void Check() {
     engine_.WithDatabase("s", [](Database& db, const KeyRef& key) {
       const Entry* entry = db.Peek(key);
-      if (entry != nullptr) entry->object<Stream>()->Check();
+      if (entry != nullptr) entry->object<StreamValue>()->Check();
     });
   }
 
@@ -201,7 +201,7 @@ TEST(StreamCommandsTest, BehavesAsAMap) {
 }
 
 TEST(StreamTest, IsCopiedAndFreedInPieces) {
-  Stream* stream = Stream::Create(0);
+  StreamValue* stream = StreamValue::Create(0);
   const std::string_view fields[] = {"sensor", "12", "value", "98.6"};
   constexpr uint64_t kEntries = 20'000;
   for (uint64_t i = 1; i <= kEntries; ++i) stream->Append({i, 0}, fields, {4096, 100});
@@ -211,7 +211,7 @@ TEST(StreamTest, IsCopiedAndFreedInPieces) {
   StreamConsumer& bob = group.AddConsumer("bob", 1);
   for (uint64_t i = 1; i <= 1000; ++i) group.Assign({i, 0}, i % 2 == 0 ? alice : bob, 5);
   stream->Check();
-  Stream* copy = stream->Clone();
+  StreamValue* copy = stream->Clone();
   EXPECT_EQ(group.RemoveConsumer(alice), 500u);
   EXPECT_EQ(group.pending().size(), 500u);
   copy->Check();
@@ -221,9 +221,9 @@ TEST(StreamTest, IsCopiedAndFreedInPieces) {
   EXPECT_EQ(copy->length(), kEntries);
   EXPECT_GE(copy->allocated_bytes(), 150'000u);
   int calls = 0;
-  while (!Stream::FreeSome(copy, 64)) ++calls;
+  while (!StreamValue::FreeSome(copy, 64)) ++calls;
   EXPECT_GT(calls, 10);
-  Stream::Destroy(stream);
+  StreamValue::Destroy(stream);
 }
 
 }  // namespace
