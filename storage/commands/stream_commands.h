@@ -65,8 +65,8 @@ void ReplyStreamId(ReplyWriter& reply, const StreamId& id);
 // [id, [field, value …]]
 void ReplyStreamEntry(ReplyWriter& reply, const StreamEntry& entry);
 // Up to `count` entries (0: all) of [first, last] as an array; returns how many.
-size_t ReplyStreamRange(ReplyWriter& reply, const StreamValue& stream, StreamId first, StreamId last,
-                        uint64_t count,
+size_t ReplyStreamRange(ReplyWriter& reply, const StreamValue& stream, StreamId first,
+                        StreamId last, uint64_t count,
                         StreamCursor::Direction direction = StreamCursor::Direction::kForward);
 
 // The consumer of that name, made when there is none (`db` tells of it), and seen now.

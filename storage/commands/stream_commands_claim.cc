@@ -102,8 +102,8 @@ Target FindTarget(CommandContext& context) {
   return target;
 }
 
-void ReplyClaimed(CommandContext& context, const StreamValue& stream, const std::vector<StreamId>& ids,
-                  bool only_ids) {
+void ReplyClaimed(CommandContext& context, const StreamValue& stream,
+                  const std::vector<StreamId>& ids, bool only_ids) {
   ReplyWriter& reply = context.reply();
   reply.Array(ids.size());
   for (const StreamId& id : ids) {

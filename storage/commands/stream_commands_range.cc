@@ -103,8 +103,8 @@ void ReplyStreamEntry(ReplyWriter& reply, const StreamEntry& entry) {
 
 // The length of an array stands in front of it, so entries are counted first, unless it is known
 // that all are asked for.
-size_t ReplyStreamRange(ReplyWriter& reply, const StreamValue& stream, StreamId first, StreamId last,
-                        uint64_t count, Direction direction) {
+size_t ReplyStreamRange(ReplyWriter& reply, const StreamValue& stream, StreamId first,
+                        StreamId last, uint64_t count, Direction direction) {
   const uint64_t max = count == 0 ? UINT64_MAX : count;
   uint64_t found = 0;
   if (first <= stream.first_id() && last >= stream.last_id()) {

@@ -249,7 +249,8 @@ void WriteStream(const StreamValue& stream, RdbWriter& out) {
   for (const auto& [name, group] : stream.groups()) WriteGroup(name, group, out);
 }
 
-StreamValue* ReadStream(Type type, RdbReader& in, const StreamValue::Limits& limits, uint32_t epoch) {
+StreamValue* ReadStream(Type type, RdbReader& in, const StreamValue::Limits& limits,
+                        uint32_t epoch) {
   struct Destroyer {
     void operator()(StreamValue* stream) const { StreamValue::Destroy(stream); }
   };

@@ -14,6 +14,7 @@ namespace tidegate::rdb {
 void WriteStream(const StreamValue& stream, RdbWriter& out);
 
 // Null: it is broken. Entries that were deleted are left out, so pages may be divided otherwise.
-StreamValue* ReadStream(Type type, RdbReader& in, const StreamValue::Limits& limits, uint32_t epoch);
+StreamValue* ReadStream(Type type, RdbReader& in, const StreamValue::Limits& limits,
+                        uint32_t epoch);
 
 }  // namespace tidegate::rdb

@@ -239,8 +239,9 @@ bool ReadHash(Type type, RdbReader& in, const Target& to) {
 
 bool ReadStreamInto(Type type, RdbReader& in, const Target& to) {
   const EngineSettings& settings = to.settings();
-  const StreamValue::Limits limits = {settings.stream_node_bytes_max.load(std::memory_order_relaxed),
-                                 settings.stream_node_entries_max.load(std::memory_order_relaxed)};
+  const StreamValue::Limits limits = {
+      settings.stream_node_bytes_max.load(std::memory_order_relaxed),
+      settings.stream_node_entries_max.load(std::memory_order_relaxed)};
   StreamValue* stream = ReadStream(type, in, limits, to.db.epoch());
   if (stream == nullptr) return false;
   to.db.PutObject(to.key, to.existing, ValueType::kStream, Encoding::kStream, stream, kNoExpire);

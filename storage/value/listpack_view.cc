@@ -167,10 +167,10 @@ namespace {
 // supposing; each costs a mispredicted branch, some five times what a right guess saves.
 constexpr int kWrongGuessesMax = 4;
 
-// One of the entries that Find looks at, and the one behind it: a field and its value. Fields of one
-// hash often have one size, and so have values. While the first bytes of a pair are those of the
-// pair before it, so is its size, and the next pair is known to be there without waiting for loads:
-// the branch predictor's guess breaks the chain, which else is all that a search costs.
+// One of the entries that Find looks at, and the one behind it: a field and its value. Fields of
+// one hash often have one size, and so have values. While the first bytes of a pair are those of
+// the pair before it, so is its size, and the next pair is known to be there without waiting for
+// loads: the branch predictor's guess breaks the chain, which else is all that a search costs.
 struct PairShape {
   uint8_t first = 0;
   uint8_t second = 0;

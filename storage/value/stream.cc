@@ -149,7 +149,8 @@ void StreamValue::RemovePage(const PageTree::Path& path) {
   PackedBlock::Destroy(block);
 }
 
-void StreamValue::Append(StreamId id, std::span<const std::string_view> fields, const Limits& limits) {
+void StreamValue::Append(StreamId id, std::span<const std::string_view> fields,
+                         const Limits& limits) {
   TG_DCHECK(id > last_id_ && !fields.empty());
   PageTree::Path path = tree_.Last();
   size_t bytes = 0;
@@ -190,7 +191,7 @@ void StreamValue::NewPage(StreamId id, std::span<const std::string_view> fields)
 }
 
 void StreamValue::AppendToPage(PageTree::Path& path, const StreamPage& page, StreamId id,
-                          std::span<const std::string_view> fields) {
+                               std::span<const std::string_view> fields) {
   const auto count = static_cast<int64_t>(page.count());
   const size_t count_at = page.count_at();
   Elements elements(fields.size() + 16);
@@ -296,7 +297,9 @@ uint64_t StreamValue::TrimPage(PageTree::Path& path, const Trim& trim) {
   return gone;
 }
 
-bool StreamValue::Contains(StreamId id) const { return StreamCursor(*this, id, id).Next().has_value(); }
+bool StreamValue::Contains(StreamId id) const {
+  return StreamCursor(*this, id, id).Next().has_value();
+}
 
 StreamGroup* StreamValue::FindGroup(std::string_view name) {
   const auto found = groups_.find(name);
@@ -355,7 +358,8 @@ void StreamValue::Check() const {
   TG_CHECK(bytes == page_bytes_ && live == length());
 }
 
-StreamCursor::StreamCursor(const StreamValue& stream, StreamId first, StreamId last, Direction direction)
+StreamCursor::StreamCursor(const StreamValue& stream, StreamId first, StreamId last,
+                           Direction direction)
     : stream_(stream), first_(first), last_(last), direction_(direction) {
   path_ = stream.tree_.FindByKey(direction == Direction::kForward ? first.key() : last.key());
   Enter();

@@ -1,5 +1,5 @@
-// StreamValue: a log of entries, each a list of fields and values under an ID that only grows; and the
-// consumer groups that read it.
+// StreamValue: a log of entries, each a list of fields and values under an ID that only grows; and
+// the consumer groups that read it.
 //
 // Entries are held in pages of Redis's layout (stream_page.h) under a tree by the ID of their first
 // entry, so that a range begins in logarithmic time, an addition edits the last page, and trimming

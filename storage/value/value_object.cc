@@ -49,7 +49,9 @@ bool FreeSome(SortedSetObject* set, size_t allocations) {
 bool FreeSome(PagedList* list, size_t allocations) {
   return PagedList::FreeSome(list, allocations);
 }
-bool FreeSome(StreamValue* stream, size_t allocations) { return StreamValue::FreeSome(stream, allocations); }
+bool FreeSome(StreamValue* stream, size_t allocations) {
+  return StreamValue::FreeSome(stream, allocations);
+}
 bool FreeSome(BloomFilter* filter, size_t allocations) {
   return BloomFilter::FreeSome(filter, allocations);
 }
