@@ -17,6 +17,10 @@ constexpr bool kUseSlabs = false;
 constexpr bool kUseSlabs = true;
 #endif
 
+// Of jemalloc: its classes, four per doubling; above them it takes whole pages.
+constexpr size_t kMallocClassesPerDoubling = 4;
+constexpr size_t kMallocClassBytesMax = (16_KiB).count;
+
 struct FreeObject {
   FreeObject* next;
 };
@@ -108,7 +112,13 @@ void* AllocateLarge(size_t bytes) {
 
 size_t MemoryRoundUp(size_t bytes) {
   if (bytes <= kSlabObjectBytesMax) return memory::ClassBytes(memory::ClassOf(bytes));
-  return (bytes + 15) & ~size_t{15};
+  size_t step = memory::kPageBytes.count;
+  if (bytes <= kMallocClassBytesMax) {
+    // Of the power of two that is below `bytes`.
+    const int log2 = 63 - __builtin_clzll(bytes - 1);
+    step = (size_t{1} << log2) / kMallocClassesPerDoubling;
+  }
+  return (bytes + step - 1) / step * step;
 }
 
 void* MemoryAllocate(size_t bytes) {

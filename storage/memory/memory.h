@@ -3,7 +3,8 @@
 // Why our own for small sizes: the memory of a cache is small entries, and a general allocator
 // rounds 52 bytes to 64. Here classes are 8 bytes apart up to 256 and 32 bytes apart up to 1 KiB,
 // there is no header per object (freeing needs the size, which an entry knows), and statistics are
-// exact without asking anybody. Larger sizes go to malloc (jemalloc).
+// exact without asking anybody. Larger sizes go to malloc (jemalloc), rounded up to what it would
+// take for them, so that callers can use it and the statistics tell the truth.
 //
 //   thread cache   per thread and class a free list; no lock, no atomic; almost all calls end here
 //   class          slabs of 64 KiB with free objects, under a mutex; objects move in batches

@@ -80,6 +80,7 @@ void SlabHeap::Unlink(SizeClass& size_class, Slab* slab) {
 }
 
 size_t SlabHeap::ReadyWanted() const {
+  if (slabs_in_use_ < kReadyFromSlabs) return 0;
   return std::max(kReadySlabsMin, slabs_in_use_ / kReadySlabsShare);
 }
 

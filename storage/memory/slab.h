@@ -44,6 +44,9 @@ inline constexpr Bytes kHugePageBytes = 2_MiB;
 // lasts 10 ms at two million new small keys a second, in which several huge pages can be had.
 inline constexpr size_t kReadySlabsMin = 16;
 inline constexpr size_t kReadySlabsShare = 64;
+// In a smaller heap nothing is readied: that would be most of what it takes, since every size class
+// has a slab of its own, of which little is used yet.
+inline constexpr size_t kReadyFromSlabs = 64;
 
 inline constexpr int kFineClasses = 32;    // 8, 16, … 256
 inline constexpr int kCoarseClasses = 24;  // 288, 320, … 1024

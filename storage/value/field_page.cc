@@ -13,10 +13,9 @@
 namespace tidegate {
 namespace {
 
-// Sizes that the slabs (up to 1 KiB) and malloc (four per doubling) hold without rounding. All are
-// multiples of 64, so that pages lie on cache lines and their addresses have six bits to spare.
-constexpr uint16_t kSizes[] = {192,  256,  320,  384,  448,  512,  640,  768,  896,
-                               1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096};
+// Sizes that the slabs (up to 1 KiB) and malloc hold without rounding. All are multiples of 64, so
+// that pages lie on cache lines and their addresses have six bits to spare.
+constexpr uint16_t kSizes[] = {192, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 2048, 3072, 4096};
 static_assert(kSizes[0] == kFieldPageBytesMin && std::end(kSizes)[-1] == kFieldPageBytesMax);
 
 // Bit i says whether slot i of kSearchSlots has the tag; `count` are all of the page.

@@ -10,7 +10,7 @@
 //
 // Why not a hash table of allocated fields, as the keyspace is (table.h): a key's entry is worth an
 // allocation of its own, a field of ten bytes is not. Here a field costs its bytes, four bytes of
-// slot, one or two of lengths, and its share of what pages leave free, all in all about nine more
+// slot, one or two of lengths, and its share of what pages leave free, all in all about twelve more
 // than its bytes. A page is also what snapshots copy, what is written when it changed, and what is
 // freed at a time, so that nothing is ever done for the whole table at once.
 //
@@ -19,9 +19,11 @@
 // fields whose hashes share 32 bits, which are searched one page after the other. Memory follows
 // the number of fields down as well as up. Every change stamps its page with the epoch.
 //
-// Pages grow through the allocator's sizes (by 1.14 to 1.25), split at a size between 3 and 4 KiB
-// that differs from page to page, lest all split at the same time, and merge when two would fill a
-// little over half a page together.
+// Pages grow by whole KiB, split at 3 or 4 KiB, which differs from page to page lest all split at
+// the same time, and merge when two would fill a little over half a page together. Finer sizes
+// waste less within pages, and more between them: when all pages of a table outgrow a size, some of
+// it stays behind everywhere (measured at 2 million fields: 56 resident bytes a field with steps of
+// 1.14 to 1.25, 48 with these).
 //
 // Owner: the slot of its key; every call needs its lock. Arguments must not be views into the table
 // itself, but the field that is to be erased may. Cost at 2 million fields: a look-up misses the

@@ -23,10 +23,10 @@ bool IsLoose(const FieldPage& page) {
 // At which size a page splits: different ones, because pages are filled evenly and would otherwise
 // all split at the same time.
 size_t SplitBytes(uint64_t hash, uint32_t depth) {
-  constexpr size_t kSplitBytes[] = {kSplitBytesMin, 3584, 4096};
+  constexpr size_t kSplitBytes[] = {kSplitBytesMin, 4096};
   const uint64_t prefix = depth == 0 ? 0 : hash >> (64 - depth);
   const uint64_t mixed = ((prefix << 6) + depth + 1) * 0x9e3779b97f4a7c15u;
-  return kSplitBytes[(mixed >> 32) * 3 >> 32];
+  return kSplitBytes[(mixed >> 32) * std::size(kSplitBytes) >> 32];
 }
 
 size_t RoundedBytes(const FieldPage& page) { return MemoryRoundUp(page.capacity); }

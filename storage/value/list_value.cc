@@ -49,8 +49,10 @@ ListValue::Shape ListValue::shape() const {
   } else {
     shape.packed_entries_max = static_cast<uint64_t>(std::max(setting, 1));
   }
-  shape.page = {std::min(shape.packed_bytes_max, PagedList::kPageBytesMax),
-                shape.packed_entries_max};
+  // With its header a full page is of a size that the allocator has.
+  shape.page = {
+      std::min(shape.packed_bytes_max, PagedList::kPageBytesMax) - PackedBlock::kHeaderBytes,
+      shape.packed_entries_max};
   return shape;
 }
 

@@ -17,6 +17,8 @@ constexpr size_t kSizeMax = std::numeric_limits<uint32_t>::max();
 // of its bytes.
 constexpr size_t kGrowthPart = 8;
 constexpr size_t kShrinkPart = 4;
+// Slack from rounding up that is enough for a block that grew.
+constexpr size_t kRoundingPart = 12;
 
 }  // namespace
 
@@ -56,7 +58,36 @@ bool PackedBlock::Fits(size_t need) const {
 
 size_t PackedBlock::CapacityFor(size_t old_size, size_t need) {
   // Bytes that at least double the block are no small append: the copy is already paid for.
-  return need / 2 >= old_size ? need : need + need / kGrowthPart;
+  if (need / 2 >= old_size) return need;
+  // The allocator's sizes are an eighth or more apart where that is what most blocks have. More
+  // slack than its rounding gives would put a full page of a list into the next size.
+  const size_t rounded = MemoryRoundUp(kHeaderBytes + need) - kHeaderBytes;
+  return rounded - need >= need / kRoundingPart ? rounded : need + need / kGrowthPart;
+}
+
+// In a block that has room for the result.
+uint8_t* PackedBlock::SpliceInPlace(size_t offset, size_t removed, size_t added) {
+  const size_t need = size_ - removed + added;
+  const size_t behind = size_ - offset - removed;
+  const bool move_front = offset < behind;
+  if (added > removed) {
+    const size_t growth = added - removed;
+    if (growth > (move_front ? front_ : slack_behind())) {
+      const size_t front = (capacity_ - need) / 2 + (move_front ? growth : 0);
+      std::memmove(room() + front, data(), size_);
+      front_ = static_cast<uint32_t>(front);
+    }
+  }
+  uint8_t* bytes = data();
+  if (added == removed) return bytes + offset;
+  if (!move_front) {
+    std::memmove(bytes + offset + added, bytes + offset + removed, behind);
+  } else {
+    front_ = static_cast<uint32_t>(front_ + removed - added);
+    std::memmove(data(), bytes, offset);
+  }
+  size_ = static_cast<uint32_t>(need);
+  return data() + offset;
 }
 
 uint8_t* PackedBlock::Splice(PackedBlock*& block, size_t offset, size_t removed, size_t added) {
@@ -68,14 +99,11 @@ uint8_t* PackedBlock::Splice(PackedBlock*& block, size_t offset, size_t removed,
   PackedBlock* old = block;
   TG_DCHECK(offset <= old->size_ && removed <= old->size_ - offset);
   const size_t need = old->size_ - removed + added;
+  if (old->Fits(need)) return old->SpliceInPlace(offset, removed, added);
   const size_t behind = old->size_ - offset - removed;
-  uint8_t* from = old->data();
-  if (old->Fits(need)) {
-    if (removed != added) std::memmove(from + offset + added, from + offset + removed, behind);
-    old->size_ = static_cast<uint32_t>(need);
-    return from + offset;
-  }
   block = Allocate(need, CapacityFor(old->size_, need), old->epoch_);
+  if (offset < behind) block->front_ = static_cast<uint32_t>(block->capacity_ - need);
+  const uint8_t* from = old->data();
   uint8_t* to = block->data();
   std::memcpy(to, from, offset);
   std::memcpy(to + offset + added, from + offset + removed, behind);

@@ -1,15 +1,21 @@
 // PackedBlock: packed bytes in an allocation of their own, with the epoch of their last change.
 //
-//   0      4          8       12
-//   +------+----------+-------+------------------------+-----------+
-//   | size | capacity | epoch | bytes (size)           | slack     |
-//   +------+----------+-------+------------------------+-----------+
+//   0      4          8       12      16
+//   +------+----------+-------+-------+-------+--------------+-------+
+//   | size | capacity | front | epoch | slack | bytes (size) | slack |
+//   +------+----------+-------+-------+-------+--------------+-------+
+//                                      (front)
 //
 // What a collection is made of once it does not fit into its entry: one block for a packed hash,
 // set or zset, a list of blocks for a list, a tree of them for a stream. A block is the unit of
 // copy-on-write for cuts, of lazy freeing and of the record on disk, hence the epoch in its header.
 // Collections keep blocks to about 16 KiB; a single larger element makes a larger block, up to 4
 // GiB.
+//
+// Slack on both sides, because lists change at both ends: an edit moves the shorter part of the
+// bytes, what is in front of it or what is behind, so that a push or pop at the head moves the few
+// bytes of a listpack's header and not a whole page. A new block's slack is where the edit was;
+// when one side runs out, the other's is shared out evenly.
 //
 // Why not a vector: a 24-byte header and doubling cost more than a small collection holds. Here a
 // new block is as large as it needs; one that grows gets an eighth more than it needs, so that n
@@ -28,7 +34,7 @@ namespace tidegate {
 
 class PackedBlock final {
  public:
-  static constexpr size_t kHeaderBytes = 12;
+  static constexpr size_t kHeaderBytes = 16;
 
   // A block of `size` bytes, which the caller has to write, or of a copy of these bytes. Given back
   // to Destroy.
@@ -43,9 +49,9 @@ class PackedBlock final {
 
   size_t size() const { return size_; }
   uint32_t epoch() const { return epoch_; }
-  uint8_t* data() { return reinterpret_cast<uint8_t*>(this) + kHeaderBytes; }
+  uint8_t* data() { return room() + front_; }
   std::string_view bytes() const {
-    return {reinterpret_cast<const char*>(this) + kHeaderBytes, size_};
+    return {reinterpret_cast<const char*>(this) + kHeaderBytes + front_, size_};
   }
   // Memory that the block takes, header and slack included.
   size_t allocated_bytes() const { return kHeaderBytes + capacity_; }
@@ -61,6 +67,11 @@ class PackedBlock final {
   PackedBlock() = default;
   ~PackedBlock() = default;
 
+  // Where slack and bytes begin.
+  uint8_t* room() { return reinterpret_cast<uint8_t*>(this) + kHeaderBytes; }
+  size_t slack_behind() const { return capacity_ - front_ - size_; }
+  uint8_t* SpliceInPlace(size_t offset, size_t removed, size_t added);
+
   // Uninitialized, with room for at least `capacity` bytes.
   static PackedBlock* Allocate(size_t size, size_t capacity, uint32_t epoch);
   // Whether `need` bytes should stay in this block.
@@ -70,6 +81,7 @@ class PackedBlock final {
 
   uint32_t size_ = 0;
   uint32_t capacity_ = 0;
+  uint32_t front_ = 0;
   uint32_t epoch_ = 0;
 };
 static_assert(sizeof(PackedBlock) == PackedBlock::kHeaderBytes);

@@ -19,7 +19,14 @@ TEST(MemoryTest, RoundsToItsClasses) {
   EXPECT_EQ(MemoryRoundUp(256), 256u);
   EXPECT_EQ(MemoryRoundUp(257), 288u);
   EXPECT_EQ(MemoryRoundUp(1024), 1024u);
-  EXPECT_EQ(MemoryRoundUp(1025), 1040u);
+  EXPECT_EQ(MemoryRoundUp(1025), 1280u);
+  EXPECT_EQ(MemoryRoundUp(1280), 1280u);
+  EXPECT_EQ(MemoryRoundUp(2048), 2048u);
+  EXPECT_EQ(MemoryRoundUp(2049), 2560u);
+  EXPECT_EQ(MemoryRoundUp(8193), 10240u);
+  EXPECT_EQ(MemoryRoundUp(16384), 16384u);
+  EXPECT_EQ(MemoryRoundUp(16385), 20480u);
+  EXPECT_EQ(MemoryRoundUp((1 << 20) + 1), (1u << 20) + 4096u);
 }
 
 TEST(MemoryTest, MultiplesOf64AreAligned) {

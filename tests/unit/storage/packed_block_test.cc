@@ -88,8 +88,8 @@ TEST_F(PackedBlockTest, ShrinksWhenAQuarterIsUnused) {
   while (block_->size() > 0) {
     Replace(0, std::min<size_t>(block_->size(), 100), "");
     const size_t need = block_->size();
-    EXPECT_LE(block_->allocated_bytes(),
-              PackedBlock::kHeaderBytes + std::max<size_t>(need + need / 3 + 16, 32));
+    EXPECT_LE(block_->allocated_bytes(), MemoryRoundUp(PackedBlock::kHeaderBytes +
+                                                       std::max<size_t>(need + need / 3 + 16, 32)));
   }
 }
 
@@ -105,6 +105,43 @@ TEST_F(PackedBlockTest, PushingAndPoppingInTurnMovesNothing) {
       EXPECT_EQ(block_, place);
     }
   }
+}
+
+TEST_F(PackedBlockTest, PushesAndPopsAtTheHeadMoveOnlyWhatIsInFront) {
+  const std::string tail(4'000, 'x');
+  Replace(0, 0, "head" + tail);
+  std::string pushed;
+  size_t moved = 0;
+  // Where the tail lies tells whether it was moved.
+  const auto place_of_tail = [&] { return block_->data() + block_->size() - tail.size(); };
+  for (int i = 0; i < 1'000; ++i) {
+    const uint8_t* place = place_of_tail();
+    Replace(4, 0, "12345678");
+    pushed += "12345678";
+    if (place_of_tail() != place) ++moved;
+    ASSERT_EQ(block_->bytes(), "head" + pushed + tail);
+  }
+  EXPECT_LT(moved, 15);
+  for (moved = 0; !pushed.empty(); pushed.resize(pushed.size() - 8)) {
+    const uint8_t* place = place_of_tail();
+    Replace(4, 8, "");
+    if (place_of_tail() != place) ++moved;
+  }
+  EXPECT_EQ(block_->bytes(), "head" + tail);
+  EXPECT_LT(moved, 10);
+}
+
+TEST_F(PackedBlockTest, AQueueMovesItsBytesSeldom) {
+  // In at the tail, out at the head: the slack in front is what the tail needs.
+  Replace(0, 0, std::string(8'000, 'x'));
+  size_t moved = 0;
+  for (int i = 0; i < 2'000; ++i) {
+    Replace(block_->size(), 0, "12345678");
+    const uint8_t* place = block_->data() + 8;
+    Replace(0, 8, "");
+    if (block_->data() != place) ++moved;
+  }
+  EXPECT_LT(moved, 60);
 }
 
 TEST_F(PackedBlockTest, HoldsHalfAGibibyte) {
