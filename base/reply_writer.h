@@ -41,6 +41,15 @@ class ReplyWriter final {
   // "ERR syntax error". Line breaks become spaces, so that a text can never forge a second reply.
   void Error(std::string_view text);
   void Integer(int64_t value) { Header(':', value); }
+  // The same from its digits, kInt64TextBytesMax at most.
+  void IntegerText(std::string_view digits) {
+    char* p = out_->Reserve(kHeaderBytesMax);
+    p[0] = ':';
+    std::memcpy(p + 1, digits.data(), digits.size());
+    p[digits.size() + 1] = '\r';
+    p[digits.size() + 2] = '\n';
+    out_->Commit(digits.size() + 3);
+  }
   void Bulk(std::string_view bytes) {
     if (__builtin_expect(bytes.size() > kInlineBulkBytesMax, 0)) return LargeBulk(bytes);
     char* p = out_->Reserve(bytes.size() + kHeaderBytesMax + 2);

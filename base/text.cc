@@ -49,28 +49,28 @@ bool CopyNumber(std::string_view text, std::string& copy) {
 
 }  // namespace
 
-std::optional<int64_t> ParseInt64(std::string_view text) {
-  if (text.empty() || text.size() > kInt64TextBytesMax) return std::nullopt;
+bool ParseInt64(std::string_view text, int64_t& value) {
+  if (text.empty() || text.size() > kInt64TextBytesMax) return false;
   const char* p = text.data();
   const char* end = p + text.size();
-  if (text.size() == 1 && *p == '0') return 0;
   const bool negative = *p == '-';
-  if (negative && ++p == end) return std::nullopt;
-  if (*p < '1' || *p > '9') return std::nullopt;
-  uint64_t value = 0;
+  if (negative && ++p == end) return false;
+  if (*p == '0' && text.size() == 1) {
+    value = 0;
+    return true;
+  }
+  if (*p < '1' || *p > '9') return false;
+  uint64_t magnitude = 0;
   for (; p < end; ++p) {
     const auto digit = static_cast<uint8_t>(*p - '0');
-    if (digit > 9) return std::nullopt;
-    if (__builtin_mul_overflow(value, uint64_t{10}, &value)) return std::nullopt;
-    if (__builtin_add_overflow(value, uint64_t{digit}, &value)) return std::nullopt;
+    if (digit > 9) return false;
+    if (__builtin_mul_overflow(magnitude, uint64_t{10}, &magnitude)) return false;
+    if (__builtin_add_overflow(magnitude, uint64_t{digit}, &magnitude)) return false;
   }
   constexpr auto kMax = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
-  if (negative) {
-    if (value > kMax + 1) return std::nullopt;
-    return static_cast<int64_t>(-value);
-  }
-  if (value > kMax) return std::nullopt;
-  return static_cast<int64_t>(value);
+  if (magnitude > kMax + (negative ? 1 : 0)) return false;
+  value = static_cast<int64_t>(negative ? -magnitude : magnitude);
+  return true;
 }
 
 std::optional<uint64_t> ParseUint64(std::string_view text) {

@@ -17,8 +17,13 @@ inline constexpr size_t kInt64TextBytesMax = 20;
 inline constexpr size_t kDoubleTextBytesMax = 32;
 
 // Strict, as Redis's string2ll: optional '-', no '+', no spaces, no leading zeros, whole text,
-// range checked.
-std::optional<int64_t> ParseInt64(std::string_view text);
+// range checked. False leaves `value` as it was.
+bool ParseInt64(std::string_view text, int64_t& value);
+inline std::optional<int64_t> ParseInt64(std::string_view text) {
+  int64_t value = 0;
+  if (!ParseInt64(text, value)) return std::nullopt;
+  return value;
+}
 
 // The same for 0 .. 2^64-1 (cursors, seeds). Digits only.
 std::optional<uint64_t> ParseUint64(std::string_view text);

@@ -234,20 +234,48 @@ class CommandTable final {
   CommandTable() = default;
   const Command* Add(const CommandSpec& spec, const Command* container);
 
-  // Case does not matter: bit 5 is the case of a letter.
-  static uint32_t Probe(std::string_view name) {
+  // The bytes of a name in two words: all of them when there are no more than 16. Loaded whole:
+  // bytes that were stored one by one cannot be read at once without a stall.
+  struct NameWords {
     uint64_t head = 0;
     uint64_t tail = 0;
-    __builtin_memcpy(&head, name.data(), name.size() < 8 ? name.size() : 8);
-    if (name.size() > 8) __builtin_memcpy(&tail, name.data() + name.size() - 8, 8);
-    head |= 0x2020202020202020u;
-    tail |= 0x2020202020202020u;
+
+    explicit NameWords(std::string_view name) {
+      const char* begin = name.data();
+      const char* end = begin + name.size();
+      if (name.size() >= 8) {
+        head = Load<uint64_t>(begin);
+        tail = Load<uint64_t>(end - 8);
+      } else if (name.size() >= 4) {
+        head = Load<uint32_t>(begin) | uint64_t{Load<uint32_t>(end - 4)} << 32;
+      } else if (name.size() >= 2) {
+        head = Load<uint16_t>(begin) | uint64_t{Load<uint16_t>(end - 2)} << 16;
+      } else if (!name.empty()) {
+        head = static_cast<uint8_t>(*begin);
+      }
+    }
+    template <typename T>
+    static T Load(const char* from) {
+      T value;
+      __builtin_memcpy(&value, from, sizeof value);
+      return value;
+    }
+  };
+
+  // Case does not matter: bit 5 is the case of a letter.
+  static uint32_t Probe(std::string_view name) {
+    const NameWords words(name);
+    const uint64_t head = words.head | 0x2020202020202020u;
+    const uint64_t tail = words.tail | 0x2020202020202020u;
     const uint64_t mixed =
         (head ^ (tail * 0x9e3779b97f4a7c15u) ^ name.size()) * 0xff51afd7ed558ccdu;
     return static_cast<uint32_t>(mixed >> 40) & kIndexMask;
   }
   static bool SameName(std::string_view upper, std::string_view any_case) {
     if (upper.size() != any_case.size()) return false;
+    const NameWords ours(upper);
+    const NameWords theirs(any_case);
+    if (ours.head == theirs.head && ours.tail == theirs.tail && upper.size() <= 16) return true;
     for (size_t i = 0; i < upper.size(); ++i) {
       const char c = any_case[i];
       if ((c >= 'a' && c <= 'z' ? c - 0x20 : c) != upper[i]) return false;

@@ -63,7 +63,11 @@ class RequestBatch final {
  private:
   void AddKey(std::string_view name) {
     if (__builtin_expect(keys_used_ == keys_.size(), 0)) GrowKeys();
-    keys_[keys_used_++] = KeyRef::Of(name);
+    // Member by member: a copy of the whole would wait for the stores of its parts.
+    KeyRef& key = keys_[keys_used_++];
+    key.name = name;
+    key.hash = KeyHash(name);
+    key.slot = KeySlot(name);
   }
   void FindKeys(const CommandSpec& spec, std::span<const std::string_view> args);
   void GrowArgs();

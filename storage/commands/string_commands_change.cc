@@ -13,24 +13,26 @@ namespace tidegate {
 namespace {
 
 // The entry's value as an integer; an absent key is 0.
-std::optional<int64_t> IntegerOf(const Entry* entry) {
-  if (entry == nullptr) return 0;
-  if (entry->embedded()) return ParseInt64(entry->value());
+bool ReadInteger(const Entry* entry, int64_t& value) {
+  if (entry == nullptr) {
+    value = 0;
+    return true;
+  }
+  if (entry->embedded()) return ParseInt64(entry->value(), value);
   const size_t size = StringLength(*entry);
   char text[kInt64TextBytesMax];
-  if (size > sizeof text) return std::nullopt;
+  if (size > sizeof text) return false;
   ReadStringRange(*entry, 0, size, text);
-  return ParseInt64({text, size});
+  return ParseInt64({text, size}, value);
 }
 
 ExecStatus AddInteger(CommandContext& context, int64_t delta) {
   const KeyRef& key = context.key();
   Entry* entry = nullptr;
   if (!context.FindString(key, true, &entry)) return ExecStatus::kDone;
-  const auto old_value = IntegerOf(entry);
-  if (!old_value) return context.Fail(errors::kNotInteger);
   int64_t value = 0;
-  if (__builtin_add_overflow(*old_value, delta, &value)) return context.Fail(errors::kOverflow);
+  if (!ReadInteger(entry, value)) return context.Fail(errors::kNotInteger);
+  if (__builtin_add_overflow(value, delta, &value)) return context.Fail(errors::kOverflow);
 
   char text[kInt64TextBytesMax];
   const size_t size = FormatInt64(value, text);
@@ -45,7 +47,7 @@ ExecStatus AddInteger(CommandContext& context, int64_t delta) {
     context.db().SetString(key, entry, {text, size}, expire_at_ms);
   }
   context.db().Notify(notify::kString, "incrby", key);
-  context.reply().Integer(value);
+  context.reply().IntegerText({text, size});
   return ExecStatus::kDone;
 }
 
