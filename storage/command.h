@@ -97,6 +97,7 @@ enum CommandFlag : uint32_t {
   kRunsInMulti = 1u << 22,     // not queued by MULTI: EXEC, RESET
   kMaySuspend = 1u << 23,      // a process command that waits for other workers, or for time
   kRunsSubscribed = 1u << 24,  // may be sent by a RESP2 client that subscribes: PING, SUBSCRIBE
+  kSystemCommand = 1u << 25,   // COMMAND DOCS says that it is not for clients: PFDEBUG
 };
 
 // Number of arguments, the command's name included. Negative: at least.
@@ -129,6 +130,17 @@ using KeyFlagChooser = std::string_view (*)(std::span<const std::string_view> ar
 // be.
 using ScopeChooser = Scope (*)(std::span<const std::string_view> args);
 
+// Keys that COMMAND INFO tells of behind a keyword ("STORE key"): it stands at `from` or later
+// (negative: from the end, backwards), and a range of keys follows it. Without a keyword: keys of
+// which no rule says where they are.
+struct KeywordKeys {
+  std::string_view keyword;
+  int16_t from = 0;
+  int16_t last = 0;
+  int16_t limit = 0;
+  std::string_view flags;  // as CommandSpec::key_flags, of one key
+};
+
 struct CommandSpec {
   std::string_view name;  // upper case; for a sub-command its own word only ("GET" of CONFIG GET)
   Arity arity;
@@ -150,6 +162,9 @@ struct CommandSpec {
   // access update"); "|" begins the flags of the next key where keys differ ("RO access|OW
   // update"). Empty: "RO access" of a read, "RW update" of a write. tips: words, one space apart.
   std::string_view key_flags = "";
+  // Words: ACL categories instead of the group's.
+  std::string_view acl_categories = "";
+  std::span<const KeywordKeys> keyword_keys = {};  // beside keys; find_keys finds them
   KeyFlagChooser key_flags_of_call = nullptr;
   std::string_view tips = "";
   std::string_view deprecated_since = "";

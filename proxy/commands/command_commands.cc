@@ -47,6 +47,54 @@ void ReplyCountedKeys(ReplyWriter& reply) {
   reply.Integer(1);
 }
 
+// Where the keys of one specification begin.
+void ReplyBeginSearch(ReplyWriter& reply, const KeySpecification& keys) {
+  reply.Bulk("begin_search");
+  reply.Map(2);
+  reply.Bulk("type");
+  if (keys.keyword == nullptr) {
+    reply.Bulk("index");
+    reply.Bulk("spec");
+    reply.Map(1);
+    reply.Bulk("index");
+    reply.Integer(keys.index);
+  } else if (keys.keyword->keyword.empty()) {
+    reply.Bulk("unknown");
+    reply.Bulk("spec");
+    reply.Map(0);
+  } else {
+    reply.Bulk("keyword");
+    reply.Bulk("spec");
+    reply.Map(2);
+    reply.Bulk("keyword");
+    reply.Bulk(keys.keyword->keyword);
+    reply.Bulk("startfrom");
+    reply.Integer(keys.keyword->from);
+  }
+}
+
+// And how they go on from there.
+void ReplyFindKeys(ReplyWriter& reply, const KeySpecification& keys) {
+  reply.Bulk("find_keys");
+  reply.Map(2);
+  reply.Bulk("type");
+  if (keys.counted) return ReplyCountedKeys(reply);
+  if (keys.keyword != nullptr && keys.keyword->keyword.empty()) {
+    reply.Bulk("unknown");
+    reply.Bulk("spec");
+    return reply.Map(0);
+  }
+  reply.Bulk("range");
+  reply.Bulk("spec");
+  reply.Map(3);
+  reply.Bulk("lastkey");
+  reply.Integer(keys.last);
+  reply.Bulk("keystep");
+  reply.Integer(keys.step);
+  reply.Bulk("limit");
+  reply.Integer(keys.keyword == nullptr ? 0 : keys.keyword->limit);
+}
+
 void ReplyKeySpecifications(ReplyWriter& reply, const CommandSpec& spec) {
   const std::vector<KeySpecification> all = KeySpecifications(spec);
   reply.Set(all.size());
@@ -54,30 +102,8 @@ void ReplyKeySpecifications(ReplyWriter& reply, const CommandSpec& spec) {
     reply.Map(3);
     reply.Bulk("flags");
     ReplyWordSet(reply, keys.flags);
-    reply.Bulk("begin_search");
-    reply.Map(2);
-    reply.Bulk("type");
-    reply.Bulk("index");
-    reply.Bulk("spec");
-    reply.Map(1);
-    reply.Bulk("index");
-    reply.Integer(keys.index);
-    reply.Bulk("find_keys");
-    reply.Map(2);
-    reply.Bulk("type");
-    if (keys.counted) {
-      ReplyCountedKeys(reply);
-      continue;
-    }
-    reply.Bulk("range");
-    reply.Bulk("spec");
-    reply.Map(3);
-    reply.Bulk("lastkey");
-    reply.Integer(keys.last);
-    reply.Bulk("keystep");
-    reply.Integer(keys.step);
-    reply.Bulk("limit");
-    reply.Integer(0);
+    ReplyBeginSearch(reply, keys);
+    ReplyFindKeys(reply, keys);
   }
 }
 
@@ -108,7 +134,7 @@ void ReplyPair(ReplyWriter& reply, std::string_view name, std::string_view value
 Words DocFlags(const CommandSpec& spec) {
   Words flags;
   if (!spec.deprecated_since.empty()) flags.push_back("deprecated");
-  if ((spec.flags & kProtected) != 0) flags.push_back("syscmd");
+  if ((spec.flags & (kProtected | kSystemCommand)) != 0) flags.push_back("syscmd");
   return flags;
 }
 

@@ -85,6 +85,29 @@ Words KeyFlagWords(const CommandSpec& spec, std::string_view flags) {
   return spec.access == Access::kWrite ? Words{"RW", "update"} : Words{"RO", "access"};
 }
 
+// Those of keys whose places do not depend on keywords.
+std::vector<KeySpecification> PlacedKeys(const CommandSpec& spec) {
+  const int count_argument = KeyCountArgument(spec);
+  std::vector<KeySpecification> specifications;
+  if (spec.keys.first == 0 && count_argument == 0) return specifications;
+  int index = spec.keys.first;
+  std::string_view rest = spec.key_flags;
+  for (size_t bar = rest.find('|'); bar != std::string_view::npos; bar = rest.find('|')) {
+    specifications.push_back({KeyFlagWords(spec, rest.substr(0, bar)), index, 0, 1});
+    index += spec.keys.step;
+    rest.remove_prefix(bar + 1);
+  }
+  if (count_argument != 0) {
+    specifications.push_back({KeyFlagWords(spec, rest), count_argument, 0, 1, true});
+    return specifications;
+  }
+  // Keys beyond the range that a finder finds (GEORADIUS … STORE key) are behind keywords.
+  if (spec.find_keys != nullptr && !specifications.empty()) return specifications;
+  const int last = spec.keys.last < 0 ? spec.keys.last : spec.keys.last - index;
+  specifications.push_back({KeyFlagWords(spec, rest), index, last, spec.keys.step});
+  return specifications;
+}
+
 }  // namespace
 
 Words SplitWords(std::string_view text) {
@@ -116,7 +139,11 @@ Words CommandCategories(const CommandSpec& spec) {
   if (spec.subcommands.empty()) {
     if (spec.access == Access::kWrite) found.push_back("write");
     if (spec.access == Access::kRead) found.push_back("read");
-    found.push_back((spec.flags & kAclConnection) != 0 ? "connection" : GroupCategory(spec));
+    const Words chosen = SplitWords(spec.acl_categories);
+    found.insert(found.end(), chosen.begin(), chosen.end());
+    if (chosen.empty()) {
+      found.push_back((spec.flags & kAclConnection) != 0 ? "connection" : GroupCategory(spec));
+    }
   } else if ((spec.flags & kAclConnection) != 0) {
     found.push_back("connection");
   }
@@ -144,24 +171,10 @@ std::string_view CommandGroupName(Group group) {
 bool HasKeys(const CommandSpec& spec) { return spec.keys.first != 0 || spec.find_keys != nullptr; }
 
 std::vector<KeySpecification> KeySpecifications(const CommandSpec& spec) {
-  const int count_argument = KeyCountArgument(spec);
-  std::vector<KeySpecification> specifications;
-  if (spec.keys.first == 0 && count_argument == 0) return specifications;
-  int index = spec.keys.first;
-  std::string_view rest = spec.key_flags;
-  for (size_t bar = rest.find('|'); bar != std::string_view::npos; bar = rest.find('|')) {
-    specifications.push_back({KeyFlagWords(spec, rest.substr(0, bar)), index, 0, 1});
-    index += spec.keys.step;
-    rest.remove_prefix(bar + 1);
-  }
-  if (count_argument != 0) {
-    specifications.push_back({KeyFlagWords(spec, rest), count_argument, 0, 1, true});
-    return specifications;
-  }
-  // Keys beyond the range that a finder finds (GEORADIUS … STORE key) have no specification.
-  if (spec.find_keys != nullptr && !specifications.empty()) return specifications;
-  const int last = spec.keys.last < 0 ? spec.keys.last : spec.keys.last - index;
-  specifications.push_back({KeyFlagWords(spec, rest), index, last, spec.keys.step});
+  std::vector<KeySpecification> specifications = PlacedKeys(spec);
+  for (const KeywordKeys& keys : spec.keyword_keys)
+    specifications.push_back(
+        {.flags = SplitWords(keys.flags), .last = keys.last, .keyword = &keys});
   return specifications;
 }
 
@@ -172,7 +185,7 @@ Words KeyFlagsOfCall(const CommandSpec& spec, std::span<const std::string_view> 
     const size_t bar = spec.key_flags.rfind('|');
     return KeyFlagWords(spec, spec.key_flags.substr(bar == std::string_view::npos ? 0 : bar + 1));
   }
-  for (const KeySpecification& keys : KeySpecifications(spec)) {
+  for (const KeySpecification& keys : PlacedKeys(spec)) {
     if (keys.index <= index) flags = keys.flags;
   }
   return flags.empty() ? KeyFlagWords(spec, "") : flags;

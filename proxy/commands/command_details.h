@@ -27,13 +27,14 @@ Words SplitWords(std::string_view text);
 
 // One key specification: the keys at argument `index`, and on from there in steps of `range.step`
 // to `range.last`: relative to `index`, or negative: from the end of the arguments. Counted: the
-// argument says how many keys follow it.
+// argument says how many keys follow it. With a row of keyword_keys all else is there.
 struct KeySpecification {
   Words flags;
   int index = 0;
   int last = 0;
   int step = 1;
   bool counted = false;
+  const KeywordKeys* keyword = nullptr;
 };
 std::vector<KeySpecification> KeySpecifications(const CommandSpec& spec);
 

@@ -20,6 +20,13 @@ bool FindRadiusKeys(std::span<const std::string_view> args, std::vector<int>& ou
   return true;
 }
 
+constexpr KeywordKeys kRadiusTargets[] = {
+    {.keyword = "STORE", .from = 6, .flags = "OW update"},
+    {.keyword = "STOREDIST", .from = 6, .flags = "OW update"}};
+constexpr KeywordKeys kRadiusByMemberTargets[] = {
+    {.keyword = "STORE", .from = 5, .flags = "OW update"},
+    {.keyword = "STOREDIST", .from = 5, .flags = "OW update"}};
+
 constexpr CommandSpec kGeoCommands[] = {
     {.name = "GEOADD",
      .arity = AtLeast(5),
@@ -80,6 +87,7 @@ constexpr CommandSpec kGeoCommands[] = {
      .summary = "Gives or stores the points within a circle around a place.",
      .handler = CmdGeoRadius,
      .key_flags = "RO access|OW update",
+     .keyword_keys = kRadiusTargets,
      .deprecated_since = "6.2.0",
      .replaced_by = "GEOSEARCH and GEOSEARCHSTORE with the BYRADIUS argument"},
     {.name = "GEORADIUSBYMEMBER",
@@ -97,6 +105,7 @@ constexpr CommandSpec kGeoCommands[] = {
      .summary = "Gives or stores the points within a circle around one of them.",
      .handler = CmdGeoRadiusByMember,
      .key_flags = "RO access|OW update",
+     .keyword_keys = kRadiusByMemberTargets,
      .deprecated_since = "6.2.0",
      .replaced_by = "GEOSEARCH and GEOSEARCHSTORE with the BYRADIUS and FROMMEMBER arguments"},
     {.name = "GEORADIUSBYMEMBER_RO",

@@ -407,6 +407,12 @@ bool FindSortRoKeys(std::span<const std::string_view> /*args*/, std::vector<int>
   return true;
 }
 
+// Names of keys are made of the elements (BY, GET), and STORE may stand anywhere.
+constexpr KeywordKeys kSortKeys[] = {{.keyword = "", .flags = "RO access"},
+                                     {.keyword = "", .flags = "OW update"}};
+constexpr KeywordKeys kSortRoKeys[] = {{.keyword = "", .flags = "RO access"}};
+constexpr std::string_view kSortedTypes = "set sortedset list";
+
 constexpr CommandSpec kSortCommands[] = {
     {.name = "SORT",
      .arity = AtLeast(2),
@@ -422,7 +428,9 @@ constexpr CommandSpec kSortCommands[] = {
      .complexity = "O(N*log(N)) for N elements; O(N) when their order is kept.",
      .summary = "Gives or stores the elements of a list, a set or a sorted set in another order.",
      .handler = CmdSort,
-     .key_flags = "RO access|OW update"},
+     .key_flags = "RO access|OW update",
+     .acl_categories = kSortedTypes,
+     .keyword_keys = kSortKeys},
     {.name = "SORT_RO",
      .arity = AtLeast(2),
      .keys = {1, 1, 1},
@@ -437,7 +445,9 @@ constexpr CommandSpec kSortCommands[] = {
      .complexity = "O(N*log(N)) for N elements; O(N) when their order is kept.",
      .summary = "Gives the elements of a list, a set or a sorted set in another order.",
      .handler = CmdSortRo,
-     .key_flags = "RO access"},
+     .key_flags = "RO access",
+     .acl_categories = kSortedTypes,
+     .keyword_keys = kSortRoKeys},
 };
 
 }  // namespace

@@ -124,6 +124,12 @@ constexpr CommandSpec kInfoCommands[] = {
      .handler = CmdXinfoStream},
 };
 
+// The half of what follows STREAMS.
+constexpr KeywordKeys kReadKeys[] = {
+    {.keyword = "STREAMS", .from = 1, .last = -1, .limit = 2, .flags = "RO access"}};
+constexpr KeywordKeys kReadGroupKeys[] = {
+    {.keyword = "STREAMS", .from = 4, .last = -1, .limit = 2, .flags = "RO access"}};
+
 constexpr CommandSpec kStreamCommands[] = {
     {.name = "XACK",
      .arity = AtLeast(4),
@@ -257,7 +263,8 @@ constexpr CommandSpec kStreamCommands[] = {
      .complexity = "O(n) for n returned entries.",
      .summary = "Returns the entries of several streams that follow given IDs, waiting for the "
                 "first one when asked to.",
-     .handler = CmdXread},
+     .handler = CmdXread,
+     .keyword_keys = kReadKeys},
     {.name = "XREADGROUP",
      .arity = AtLeast(7),
      .find_keys = FindStreamKeys,
@@ -271,7 +278,8 @@ constexpr CommandSpec kStreamCommands[] = {
      .summary = "Returns the entries of several streams that are new to a group, or those pending "
                 "for a consumer; waits when asked to.",
      .handler = CmdXreadgroup,
-     .key_flags = "RO access"},
+     .key_flags = "RO access",
+     .keyword_keys = kReadGroupKeys},
     {.name = "XREVRANGE",
      .arity = AtLeast(4),
      .keys = kFirstArgument,

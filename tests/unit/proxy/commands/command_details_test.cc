@@ -41,6 +41,9 @@ TEST(CommandDetails, Categories) {
   EXPECT_EQ(CategoriesOf(*table, "ROLE"), (Words{"admin", "fast", "dangerous"}));
   EXPECT_EQ(CategoriesOf(*table, "MEMORY", "USAGE"), (Words{"read", "slow"}));
   EXPECT_EQ(CategoriesOf(*table, "OBJECT", "HELP"), (Words{"keyspace", "slow"}));
+  EXPECT_EQ(CategoriesOf(*table, "PUBSUB", "HELP"), (Words{"slow"}));
+  EXPECT_EQ(CategoriesOf(*table, "SORT"),
+            (Words{"write", "set", "sortedset", "list", "slow", "dangerous"}));
 }
 
 TEST(CommandDetails, FlagWordsInRedisOrder) {
@@ -74,6 +77,26 @@ TEST(CommandDetails, KeySpecifications) {
   EXPECT_EQ(store[0].flags, (Words{"OW", "update"}));
   EXPECT_TRUE(store[1].counted);
   EXPECT_EQ(store[1].index, 2);
+}
+
+TEST(CommandDetails, KeysBehindKeywords) {
+  const auto table = AllCommands();
+  const auto read = KeySpecifications(*table->Find("XREAD")->spec);
+  ASSERT_EQ(read.size(), 1u);
+  ASSERT_NE(read[0].keyword, nullptr);
+  EXPECT_EQ(read[0].keyword->keyword, "STREAMS");
+  EXPECT_EQ(read[0].keyword->limit, 2);
+  EXPECT_EQ(read[0].last, -1);
+  const auto radius = KeySpecifications(*table->Find("GEORADIUS")->spec);
+  ASSERT_EQ(radius.size(), 3u);
+  EXPECT_EQ(radius[0].keyword, nullptr);
+  EXPECT_EQ(radius[0].index, 1);
+  EXPECT_EQ(radius[2].keyword->keyword, "STOREDIST");
+  EXPECT_EQ(radius[2].flags, (Words{"OW", "update"}));
+  // And what a call does to the key behind one.
+  const std::string_view store[] = {"GEORADIUS", "k", "1", "2", "3", "m", "STORE", "to"};
+  EXPECT_EQ(KeyFlagsOfCall(*table->Find("GEORADIUS")->spec, store, 7), (Words{"OW", "update"}));
+  EXPECT_EQ(KeySpecifications(*table->Find("SORT")->spec)[2].keyword->keyword, "");
 }
 
 TEST(CommandDetails, KeyFlagsOfSetDependOnTheCall) {
