@@ -60,7 +60,12 @@ bool CommandContext::may_yield() const { return !thread_.in_transaction; }
 
 bool CommandContext::TryLockSlot(uint16_t slot) { return engine_.TryLock(slot); }
 
-void CommandContext::UnlockSlot(uint16_t slot) { engine_.Unlock(slot); }
+void CommandContext::UnlockSlot(uint16_t slot) {
+  // A transaction serves at its end.
+  if (__builtin_expect(!thread_.ready.empty() && !thread_.in_transaction, 0))
+    engine_.ServeReady(thread_);
+  engine_.Unlock(slot);
+}
 
 ExecStatus CommandContext::SuspendAtSlot(uint16_t slot) {
   return engine_.ParkAt(thread_, slot, client_);

@@ -332,6 +332,7 @@ EngineStats Engine::StatsSinceStart() const {
   stats.keyspace_hits = sum(&EngineCounters::keyspace_hits);
   stats.keyspace_misses = sum(&EngineCounters::keyspace_misses);
   stats.expired_keys = sum(&EngineCounters::expired_keys);
+  stats.expired_fields = sum(&EngineCounters::expired_fields);
   stats.expire_nanos = sum(&EngineCounters::expire_nanos);
   stats.evicted_keys = sum(&EngineCounters::evicted_keys);
   stats.changes = sum(&EngineCounters::changes);
@@ -349,6 +350,7 @@ EngineStats Engine::Stats() const {
   stats.keyspace_hits -= baseline_.keyspace_hits;
   stats.keyspace_misses -= baseline_.keyspace_misses;
   stats.expired_keys -= baseline_.expired_keys;
+  stats.expired_fields -= baseline_.expired_fields;
   stats.expire_nanos -= baseline_.expire_nanos;
   stats.evicted_keys -= baseline_.evicted_keys;
   stats.lazyfreed_objects -= baseline_.lazyfreed_objects;

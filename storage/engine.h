@@ -118,6 +118,12 @@ struct ClientState {
   };
   std::unique_ptr<Continuation> continuation;
 
+  // Whether the client is certain to be cut off for the reply as long as it is now: what writes a
+  // reply without end may stop then. Null: it never is.
+  bool (*is_cut_off)(void* context) = nullptr;
+  void* cut_off_context = nullptr;
+  bool IsCutOff() const { return is_cut_off != nullptr && is_cut_off(cut_off_context); }
+
   // What WATCH of this client asked for.
   ClientWatches watches;
   // The blocking command that waits now; null: none. CLIENT UNBLOCK says how it shall end.
@@ -130,7 +136,8 @@ struct EngineStats {
   uint64_t keyspace_hits = 0;
   uint64_t keyspace_misses = 0;
   uint64_t expired_keys = 0;
-  uint64_t expire_nanos = 0;  // background time spent on expired keys
+  uint64_t expired_fields = 0;  // of hashes
+  uint64_t expire_nanos = 0;    // background time spent on expired keys
   uint64_t evicted_keys = 0;
   uint64_t lazyfreed_objects = 0;
   uint64_t lazyfree_pending_objects = 0;

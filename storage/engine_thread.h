@@ -65,6 +65,7 @@ struct EngineCounters {
   Counter keyspace_hits;
   Counter keyspace_misses;
   Counter expired_keys;
+  Counter expired_fields;  // of hashes
   Counter evicted_keys;
   Counter changes;  // to any key, since the start: INFO's rdb_changes_since_last_save
   Counter lock_parks;

@@ -80,6 +80,8 @@ bool ExpirySweep::SweepTable(uint16_t slot, int db, int64_t deadline_nanos) {
     }
     const uint32_t step_position = position;
     position = VisitSome(*table, slot, db, position, pass);
+    // Consumers of a stream that is gone now.
+    if (__builtin_expect(!thread_.ready.empty(), 0)) engine_.ServeReady(thread_);
     engine_.Unlock(slot);
     bool out_of_time = false;
     for (const std::string& key : pass.due_hashes) {

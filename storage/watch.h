@@ -36,11 +36,11 @@ class WatchList final {
   void Add(int db, std::string_view key, bool expired, std::shared_ptr<WatchState> state);
   // The key was changed, or (gone) removed because its time had passed.
   void Touch(int db, std::string_view key, bool gone = false);
-  // Calls fn(db, key) for each line; true: it was changed. For FLUSHALL and SWAPDB.
+  // Calls fn(db, key, expired) for each line; true: it was changed. For FLUSHALL and SWAPDB.
   template <typename Fn>
   void TouchIf(Fn&& fn) {
     for (Line& line : lines_) {
-      if (fn(line.db, std::string_view(line.key))) line.state->dirty.store(true);
+      if (fn(line.db, std::string_view(line.key), line.expired)) line.state->dirty.store(true);
     }
     DropOver();
   }

@@ -74,6 +74,7 @@ void WriteStatsSection(InfoWriter& out, Server& server) {
       .Number("sync_full", 0)
       .Number("sync_partial_ok", 0)
       .Number("sync_partial_err", 0)
+      .Number("expired_subkeys", engine.expired_fields)
       .Number("expired_keys", engine.expired_keys)
       .Text("expired_stale_perc", "0.00")
       .Number("expired_time_cap_reached_count", 0)

@@ -99,12 +99,16 @@ ExecStatus CmdRestore(CommandContext& context) {
     return context.Fail("ERR Invalid TTL value, must be >= 0");
   }
   rdb::RdbReader in(payload);
+  const size_t events_before = context.thread().events.size();
   if (!rdb::ReadValue(in, db, key, existing)) return context.Fail("ERR Bad data format");
   if (*time != 0 && expire_at_ms <= context.now_ms()) {
+    context.thread().events.resize(events_before);  // it was never there
     if (db.Delete(key) && existing != nullptr) db.Notify(notify::kGeneric, "del", key);
     context.reply().Ok();
     return ExecStatus::kDone;
   }
+  // As Redis, where what was there is deleted first.
+  if (existing != nullptr) db.Notify(notify::kNew, "new", key);
   if (Entry* entry = db.Peek(key)) {
     if (*time != 0) entry = db.SetExpire(key, entry, expire_at_ms);
     SetAccess(context, *options, *entry);

@@ -22,11 +22,10 @@ std::optional<std::string> PickFromSlot(CommandContext& ctx, uint16_t slot) {
   struct Found {
     std::vector<std::string> live;
     std::vector<std::string> expired;
-    int64_t now_ms;
-  } found{{}, {}, ctx.now_ms()};
+    const Database& db;
+  } found{{}, {}, ctx.db()};
   const auto collect = [&found](Entry& entry) {
-    const bool expired = entry.has_expire() && entry.expire_at_ms() <= found.now_ms;
-    (expired ? found.expired : found.live).emplace_back(entry.key());
+    (found.db.IsExpired(entry) ? found.expired : found.live).emplace_back(entry.key());
   };
   const int db = ctx.db().index();
   const auto position = static_cast<uint32_t>(ctx.thread().Random());

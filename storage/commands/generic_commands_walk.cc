@@ -95,13 +95,13 @@ void KeyWalk::VisitSome(CommandContext& ctx, const ScanArguments& filter, size_t
   struct Visit {
     KeyWalk& walk;
     const ScanArguments& filter;
-    int64_t now_ms;
-  } visit{*this, filter, ctx.now_ms()};
+    const Database& db;
+  } visit{*this, filter, ctx.db()};
   const auto slot = static_cast<uint16_t>(slot_);
   position_ = ctx.keyspace().Visit(slot, ctx.db().index(), position_, wanted, [&visit](Entry& e) {
     KeyWalk& walk = visit.walk;
     ++walk.visited_;
-    if (e.has_expire() && e.expire_at_ms() <= visit.now_ms) {
+    if (visit.db.IsExpired(e)) {
       walk.expired_.emplace_back(e.key());
     } else if (Accepts(visit.filter, e)) {
       walk.writer_.Bulk(e.key());

@@ -36,6 +36,9 @@ Encoding PackedEncoding(bool intset, bool embed) {
   return intset ? Encoding::kPackedIntset : Encoding::kPacked;
 }
 
+// Fields that a look-up of a hash goes through at most, to see whether any of them is left.
+constexpr uint64_t kFieldsJudgedMax = 256;
+
 uint32_t ToSecondsRoundedDown(int64_t at_ms) {
   const int64_t seconds = at_ms / 1000;
   return static_cast<uint32_t>(std::clamp<int64_t>(seconds, 0, UINT32_MAX));
@@ -96,6 +99,18 @@ bool Database::HoldsExpired(const KeyRef& key) {
   return entry != nullptr && IsExpired(*entry);
 }
 
+// Only when every field expires is there anything to look through.
+bool Database::AllFieldsExpired(const Entry& entry) const {
+  const auto* fields = entry.object<FieldTable>();
+  if (__builtin_expect(fields->expires() != fields->size(), 1)) return false;
+  if (fields->earliest_expiry_ms() > now_ms_ || fields->size() > kFieldsJudgedMax) return false;
+  FieldTable::Iterator it(*fields);
+  while (const FieldView field = it.Next()) {
+    if (*field.expiry_ms() > now_ms_) return false;
+  }
+  return true;
+}
+
 Entry* Database::NewEntry(std::string_view key, ValueType type, Encoding encoding,
                           size_t value_bytes, int64_t expire_at_ms) {
   const bool has_expire = expire_at_ms != kNoExpire;
@@ -123,7 +138,9 @@ Entry* Database::Replace(const KeyRef& key, Entry* existing, Entry* fresh) {
   }
   const int change =
       (fresh->has_expire() ? 1 : 0) - (existing != nullptr && existing->has_expire() ? 1 : 0);
-  if (fresh->type() != ValueType::kString) SignalReady(key);
+  // Who waits for a group of a stream must hear that it is gone.
+  const bool was_stream = existing != nullptr && existing->type() == ValueType::kStream;
+  if (fresh->type() != ValueType::kString || was_stream) SignalReady(key);
   if (existing != nullptr && existing->has_expire())
     counters.RemoveExpiry(existing->expire_at_ms());
   if (fresh->has_expire()) {
@@ -164,7 +181,7 @@ void Database::OverwriteExpire(const KeyRef& key, Entry& entry, int64_t at_ms) {
 void Database::FreeEntry(Entry* entry, bool lazy) {
   if (!entry->embedded()) {
     const ValueObject value = ValueObject::Of(*entry);
-    if (lazy || ValueBytes(value) > kFreeInPlaceBytesMax) {
+    if (ValueBytes(value) > (lazy ? kFreeLazilyBytesMin : kFreeInPlaceBytesMax)) {
       keyspace_->lazy_freer().AddValue(value);
     } else {
       thread_->frees.push_back(value);
@@ -335,10 +352,19 @@ void Database::Detach(const KeyRef& key, Entry* entry) {
 
 void Database::RemoveExpired(const KeyRef& key) {
   Entry* entry = keyspace_->FindTable(key.slot, index_)->Find(key.hash, key.name);
+  const bool by_fields = !entry->has_expire() || entry->expire_at_ms() > now_ms_;
+  if (by_fields) {
+    const auto fields = static_cast<int64_t>(entry->object<FieldTable>()->size());
+    thread_->counters.expired_fields.Add(fields);
+    Notify(notify::kHash, "hexpired", key);
+    Notify(notify::kGeneric, "del", key);
+  } else {
+    thread_->counters.expired_keys.Add();
+    Notify(notify::kExpired, "expired", key);
+  }
+  if (entry->type() == ValueType::kStream) SignalReady(key);  // as in Delete
   Detach(key, entry);
   FreeEntry(entry, false);
-  thread_->counters.expired_keys.Add();
-  Notify(notify::kExpired, "expired", key);
   TouchWatches(key, true);
 }
 
@@ -405,6 +431,8 @@ void Database::MoveTo(const KeyRef& from, Database& to, const KeyRef& to_key) {
   Detach(from, entry);
   TouchWatches(from, false);
   MemoryFree(entry, entry->allocated_bytes());
+  // As Redis, to which what was there is deleted first.
+  if (target != nullptr) to.Notify(notify::kNew, "new", to_key);
   to.Replace(to_key, target, fresh);
   to.Modified(to_key);
   if (target != nullptr) to.FreeEntry(target, false);
@@ -414,6 +442,7 @@ void Database::CopyTo(const Entry& from, Database& to, const KeyRef& to_key) {
   Entry* target = to.Find(to_key);
   Entry* fresh = Rebuild(from, to_key.name, from.expire_at_ms());
   if (!from.embedded()) fresh->set_object(CloneValue(ValueObject::Of(from)));
+  if (target != nullptr) to.Notify(notify::kNew, "new", to_key);  // as in MoveTo
   to.Replace(to_key, target, fresh);
   to.Modified(to_key);
   if (target != nullptr) to.FreeEntry(target, false);

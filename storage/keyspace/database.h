@@ -42,6 +42,13 @@ class Database final {
   Entry* Peek(const KeyRef& key);
   // Whether the key is still held although its time has passed.
   bool HoldsExpired(const KeyRef& key);
+  // Whether an entry counts as absent, and goes when it is looked up: its time has passed, or it is
+  // a hash and that of its last field has. (Of a large hash it is the sweep that finds out.)
+  bool IsExpired(const Entry& entry) const {
+    if (entry.has_expire() && entry.expire_at_ms() <= now_ms_) return true;
+    if (__builtin_expect(entry.encoding() != Encoding::kFieldTable, 1)) return false;
+    return entry.type() == ValueType::kHash && AllFieldsExpired(entry);
+  }
 
   // Sets the key to a string: creates it, or replaces whatever it holds. `existing` is what Find
   // gave for it (null: none). expire_at_ms: kNoExpire drops an expiry; pass
@@ -102,9 +109,7 @@ class Database final {
  private:
   Entry* Find(const KeyRef& key);
   void MarkAccess(Entry& entry);
-  bool IsExpired(const Entry& entry) const {
-    return entry.has_expire() && entry.expire_at_ms() <= now_ms_;
-  }
+  bool AllFieldsExpired(const Entry& entry) const;
   void RemoveExpired(const KeyRef& key);
   void TouchWatches(const KeyRef& key, bool gone);
   Entry* Replace(const KeyRef& key, Entry* existing, Entry* fresh);

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "storage/engine_thread.h"
+#include "storage/keyspace/database.h"
 #include "storage/keyspace/lazy_freer.h"
 #include "storage/keyspace/slot_extras.h"
 
@@ -65,33 +66,47 @@ void Keyspace::UpdateFlags(uint16_t slot) {
   slots_[slot].flags = flags;
 }
 
-// As Redis: a watched key changes when it was there.
+// As Redis: a watched key changes when it was there. One that was as good as absent is absent then.
 void Keyspace::TouchWatchesBeforeClear(uint16_t slot, int db) {
   if ((slots_[slot].flags & Slot::kWatched) == 0) return;
-  extras(slot).watches.TouchIf([&](int watched_db, std::string_view key) {
-    if (db >= 0 && watched_db != db) return false;
-    const Table* table = FindTable(slot, watched_db);
-    return table != nullptr && table->Find(KeyHash(key), key) != nullptr;
+  extras(slot).watches.TouchIf([&](int watched_db, std::string_view key, bool& expired) {
+    if (watched_db != db || FindIn(slot, db, key) == nullptr) return false;
+    return !std::exchange(expired, false);
   });
 }
 
-// As Redis: a watched key of either database changes when one of them has it.
-void Keyspace::TouchWatchesBeforeSwap(uint16_t slot, int a, int b) {
+// As Redis: a watched key of either database changes when one of them has it; but an absent one, or
+// one whose time has passed, may become the other without being changed.
+void Keyspace::TouchWatchesBeforeSwap(EngineThread& thread, uint16_t slot, int a, int b) {
   if ((slots_[slot].flags & Slot::kWatched) == 0) return;
-  extras(slot).watches.TouchIf([&](int watched_db, std::string_view key) {
+  extras(slot).watches.TouchIf([&](int watched_db, std::string_view key, bool& expired) {
     if (watched_db != a && watched_db != b) return false;
-    for (const int db : {a, b}) {
-      const Table* table = FindTable(slot, db);
-      if (table != nullptr && table->Find(KeyHash(key), key) != nullptr) return true;
+    const int other_db = watched_db == a ? b : a;
+    const bool is_there = FindIn(slot, watched_db, key) != nullptr;
+    const Entry* next = FindIn(slot, other_db, key);
+    if (!is_there && next == nullptr) return false;
+    const bool next_expired =
+        next != nullptr &&
+        Database(*this, thread, other_db, thread.now_ms, {.no_touch = true}).IsExpired(*next);
+    if (expired && next == nullptr) {
+      expired = false;
+      return false;
     }
+    if (!next_expired || (is_there && !expired)) return true;
+    expired = true;
     return false;
   });
 }
 
-void Keyspace::SignalBlockedAfterSwap(EngineThread& thread, uint16_t slot, int a, int b) {
+const Entry* Keyspace::FindIn(uint16_t slot, int db, std::string_view key) {
+  const Table* table = FindTable(slot, db);
+  return table == nullptr ? nullptr : table->Find(KeyHash(key), key);
+}
+
+void Keyspace::SignalBlocked(EngineThread& thread, uint16_t slot, int db) {
   if ((slots_[slot].flags & Slot::kBlocked) == 0) return;
-  extras(slot).blocked.ForEachKey([&](int db, std::string_view key) {
-    if (db == a || db == b) thread.ready.push_back({db, slot, std::string(key)});
+  extras(slot).blocked.ForEachKey([&](int blocked_db, std::string_view key) {
+    if (blocked_db == db) thread.ready.push_back({db, slot, std::string(key)});
   });
 }
 
@@ -124,6 +139,7 @@ uint64_t Keyspace::Clear(EngineThread& thread, int db) {
     Table* table = FindTable(static_cast<uint16_t>(slot), index);
     if (table == nullptr || table->count() == 0) return;
     TouchWatchesBeforeClear(static_cast<uint16_t>(slot), index);
+    SignalBlocked(thread, static_cast<uint16_t>(slot), index);
     keys += table->count();
     thread.dbs[static_cast<size_t>(index)].keys.Add(-static_cast<int64_t>(table->count()));
     thread.dbs[static_cast<size_t>(index)].expires.Add(-static_cast<int64_t>(table->expires()));
@@ -151,14 +167,15 @@ void Keyspace::Swap(EngineThread& thread, int a, int b) {
     const auto slot = static_cast<uint16_t>(i);
     Table* left = FindTable(slot, a);
     Table* right = FindTable(slot, b);
-    TouchWatchesBeforeSwap(slot, a, b);
+    TouchWatchesBeforeSwap(thread, slot, a, b);
     const bool left_empty = left == nullptr || left->count() == 0;
     const bool right_empty = right == nullptr || right->count() == 0;
     if (left_empty && right_empty) continue;
     left = &TableForInsert(slot, a);
     right = &TableForInsert(slot, b);
     std::swap(*left, *right);
-    SignalBlockedAfterSwap(thread, slot, a, b);
+    SignalBlocked(thread, slot, a);
+    SignalBlocked(thread, slot, b);
     keys += static_cast<int64_t>(left->count()) - right->count();
     expires += static_cast<int64_t>(left->expires()) - right->expires();
   }

@@ -90,8 +90,11 @@ class Keyspace final {
 
  private:
   void TouchWatchesBeforeClear(uint16_t slot, int db);
-  void TouchWatchesBeforeSwap(uint16_t slot, int a, int b);
-  void SignalBlockedAfterSwap(EngineThread& thread, uint16_t slot, int a, int b);
+  void TouchWatchesBeforeSwap(EngineThread& thread, uint16_t slot, int a, int b);
+  // What the table holds, whether its time has passed or not.
+  const Entry* FindIn(uint16_t slot, int db, std::string_view key);
+  // All keys of the database that somebody waits at: what they hold may be another value, or gone.
+  void SignalBlocked(EngineThread& thread, uint16_t slot, int db);
 
   int databases_;
   EngineSettings& settings_;

@@ -21,6 +21,9 @@ namespace tidegate {
 // Values of more than this are freed here even when nobody asked for it: about 50 us of work.
 inline constexpr size_t kFreeInPlaceBytesMax = 1024 * 1024;
 
+// And values of no more than this are never freed here: less work than to hand them over.
+inline constexpr size_t kFreeLazilyBytesMin = 2048;
+
 class LazyFreer final {
  public:
   LazyFreer();

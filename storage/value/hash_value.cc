@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "config/notify.h"
-#include "storage/engine.h"
+#include "storage/engine_thread.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/value/packed_reply.h"
 #include "storage/value/packed_scratch.h"
@@ -120,7 +120,10 @@ std::optional<HashItem> HashView::Random(const std::function<uint64_t()>& random
 
 void HashValue::Finish(std::initializer_list<std::string_view> events) {
   bool changed = expired_ > 0;
-  if (expired_ > 0) db_.Notify(notify::kHash, "hexpired", key_);
+  if (expired_ > 0) {
+    db_.thread().counters.expired_fields.Add(static_cast<int64_t>(expired_));
+    db_.Notify(notify::kHash, "hexpired", key_);
+  }
   for (const std::string_view event : events) {
     if (event.empty()) continue;
     changed = true;

@@ -48,7 +48,7 @@ TEST(HashFieldCommandsTest, ExpiredFieldsAreHiddenAtOnce) {
 TEST(HashFieldCommandsTest, AWriteRemovesWhatHasExpiredAtItsField) {
   TestEngine engine;
   KeyEvents events(engine.engine());
-  engine.Run("HSET h a 1 b 2 c 3");
+  engine.Run("HSET h a 1 b 2 c 3 stays 4");
   engine.Run("HPEXPIRE h 100 FIELDS 3 a b c");
   EXPECT_EQ(events.Take(), "hset:h hexpire:h");
   engine.AdvanceMs(100);
@@ -68,6 +68,51 @@ TEST(HashFieldCommandsTest, AWriteRemovesWhatHasExpiredAtItsField) {
   EXPECT_EQ(engine.Run("HDEL h a"), Integer(0));
   EXPECT_EQ(events.Take(), "hexpired:h del:h");
   EXPECT_EQ(engine.Run("EXISTS h"), Integer(0));
+}
+
+TEST(HashFieldCommandsTest, TheKeyIsGoneWithItsLastField) {
+  TestEngine engine;
+  KeyEvents events(engine.engine());
+  const auto expire_all = [&](std::string_view key) {
+    engine.RunWords({"HSETEX", std::string(key), "PX", "100", "FIELDS", "2", "a", "1", "b", "2"});
+    engine.AdvanceMs(100);
+    events.Take();
+  };
+  expire_all("h");
+  EXPECT_EQ(engine.Run("EXISTS h"), Integer(0));
+  EXPECT_EQ(events.Take(), "hexpired:h del:h");
+  EXPECT_EQ(engine.engine().StatsOfDb(0).keys, 0u);
+  EXPECT_EQ(engine.engine().Stats().expired_fields, 2u);
+  EXPECT_EQ(engine.engine().Stats().expired_keys, 0u);
+  expire_all("h");
+  EXPECT_EQ(engine.Run("TYPE h"), "+none\r\n");
+  expire_all("h");
+  EXPECT_EQ(engine.Run("RPUSH h x"), Integer(1)) << "of another type";
+  engine.Run("DEL h");
+  expire_all("h");
+  EXPECT_EQ(engine.Run("KEYS *"), "*0\r\n");
+  expire_all("h");
+  EXPECT_EQ(engine.Run("RANDOMKEY"), kNull);
+  expire_all("h");
+  EXPECT_EQ(engine.Run("RENAME h other"), "-ERR no such key\r\n");
+  // One field that is left keeps it.
+  expire_all("h");
+  engine.Run("HSETEX h PX 100 FIELDS 1 a 1");
+  engine.Run("HSETEX h PX 200 FIELDS 1 b 1");
+  engine.AdvanceMs(150);
+  EXPECT_EQ(engine.Run("EXISTS h"), Integer(1));
+}
+
+TEST(HashFieldCommandsTest, OfALargeHashTheSweepFindsOut) {
+  TestEngine engine;
+  for (int i = 0; i < 5000; ++i)
+    engine.RunWords({"HSETEX", "h", "PX", "1000", "FIELDS", "1", std::to_string(i), "v"});
+  engine.AdvanceMs(2000);
+  EXPECT_EQ(engine.Run("HLEN h"), Integer(0));
+  EXPECT_EQ(engine.Run("EXISTS h"), Integer(1));
+  for (int i = 0; i < 3; ++i) Sweep(engine);
+  EXPECT_EQ(engine.Run("EXISTS h"), Integer(0));
+  EXPECT_EQ(engine.engine().Stats().expired_fields, 5000u);
 }
 
 TEST(HashFieldCommandsTest, EventsSayWhatHappened) {
