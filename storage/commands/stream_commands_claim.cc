@@ -136,6 +136,7 @@ class Claimer final {
     }
     if (consumer_ == nullptr)
       consumer_ = &SeeConsumer(context_.db(), context_.key(), group_, context_.arg(3));
+    consumer_->active_ms = now_ms_;
     StreamPending& claimed = group_.Assign(id, *consumer_, DeliveredMs());
     claimed.deliveries = deliveries;
     return true;

@@ -69,7 +69,7 @@ class InfoReply final {
   void Head() {
     Number("length", stream_.length());
     Number("radix-tree-keys", stream_.page_count());
-    Number("radix-tree-nodes", stream_.tree_node_count());
+    Number("radix-tree-nodes", stream_.RadixNodeCount());
     Id("last-generated-id", stream_.last_id());
     Id("max-deleted-entry-id", stream_.max_deleted_id());
     Number("entries-added", stream_.entries_added());
@@ -104,10 +104,13 @@ class InfoReply final {
   }
 
   void Consumer(const StreamConsumer& consumer) {
-    reply_.Map(3);
+    reply_.Map(4);
     Text("name", consumer.name);
     Number("pending", consumer.pending.size());
     Number("idle", static_cast<uint64_t>(std::max<int64_t>(now_ms_ - consumer.seen_ms, 0)));
+    Name("inactive");
+    reply_.Integer(consumer.active_ms < 0 ? -1
+                                          : std::max<int64_t>(now_ms_ - consumer.active_ms, 0));
   }
 
  private:
@@ -147,9 +150,11 @@ class InfoReply final {
   }
 
   void FullConsumer(const StreamGroup& group, const StreamConsumer& consumer, uint64_t count) {
-    reply_.Map(4);
+    reply_.Map(5);
     Text("name", consumer.name);
     Number("seen-time", static_cast<uint64_t>(consumer.seen_ms));
+    Name("active-time");
+    reply_.Integer(consumer.active_ms);
     Number("pel-count", consumer.pending.size());
     Name("pending");
     size_t left = Shown(consumer.pending.size(), count);

@@ -260,6 +260,7 @@ class Reader final {
     const StreamId first = source.after.Next().value_or(StreamId::Max());
     const size_t found = ReplyStreamRange(context_.reply(), stream, first, StreamId::Max(), count);
     StreamCursor cursor(stream, first, StreamId::Max());
+    if (found > 0 && !options_.no_ack) consumer.active_ms = db_.now_ms();
     for (size_t i = 0; i < found; ++i) {
       const StreamId id = cursor.Next()->id;
       if (group.entries_read != kEntriesReadUnknown && !stream.HasGapsFrom(id)) {

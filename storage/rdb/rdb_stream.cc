@@ -193,9 +193,12 @@ bool ReadConsumers(Type type, RdbReader& in, StreamGroup& group,
   for (uint64_t left = in.Length(); left > 0; --left) {
     const std::string_view name = in.String(scratch);
     const auto seen_ms = static_cast<int64_t>(in.Fixed64());
-    if (type == Type::kStreamListpacks3) (void)in.Fixed64();  // when it last did something
+    // Before that form nobody knew when a consumer last got something. As Redis.
+    const auto active_ms =
+        type == Type::kStreamListpacks3 ? static_cast<int64_t>(in.Fixed64()) : seen_ms;
     if (!in.ok() || group.FindConsumer(name) != nullptr) return false;
     StreamConsumer& consumer = group.AddConsumer(name, seen_ms);
+    consumer.active_ms = active_ms;
     for (uint64_t pending = in.Length(); pending > 0; --pending) {
       const StreamId id = ReadRawId(in);
       const auto found = unassigned.find(id);

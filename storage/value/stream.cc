@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "storage/memory/memory.h"
+#include "storage/value/radix_nodes.h"
 
 namespace tidegate {
 namespace {
@@ -19,6 +20,9 @@ constexpr int64_t kHeadPieces = 3;
 // Entries of up to so many elements are put together without an allocation.
 constexpr size_t kElementsInPlace = 48;
 constexpr size_t kNodeBytes = 32;
+// Pages that are looked at to tell the size of the tree that they would make: well below a
+// millisecond.
+constexpr uint64_t kPagesCountedMax = 16 * 1024;
 
 ListpackValue Difference(uint64_t value, uint64_t base) {
   return ListpackValue(static_cast<int64_t>(value - base));
@@ -356,6 +360,19 @@ void StreamValue::Check() const {
     TG_CHECK(deleted == page.deleted());
   }
   TG_CHECK(bytes == page_bytes_ && live == length());
+}
+
+uint64_t StreamValue::RadixNodeCount() const {
+  RadixNodeCounter counter;
+  uint64_t counted = 0;
+  PageTree::Path path = tree_.First();
+  for (bool more = path.valid(); more && counted < kPagesCountedMax; more = tree_.Next(path)) {
+    const PageKey key = tree_.KeyOf(path);
+    counter.Add({key.hi, key.lo});
+    ++counted;
+  }
+  const uint64_t nodes = counter.Finish();
+  return counted == page_count() ? nodes : nodes * page_count() / counted;
 }
 
 StreamCursor::StreamCursor(const StreamValue& stream, StreamId first, StreamId last,

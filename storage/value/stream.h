@@ -61,7 +61,9 @@ class StreamValue final {
 
   uint64_t length() const { return tree_.element_count(); }
   uint64_t page_count() const { return tree_.page_count(); }
-  uint64_t tree_node_count() const { return page_count() + 1; }
+  // Nodes of the tree in which Redis would hold the pages. Of a long stream only the first pages
+  // are counted, and the others estimated by them.
+  uint64_t RadixNodeCount() const;
   StreamId first_id() const { return first_id_; }
   StreamId last_id() const { return last_id_; }
   StreamId max_deleted_id() const { return max_deleted_id_; }

@@ -16,6 +16,7 @@ StreamGroup::StreamGroup(const StreamGroup& other)
     : last_id(other.last_id), entries_read(other.entries_read) {
   for (const auto& [name, consumer] : other.consumers_) {
     StreamConsumer& copy = AddConsumer(name, consumer.seen_ms);
+    copy.active_ms = consumer.active_ms;
     for (const StreamId& id : consumer.pending) {
       StreamPending& pending = Assign(id, copy, 0);
       const StreamPending& original = other.pending_.find(id)->second;

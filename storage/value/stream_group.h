@@ -28,7 +28,8 @@ inline constexpr int64_t kEntriesReadUnknown = -1;
 struct StreamConsumer {
   using Pending = std::set<StreamId, std::less<>, MemoryAllocator<StreamId>>;
 
-  int64_t seen_ms = 0;
+  int64_t seen_ms = 0;     // when it last asked for entries
+  int64_t active_ms = -1;  // when it last got some; -1: never
   Pending pending;
   std::string_view name;  // the key in StreamGroup::consumers
 };

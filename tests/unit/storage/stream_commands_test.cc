@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/value/radix_nodes.h"
 #include "storage/value/stream.h"
 #include "tests/support/engine_fixture.h"
 
@@ -59,8 +60,10 @@ TEST(StreamCommandsTest, IdleTimesComeFromTheClock) {
   EXPECT_EQ(engine.Run("XCLAIM s g bob 251 1 JUSTID"), "*0\r\n");
   EXPECT_EQ(engine.Run("XCLAIM s g bob 250 1 JUSTID"), "*1\r\n$3\r\n1-0\r\n");
   EXPECT_EQ(engine.Run("XINFO CONSUMERS s g"),
-            "*2\r\n*6\r\n$4\r\nname\r\n$5\r\nalice\r\n$7\r\npending\r\n:0\r\n$4\r\nidle\r\n:250\r\n"
-            "*6\r\n$4\r\nname\r\n$3\r\nbob\r\n$7\r\npending\r\n:1\r\n$4\r\nidle\r\n:0\r\n");
+            "*2\r\n*8\r\n$4\r\nname\r\n$5\r\nalice\r\n$7\r\npending\r\n:0\r\n$4\r\nidle\r\n:250\r\n"
+            "$8\r\ninactive\r\n:250\r\n"
+            "*8\r\n$4\r\nname\r\n$3\r\nbob\r\n$7\r\npending\r\n:1\r\n$4\r\nidle\r\n:0\r\n"
+            "$8\r\ninactive\r\n:0\r\n");
 }
 
 TEST(StreamCommandsTest, TrimsWholePagesOrToTheEntry) {
@@ -75,6 +78,41 @@ TEST(StreamCommandsTest, TrimsWholePagesOrToTheEntry) {
   EXPECT_EQ(engine.Run("XLEN s"), Integer(56));
   EXPECT_EQ(engine.Run("XRANGE s - + COUNT 1"),
             "*1\r\n*2\r\n$4\r\n45-0\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n");
+}
+
+TEST(StreamCommandsTest, ANewConsumerHasNotBeenActive) {
+  TestEngine engine;
+  engine.Run("XGROUP CREATE s g 0 MKSTREAM");
+  engine.Run("XGROUP CREATECONSUMER s g alice");
+  engine.AdvanceMs(100);
+  const auto info = [](int idle, int inactive) {
+    return "*1\r\n*8\r\n$4\r\nname\r\n$5\r\nalice\r\n$7\r\npending\r\n:0\r\n$4\r\nidle\r\n" +
+           Integer(idle) + "$8\r\ninactive\r\n" + Integer(inactive);
+  };
+  EXPECT_EQ(engine.Run("XINFO CONSUMERS s g"), info(100, -1));
+  engine.Run("XADD s 1 a 1");
+  engine.Run("XREADGROUP GROUP g alice STREAMS s >");
+  engine.Run("XACK s g 1");
+  engine.AdvanceMs(50);
+  engine.Run("XREADGROUP GROUP g alice STREAMS s 0");  // its history: it asked, and got nothing
+  EXPECT_EQ(engine.Run("XINFO CONSUMERS s g"), info(0, 50));
+  engine.Run("COPY s t");
+  EXPECT_EQ(engine.Run("XINFO CONSUMERS t g"), info(0, 50));
+}
+
+// By hand, for IDs that share 15, 7 and no bytes.
+TEST(StreamTest, CountsTheNodesOfARadixTree) {
+  const auto count = [](std::initializer_list<StreamId> ids) {
+    RadixNodeCounter counter;
+    for (const StreamId& id : ids) counter.Add(id);
+    return counter.Finish();
+  };
+  EXPECT_EQ(count({}), 1u);
+  EXPECT_EQ(count({{1, 0}}), 2u);
+  EXPECT_EQ(count({{1, 0}, {1, 1}}), 4u);
+  EXPECT_EQ(count({{1, 0}, {2, 0}}), 6u);
+  EXPECT_EQ(count({{1, 0}, {1, 1}, {2, 0}}), 8u);
+  EXPECT_EQ(count({{1, 0}, {uint64_t{1} << 56, 0}}), 5u);
 }
 
 // Random commands on a stream and on a map of its entries.
