@@ -4,6 +4,11 @@
 #include <string>
 
 namespace tidegate {
+namespace {
+
+constexpr std::string_view kLineEnd = "\r\n";
+
+}  // namespace
 
 void ReplyWriter::Header(char type, int64_t value) {
   char* p = out_->Reserve(kHeaderBytesMax);
@@ -33,6 +38,13 @@ void ReplyWriter::Error(std::string_view text) {
   p[text.size() + 1] = '\r';
   p[text.size() + 2] = '\n';
   out_->Commit(text.size() + 3);
+}
+
+void ReplyWriter::Replay(std::string_view encoded) {
+  if (!encoded.starts_with('-')) return Raw(encoded);
+  encoded.remove_prefix(1);
+  encoded.remove_suffix(kLineEnd.size());
+  Error(encoded);
 }
 
 void ReplyWriter::LargeBulk(std::string_view bytes) {

@@ -40,6 +40,9 @@ class ReplyWriter final {
   void SimpleString(std::string_view text);
   // "ERR syntax error". Line breaks become spaces, so that a text can never forge a second reply.
   void Error(std::string_view text);
+  // A whole reply that was encoded earlier, for the same protocol. One that is an error is told to
+  // the observer as any other.
+  void Replay(std::string_view encoded);
   void Integer(int64_t value) { Header(':', value); }
   // The same from its digits, kInt64TextBytesMax at most.
   void IntegerText(std::string_view digits) {

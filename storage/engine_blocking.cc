@@ -104,7 +104,7 @@ ExecStatus Engine::ResumeBlocked(EngineThread& thread, ClientState& client, Repl
     }
   }
   if (served) {
-    reply.Raw(blocked.reply);
+    reply.Replay(blocked.reply);
   } else if (client.unblock == ClientState::Unblock::kError) {
     reply.Error(kUnblocked);
   } else {

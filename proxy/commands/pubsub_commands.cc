@@ -38,6 +38,7 @@ std::string_view UnsubscribedWord(SubscriptionKind kind) {
 // [word, name, how many are left]. No name: there was nothing to end.
 void Confirm(SessionCommand& c, std::string_view word, const std::string_view* name,
              SubscriptionKind kind) {
+  const Session::Heard heard(c.session());
   c.reply().Push(3);
   c.reply().Bulk(word);
   if (name != nullptr) {
@@ -156,7 +157,8 @@ constexpr CommandSpec kPubSubSubcommands[] = {
      .since = "6.2.0",
      .complexity = "O(1)",
      .summary = "Prints the sub-commands of PUBSUB.",
-     .session_handler = CmdPubSubHelp},
+     .session_handler = CmdPubSubHelp,
+     .acl_categories = "slow"},
     {.name = "NUMPAT",
      .arity = Exactly(2),
      .access = Access::kNone,

@@ -6,6 +6,7 @@
 // kept. They tell of clients and memory, not of data, so nobody can tell the difference.
 #include <string>
 
+#include "base/clock.h"
 #include "proxy/commands/families.h"
 #include "proxy/session/session_command.h"
 #include "proxy/session/transaction_queue.h"
@@ -41,6 +42,7 @@ ExecStatus RunAhead(SessionCommand& c) {
   while (queue.next_ahead() < queue.size()) {
     const Request request = queue.at(queue.next_ahead()).view();
     if ((request.command->spec->flags & kMaySuspend) != 0) {
+      queue.BeginAhead(Ticks());
       OutputBuffer out(c.worker().output_blocks());
       ReplyWriter reply(out);
       reply.set_protocol(c.session().protocol());
@@ -48,7 +50,7 @@ ExecStatus RunAhead(SessionCommand& c) {
       if (request.command->spec->session_handler(ahead) == ExecStatus::kSuspended)
         return ExecStatus::kSuspended;
       c.session().ForgetResumption();
-      queue.KeepAhead(out.CopyFrom(0));
+      queue.KeepAhead(out.CopyFrom(0), Ticks());
     }
     queue.AdvanceAhead();
   }
@@ -83,7 +85,7 @@ ExecStatus CmdExec(SessionCommand& c) {
   if (queue.denies_oom() && !c.engine().HasRoom(thread)) {
     EndTransaction(c);
     return c.Fail("EXECABORT Transaction discarded because of: " +
-                  std::string(errors::kOutOfMemory).substr(4));
+                  std::string(errors::kOutOfMemory));
   }
   if (RunAhead(c) == ExecStatus::kSuspended) return ExecStatus::kSuspended;
   std::vector<uint16_t> slots = queue.Slots();

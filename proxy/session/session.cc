@@ -52,6 +52,8 @@ Session::Session(Worker& worker, uint64_t id, AcceptedConnection connection)
   is_local_ = is_unix_ || IsLoopbackAddress(peer_address_);
   if (is_unix_) local_address_ = connection.unix_path + ":0";
   client_.ticket = MakeTicket(id, worker.index());
+  client_.is_cut_off = &Session::IsCutOff;
+  client_.cut_off_context = this;
   reply_.ObserveErrors(&Session::ObserveError, this);
   if (connection.proxy_protocol) StopFor(kStopProxyHeader);
   const int64_t keepalive = worker.options().tcp_keepalive.count();
@@ -95,7 +97,11 @@ void Session::set_reply_mode(ReplyMode mode) {
   if (mode == ReplyMode::kSkipNext && reply_mode_ == ReplyMode::kOff) return;
   reply_mode_ = mode;
   skip_armed_ = false;
-  reply_.Retarget(mode == ReplyMode::kOn ? output_ : worker_.discarded_output());
+  RetargetReply();
+}
+
+void Session::RetargetReply() {
+  reply_.Retarget(reply_mode_ == ReplyMode::kOn ? output_ : worker_.discarded_output());
 }
 
 void Session::AdvanceReplyMode() {

@@ -146,6 +146,20 @@ class Session final : private StreamOwner {
   // CLIENT REPLY OFF and SKIP give no reply to themselves; the handler of ON writes +OK.
   ReplyMode reply_mode() const { return reply_mode_; }
   void set_reply_mode(ReplyMode mode);
+  // While it lives, what is written to reply() reaches the client in whatever mode. For what a
+  // subscriber is told, which is no reply.
+  class Heard final {
+   public:
+    explicit Heard(Session& session) : session_(session) {
+      session.reply_.Retarget(session.output_);
+    }
+    ~Heard() { session_.RetargetReply(); }
+    Heard(const Heard&) = delete;
+    Heard& operator=(const Heard&) = delete;
+
+   private:
+    Session& session_;
+  };
   bool is_monitor() const { return monitor_; }
   // MONITOR: lines follow the reply of this command. RESET takes it back.
   void set_monitor(bool on);
@@ -175,7 +189,7 @@ class Session final : private StreamOwner {
   void CloseTransaction();
   // Executes one queued request inside an atomic section of the engine; `kept`: it ran before, and
   // this is its reply.
-  void ExecuteQueued(const Request& request, const std::string* kept, int64_t now_ms);
+  void ExecuteQueued(const Request& request, const TransactionQueue::Kept* kept, int64_t now_ms);
   // The suspended part of the current command is through: what follows in it begins anew.
   void ForgetResumption() {
     resuming_ = false;
@@ -289,6 +303,7 @@ class Session final : private StreamOwner {
   bool ReadProxyHeader(std::string_view bytes, size_t* consumed);
   bool InputWithinLimit();
   bool OutputWithinLimits(int64_t now_ms);
+  const OutputBufferLimit& OutputLimit() const;
   void SendOutput();
   // Sends when much is unsent; false: it still is, or the client is gone.
   bool OutputHasRoom();
@@ -298,7 +313,9 @@ class Session final : private StreamOwner {
   size_t UnsentBytes() const;
   bool IsIdleForTooLong(int64_t now_ms);
   void StopFor(Stop reason) { stops_ |= reason; }
-  void EndWait(Stop stop);  // kStopSuspended or kStopPostponed
+  void RetargetReply();
+  static bool IsCutOff(void* session);  // ClientState::is_cut_off
+  void EndWait(Stop stop);              // kStopSuspended or kStopPostponed
   void Close();
   void LogClosing(LogSeverity severity, std::string_view why) const;
   static void ObserveError(void* session, std::string_view text);

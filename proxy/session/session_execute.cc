@@ -212,19 +212,21 @@ void Session::Queue(const Request& request) {
   AfterReply();
 }
 
-void Session::ExecuteQueued(const Request& request, const std::string* kept, int64_t now_ms) {
+void Session::ExecuteQueued(const Request& request, const TransactionQueue::Kept* kept,
+                            int64_t now_ms) {
   worker_.set_current_request(this, &request);
   const uint32_t errors_before = errors_;
   const uint64_t begin = Ticks();
   if (kept != nullptr) {
-    reply_.Raw(*kept);
+    reply_.Replay(kept->reply);
   } else if (request.command->spec->scope == Scope::kProcess) {
     SessionCommand command(*this, request, reply_, now_ms);
     TG_CHECK(request.command->spec->session_handler(command) == ExecStatus::kDone);
   } else {
     worker_.server().engine().ExecuteAtomic(worker_.engine_thread(), request, client_, reply_);
   }
-  Account(request, Ticks() - begin, errors_before);
+  Account(request, kept != nullptr ? kept->ticks : Ticks() - begin, errors_before);
+  errors_ = errors_before;  // EXEC has not failed
 }
 
 void Session::Refuse(const Request& request) {

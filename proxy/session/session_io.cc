@@ -214,11 +214,21 @@ bool Session::InputWithinLimit() {
   return false;
 }
 
+// A monitor gets what it did not ask for piece by piece, as a subscriber does. Redis has it under
+// the limits for normal clients, which are none: one that reads slowly takes all memory there.
+const OutputBufferLimit& Session::OutputLimit() const {
+  return worker_.options().output_buffer_limit(monitor_ ? ClientClass::kPubsub : client_class());
+}
+
+bool Session::IsCutOff(void* session) {
+  auto& self = *static_cast<Session*>(session);
+  const uint64_t hard = self.OutputLimit().hard.count;
+  // As SendOutput, which lets one block pass.
+  return hard != 0 && self.reply_.out().blocks() > 1 && self.reply_.out().memory_bytes() >= hard;
+}
+
 bool Session::OutputWithinLimits(int64_t now_ms) {
-  // A monitor gets what it did not ask for piece by piece, as a subscriber does. Redis has it under
-  // the limits for normal clients, which are none: one that reads slowly takes all memory there.
-  const ClientClass limited_as = monitor_ ? ClientClass::kPubsub : client_class();
-  const OutputBufferLimit& limit = worker_.options().output_buffer_limit(limited_as);
+  const OutputBufferLimit& limit = OutputLimit();
   const size_t bytes = output_.memory_bytes();
   const bool over_early = AuthRequired() && bytes > kUnauthenticatedOutputBytesMax.count;
   if (limit.hard.count == 0 && limit.soft.count == 0 && !over_early) return true;

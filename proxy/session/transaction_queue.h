@@ -40,11 +40,23 @@ class TransactionQueue final {
   // Whether a queued command may need memory: EXEC is refused when there is none.
   bool denies_oom() const { return denies_oom_; }
 
-  // Commands that run before the others, see EXEC: which one is next, and their replies.
+  // What came of a command that ran before the others, see EXEC.
+  struct Kept {
+    std::string reply;
+    uint64_t ticks;  // that it took
+  };
+  // Commands that run before the others: which one is next, when it began (0: it has not), and what
+  // came of those before it.
   size_t next_ahead() const { return next_ahead_; }
+  void BeginAhead(uint64_t now_ticks) {
+    if (ahead_since_ticks_ == 0) ahead_since_ticks_ = now_ticks;
+  }
+  void KeepAhead(std::string reply, uint64_t now_ticks) {
+    kept_.push_back({std::move(reply), now_ticks - ahead_since_ticks_});
+    ahead_since_ticks_ = 0;
+  }
   void AdvanceAhead() { ++next_ahead_; }
-  void KeepAhead(std::string reply) { kept_.push_back(std::move(reply)); }
-  const std::string& kept(size_t i) const { return kept_[i]; }
+  const Kept& kept(size_t i) const { return kept_[i]; }
 
   // Slots of all keys, with repeats.
   std::vector<uint16_t> Slots() const {
@@ -68,7 +80,8 @@ class TransactionQueue final {
   bool refused_ = false;
   bool denies_oom_ = false;
   size_t next_ahead_ = 0;
-  std::vector<std::string> kept_;
+  uint64_t ahead_since_ticks_ = 0;
+  std::vector<Kept> kept_;
   size_t bytes_ = 0;
   std::vector<OwnedRequest> requests_;
 };

@@ -34,14 +34,14 @@ void DrawRepeating(CommandContext& context, const HashView& hash, uint64_t count
   EngineThread& thread = context.thread();
   if (hash.DrawsInConstantTime()) {
     writer.Begin(count);
-    for (; count > 0; --count) writer.Add(*hash.Random([&] { return RandomBits(thread); }));
-    return;
+    return DrawTimes(context, count,
+                     [&] { writer.Add(*hash.Random([&] { return RandomBits(thread); })); });
   }
   std::vector<HashItem> items;
   hash.ForEach([&](const HashItem& item) { items.push_back(item); });
   if (items.empty()) return writer.Begin(0);
   writer.Begin(count);
-  for (; count > 0; --count) writer.Add(items[RandomBits(thread) % items.size()]);
+  DrawTimes(context, count, [&] { writer.Add(items[RandomBits(thread) % items.size()]); });
 }
 
 // Different fields, fewer than there are.

@@ -29,6 +29,17 @@ inline std::optional<int64_t> DrawCountArg(CommandContext& context, size_t i) {
   return std::nullopt;
 }
 
+// Draws `count` times, or until the reply is longer than its client may let it wait: a handful of
+// bytes asks for any number of elements.
+template <typename Fn>
+void DrawTimes(CommandContext& context, uint64_t count, Fn&& draw) {
+  constexpr uint64_t kDrawsPerCheck = 1024;
+  for (; count > 0; --count) {
+    if (count % kDrawsPerCheck == 0 && context.client().IsCutOff()) return;
+    draw();
+  }
+}
+
 // Decides for each of `total` elements in turn whether it is among `wanted` random ones, of which
 // every set is as likely. Source: Knuth, TAOCP volume 2, 3.4.2, algorithm S.
 class InOrderSample final {

@@ -18,14 +18,12 @@ void DrawRepeating(CommandContext& context, const SetView& set, uint64_t count) 
   reply.Array(count);
   if (set.DrawsInConstantTime()) {
     const auto random = [&thread] { return RandomBits(thread); };
-    for (; count > 0; --count) ReplyPackedValue(reply, set.Random(random));
-    return;
+    return DrawTimes(context, count, [&] { ReplyPackedValue(reply, set.Random(random)); });
   }
   std::vector<ListpackValue> members;
   set.ForEach([&](const ListpackValue& member) { members.push_back(member); });
-  for (; count > 0; --count) {
-    ReplyPackedValue(reply, members[RandomBits(thread) % members.size()]);
-  }
+  DrawTimes(context, count,
+            [&] { ReplyPackedValue(reply, members[RandomBits(thread) % members.size()]); });
 }
 
 // Different members, fewer than there are.

@@ -88,7 +88,7 @@ ExecStatus CmdZrandMember(CommandContext& ctx) {
   if (*count < 0) {
     const auto wanted = static_cast<uint64_t>(-*count);
     writer.Begin(wanted);
-    for (uint64_t i = 0; i < wanted; ++i) writer.AddRank(set, RandomBits(ctx.thread()) % size);
+    DrawTimes(ctx, wanted, [&] { writer.AddRank(set, RandomBits(ctx.thread()) % size); });
   } else if (static_cast<uint64_t>(*count) >= size) {
     writer.Begin(size);
     set.ForEach([&](std::string_view member, double score) { writer.Add(member, score); });

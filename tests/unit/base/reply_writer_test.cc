@@ -116,6 +116,21 @@ TEST(ReplyWriter, Scalars) {
   EXPECT_EQ(Resp3([](auto& w) { w.Verbatim("txt", "ab\r\n"); }), "=8\r\ntxt:ab\r\n\r\n");
 }
 
+TEST(ReplyWriter, ReplaysWhatWasEncodedAndTellsOfErrors) {
+  OutputBlockPool pool;
+  OutputBuffer out(pool);
+  ReplyWriter writer(out);
+  std::string told;
+  writer.ObserveErrors(
+      [](void* seen, std::string_view text) { static_cast<std::string*>(seen)->append(text); },
+      &told);
+  writer.Replay("*2\r\n$1\r\na\r\n:1\r\n");
+  EXPECT_EQ(told, "");
+  writer.Replay("-NOGROUP no such group\r\n");
+  EXPECT_EQ(told, "NOGROUP no such group");
+  EXPECT_EQ(out.CopyFrom(0), "*2\r\n$1\r\na\r\n:1\r\n-NOGROUP no such group\r\n");
+}
+
 TEST(ReplyWriter, CanGoOnIntoAnotherBuffer) {
   OutputBlockPool pool;
   OutputBuffer first(pool);
