@@ -88,8 +88,8 @@ constexpr OptionRow kRows[] = {
      .max = kInt32Max,
      .member = NumberMember<&Options::list_compress_depth>(),
      .yaml = kEngine,
-     .help = "Nodes at both ends of a list that Redis leaves uncompressed. 0: none is "
-             "compressed."},
+     .help = "Nodes at both ends of a list that Redis leaves uncompressed. Accepted, without "
+             "effect: lists are not compressed here."},
     {.name = "set-max-intset-entries",
      .type = kInteger,
      .initial = "512",
