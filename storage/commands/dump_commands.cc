@@ -16,8 +16,6 @@ ExecStatus CmdDump(CommandContext& context) {
   const Entry* entry = db.FindForRead(context.key());
   if (entry == nullptr) {
     context.reply().Null();
-  } else if (!rdb::HasForm(entry->type())) {
-    context.Fail("ERR DUMP is not supported for Bloom filters, use BF.SCANDUMP");
   } else {
     context.reply().Bulk(rdb::DumpPayload(*entry, context.now_ms()));
   }

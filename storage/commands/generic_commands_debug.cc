@@ -32,10 +32,8 @@ Digest DigestOfKey(const Entry& entry, int db, int64_t now_ms) {
   return digest;
 }
 
-// What DUMP writes of the value alone, without the byte of the type and the footer; what it takes
-// in memory when it cannot be dumped.
+// What DUMP writes of the value alone, without the byte of the type and the footer.
 size_t SerializedBytes(const Entry& entry, int64_t now_ms) {
-  if (!rdb::HasForm(entry.type())) return BytesOf(entry);
   constexpr size_t kTypeBytes = 1;
   std::string payload;
   rdb::RdbWriter writer(payload);

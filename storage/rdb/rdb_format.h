@@ -22,6 +22,7 @@ enum class Type : uint8_t {
   kSortedSet = 3,  // scores as text
   kHash = 4,
   kSortedSet2 = 5,  // scores as doubles
+  kModule2 = 7,     // of a module: its id, then marked parts
   kListZiplist = 10,
   kSetIntset = 11,
   kSortedSetZiplist = 12,
@@ -40,6 +41,25 @@ enum class Type : uint8_t {
 // Containers of kListQuicklist2.
 inline constexpr uint64_t kContainerPlain = 1;
 inline constexpr uint64_t kContainerPacked = 2;
+
+// What a part of kModule2 is.
+inline constexpr uint64_t kModuleEnd = 0;
+inline constexpr uint64_t kModuleUnsigned = 2;
+inline constexpr uint64_t kModuleString = 5;
+
+// The id of a module's type: nine characters of six bits, ten bits of version.
+constexpr uint64_t ModuleId(const char (&name)[10], uint64_t version) {
+  constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  uint64_t id = 0;
+  for (int i = 0; i < 9; ++i) {
+    uint64_t digit = 0;
+    while (kAlphabet[digit] != name[i]) ++digit;
+    id = id << 6 | digit;
+  }
+  return id << 10 | version;
+}
+// Not RedisBloom's MBbloom--: our filters lie otherwise in memory.
+inline constexpr uint64_t kBloomModuleId = ModuleId("TGbloom--", 1);
 
 // First byte of a length: 00 six bits, 01 fourteen bits, 10 four or eight bytes behind it, 11 a
 // string in one of these forms.

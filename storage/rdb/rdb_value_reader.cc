@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "base/text.h"
 #include "storage/engine.h"
@@ -12,6 +13,7 @@
 #include "storage/rdb/rdb_format.h"
 #include "storage/rdb/rdb_stream.h"
 #include "storage/rdb/ziplist.h"
+#include "storage/value/bloom_filter.h"
 #include "storage/value/intset.h"
 #include "storage/value/list_value.h"
 #include "storage/value/listpack.h"
@@ -249,6 +251,53 @@ bool ReadStreamInto(Type type, RdbReader& in, const Target& to) {
   return true;
 }
 
+// The parts that WriteBloom makes. Owns what it has read until Take.
+class BloomReader final {
+ public:
+  BloomReader(RdbReader& in, uint32_t epoch) : in_(in), epoch_(epoch) {}
+  ~BloomReader() {
+    if (filter_ != nullptr) BloomFilter::Destroy(filter_);
+  }
+  BloomReader(const BloomReader&) = delete;
+  BloomReader& operator=(const BloomReader&) = delete;
+
+  bool Read() {
+    if (in_.Length() != kBloomModuleId || in_.Length() != kModuleString) return false;
+    const std::string_view header = in_.String(scratch_);
+    if (!in_.ok()) return false;
+    filter_ = BloomFilter::FromHeader(header, epoch_);
+    if (filter_ == nullptr) return false;
+    for (;;) {
+      const uint64_t part = in_.Length();
+      if (part == kModuleEnd) return in_.ok();
+      if (part != kModuleUnsigned || !ReadBits()) return false;
+    }
+  }
+  BloomFilter* Take() { return std::exchange(filter_, nullptr); }
+
+ private:
+  bool ReadBits() {
+    const uint64_t offset = in_.Length();
+    if (in_.Length() != kModuleString) return false;
+    const std::string_view bits = in_.String(scratch_);
+    return in_.ok() && !bits.empty() && filter_->Load(offset, bits) == BloomFilter::Loaded::kOk;
+  }
+
+  RdbReader& in_;
+  const uint32_t epoch_;
+  std::string scratch_;
+  BloomFilter* filter_ = nullptr;
+};
+
+bool ReadBloom(RdbReader& in, const Target& to) {
+  BloomReader reader(in, to.db.epoch());
+  if (!reader.Read()) return false;
+  to.db.PutObject(to.key, to.existing, ValueType::kBloom, Encoding::kBloom, reader.Take(),
+                  kNoExpire);
+  to.db.Modified(to.key);
+  return true;
+}
+
 }  // namespace
 
 bool TakeFooter(std::string_view& payload) {
@@ -292,6 +341,8 @@ bool ReadValue(RdbReader& in, Database& db, const KeyRef& key, Entry* existing) 
     case Type::kStreamListpacks2:
     case Type::kStreamListpacks3:
       return ReadStreamInto(type, in, to);
+    case Type::kModule2:
+      return ReadBloom(in, to);
   }
   return false;
 }

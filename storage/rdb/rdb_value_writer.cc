@@ -8,6 +8,7 @@
 #include "storage/rdb/crc64.h"
 #include "storage/rdb/rdb_format.h"
 #include "storage/rdb/rdb_stream.h"
+#include "storage/value/bloom_filter.h"
 #include "storage/value/hash_value.h"
 #include "storage/value/paged_list.h"
 #include "storage/value/set_view.h"
@@ -112,6 +113,29 @@ uint16_t WriteHash(const Entry& entry, int64_t now_ms, RdbWriter& out) {
   return expires ? kVersionOfFieldExpiry : kVersion;
 }
 
+// The header, then the bits in stretches with where they belong; stretches without a bit are left
+// out.
+void WriteBloom(const BloomFilter& filter, RdbWriter& out) {
+  WriteType(Type::kModule2, out);
+  out.Length(kBloomModuleId);
+  out.Length(kModuleString);
+  out.String(filter.DumpHeader());
+  std::string bits;
+  BloomFilter::Stretch stretch;
+  for (uint64_t offset = 0; (stretch = filter.StretchAt(offset)).bits != nullptr;
+       offset += stretch.size) {
+    bits.clear();
+    stretch.bits->Visit(stretch.offset, stretch.size,
+                        [&bits](size_t, std::string_view piece) { bits.append(piece); });
+    if (bits.find_first_not_of('\0') == std::string::npos) continue;
+    out.Length(kModuleUnsigned);
+    out.Length(offset);
+    out.Length(kModuleString);
+    out.String(bits);
+  }
+  out.Length(kModuleEnd);
+}
+
 }  // namespace
 
 uint16_t WriteValue(const Entry& entry, int64_t now_ms, RdbWriter& out) {
@@ -135,9 +159,10 @@ uint16_t WriteValue(const Entry& entry, int64_t now_ms, RdbWriter& out) {
       WriteStream(*entry.object<StreamValue>(), out);
       return kVersion;
     case ValueType::kBloom:
-      break;
+      WriteBloom(*entry.object<BloomFilter>(), out);
+      return kVersion;
   }
-  CheckFailed(__FILE__, __LINE__, "a type without a form in RDB data");
+  CheckFailed(__FILE__, __LINE__, "no such type");
 }
 
 std::string DumpPayload(const Entry& entry, int64_t now_ms) {

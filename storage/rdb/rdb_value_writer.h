@@ -2,7 +2,8 @@
 //
 // Packed values go out as the bytes they are held in, since those are Redis's own; large ones
 // element by element, or page by page. Forms that Redis 7.0 does not know are avoided where there
-// is a choice: a packed set goes out as a plain one. Needs the slot's lock of the entry.
+// is a choice: a packed set goes out as a plain one. Bloom filters, which Redis has from a module,
+// go out as a module's value under an id of our own. Needs the slot's lock of the entry.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +14,8 @@
 
 namespace tidegate::rdb {
 
-// Whether values of this type have a form in RDB data: Bloom filters have BF.SCANDUMP instead.
-constexpr bool HasForm(ValueType type) { return type != ValueType::kBloom; }
-
 // Writes the type byte and the value; returns the version that a reader must know. Fields whose
-// time had come by now_ms stay behind. The type must have a form.
+// time had come by now_ms stay behind.
 uint16_t WriteValue(const Entry& entry, int64_t now_ms, RdbWriter& out);
 
 // A whole payload of DUMP, with its footer.

@@ -7,6 +7,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include "storage/rdb/crc64.h"
+#include "storage/rdb/rdb_writer.h"
 #include "storage/value/bloom_filter.h"
 #include "tests/support/engine_fixture.h"
 
@@ -157,13 +159,57 @@ TEST(BloomCommandsTest, GenericCommandsKnowTheType) {
   EXPECT_EQ(engine.Run("BF.EXISTS d 17"), Integer(1));
   engine.AdvanceMs(11'000);
   EXPECT_EQ(engine.Run("BF.EXISTS d 17"), Integer(0));
-  EXPECT_EQ(engine.Run("DUMP c"),
-            "-ERR DUMP is not supported for Bloom filters, use BF.SCANDUMP\r\n");
   EXPECT_NE(engine.Run("MEMORY USAGE c"), std::string(testing::kNull));
   EXPECT_EQ(engine.Run("GET c").substr(0, 10), "-WRONGTYPE");
   EXPECT_EQ(engine.Run("SET c text"), kOk);
   EXPECT_EQ(engine.Run("BF.ADD c a").substr(0, 10), "-WRONGTYPE");
   EXPECT_EQ(engine.Run("UNLINK c"), Integer(1));
+}
+
+// The bytes of a bulk string reply.
+std::string BulkOf(const std::string& reply) {
+  const size_t header = reply.find("\r\n") + 2;
+  return reply.substr(header, reply.size() - header - 2);
+}
+
+TEST(BloomCommandsTest, RestoreMakesTheSameFilterOfWhatDumpGave) {
+  TestEngine engine;
+  // Several layers; and a large one with hardly a bit, which must not become large by this.
+  for (int i = 0; i < 5000; ++i) engine.Run("BF.ADD b " + std::to_string(i));
+  engine.Run("BF.RESERVE sparse 0.01 100000000 NONSCALING");
+  engine.Run("BF.MADD sparse a b c");
+  for (const std::string key : {"b", "sparse"}) {
+    const std::string dump = BulkOf(engine.Run("DUMP " + key));
+    EXPECT_LT(dump.size(), 40'000u);
+    EXPECT_EQ(engine.RunWords({"RESTORE", "copy", "0", dump, "REPLACE"}), kOk);
+    EXPECT_EQ(engine.Run("BF.INFO copy"), engine.Run("BF.INFO " + key));
+    EXPECT_EQ(engine.Run("MEMORY USAGE copy SAMPLES 0").size(),
+              engine.Run("MEMORY USAGE " + key + " SAMPLES 0").size());
+    EXPECT_EQ(BulkOf(engine.Run("DUMP copy")), dump);
+    for (int i = 0; i < 6000; ++i) {
+      const std::string item = std::to_string(i);
+      ASSERT_EQ(engine.Run("BF.EXISTS copy " + item), engine.Run("BF.EXISTS " + key + " " + item));
+    }
+  }
+  EXPECT_EQ(engine.Run("BF.MEXISTS copy a b c"), "*3\r\n:1\r\n:1\r\n:1\r\n");
+}
+
+TEST(BloomCommandsTest, RestoreRefusesABrokenFilterAndLeavesTheKey) {
+  TestEngine engine;
+  engine.Run("BF.MADD b x y z");
+  engine.Run("SET key old");
+  const std::string dump = BulkOf(engine.Run("DUMP b"));
+  const std::string body = dump.substr(0, dump.size() - 10);
+  for (size_t cut = 1; cut < body.size(); ++cut) {
+    std::string payload = body.substr(0, cut);
+    rdb::RdbWriter out(payload);
+    out.Fixed16(10);
+    out.Fixed64(rdb::Crc64(0, payload));
+    EXPECT_EQ(engine.RunWords({"RESTORE", "key", "0", payload, "REPLACE"}),
+              "-ERR Bad data format\r\n")
+        << cut;
+  }
+  EXPECT_EQ(engine.Run("GET key"), "$3\r\nold\r\n");
 }
 
 TEST(BloomCommandsTest, ADumpMakesTheSameFilter) {
