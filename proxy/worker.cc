@@ -73,6 +73,7 @@ void Worker::Run() {
   crash_report::PrepareThread();
   pthread_setname_np(pthread_self(), ("worker-" + std::to_string(index_)).c_str());
   loop_.Run();
+  server_.engine().FinishAbandoned(*engine_thread_, UnixMillis());
   server_.WorkerEnded();
   current_worker = nullptr;
 }
@@ -148,7 +149,11 @@ void Worker::DrainMailbox() {
 void Worker::Deliver(Message& message) {
   switch (message.kind) {
     case MessageKind::kWake:
-      if (Session* session = FindSession(SessionOfTicket(message.ticket))) session->Resume();
+      if (Session* session = FindSession(SessionOfTicket(message.ticket))) {
+        session->Resume();
+      } else {
+        server_.engine().StepAbandoned(*engine_thread_, UnixMillis());
+      }
       break;
     case MessageKind::kConnection:
       TakeConnection(std::move(*message.connection));

@@ -1,11 +1,21 @@
 #include "storage/command_context.h"
 
+#include "base/check.h"
 #include "base/text.h"
+#include "storage/breathe.h"
 #include "storage/engine_thread.h"
 #include "storage/keyspace/slot_extras.h"
+#include "storage/long_command.h"
 #include "storage/parking.h"
+#include "storage/value/value_object.h"
 
 namespace tidegate {
+namespace {
+
+// What of a value's bytes counts as an element.
+constexpr size_t kElementBytes = 64;
+
+}  // namespace
 
 CommandContext::CommandContext(Engine& engine, EngineThread& thread, const Request& request,
                                ClientState& client, ReplyWriter& reply)
@@ -56,9 +66,31 @@ ExecStatus CommandContext::Block(std::span<const KeyRef> keys, int64_t timeout_m
   return ExecStatus::kSuspended;
 }
 
+bool CommandContext::MayRunLong() const {
+  if (internal::t_long_command != nullptr) {
+    internal::t_long_command->ForgetFirstLookups();
+    return false;
+  }
+  return !thread_.in_transaction && !thread_.exclusive && served_key_ == nullptr;
+}
+
+bool CommandContext::IsLongValue(const Entry& entry) const {
+  return !entry.embedded() && IsLong(ValueBytes(ValueObject::Of(entry)) / kElementBytes);
+}
+
+ExecStatus CommandContext::RunLong() {
+  TG_DCHECK(MayRunLong());
+  thread_.wants_long = true;
+  return ExecStatus::kSuspended;
+}
+
 bool CommandContext::may_yield() const { return !thread_.in_transaction; }
 
-bool CommandContext::TryLockSlot(uint16_t slot) { return engine_.TryLock(slot); }
+bool CommandContext::TryLockSlot(uint16_t slot) {
+  if (!engine_.TryLock(slot)) return false;
+  if (internal::t_long_command != nullptr) keyspace_->slot(slot).HoldLong();
+  return true;
+}
 
 void CommandContext::UnlockSlot(uint16_t slot) {
   // A transaction serves at its end.

@@ -80,6 +80,18 @@ class CommandContext final {
   // False inside a transaction: the handler runs to its end.
   bool may_yield() const;
 
+  // For a handler that has so many elements before it, and has neither changed anything nor written
+  // to the reply: when this is true it returns RunLong(), and is run again with turns in between
+  // (long_command.h). False when it is short, and where there are no turns: in a transaction,
+  // behind the gate, on behalf of a client that is blocked, and in that second run.
+  bool IsLong(uint64_t elements) const {
+    return __builtin_expect(elements > engine_.options().short_command_elements_max, 0) &&
+           MayRunLong();
+  }
+  // The same for a command that goes over a whole value, whatever its type.
+  bool IsLongValue(const Entry& entry) const;
+  ExecStatus RunLong();
+
   // For slot-by-slot handlers. Locks the slot or returns false at once.
   bool TryLockSlot(uint16_t slot);
   void UnlockSlot(uint16_t slot);
@@ -91,6 +103,8 @@ class CommandContext final {
   DatabaseUse Use(bool no_touch) const {
     return {.no_touch = no_touch, .read_only = request_.command->spec->access != Access::kWrite};
   }
+
+  bool MayRunLong() const;
 
   Engine& engine_;
   EngineThread& thread_;

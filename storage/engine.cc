@@ -120,12 +120,17 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
   Scope scope = request.command->spec->scope;
   client.parked = false;
   if (__builtin_expect(client.blocked != nullptr, 0)) return ResumeBlocked(thread, client, reply);
+  if (__builtin_expect(client.long_command != nullptr, 0)) return TurnOfLong(thread, client, reply);
   if (__builtin_expect(scope >= Scope::kWholeKeyspace || client.rounds >= kLockRoundsMax, 0)) {
-    // What goes on from an earlier turn has left the slots of its keys.
-    if (client.continuation != nullptr && scope == Scope::kByCall) scope = Scope::kSlotBySlot;
+    // What goes on from an earlier turn has left the slots of its keys, mostly.
+    if (client.continuation != nullptr && scope == Scope::kByCall)
+      scope = client.continuation->scope;
     if (scope == Scope::kByCall) scope = ScopeOfCall(*request.command->spec, request.args);
-    if (scope == Scope::kWholeKeyspace || client.rounds >= kLockRoundsMax)
-      return ExecuteExclusive(thread, request, client, reply);
+    if (scope == Scope::kWholeKeyspace) return ExecuteExclusive(thread, request, client, reply);
+    if (client.rounds >= kLockRoundsMax) {
+      return scope == Scope::kSlotBySlot ? ExecuteExclusive(thread, request, client, reply)
+                                         : ExecuteBehindGate(thread, request, client, reply);
+    }
   }
   if (__builtin_expect(thread.in_engine.load(std::memory_order_relaxed) == 0, 0)) {
     if (!EnterOrPark(thread, client)) return ExecStatus::kSuspended;
@@ -145,6 +150,8 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
         return ExecuteMany(thread, request, client, reply);
       }
       status = RunHandler(thread, request, client, reply);
+      if (__builtin_expect(thread.wants_long, 0))
+        return StartLong(thread, request, client, reply, {slot});
       if (__builtin_expect(!thread.ready.empty(), 0)) ServeReady(thread);
       Unlock(slot);
       break;
@@ -153,6 +160,8 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
       return ExecuteMany(thread, request, client, reply);
     case Scope::kSlotBySlot:
       status = RunHandler(thread, request, client, reply);
+      if (__builtin_expect(thread.wants_long, 0))
+        return StartLong(thread, request, client, reply, {});
       break;
     case Scope::kUnset:
     case Scope::kProcess:
@@ -212,16 +221,49 @@ ExecStatus Engine::ExecuteMany(EngineThread& thread, const Request& request, Cli
   std::vector<uint16_t> targets;
   if (LockSlots(thread, set.slots(), client, targets) == ExecStatus::kSuspended)
     return ExecStatus::kSuspended;
+  return ExecuteLocked(thread, request, client, reply, set, targets);
+}
+
+ExecStatus Engine::ExecuteLocked(EngineThread& thread, const Request& request, ClientState& client,
+                                 ReplyWriter& reply, const SlotSet& set,
+                                 const std::vector<uint16_t>& targets) {
   for (const KeyRef& key : request.keys) {
     if (const Table* table = keyspace_->FindTable(key.slot, client.db))
       table->PrefetchEntry(key.hash);
   }
   const ExecStatus status = RunHandler(thread, request, client, reply);
+  if (__builtin_expect(thread.wants_long, 0)) {
+    std::vector<uint16_t> held(set.slots().begin(), set.slots().end());
+    held.insert(held.end(), targets.begin(), targets.end());
+    return StartLong(thread, request, client, reply, std::move(held));
+  }
   if (__builtin_expect(!thread.ready.empty(), 0)) ServeReady(thread);
   for (const uint16_t slot : set.slots()) Unlock(slot);
   for (const uint16_t slot : targets) Unlock(slot);
   Deliver(thread);
   return Finish(client, status);
+}
+
+// With everybody out the slots are free, and the gate is needed no longer than to take them.
+ExecStatus Engine::ExecuteBehindGate(EngineThread& thread, const Request& request,
+                                     ClientState& client, ReplyWriter& reply) {
+  if (gate_->Close({&thread, client.ticket}) == ExclusiveGate::Entry::kSuspended) {
+    client.parked = true;
+    return ExecStatus::kSuspended;
+  }
+  thread.counters.gate_closings.Add();
+  const SlotSet set(request.keys);
+  std::vector<uint16_t> targets;
+  const ExecStatus locked = LockSlots(thread, set.slots(), client, targets);
+  TG_CHECK(locked == ExecStatus::kDone);
+  gate_->OpenAndEnter(thread);
+  if ((request.command->spec->flags & kDenyOom) != 0 && !HasRoom(thread)) {
+    for (const uint16_t slot : set.slots()) Unlock(slot);
+    for (const uint16_t slot : targets) Unlock(slot);
+    reply.Error(errors::kOutOfMemory);
+    return Finish(client, ExecStatus::kRefused);
+  }
+  return ExecuteLocked(thread, request, client, reply, set, targets);
 }
 
 ExecStatus Engine::ExecuteExclusive(EngineThread& thread, const Request& request,
@@ -257,7 +299,8 @@ ExecStatus Engine::RunHandler(EngineThread& thread, const Request& request, Clie
 }
 
 ExecStatus Engine::ParkAt(EngineThread& thread, uint16_t slot, ClientState& client) {
-  ++client.rounds;
+  // The gate would not be had before a long command is through, either, and would stop everybody.
+  if (!keyspace_->slot(slot).held_long()) ++client.rounds;
   client.parked = true;
   thread.counters.lock_parks.Add();
   // The slot came free in between: no need to sleep, but others of this thread get their turn
@@ -283,6 +326,12 @@ void Engine::DeliverEffects(EngineThread& thread) {
 }
 
 void Engine::Cancel(EngineThread& thread, ClientState& client) {
+  if (client.long_command != nullptr) {
+    client.long_command->ClientLeft();
+    thread.abandoned.push_back(std::exchange(client.long_command, nullptr));
+    client.parked = false;
+    return thread.Wake(client.ticket);
+  }
   if (client.blocked != nullptr) {
     client.blocked->End();  // when it was served already, what it got is gone with the client
     client.blocked.reset();

@@ -41,7 +41,9 @@ struct BlockedRequest;
 class EngineThread;
 struct KeyEvent;
 class Keyspace;
+class SlotSet;
 class LazyFreer;
+class LongCommand;
 class SlotParking;
 class ExclusiveGate;
 
@@ -97,6 +99,11 @@ struct EngineSettings {
 
 struct EngineOptions {
   int databases = kDatabasesDefault;
+  // A command with more elements than this before it is long (long_command.h): with fewer it takes
+  // about a turn's time. How long a turn of one may be: a loop turn must stay below 5 ms, and the
+  // last step before the next breath comes on top. Tests choose less, to see many turns.
+  uint64_t short_command_elements_max = 4096;
+  int64_t long_command_turn_nanos = 500'000;
 };
 
 // One client's state that the engine reads and writes while it executes for it. Lives in the
@@ -115,14 +122,21 @@ struct ClientState {
   // in use.
   struct Continuation {
     virtual ~Continuation() = default;
+    // What the next turn locks, of a command of Scope::kByCall.
+    Scope scope = Scope::kSlotBySlot;
   };
   std::unique_ptr<Continuation> continuation;
 
   // Whether the client is certain to be cut off for the reply as long as it is now: what writes a
   // reply without end may stop then. Null: it never is.
-  bool (*is_cut_off)(void* context) = nullptr;
+  bool (*is_cut_off)(void* context, const OutputBuffer& reply) = nullptr;
   void* cut_off_context = nullptr;
-  bool IsCutOff() const { return is_cut_off != nullptr && is_cut_off(cut_off_context); }
+  bool IsCutOff(const OutputBuffer& reply) const {
+    return is_cut_off != nullptr && is_cut_off(cut_off_context, reply);
+  }
+
+  // The command that is under way, when it is a long one.
+  std::shared_ptr<LongCommand> long_command;
 
   // What WATCH of this client asked for.
   ClientWatches watches;
@@ -208,8 +222,15 @@ class Engine final {
   // Whether commands that may need memory can go on; evicts what it may to make it so. In a batch.
   bool HasRoom(EngineThread& thread);
 
-  // Forgets a suspended request (its client is gone). Outside a batch.
+  // Forgets a suspended request (its client is gone). Outside a batch. A long command that has
+  // begun goes on without its client: the thread is woken with the client's ticket, and calls
+  // StepAbandoned when it knows that ticket no more.
   void Cancel(EngineThread& thread, ClientState& client);
+  // A turn for each long command of this thread whose client is gone; wakes the thread again while
+  // there are some. FinishAbandoned: the same to their end, before the thread ends. Outside a
+  // batch.
+  void StepAbandoned(EngineThread& thread, int64_t now_ms);
+  void FinishAbandoned(EngineThread& thread, int64_t now_ms);
 
   // Background work of one worker, called from its timer, outside a batch: active expiry over the
   // worker's share of the slots (worker_index of worker_count), for at most budget_nanos. Never
@@ -223,6 +244,7 @@ class Engine final {
   bool EvictInBackground(EngineThread& thread, int64_t now_ms);
 
   EngineSettings& settings() { return settings_; }
+  const EngineOptions& options() const { return options_; }
   int databases() const { return options_.databases; }
 
   // Figures since the start, or, of INFO's, since ResetStats().
@@ -248,6 +270,11 @@ class Engine final {
   uint64_t ExpirySum(int db) const;
   ExecStatus ExecuteMany(EngineThread& thread, const Request& request, ClientState& client,
                          ReplyWriter& reply);
+  ExecStatus ExecuteLocked(EngineThread& thread, const Request& request, ClientState& client,
+                           ReplyWriter& reply, const SlotSet& set,
+                           const std::vector<uint16_t>& targets);
+  ExecStatus ExecuteBehindGate(EngineThread& thread, const Request& request, ClientState& client,
+                               ReplyWriter& reply);
   ExecStatus ExecuteExclusive(EngineThread& thread, const Request& request, ClientState& client,
                               ReplyWriter& reply);
   // All effects of a command that had to wait for the unlock.
@@ -273,6 +300,12 @@ class Engine final {
   ExecStatus ResumeBlocked(EngineThread& thread, ClientState& client, ReplyWriter& reply);
   ExecStatus RunHandler(EngineThread& thread, const Request& request, ClientState& client,
                         ReplyWriter& reply);
+  // engine_long.cc. The slots are held, and are the long command's from then on.
+  ExecStatus StartLong(EngineThread& thread, const Request& request, ClientState& client,
+                       ReplyWriter& reply, std::vector<uint16_t> slots);
+  ExecStatus TurnOfLong(EngineThread& thread, ClientState& client, ReplyWriter& reply);
+  void EndLong(EngineThread& thread, LongCommand& command);
+  void EndAbandoned(EngineThread& thread, LongCommand& command);
 
   EngineOptions options_;
   EngineSettings settings_;

@@ -8,10 +8,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "storage/engine.h"
+#include "storage/fiber.h"
 #include "storage/value/value_object.h"
 #include "storage/waiter.h"
 
@@ -111,6 +113,12 @@ class alignas(64) EngineThread final {
   uint32_t notify_classes = 0;  // bits of notify:: that somebody may hear
 
   bool in_transaction = false;  // between BeginAtomic and EndAtomic: nothing blocks, nothing yields
+
+  // The handler asks to be run as a long command: CommandContext::RunLong.
+  bool wants_long = false;
+  // Long commands whose clients are gone, and stacks for the next ones.
+  std::vector<std::shared_ptr<LongCommand>> abandoned;
+  std::vector<std::unique_ptr<FiberStack>> stacks;
 
   // Keys that hold something blocked requests may want: served before the slots are unlocked.
   struct ReadyKey {

@@ -23,6 +23,10 @@ bool ExclusiveGate::ParkUntilOpen(Waiter waiter) {
 
 ExclusiveGate::Entry ExclusiveGate::Close(Waiter waiter) {
   MutexLock lock(mutex_);
+  if (owner_.thread == nullptr && holds_ > 0) {
+    closers_.push_back(waiter);
+    return Entry::kSuspended;
+  }
   if (owner_.thread == nullptr) {
     owner_ = waiter;
     closed_.store(1, std::memory_order_seq_cst);
@@ -65,12 +69,46 @@ void ExclusiveGate::Open() {
   for (const Waiter& waiter : woken) waiter.thread->Wake(waiter.ticket);
 }
 
+void ExclusiveGate::OpenAndEnter(EngineThread& thread) {
+  thread.in_engine.store(1, std::memory_order_seq_cst);
+  Open();
+}
+
+bool ExclusiveGate::BeginHold(Waiter waiter) {
+  MutexLock lock(mutex_);
+  if (owner_.thread != nullptr || !closers_.empty()) {
+    waiters_.push_back(waiter);
+    return false;
+  }
+  ++holds_;
+  return true;
+}
+
+void ExclusiveGate::EndHold() {
+  std::vector<Waiter> woken;
+  {
+    MutexLock lock(mutex_);
+    TG_CHECK(holds_ > 0);
+    if (--holds_ > 0 || closers_.empty()) return;
+    // First those that want the gate.
+    woken = std::exchange(closers_, {});
+    woken.insert(woken.end(), waiters_.begin(), waiters_.end());
+    waiters_.clear();
+  }
+  for (const Waiter& waiter : woken) waiter.thread->Wake(waiter.ticket);
+}
+
 void ExclusiveGate::Remove(Waiter waiter) {
   std::vector<Waiter> woken;
   {
     MutexLock lock(mutex_);
     std::erase(waiters_, waiter);
-    if (owner_ == waiter) woken = OpenLocked();
+    const bool wanted_it = std::erase(closers_, waiter) > 0;
+    if (owner_ == waiter) {
+      woken = OpenLocked();
+    } else if (wanted_it && closers_.empty()) {
+      woken = std::exchange(waiters_, {});
+    }
   }
   for (const Waiter& other : woken) other.thread->Wake(other.ticket);
 }

@@ -45,6 +45,14 @@ class ExclusiveGate final {
   // Open(). kSuspended: the waiter is woken when it should call again.
   Entry Close(Waiter waiter);
   void Open();
+  // By the owner: opens, and the thread is one of those that have entered.
+  void OpenAndEnter(EngineThread& thread);
+
+  // While a thread has something under way that outlives its batch (a long command) nobody gets the
+  // gate: Close does not even close it, and waits. Begun by a thread that has entered; false when
+  // others wait for the gate already: the waiter is woken after them.
+  bool BeginHold(Waiter waiter);
+  void EndHold();
 
   // Forgets the waiter, whichever way it waits; opens the gate if it was closing it.
   void Remove(Waiter waiter);
@@ -59,7 +67,9 @@ class ExclusiveGate final {
   Mutex mutex_;
   Waiter owner_ TG_GUARDED_BY(mutex_);  // thread null: open
   bool draining_ TG_GUARDED_BY(mutex_) = false;
+  int holds_ TG_GUARDED_BY(mutex_) = 0;
   std::vector<Waiter> waiters_ TG_GUARDED_BY(mutex_);
+  std::vector<Waiter> closers_ TG_GUARDED_BY(mutex_);  // that wait for the holds to end
 };
 
 }  // namespace tidegate

@@ -3,6 +3,8 @@
 // May be moved: the views stay right. Cost: one copy of the bytes, two small arrays.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <string_view>
@@ -15,13 +17,17 @@ namespace tidegate {
 class OwnedRequest final {
  public:
   OwnedRequest() = default;
-  explicit OwnedRequest(const Request& from) : command_(from.command) {
+  explicit OwnedRequest(const Request& from) : OwnedRequest(from, Pieces::kBegin) {
+    (void)CopySome(from, bytes_);
+  }
+  // In pieces, for requests of many megabytes: nothing is copied yet.
+  enum class Pieces : uint8_t { kBegin };
+  OwnedRequest(const Request& from, Pieces /*begin*/) : command_(from.command) {
     for (const std::string_view arg : from.args) bytes_ += arg.size();
-    text_ = std::make_unique<char[]>(bytes_ + 1);
-    char* at = text_.get();
+    text_.reset(new char[bytes_ + 1]);
+    const char* at = text_.get();
     args_.reserve(from.args.size());
     for (const std::string_view arg : from.args) {
-      if (!arg.empty()) std::memcpy(at, arg.data(), arg.size());
       args_.emplace_back(at, arg.size());
       at += arg.size();
     }
@@ -35,6 +41,24 @@ class OwnedRequest final {
       keys_.push_back({args_[i], key.hash, key.slot});
     }
   }
+  // Copies the next `bytes`, or what is left; true when all is there. `from`: the same request,
+  // wherever it is now.
+  bool CopySome(const Request& from, size_t bytes) {
+    while (next_arg_ < args_.size()) {
+      const std::string_view left = from.args[next_arg_].substr(next_offset_);
+      const std::string_view piece = left.substr(0, bytes);
+      if (!piece.empty()) std::memcpy(text_.get() + copied_, piece.data(), piece.size());
+      copied_ += piece.size();
+      bytes -= piece.size();
+      if (piece.size() < left.size()) {
+        next_offset_ += piece.size();
+        return false;
+      }
+      ++next_arg_;
+      next_offset_ = 0;
+    }
+    return true;
+  }
 
   // Valid as long as this object.
   Request view() const { return {command_, args_, keys_}; }
@@ -47,6 +71,9 @@ class OwnedRequest final {
  private:
   const Command* command_ = nullptr;
   size_t bytes_ = 0;
+  size_t copied_ = 0;
+  size_t next_arg_ = 0;  // that is copied next, from this offset on
+  size_t next_offset_ = 0;
   std::unique_ptr<char[]> text_;
   std::vector<std::string_view> args_;
   std::vector<KeyRef> keys_;

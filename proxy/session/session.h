@@ -314,7 +314,8 @@ class Session final : private StreamOwner {
   bool IsIdleForTooLong(int64_t now_ms);
   void StopFor(Stop reason) { stops_ |= reason; }
   void RetargetReply();
-  static bool IsCutOff(void* session);  // ClientState::is_cut_off
+  // ClientState::is_cut_off
+  static bool IsCutOff(void* session, const OutputBuffer& reply);
   void EndWait(Stop stop);              // kStopSuspended or kStopPostponed
   void Close();
   void LogClosing(LogSeverity severity, std::string_view why) const;

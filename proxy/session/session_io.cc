@@ -220,11 +220,11 @@ const OutputBufferLimit& Session::OutputLimit() const {
   return worker_.options().output_buffer_limit(monitor_ ? ClientClass::kPubsub : client_class());
 }
 
-bool Session::IsCutOff(void* session) {
+bool Session::IsCutOff(void* session, const OutputBuffer& reply) {
   auto& self = *static_cast<Session*>(session);
   const uint64_t hard = self.OutputLimit().hard.count;
   // As SendOutput, which lets one block pass.
-  return hard != 0 && self.reply_.out().blocks() > 1 && self.reply_.out().memory_bytes() >= hard;
+  return hard != 0 && reply.blocks() > 1 && reply.memory_bytes() >= hard;
 }
 
 bool Session::OutputWithinLimits(int64_t now_ms) {

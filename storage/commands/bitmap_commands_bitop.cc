@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "config/notify.h"
+#include "storage/breathe.h"
 #include "storage/commands/bitmap_commands.h"
 #include "storage/value/string_value.h"
 
@@ -17,6 +18,9 @@ namespace tidegate {
 namespace {
 
 enum class Operation : uint8_t { kAnd, kOr, kXor, kNot };
+
+// What of the result counts as an element of a long command.
+constexpr size_t kBytesPerElement = 512;
 
 constexpr size_t kWindowBytes = ChunkedString::kChunkBytes;
 
@@ -133,6 +137,7 @@ void StoreWindows(Database& db, const KeyRef& key, Entry* existing, BitOperation
   auto& string = *entry->object<ChunkedString>();
   static const char kZeros[kWindowBytes] = {};
   for (size_t offset = 0; offset < result_bytes; offset += kWindowBytes) {
+    Breathe();
     const size_t size = std::min(kWindowBytes, result_bytes - offset);
     const std::string_view window = operation.Window(offset, size);
     const bool zeros = std::memcmp(window.data(), kZeros, size) == 0;
@@ -161,6 +166,8 @@ ExecStatus CmdBitOp(CommandContext& context) {
   Database& db = context.db();
   BitOperation operation(*operation_word, std::move(sources));
   const size_t result_bytes = operation.ResultBytes();
+  if (context.IsLong(result_bytes / kBytesPerElement * context.keys().size()))
+    return context.RunLong();
   Entry* existing = db.FindForWrite(destination);
   if (result_bytes == 0) {
     if (db.Delete(destination)) db.Notify(notify::kGeneric, "del", destination);

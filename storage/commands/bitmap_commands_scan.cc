@@ -16,6 +16,13 @@ struct BitRange {
   int64_t end = -1;
 };
 
+// As work: what counts as so many elements of a long command.
+uint64_t ElementsOf(const BitRange& range) {
+  constexpr uint64_t kBitsPerElement = uint64_t{2048} * 8;
+  return range.begin > range.end ? 0
+                                 : static_cast<uint64_t>(range.end - range.begin) / kBitsPerElement;
+}
+
 uint64_t LoadWord(const char* p) {
   uint64_t word = 0;
   std::memcpy(&word, p, sizeof word);
@@ -153,6 +160,7 @@ ExecStatus CmdBitCount(CommandContext& context) {
   } else {
     return context.Fail(errors::kSyntax);
   }
+  if (context.IsLong(ElementsOf(range))) return context.RunLong();
   const uint64_t count = range.begin > range.end ? 0 : CountRange(*entry, range);
   context.reply().Integer(static_cast<int64_t>(count));
   return ExecStatus::kDone;
@@ -188,6 +196,7 @@ ExecStatus CmdBitPos(CommandContext& context) {
     end_position = *end;
   }
   const BitRange range = ResolveRange(start_position, end_position, SizeIn(unit, *entry), unit);
+  if (context.IsLong(ElementsOf(range))) return context.RunLong();
   int64_t found = -1;
   if (range.begin <= range.end) {
     found = FindBit(*entry, range, *bit == 1);

@@ -1,6 +1,7 @@
 // DUMP and RESTORE: a value as bytes that another server, or a later time, can make a key of.
 #include "base/text.h"
 #include "config/notify.h"
+#include "storage/breathe.h"
 #include "storage/command_context.h"
 #include "storage/commands/families.h"
 #include "storage/engine_thread.h"
@@ -11,13 +12,28 @@
 namespace tidegate {
 namespace {
 
+// What of a payload counts as an element of a long command.
+constexpr size_t kBytesPerElement = 64;
+
+// So that a payload of many megabytes is not copied in one go.
+void ReplyInPieces(ReplyWriter& reply, std::string_view payload) {
+  constexpr size_t kPieceBytes = kOutputBlockBytes.count;
+  reply.BeginBulk(payload.size());
+  for (size_t at = 0; at < payload.size(); at += kPieceBytes) {
+    Breathe();
+    reply.BulkPart(payload.substr(at, kPieceBytes));
+  }
+  reply.EndBulk();
+}
+
 ExecStatus CmdDump(CommandContext& context) {
   Database db = context.DbWithTouch(false);
   const Entry* entry = db.FindForRead(context.key());
   if (entry == nullptr) {
     context.reply().Null();
   } else {
-    context.reply().Bulk(rdb::DumpPayload(*entry, context.now_ms()));
+    if (context.IsLongValue(*entry)) return context.RunLong();
+    ReplyInPieces(context.reply(), rdb::DumpPayload(*entry, context.now_ms()));
   }
   return ExecStatus::kDone;
 }
@@ -89,6 +105,7 @@ ExecStatus CmdRestore(CommandContext& context) {
   if (!time) return ExecStatus::kDone;
   if (*time < 0) return context.Fail("ERR Invalid TTL value, must be >= 0");
   std::string_view payload = context.arg(3);
+  if (context.IsLong(payload.size() / kBytesPerElement)) return context.RunLong();
   if (!rdb::TakeFooter(payload))
     return context.Fail("ERR DUMP payload version or checksum are wrong");
   int64_t expire_at_ms = *time;

@@ -152,6 +152,7 @@ ExecStatus CmdCopy(CommandContext& ctx) {
   const bool taken = target.FindForWrite(to) != nullptr;
   const Entry* entry = ctx.db().FindForRead(from);
   const bool copied = entry != nullptr && (arguments->replace || !taken);
+  if (copied && ctx.IsLongValue(*entry)) return ctx.RunLong();
   if (copied) {
     ctx.db().CopyTo(*entry, target, to);
     target.Notify(notify::kGeneric, "copy_to", to);

@@ -44,6 +44,7 @@ size_t SerializedBytes(const Entry& entry, int64_t now_ms) {
 ExecStatus CmdDebugObject(CommandContext& ctx) {
   const Entry* entry = ctx.db().Peek(ctx.key());
   if (entry == nullptr) return ctx.Fail(errors::kNoSuchKey);
+  if (ctx.IsLongValue(*entry)) return ctx.RunLong();
   char line[256];
   std::snprintf(
       line, sizeof line,
@@ -56,6 +57,10 @@ ExecStatus CmdDebugObject(CommandContext& ctx) {
 }
 
 ExecStatus CmdDebugDigestValue(CommandContext& ctx) {
+  for (const KeyRef& key : ctx.keys()) {
+    const Entry* entry = ctx.db().Peek(key);
+    if (entry != nullptr && ctx.IsLongValue(*entry)) return ctx.RunLong();
+  }
   ctx.reply().Array(ctx.keys().size());
   for (const KeyRef& key : ctx.keys()) {
     const Entry* entry = ctx.db().Peek(key);
@@ -81,6 +86,8 @@ struct DigestWalk final : ClientState::Continuation {
 };
 
 ExecStatus CmdDebugDigest(CommandContext& ctx) {
+  // There may be large values.
+  if (ctx.IsLong(UINT64_MAX)) return ctx.RunLong();
   auto& continuation = ctx.client().continuation;
   if (continuation == nullptr) continuation = std::make_unique<DigestWalk>();
   auto& walk = static_cast<DigestWalk&>(*continuation);

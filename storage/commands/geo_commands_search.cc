@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "storage/breathe.h"
 #include "storage/commands/geo_commands.h"
 #include "storage/commands/sorted_set_commands.h"
 
@@ -252,12 +253,15 @@ std::vector<FoundPoint> Search(const Entry& entry, const SearchArguments& argume
     if (wanted != 0 && found.size() >= wanted) break;
     CollectCell(set, cells.cells[i], arguments.area, wanted, found);
   }
+  BreathingSpaces<256> spaces;
   if (arguments.order == SearchOrder::kNearestFirst) {
-    std::stable_sort(found.begin(), found.end(), [](const FoundPoint& a, const FoundPoint& b) {
+    std::stable_sort(found.begin(), found.end(), [&](const FoundPoint& a, const FoundPoint& b) {
+      spaces.Step();
       return a.distance < b.distance;
     });
   } else if (arguments.order == SearchOrder::kFarthestFirst) {
-    std::stable_sort(found.begin(), found.end(), [](const FoundPoint& a, const FoundPoint& b) {
+    std::stable_sort(found.begin(), found.end(), [&](const FoundPoint& a, const FoundPoint& b) {
+      spaces.Step();
       return a.distance > b.distance;
     });
   }
@@ -267,12 +271,25 @@ std::vector<FoundPoint> Search(const Entry& entry, const SearchArguments& argume
   return found;
 }
 
+// Whether the cells hold so many points that looking at them is a long command.
+bool IsLongSearch(const CommandContext& ctx, const Entry& entry, const SearchArguments& arguments) {
+  const SortedSetView set(entry);
+  if (!ctx.IsLong(set.size())) return false;
+  const GeoCells cells = CellsCovering(arguments.area);
+  uint64_t points = 0;
+  for (size_t i = 0; i < cells.count; ++i)
+    points += set.Within(ScoreBounds{cells.cells[i].min, cells.cells[i].max, false, true}).size();
+  return ctx.IsLong(points);
+}
+
 void ReplyFound(ReplyWriter& reply, const std::vector<FoundPoint>& found,
                 const SearchArguments& arguments) {
   const size_t extras =
       size_t{arguments.with_distance} + size_t{arguments.with_hash} + size_t{arguments.with_point};
   reply.Array(found.size());
+  BreathingSpaces<64> spaces;
   for (const FoundPoint& one : found) {
+    spaces.Step();
     if (extras > 0) reply.Array(1 + extras);
     reply.Bulk(one.member);
     if (arguments.with_distance) ReplyGeoDistance(reply, one.distance / arguments.area.unit);
@@ -298,6 +315,7 @@ ExecStatus RunSearch(CommandContext& ctx, SearchArguments& arguments, const KeyR
   Entry* entry = nullptr;
   if (!FindSortedSet(ctx, source, false, &entry)) return ExecStatus::kDone;
   if (!ReadArguments(ctx, entry, arguments)) return ExecStatus::kDone;
+  if (entry != nullptr && IsLongSearch(ctx, *entry, arguments)) return ctx.RunLong();
   std::vector<FoundPoint> found;
   if (entry != nullptr) found = Search(*entry, arguments);
   if (arguments.stores) {

@@ -27,6 +27,7 @@ ExecStatus ReplyAll(CommandContext& context, Parts parts) {
     return ExecStatus::kDone;
   }
   const HashView hash(*entry, context.now_ms());
+  if (context.IsLong(hash.size())) return context.RunLong();
   begin(hash.size());
   hash.ForEach([&](const HashItem& item) {
     if (parts != Parts::kValues) ReplyPackedValue(reply, item.field);

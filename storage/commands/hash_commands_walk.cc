@@ -3,6 +3,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "storage/breathe.h"
 #include "storage/commands/hash_commands.h"
 #include "storage/commands/random_elements.h"
 #include "storage/commands/scan_arguments.h"
@@ -58,7 +59,9 @@ void DrawDifferent(CommandContext& context, const HashView& hash, uint64_t total
   }
   // A field in the table is told by where it is: nothing moves meanwhile.
   std::unordered_set<const char*> drawn;
+  BreathingSpaces<64> spaces;
   while (drawn.size() < count) {
+    spaces.Step();
     const HashItem item = *hash.Random([&] { return RandomBits(thread); });
     if (drawn.insert(item.field.text().data()).second) writer.Add(item);
   }
@@ -103,6 +106,7 @@ ExecStatus CmdHRandField(CommandContext& context) {
     return ExecStatus::kDone;
   }
   const HashView hash(*entry, context.now_ms());
+  if (context.IsLong(DrawLooks(*count, hash.size()))) return context.RunLong();
   if (*count < 0) {
     DrawRepeating(context, hash, static_cast<uint64_t>(-*count), writer);
     return ExecStatus::kDone;
@@ -130,6 +134,7 @@ ExecStatus CmdHScan(CommandContext& context) {
   const std::optional<ScanArguments> arguments = ParseScanArguments(context, 3, ScanOf::kHash);
   if (!arguments) return ExecStatus::kDone;
   const HashView hash(*entry, context.now_ms());
+  if (context.IsLong(std::min<uint64_t>(arguments->count, hash.size()))) return context.RunLong();
   const uint64_t next = hash.Scan(*cursor, arguments->count, [&](const HashItem& item) {
     char digits[kListpackDigitsBytes];
     if (arguments->pattern && !arguments->Accepts(item.field.Render(digits))) return;

@@ -18,6 +18,7 @@ ExecStatus CmdLinsert(CommandContext& context) {
     return ExecStatus::kDone;
   }
   ListValue list(context.db(), key, entry);
+  if (context.IsLong(list.size())) return context.RunLong();
   const ListMatcher is_pivot(context.arg(3));
   uint64_t index = 0;
   bool found = false;
@@ -64,6 +65,7 @@ ExecStatus CmdLrem(CommandContext& context) {
   uint64_t erased = 0;
   if (entry != nullptr) {
     ListValue list(context.db(), key, entry);
+    if (context.IsLong(list.size())) return context.RunLong();
     const uint64_t max = *count > 0   ? static_cast<uint64_t>(*count)
                          : *count < 0 ? uint64_t{0} - static_cast<uint64_t>(*count)
                                       : UINT64_MAX;
@@ -102,6 +104,7 @@ ExecStatus CmdLtrim(CommandContext& context) {
     context.reply().Ok();
     return ExecStatus::kDone;
   }
+  if (context.IsLong(static_cast<uint64_t>(first + size - 1 - last))) return context.RunLong();
   // The tail first: then the indexes of the head still hold.
   list.Erase(static_cast<uint64_t>(last + 1), static_cast<uint64_t>(size - 1 - last));
   list.Erase(0, static_cast<uint64_t>(first));

@@ -46,6 +46,7 @@ ExecStatus Pop(CommandContext& context, ListEnd end) {
   ListValue list(context.db(), key, entry);
   if (counted) {
     n = std::min(n, list.size());
+    if (context.IsLong(n)) return context.RunLong();
     reply.Array(n);
     if (n == 0) return ExecStatus::kDone;
   }

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "storage/breathe.h"
 #include "storage/commands/list_commands.h"
 
 namespace tidegate {
@@ -61,6 +62,12 @@ std::optional<LposOptions> ParseLposOptions(CommandContext& context) {
     if (!value) return std::nullopt;
   }
   return options;
+}
+
+// How many elements are looked at, at most.
+uint64_t LooksMax(const ListValue& list, const LposOptions& options) {
+  if (options.compared_max == 0) return list.size();
+  return std::min(list.size(), static_cast<uint64_t>(options.compared_max));
 }
 
 // Calls found(index) for each match in the order that the options ask for, until it returns false.
@@ -140,6 +147,7 @@ ExecStatus CmdLrange(CommandContext& context) {
     return ExecStatus::kDone;
   }
   auto left = static_cast<uint64_t>(last - first + 1);
+  if (context.IsLong(left)) return context.RunLong();
   reply.Array(left);
   list.Visit(static_cast<uint64_t>(first), [&](const ListpackValue& element) {
     ReplyElement(reply, element);
@@ -154,6 +162,7 @@ ExecStatus CmdLpos(CommandContext& context) {
   Entry* entry = nullptr;
   if (!context.FindValue(context.key(), ValueType::kList, false, &entry)) return ExecStatus::kDone;
   const ListValue list(context.db(), context.key(), entry);
+  if (context.IsLong(LooksMax(list, *options))) return context.RunLong();
   ReplyWriter& reply = context.reply();
   if (!options->count) {
     std::optional<int64_t> first;
@@ -174,7 +183,11 @@ ExecStatus CmdLpos(CommandContext& context) {
     return *options->count == 0 || found.size() < static_cast<size_t>(*options->count);
   });
   reply.Array(found.size());
-  for (const int64_t index : found) reply.Integer(index);
+  BreathingSpaces<64> spaces;
+  for (const int64_t index : found) {
+    spaces.Step();
+    reply.Integer(index);
+  }
   return ExecStatus::kDone;
 }
 

@@ -6,6 +6,7 @@
 #include <limits>
 #include <optional>
 
+#include "storage/breathe.h"
 #include "storage/command_context.h"
 #include "storage/engine_thread.h"
 
@@ -34,10 +35,19 @@ inline std::optional<int64_t> DrawCountArg(CommandContext& context, size_t i) {
 template <typename Fn>
 void DrawTimes(CommandContext& context, uint64_t count, Fn&& draw) {
   constexpr uint64_t kDrawsPerCheck = 1024;
+  BreathingSpaces<64> spaces;
   for (; count > 0; --count) {
-    if (count % kDrawsPerCheck == 0 && context.client().IsCutOff()) return;
+    spaces.Step();
+    if (count % kDrawsPerCheck == 0 && context.client().IsCutOff(context.reply().out())) return;
     draw();
   }
+}
+
+// How many elements drawing so many of `size` looks at, at most.
+inline uint64_t DrawLooks(int64_t count, uint64_t size) {
+  if (count < 0) return static_cast<uint64_t>(-count);
+  const auto wanted = static_cast<uint64_t>(count);
+  return wanted > size / kDrawnPartMax ? size : 2 * wanted;
 }
 
 // Decides for each of `total` elements in turn whether it is among `wanted` random ones, of which

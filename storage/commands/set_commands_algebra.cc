@@ -40,6 +40,25 @@ std::optional<Operands> FindOperands(CommandContext& context, std::span<const Ke
   return operands;
 }
 
+// How many members are looked at or looked for, at most.
+uint64_t LooksMax(Operation operation, const Operands& operands) {
+  uint64_t smallest = UINT64_MAX;
+  uint64_t all = 0;
+  for (const SetView& set : operands.sets) {
+    smallest = std::min(smallest, set.size());
+    all += set.size();
+  }
+  switch (operation) {
+    case Operation::kIntersection:
+      return operands.all_exist ? smallest * operands.sets.size() : 0;
+    case Operation::kDifference:
+      return operands.first_exists ? operands.sets[0].size() * operands.sets.size() : 0;
+    case Operation::kUnion:
+      break;
+  }
+  return all;
+}
+
 // Calls fn(const ListpackValue&) for each member that all have, until it answers false.
 template <typename Fn>
 void Intersect(Operands& operands, Fn&& fn) {
@@ -116,6 +135,7 @@ void ReplySet(ReplyWriter& reply, const SetView& set) {
 ExecStatus Reply(CommandContext& context, Operation operation) {
   std::optional<Operands> operands = FindOperands(context, context.keys());
   if (!operands) return ExecStatus::kDone;
+  if (context.IsLong(LooksMax(operation, *operands))) return context.RunLong();
   ReplyWriter& reply = context.reply();
   if (operation == Operation::kUnion && operands->sets.size() > 1) {
     SetBuilder result = BuilderFor(context);
@@ -140,6 +160,7 @@ ExecStatus Reply(CommandContext& context, Operation operation) {
 ExecStatus Store(CommandContext& context, Operation operation, std::string_view event) {
   std::optional<Operands> operands = FindOperands(context, context.keys().subspan(1));
   if (!operands) return ExecStatus::kDone;
+  if (context.IsLong(LooksMax(operation, *operands))) return context.RunLong();
   SetBuilder result = BuilderFor(context);
   Collect(operation, *operands, result);
   const uint64_t size = result.view().size();
@@ -204,6 +225,7 @@ ExecStatus CmdSInterCard(CommandContext& context) {
   if (!limit) return ExecStatus::kDone;
   std::optional<Operands> operands = FindOperands(context, context.keys());
   if (!operands) return ExecStatus::kDone;
+  if (context.IsLong(LooksMax(Operation::kIntersection, *operands))) return context.RunLong();
   uint64_t count = 0;
   Intersect(*operands, [&](const ListpackValue&) { return ++count != *limit; });
   context.reply().Integer(static_cast<int64_t>(count));

@@ -113,6 +113,7 @@ ExecStatus CmdSMembers(CommandContext& context) {
     return ExecStatus::kDone;
   }
   const SetView set(*entry);
+  if (context.IsLong(set.size())) return context.RunLong();
   reply.Set(set.size());
   set.ForEach([&reply](const ListpackValue& member) { ReplyPackedValue(reply, member); });
   return ExecStatus::kDone;

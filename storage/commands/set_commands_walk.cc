@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "config/notify.h"
+#include "storage/breathe.h"
 #include "storage/commands/random_elements.h"
 #include "storage/commands/scan_arguments.h"
 #include "storage/commands/set_commands.h"
@@ -40,7 +41,9 @@ void DrawDifferent(CommandContext& context, const SetView& set, uint64_t count) 
   }
   // A member in the table is told by where it is: nothing moves meanwhile.
   std::unordered_set<const char*> drawn;
+  BreathingSpaces<64> spaces;
   while (drawn.size() < count) {
+    spaces.Step();
     const ListpackValue member = set.Random([&thread] { return RandomBits(thread); });
     if (drawn.insert(member.text().data()).second) ReplyPackedValue(reply, member);
   }
@@ -73,13 +76,16 @@ ExecStatus PopSeveral(CommandContext& context) {
   }
   SetValue set(context.db(), key, entry);
   auto left = static_cast<uint64_t>(*count);
+  if (context.IsLong(std::min(left, set.view().size()))) return context.RunLong();
   if (left >= set.view().size()) {
     PopAll(context, set.view());
     return ExecStatus::kDone;
   }
   reply.Set(left);
   const std::function<uint64_t()> random = [&context] { return RandomBits(context.thread()); };
+  BreathingSpaces<64> spaces;
   for (; left > 0; --left) {
+    spaces.Step();
     set.Pop(random, [&reply](const ListpackValue& member) { ReplyPackedValue(reply, member); });
   }
   FinishSetRemoval(context.db(), key, set, "spop");
@@ -117,6 +123,7 @@ ExecStatus CmdSRandMember(CommandContext& context) {
     return ExecStatus::kDone;
   }
   const SetView set(*entry);
+  if (count && context.IsLong(DrawLooks(*count, set.size()))) return context.RunLong();
   if (!count) {
     ReplyPackedValue(reply, set.Random([&context] { return RandomBits(context.thread()); }));
   } else if (*count < 0) {
@@ -143,6 +150,7 @@ ExecStatus CmdSScan(CommandContext& context) {
   const std::optional<ScanArguments> arguments = ParseScanArguments(context, 3, ScanOf::kSet);
   if (!arguments) return ExecStatus::kDone;
   const SetView set(*entry);
+  if (context.IsLong(std::min<uint64_t>(arguments->count, set.size()))) return context.RunLong();
   const uint64_t next = set.Scan(*cursor, arguments->count, [&](const ListpackValue& member) {
     char digits[kListpackDigitsBytes];
     if (arguments->pattern && !arguments->Accepts(member.Render(digits))) return;

@@ -6,20 +6,26 @@
 //   fetch        what GET's patterns name, for the elements within LIMIT
 //   answer       the reply, or the list that STORE makes
 //
-// What is locked depends on the call. Without keys that patterns name: the slots of the arguments,
-// once; a large sort without STORE goes on after its first turn with nothing held. With such keys:
+// What is locked depends on the call. Without keys that patterns name: the slots of the arguments;
+// a large sort without STORE goes on with nothing held once it has its elements. With such keys:
 // slot by slot, one look-up at a time, so that nobody else is stopped; every look-up sees its key
-// as it is at that moment. STORE with such keys takes the keyspace for itself, because the list
-// must not be older than what it was made of. In a transaction all of it is one step.
+// as it is at that moment. STORE with such keys takes the keyspace for itself, so that the list is
+// not older than what it was made of, as long as it is a matter of a moment. Millions of elements
+// would stop everybody for seconds: they are collected, looked up and sorted as without STORE, and
+// the list is put into its key at the end. So the elements are always those of one moment, and what
+// a large sort looks up for them is not. In a transaction all of it is one step.
+#include <algorithm>
 #include <memory>
 #include <utility>
 
 #include "base/output_buffer.h"
 #include "config/notify.h"
+#include "storage/breathe.h"
 #include "storage/command_context.h"
 #include "storage/commands/families.h"
 #include "storage/commands/sort_arguments.h"
 #include "storage/commands/sort_elements.h"
+#include "storage/engine_thread.h"
 #include "storage/value/hash_value.h"
 #include "storage/value/list_value.h"
 #include "storage/value/set_view.h"
@@ -66,6 +72,20 @@ struct SortFinding {
   }
 };
 
+// Elements of a value that can be sorted; 0 for others.
+uint64_t SizeOf(CommandContext& context, Entry& entry) {
+  switch (entry.type()) {
+    case ValueType::kList:
+      return ListValue(context.db(), context.key(), &entry).size();
+    case ValueType::kSet:
+      return SetView(entry).size();
+    case ValueType::kSortedSet:
+      return SortedSetView(entry).size();
+    default:
+      return 0;
+  }
+}
+
 // One SORT on its way. Turn() goes on as far as this turn allows.
 class SortRun final : public ClientState::Continuation {
  public:
@@ -75,13 +95,14 @@ class SortRun final : public ClientState::Continuation {
 
   ExecStatus Turn(CommandContext& context, const SortArguments& arguments);
   // Whether there is anything that the next turn has to know.
-  bool has_begun() const { return phase_ != Phase::kCollect; }
+  bool has_begun() const { return phase_ != Phase::kCollect || in_slices_; }
 
  private:
   enum class Phase : uint8_t { kCollect, kWeigh, kSort, kFetch, kAnswer };
 
   ExecStatus StepOf(Phase phase, CommandContext& context, const SortArguments& arguments);
   ExecStatus Collect(CommandContext& context, const SortArguments& arguments);
+  ExecStatus CollectWhole(CommandContext& context, const SortArguments& arguments, Entry* entry);
   bool CollectFrom(CommandContext& context, const SortArguments& arguments, Entry* entry);
   void CollectInOrder(CommandContext& context, const SortArguments& arguments, Entry& entry);
   void CollectAll(CommandContext& context, Entry& entry);
@@ -89,18 +110,25 @@ class SortRun final : public ClientState::Continuation {
   ExecStatus Sort(CommandContext& context, const SortArguments& arguments);
   ExecStatus Fetch(CommandContext& context, const SortArguments& arguments);
   ExecStatus Answer(CommandContext& context, const SortArguments& arguments);
-  void Store(CommandContext& context, const SortArguments& arguments);
+  ExecStatus Store(CommandContext& context, const SortArguments& arguments);
   template <typename Fn>
   bool LookUp(CommandContext& context, const SortPattern& pattern, std::string_view element,
               Fn&& fn);
   // True when the turn is over.
   bool Spend(CommandContext& context, const SortArguments& arguments, size_t steps) {
     steps_ += steps;
-    return steps_ >= kStepsPerTurn && MayYield(context, arguments);
+    return steps_ >= kStepsPerTurn && EndTurn(context, arguments);
   }
-  // With STORE the slots are held until the list is made.
-  static bool MayYield(const CommandContext& context, const SortArguments& arguments) {
-    return context.may_yield() && arguments.store == 0;
+  // False: this one goes on, after a breath.
+  bool EndTurn(CommandContext& context, const SortArguments& arguments) {
+    if (MayYield(context, arguments)) return true;
+    steps_ = 0;
+    Breathe();
+    return false;
+  }
+  // With STORE the slots are held until the list is made, unless it is made in slices.
+  bool MayYield(const CommandContext& context, const SortArguments& arguments) const {
+    return context.may_yield() && (arguments.store == 0 || in_slices_);
   }
   static ExecStatus Yield(CommandContext& context) {
     context.client().rounds = 0;  // it has its turn behind it
@@ -108,7 +136,8 @@ class SortRun final : public ClientState::Continuation {
   }
 
   Phase phase_ = Phase::kCollect;
-  size_t steps_ = 0;  // of this turn
+  size_t steps_ = 0;        // of this turn
+  bool in_slices_ = false;  // STORE of many elements with keys that patterns name
   SortElements elements_;
   bool in_order_ = false;
   SortElements::By by_ = SortElements::By::kScore;
@@ -153,14 +182,27 @@ ExecStatus SortRun::StepOf(Phase phase, CommandContext& context, const SortArgum
 // The phase stays when an error was written.
 ExecStatus SortRun::Collect(CommandContext& context, const SortArguments& arguments) {
   const KeyRef& key = context.key();
-  const bool by_slot =
-      ScopeOfCall(*context.request().command->spec, context.args()) == Scope::kSlotBySlot;
+  const bool by_slot = in_slices_ || ScopeOfCall(*context.request().command->spec,
+                                                 context.args()) == Scope::kSlotBySlot;
   if (by_slot && !context.TryLockSlot(key.slot)) return context.SuspendAtSlot(key.slot);
-  const bool collected = CollectFrom(context, arguments, context.db().FindForRead(key));
+  const ExecStatus status = CollectWhole(context, arguments, context.db().FindForRead(key));
   if (by_slot) context.UnlockSlot(key.slot);
-  if (!collected) return context.Fail(errors::kWrongType);
+  return status;
+}
+
+ExecStatus SortRun::CollectWhole(CommandContext& context, const SortArguments& arguments,
+                                 Entry* entry) {
+  const uint64_t size = entry == nullptr ? 0 : SizeOf(context, *entry);
+  const bool many = size > context.engine().options().short_command_elements_max;
+  if (many && context.thread().exclusive && context.may_yield()) {
+    in_slices_ = true;
+    return Yield(context);
+  }
+  if (context.IsLong(size)) return context.RunLong();
+  if (!CollectFrom(context, arguments, entry)) return context.Fail(errors::kWrongType);
   phase_ = in_order_ ? Phase::kFetch : Phase::kWeigh;
-  return ExecStatus::kDone;
+  // The slot is wanted by others.
+  return many && MayYield(context, arguments) ? Yield(context) : ExecStatus::kDone;
 }
 
 bool SortRun::CollectFrom(CommandContext& context, const SortArguments& arguments, Entry* entry) {
@@ -298,8 +340,9 @@ ExecStatus SortRun::Weigh(CommandContext& context, const SortArguments& argument
 
 ExecStatus SortRun::Sort(CommandContext& context, const SortArguments& arguments) {
   const SortElements::Order order{by_, arguments.descending};
-  const size_t steps = MayYield(context, arguments) ? kStepsPerTurn - steps_ : SIZE_MAX;
-  if (!elements_.SortSome(order, steps)) return Yield(context);
+  while (!elements_.SortSome(order, kStepsPerTurn - std::min(steps_, kStepsPerTurn - 1))) {
+    if (EndTurn(context, arguments)) return Yield(context);
+  }
   next_ = range_.first;
   phase_ = Phase::kFetch;
   return ExecStatus::kDone;
@@ -310,6 +353,12 @@ ExecStatus SortRun::Fetch(CommandContext& context, const SortArguments& argument
     arguments.store != 0 ? stored_.Add(finding.Text(scratch_)) : finding.Reply(writer_);
   };
   const size_t end = range_.first + range_.count;
+  const bool replies = arguments.store == 0 && arguments.gets.empty();
+  for (; next_ < end && replies; ++next_) {
+    if (Spend(context, arguments, 1)) return Yield(context);
+    writer_.Bulk(elements_.text(next_));
+  }
+  if (arguments.store != 0) stored_.Reserve(range_.count * arguments.gets.size());
   for (; next_ < end && !arguments.gets.empty(); ++next_) {
     for (; next_get_ < arguments.gets.size(); ++next_get_) {
       if (Spend(context, arguments, kStepsPerLookup)) return Yield(context);
@@ -319,40 +368,43 @@ ExecStatus SortRun::Fetch(CommandContext& context, const SortArguments& argument
     next_get_ = 0;
   }
   phase_ = Phase::kAnswer;
-  return ExecStatus::kDone;
+  if (!in_slices_) return ExecStatus::kDone;
+  scope = Scope::kManyKeys;  // for the key of the list
+  return Yield(context);
 }
 
 ExecStatus SortRun::Answer(CommandContext& context, const SortArguments& arguments) {
+  if (arguments.store != 0) return Store(context, arguments);
   ReplyWriter& reply = context.reply();
-  if (arguments.store != 0) {
-    Store(context, arguments);
-  } else if (arguments.gets.empty()) {
-    reply.Array(range_.count);
-    for (size_t i = 0; i < range_.count; ++i) reply.Bulk(elements_.text(range_.first + i));
-  } else {
-    reply.Array(range_.count * arguments.gets.size());
-    reply.out().TakeAll(fetched_);
-  }
+  reply.Array(range_.count * std::max<size_t>(arguments.gets.size(), 1));
+  reply.out().TakeAll(fetched_);
   return ExecStatus::kDone;
 }
 
-void SortRun::Store(CommandContext& context, const SortArguments& arguments) {
+ExecStatus SortRun::Store(CommandContext& context, const SortArguments& arguments) {
+  constexpr size_t kTextsPerPush = 1024;
   Database& db = context.db();
   const KeyRef& key = context.key(1);
   const SortElements& from = arguments.gets.empty() ? elements_ : stored_;
   const SortRange range = arguments.gets.empty() ? range_ : SortRange{0, stored_.size()};
+  if (context.IsLong(range.count)) return context.RunLong();
   if (range.count > 0) {
     std::vector<std::string_view> texts;
-    texts.reserve(range.count);
-    for (size_t i = 0; i < range.count; ++i) texts.push_back(from.text(range.first + i));
+    texts.reserve(std::min(range.count, kTextsPerPush));
     ListValue list = ListValue::Instead(db, key, db.FindForWrite(key));
-    list.Push(ListEnd::kTail, texts);
+    for (size_t i = 0; i < range.count;) {
+      texts.clear();
+      for (; i < range.count && texts.size() < kTextsPerPush; ++i)
+        texts.push_back(from.text(range.first + i));
+      list.Push(ListEnd::kTail, texts);
+    }
     list.Commit();
     db.Notify(notify::kList, "sortstore", key);
   } else if (db.Delete(key)) {
     db.Notify(notify::kGeneric, "del", key);
   }
   context.reply().Integer(static_cast<int64_t>(range.count));
+  return ExecStatus::kDone;
 }
 
 ExecStatus RunSort(CommandContext& context, SortWords words) {

@@ -15,27 +15,32 @@ constexpr size_t kStepsOfRun = 11 * kRunElements;
 
 }  // namespace
 
-uint64_t SortElements::Keep(std::string_view text) {
-  const uint64_t place = texts_.size();
-  const auto size = static_cast<uint32_t>(text.size());
+// A text that is larger than a block has one of its own.
+char* SortElements::NewBlock(size_t bytes) {
+  block_bytes_ = std::min(2 * block_bytes_, kBlockBytesMax);
+  const size_t size = std::max(bytes, block_bytes_);
+  blocks_.emplace_back(new char[size]);
+  block_left_ = size;
+  return blocks_.back().get();
+}
+
+const char* SortElements::Keep(std::string_view text) {
   const size_t whole = kSizeBytes + text.size() + 1;
-  if (whole <= sizeof(short_)) {  // nearly always: one addition instead of three
-    std::memcpy(short_, &size, kSizeBytes);
-    if (!text.empty()) std::memcpy(short_ + kSizeBytes, text.data(), text.size());
-    short_[whole - 1] = '\0';
-    texts_.append(short_, whole);
-    return place;
-  }
-  texts_.append(reinterpret_cast<const char*>(&size), kSizeBytes);
-  texts_.append(text);
-  texts_.push_back('\0');
+  if (block_left_ < whole) next_text_ = NewBlock(whole);
+  char* const place = next_text_;
+  const auto size = static_cast<uint32_t>(text.size());
+  std::memcpy(place, &size, kSizeBytes);
+  if (!text.empty()) std::memcpy(place + kSizeBytes, text.data(), text.size());
+  place[whole - 1] = '\0';
+  next_text_ += whole;
+  block_left_ -= whole;
   return place;
 }
 
-std::string_view SortElements::TextAt(uint64_t place) const {
+std::string_view SortElements::TextAt(const char* text) {
   uint32_t size = 0;
-  std::memcpy(&size, texts_.data() + place, kSizeBytes);
-  return {texts_.data() + place + kSizeBytes, size};
+  std::memcpy(&size, text, kSizeBytes);
+  return {text + kSizeBytes, size};
 }
 
 bool SortElements::Score(size_t i, const char* text) {
@@ -47,12 +52,12 @@ bool SortElements::Score(size_t i, const char* text) {
   return true;
 }
 
-int SortElements::CompareWeights(uint64_t a, uint64_t b) const {
-  if (a != kNoText && b != kNoText) return TextAt(a).compare(TextAt(b));
-  return static_cast<int>(a != kNoText) - static_cast<int>(b != kNoText);
+int SortElements::CompareWeights(const char* a, const char* b) {
+  if (a != nullptr && b != nullptr) return TextAt(a).compare(TextAt(b));
+  return static_cast<int>(a != nullptr) - static_cast<int>(b != nullptr);
 }
 
-int SortElements::Compare(const Order& order, const Item& a, const Item& b) const {
+int SortElements::Compare(const Order& order, const Item& a, const Item& b) {
   int result = 0;
   switch (order.by) {
     case By::kScore:
@@ -80,7 +85,7 @@ bool SortElements::SortSome(const Order& order, size_t steps) {
     }
     if (run_size_ == 0) {
       run_size_ = kRunElements;
-      if (items_.size() > run_size_) merged_.resize(items_.size());
+      if (items_.size() > run_size_) merged_.reset(new Item[items_.size()]);
       BeginMerge(0);
     }
     if (run_size_ >= items_.size()) return true;
@@ -108,18 +113,20 @@ size_t SortElements::MergeSome(const Order& order, size_t steps) {
   const size_t right_end = std::min(left_end + run_size_, items_.size());
   const size_t stop = std::min(right_end, merge_.out + steps);
   const size_t before = merge_.out;
+  const Item* const from = data();
+  Item* const to = in_merged_ ? items_.data() : merged_.get();
   while (merge_.out < stop) {
     const bool from_right =
         merge_.left == left_end ||
-        (merge_.right < right_end && Compare(order, items_[merge_.right], items_[merge_.left]) < 0);
-    merged_[merge_.out++] = items_[from_right ? merge_.right++ : merge_.left++];
+        (merge_.right < right_end && Compare(order, from[merge_.right], from[merge_.left]) < 0);
+    to[merge_.out++] = from[from_right ? merge_.right++ : merge_.left++];
   }
   const size_t moved = merge_.out - before;
   if (merge_.out < right_end) return moved;
   if (right_end < items_.size()) {
     BeginMerge(right_end);
   } else {
-    items_.swap(merged_);
+    in_merged_ = !in_merged_;
     run_size_ *= 2;
     BeginMerge(0);
   }

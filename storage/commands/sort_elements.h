@@ -1,8 +1,11 @@
 // SortElements: what SORT sorts. Copies of the elements, what each of them is sorted by, and a sort
 // that can stop and go on.
 //
-//   texts_   size, bytes, NUL | size, bytes, NUL | …       elements, and texts they are sorted by
-//   items_   {place of the element, score or place of the text it is sorted by}   16 bytes each
+//   texts    size, bytes, NUL | size, bytes, NUL | …       elements, and texts they are sorted by
+//   items    {the element, its score or the text it is sorted by}   16 bytes each
+//
+// Texts stand in blocks that never move, and the place that is merged into is not written before it
+// is needed: neither growing nor beginning to sort takes longer the more there is.
 //
 // Why copies: the slot of the key is let go before the sort begins, so that neither looking up what
 // to sort by nor sorting millions of elements keeps others from the key. Why a merge sort from the
@@ -13,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,15 +36,14 @@ class SortElements final {
   void Add(std::string_view text) { items_.push_back({.text = Keep(text), .score = 0}); }
 
   size_t size() const { return items_.size(); }
-  // Valid until a text is added.
-  std::string_view text(size_t i) const { return TextAt(items_[i].text); }
+  std::string_view text(size_t i) const { return TextAt(data()[i].text); }
 
   // What an element is sorted by. False: the text is no number as strtod reads them, and whole.
-  bool ScoreByItself(size_t i) { return Score(i, texts_.data() + items_[i].text + kSizeBytes); }
+  bool ScoreByItself(size_t i) { return Score(i, items_[i].text + kSizeBytes); }
   bool ScoreBy(size_t i, const std::string& text) { return Score(i, text.c_str()); }
   // For kWeightText. Nothing stands before every text.
   void WeighBy(size_t i, std::optional<std::string_view> text) {
-    items_[i].weight = text ? Keep(*text) : kNoText;
+    items_[i].weight = text ? Keep(*text) : nullptr;
   }
 
   // Sorts on, for so many steps (about one comparison and one move each); true when it is done.
@@ -49,10 +52,10 @@ class SortElements final {
 
  private:
   struct Item {
-    uint64_t text;
+    const char* text;
     union {
       double score;
-      uint64_t weight;
+      const char* weight;  // null: none
     };
   };
   // Where a merge of two neighbouring runs stands: which runs, and how far in each.
@@ -64,23 +67,31 @@ class SortElements final {
   };
 
   static constexpr size_t kSizeBytes = sizeof(uint32_t);
-  static constexpr uint64_t kNoText = UINT64_MAX;
+  static constexpr size_t kBlockBytesMin = size_t{4} << 10;
+  static constexpr size_t kBlockBytesMax = size_t{256} << 10;
 
-  uint64_t Keep(std::string_view text);
-  std::string_view TextAt(uint64_t place) const;
+  const char* Keep(std::string_view text);
+  char* NewBlock(size_t bytes);
+  static std::string_view TextAt(const char* text);
+  // The items as far as they are sorted.
+  const Item* data() const { return in_merged_ ? merged_.get() : items_.data(); }
+  Item* data() { return in_merged_ ? merged_.get() : items_.data(); }
   bool Score(size_t i, const char* text);
-  int Compare(const Order& order, const Item& a, const Item& b) const;
-  int CompareWeights(uint64_t a, uint64_t b) const;
+  static int Compare(const Order& order, const Item& a, const Item& b);
+  static int CompareWeights(const char* a, const char* b);
   size_t SortRun(const Order& order);
   size_t MergeSome(const Order& order, size_t steps);
   void BeginMerge(size_t begin);
 
-  std::string texts_;
-  char short_[64] = {};  // a text on its way there
+  std::vector<std::unique_ptr<char[]>> blocks_;
+  char* next_text_ = nullptr;  // in the last block
+  size_t block_left_ = 0;
+  size_t block_bytes_ = kBlockBytesMin;  // of the next one
   std::vector<Item> items_;
-  std::vector<Item> merged_;
-  size_t runs_end_ = 0;  // up to here runs are sorted
-  size_t run_size_ = 0;  // 0: runs are still being made
+  std::unique_ptr<Item[]> merged_;
+  bool in_merged_ = false;  // what is sorted so far
+  size_t runs_end_ = 0;     // up to here runs are sorted
+  size_t run_size_ = 0;     // 0: runs are still being made
   Merge merge_;
 };
 

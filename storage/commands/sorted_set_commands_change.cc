@@ -139,6 +139,7 @@ ExecStatus RemoveRange(CommandContext& ctx, std::string_view event, ToRange&& to
   if (!FindSortedSet(ctx, key, true, &entry)) return ExecStatus::kDone;
   RankRange range;
   if (entry != nullptr) range = to_range(SortedSetView(*entry));
+  if (ctx.IsLong(range.size())) return ctx.RunLong();
   if (!range.empty()) {
     SortedSetWriter set(ctx.db(), key, entry, ctx.engine().settings());
     set.Erase(range);

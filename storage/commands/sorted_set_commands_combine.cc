@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "storage/breathe.h"
 #include "storage/commands/sorted_set_commands.h"
 #include "storage/value/scored_source.h"
 
@@ -38,6 +39,26 @@ struct CombineArguments {
   bool with_scores = false;
   uint64_t limit = 0;  // of ZINTERCARD; 0: none
 };
+
+// How many members are looked at or looked for, at most.
+uint64_t LooksMax(SetOperation operation, const CombineArguments& arguments) {
+  const std::vector<Input>& inputs = arguments.inputs;
+  uint64_t smallest = UINT64_MAX;
+  uint64_t all = 0;
+  for (const Input& input : inputs) {
+    smallest = std::min(smallest, input.size);
+    all += input.size;
+  }
+  switch (operation) {
+    case SetOperation::kInter:
+      return smallest * inputs.size();
+    case SetOperation::kDiff:
+      return inputs.front().size * inputs.size();
+    case SetOperation::kUnion:
+      break;
+  }
+  return all;
+}
 
 bool Refuse(CommandContext& ctx, std::string_view error) {
   ctx.Fail(error);
@@ -216,7 +237,11 @@ std::vector<ScoredMember> Sorted(const FieldTable& table) {
   std::vector<ScoredMember> sorted;
   sorted.reserve(table.size());
   table.ForEach([&](const FieldView& field) { sorted.push_back({field.number(), field.field()}); });
-  std::sort(sorted.begin(), sorted.end());
+  BreathingSpaces<256> spaces;
+  std::sort(sorted.begin(), sorted.end(), [&spaces](const ScoredMember& a, const ScoredMember& b) {
+    spaces.Step();
+    return a < b;
+  });
   return sorted;
 }
 
@@ -227,12 +252,15 @@ ExecStatus ReplyCombined(CommandContext& ctx, SetOperation operation) {
       !ParseOptions(ctx, next, operation, ResultUse::kReply, arguments)) {
     return ExecStatus::kDone;
   }
+  if (ctx.IsLong(LooksMax(operation, arguments))) return ctx.RunLong();
   const Result result = Combined(arguments, operation);
   ReplyWriter& reply = ctx.reply();
   const bool pairs = arguments.with_scores && reply.resp3();
   const uint64_t size = result->size();
   reply.Array(arguments.with_scores && !pairs ? 2 * size : size);
+  BreathingSpaces<64> spaces;
   for (const ScoredMember& one : Sorted(*result)) {
+    spaces.Step();
     if (pairs) reply.Array(2);
     reply.Bulk(one.member);
     if (arguments.with_scores) reply.Double(one.score);
@@ -247,6 +275,7 @@ ExecStatus StoreCombined(CommandContext& ctx, SetOperation operation, std::strin
       !ParseOptions(ctx, next, operation, ResultUse::kStore, arguments)) {
     return ExecStatus::kDone;
   }
+  if (ctx.IsLong(LooksMax(operation, arguments))) return ctx.RunLong();
   Result result = Combined(arguments, operation);
   const std::vector<ScoredMember> sorted = Sorted(*result);
   const KeyRef& target = ctx.key(0);
@@ -284,6 +313,7 @@ ExecStatus CmdZinterCard(CommandContext& ctx) {
       !ParseOptions(ctx, next, SetOperation::kInter, ResultUse::kCount, arguments)) {
     return ExecStatus::kDone;
   }
+  if (ctx.IsLong(LooksMax(SetOperation::kInter, arguments))) return ctx.RunLong();
   SortBySize(arguments);
   uint64_t count = 0;
   Intersect(arguments, [&](std::string_view, double) { return ++count != arguments.limit; });

@@ -46,6 +46,7 @@ ExecStatus PopFrom(CommandContext& ctx, const KeyRef& key, Entry* entry,
   const uint64_t size = set.size();
   const uint64_t count = std::min(size, arguments.count);
   const RankRange range = arguments.from_end ? RankRange{size - count, size} : RankRange{0, count};
+  if (ctx.IsLong(count)) return ctx.RunLong();
   const bool pairs =
       arguments.shape == PopShape::kPairs || arguments.shape == PopShape::kKeyAndPairs;
   ReplyWriter& reply = ctx.reply();

@@ -3,6 +3,7 @@
 #include <unordered_set>
 
 #include "base/text.h"
+#include "storage/breathe.h"
 #include "storage/commands/random_elements.h"
 #include "storage/commands/sorted_set_commands.h"
 
@@ -42,7 +43,9 @@ void DrawDifferent(EngineThread& thread, const SortedSetView& set, uint64_t coun
     return;
   }
   std::unordered_set<uint64_t> drawn;
+  BreathingSpaces<64> spaces;
   while (drawn.size() < count) {
+    spaces.Step();
     const uint64_t rank = RandomBits(thread) % size;
     if (drawn.insert(rank).second) writer.AddRank(set, rank);
   }
@@ -85,6 +88,7 @@ ExecStatus CmdZrandMember(CommandContext& ctx) {
   }
   const SortedSetView set(*entry);
   const uint64_t size = set.size();
+  if (ctx.IsLong(DrawLooks(*count, size))) return ctx.RunLong();
   if (*count < 0) {
     const auto wanted = static_cast<uint64_t>(-*count);
     writer.Begin(wanted);

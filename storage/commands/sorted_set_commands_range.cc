@@ -156,7 +156,9 @@ ExecStatus Range(CommandContext& ctx, RangeBy by, RangeOrder order) {
     return ExecStatus::kDone;
   }
   const SortedSetView set(*entry);
-  ReplyRange(ctx.reply(), set, RangeOf(set, arguments), arguments);
+  const RankRange range = RangeOf(set, arguments);
+  if (ctx.IsLong(range.size())) return ctx.RunLong();
+  ReplyRange(ctx.reply(), set, range, arguments);
   return ExecStatus::kDone;
 }
 
@@ -193,6 +195,8 @@ ExecStatus CmdZrangeStore(CommandContext& ctx) {
   if (!ParseOptions(ctx, arguments) || !ParseBounds(ctx, arguments)) return ExecStatus::kDone;
   Entry* source = nullptr;
   if (!FindSortedSet(ctx, ctx.key(1), false, &source)) return ExecStatus::kDone;
+  if (source != nullptr && ctx.IsLong(RangeOf(SortedSetView(*source), arguments).size()))
+    return ctx.RunLong();
   const KeyRef& target = ctx.key(0);
   SortedSetWriter result = SortedSetWriter::Instead(ctx.db(), target, ctx.db().FindForWrite(target),
                                                     ctx.engine().settings());

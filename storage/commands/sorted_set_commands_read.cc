@@ -97,6 +97,8 @@ ExecStatus CmdZscan(CommandContext& ctx) {
   }
   const std::optional<ScanArguments> arguments = ParseScanArguments(ctx, 3, ScanOf::kSortedSet);
   if (!arguments) return ExecStatus::kDone;
+  if (ctx.IsLong(std::min<uint64_t>(arguments->count, SortedSetView(*entry).size())))
+    return ctx.RunLong();
   const uint64_t next = SortedSetView(*entry).Scan(
       *cursor, arguments->count, [&](std::string_view member, std::string_view score) {
         if (!arguments->Accepts(member)) return;

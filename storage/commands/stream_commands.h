@@ -61,6 +61,10 @@ std::optional<StreamId> StreamIdArg(CommandContext& context, size_t i, uint64_t 
 enum class RangeEnd : uint8_t { kFirst, kLast };
 std::optional<StreamId> RangeIdArg(CommandContext& context, size_t i, RangeEnd end);
 
+// Whether up to `count` entries of a range are a long command.
+bool IsLongRange(const CommandContext& context, const StreamValue& stream, StreamId first,
+                 StreamId last, uint64_t count);
+
 void ReplyStreamId(ReplyWriter& reply, const StreamId& id);
 // [id, [field, value …]]
 void ReplyStreamEntry(ReplyWriter& reply, const StreamEntry& entry);

@@ -148,6 +148,22 @@ StreamValue::Limits LimitsOf(CommandContext& context) {
           settings.stream_node_entries_max.load(std::memory_order_relaxed)};
 }
 
+// Whether a trim may remove so many entries that it is a long command.
+bool IsLongTrim(const CommandContext& context, const StreamValue& stream,
+                const StreamValue::Trim& trim) {
+  const uint64_t limit = trim.limit == 0 ? UINT64_MAX : trim.limit;
+  switch (trim.by) {
+    case StreamValue::Trim::By::kNothing:
+      return false;
+    case StreamValue::Trim::By::kLength:
+      return stream.length() > trim.length_max &&
+             context.IsLong(std::min(stream.length() - trim.length_max, limit));
+    case StreamValue::Trim::By::kId:
+      return IsLongRange(context, stream, stream.first_id(), trim.id_min, limit);
+  }
+  return false;
+}
+
 // The ID that a new entry gets; nothing: it would not be the greatest.
 std::optional<StreamId> NewId(CommandContext& context, const StreamValue& stream,
                               const std::optional<ParsedStreamId>& wanted) {
@@ -215,6 +231,7 @@ ExecStatus CmdXadd(CommandContext& context) {
   const KeyRef& key = context.key();
   StreamValue* stream = nullptr;
   if (!FindStream(context, key, true, &stream)) return ExecStatus::kDone;
+  if (stream != nullptr && IsLongTrim(context, *stream, options->trim)) return context.RunLong();
   Database& db = context.db();
   if (stream == nullptr) {
     if (!options->may_create) {
@@ -251,6 +268,7 @@ ExecStatus CmdXtrim(CommandContext& context) {
   if (!FindStream(context, key, true, &stream)) return ExecStatus::kDone;
   uint64_t gone = 0;
   if (stream != nullptr) {
+    if (IsLongTrim(context, *stream, options->trim)) return context.RunLong();
     stream->set_epoch(context.db().epoch());
     gone = stream->TrimTo(options->trim);
   }

@@ -42,6 +42,9 @@ ExecStatus Range(CommandContext& context, Direction direction) {
     context.reply().Array(0);
   } else if (*count == 0) {
     context.reply().NullArray();
+  } else if (IsLongRange(context, *stream, *first, *last,
+                         *count < 0 ? UINT64_MAX : static_cast<uint64_t>(*count))) {
+    return context.RunLong();
   } else {
     ReplyStreamRange(context.reply(), *stream, *first, *last,
                      static_cast<uint64_t>(std::max<int64_t>(*count, 0)), direction);
@@ -84,6 +87,12 @@ std::optional<StreamId> RangeIdArg(CommandContext& context, size_t i, RangeEnd e
                        : "ERR invalid end ID for the interval");
   }
   return inside;
+}
+
+bool IsLongRange(const CommandContext& context, const StreamValue& stream, StreamId first,
+                 StreamId last, uint64_t count) {
+  return context.IsLong(std::min(stream.length(), count)) &&
+         context.IsLong(stream.CountBetweenMax(first, last));
 }
 
 void ReplyStreamId(ReplyWriter& reply, const StreamId& id) {

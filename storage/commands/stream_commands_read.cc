@@ -131,6 +131,7 @@ class Reader final {
       if (source.has_answer) ++answers;
     }
     if (answers == 0) return Wait();
+    if (IsLong()) return context_.RunLong();
     BeginAnswers(answers);
     for (const Source& source : sources_) {
       if (source.has_answer) Answer(source, options_.count);
@@ -227,6 +228,14 @@ class Reader final {
     }
     if (source.only_new) source.after = source.group->last_id;
     source.has_answer = source.stream->length() > 0 && source.stream->LastLiveId() > source.after;
+  }
+
+  bool IsLong() const {
+    const uint64_t count = options_.count == 0 ? UINT64_MAX : options_.count;
+    return std::any_of(sources_.begin(), sources_.end(), [&](const Source& source) {
+      return source.has_answer &&
+             IsLongRange(context_, *source.stream, source.after, StreamId::Max(), count);
+    });
   }
 
   // A map of streams, which RESP2 sees as pairs.

@@ -25,9 +25,11 @@ class LazyFreer;
 struct SlotExtras;
 
 struct alignas(64) Slot {
-  // 0 free; kLocked held; kWaiters: somebody is parked here and wants a wake-up at unlock.
+  // 0 free; kLocked held; kWaiters: somebody is parked here and wants a wake-up at unlock;
+  // kHeldLong: by a long command, for several turns.
   static constexpr uint32_t kLocked = 1;
   static constexpr uint32_t kWaiters = 2;
+  static constexpr uint32_t kHeldLong = 4;
 
   // What `extras` of this slot holds: bits of Flag. Needs the lock.
   enum Flag : uint32_t {
@@ -49,6 +51,9 @@ struct alignas(64) Slot {
                                         std::memory_order_relaxed);
   }
   bool held() const { return (lock.load(std::memory_order_relaxed) & kLocked) != 0; }
+  bool held_long() const { return (lock.load(std::memory_order_relaxed) & kHeldLong) != 0; }
+  // Until the unlock.
+  void HoldLong() { lock.fetch_or(kHeldLong, std::memory_order_relaxed); }
 };
 static_assert(sizeof(Slot) == 64);
 

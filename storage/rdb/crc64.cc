@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "storage/breathe.h"
 #include "storage/value/little_endian.h"
 
 namespace tidegate::rdb {
@@ -43,6 +44,16 @@ uint64_t Crc64(uint64_t crc, std::string_view bytes) {
     crc = next;
   }
   for (; left > 0; --left, ++p) crc = kTables[0][(crc ^ *p) & 0xff] ^ (crc >> 8);
+  return crc;
+}
+
+uint64_t Crc64InPieces(std::string_view bytes) {
+  constexpr size_t kPieceBytes = size_t{64} << 10;
+  uint64_t crc = 0;
+  for (size_t at = 0; at < bytes.size(); at += kPieceBytes) {
+    Breathe();
+    crc = Crc64(crc, bytes.substr(at, kPieceBytes));
+  }
   return crc;
 }
 

@@ -11,4 +11,7 @@ namespace tidegate::rdb {
 // Goes on from the sum so far.
 uint64_t Crc64(uint64_t crc, std::string_view bytes);
 
+// Of all bytes, which may be many: breathes (storage/breathe.h).
+uint64_t Crc64InPieces(std::string_view bytes);
+
 }  // namespace tidegate::rdb

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "storage/breathe.h"
 #include "storage/value/listpack_view.h"
 
 namespace tidegate::rdb {
@@ -27,7 +28,9 @@ void WriteGroup(const std::string& name, const StreamGroup& group, RdbWriter& ou
   WriteId(group.last_id, out);
   out.Length(static_cast<uint64_t>(group.entries_read));  // unknown: all ones
   out.Length(group.pending().size());
+  BreathingSpaces<64> spaces;
   for (const auto& [id, pending] : group.pending()) {
+    spaces.Step();
     WriteRawId(id, out);
     out.Fixed64(static_cast<uint64_t>(pending.delivered_ms));
     out.Length(pending.deliveries);
@@ -37,7 +40,10 @@ void WriteGroup(const std::string& name, const StreamGroup& group, RdbWriter& ou
     out.String(consumer_name);
     out.Fixed64(static_cast<uint64_t>(consumer.seen_ms));
     out.Length(consumer.pending.size());
-    for (const StreamId id : consumer.pending) WriteRawId(id, out);
+    for (const StreamId id : consumer.pending) {
+      spaces.Step();
+      WriteRawId(id, out);
+    }
   }
 }
 
@@ -190,6 +196,7 @@ struct Delivery {
 bool ReadConsumers(Type type, RdbReader& in, StreamGroup& group,
                    std::map<StreamId, Delivery>& unassigned) {
   std::string scratch;
+  BreathingSpaces<64> spaces;
   for (uint64_t left = in.Length(); left > 0; --left) {
     const std::string_view name = in.String(scratch);
     const auto seen_ms = static_cast<int64_t>(in.Fixed64());
@@ -200,6 +207,7 @@ bool ReadConsumers(Type type, RdbReader& in, StreamGroup& group,
     StreamConsumer& consumer = group.AddConsumer(name, seen_ms);
     consumer.active_ms = active_ms;
     for (uint64_t pending = in.Length(); pending > 0; --pending) {
+      spaces.Step();
       const StreamId id = ReadRawId(in);
       const auto found = unassigned.find(id);
       if (!in.ok() || found == unassigned.end()) return false;
@@ -213,6 +221,7 @@ bool ReadConsumers(Type type, RdbReader& in, StreamGroup& group,
 
 bool ReadGroups(Type type, RdbReader& in, StreamValue& stream) {
   std::string scratch;
+  BreathingSpaces<64> spaces;
   for (uint64_t left = in.Length(); left > 0; --left) {
     const std::string name(in.String(scratch));
     const StreamId last_id = ReadId(in);
@@ -223,6 +232,7 @@ bool ReadGroups(Type type, RdbReader& in, StreamValue& stream) {
                                               std::forward_as_tuple(last_id, entries_read));
     std::map<StreamId, Delivery> unassigned;
     for (uint64_t pending = in.Length(); pending > 0; --pending) {
+      spaces.Step();
       const StreamId id = ReadRawId(in);
       const auto at_ms = static_cast<int64_t>(in.Fixed64());
       const uint64_t count = in.Length();

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "storage/breathe.h"
 #include "storage/engine.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/rdb/crc64.h"
@@ -113,6 +114,7 @@ bool ForEachOfList(Type type, RdbReader& in, Fn&& fn) {
   const uint64_t count = in.Length();
   if (type == Type::kList) return ForEachPlain(in, count, fn);
   for (uint64_t i = 0; i < count && in.ok(); ++i) {
+    Breathe();
     if (type == Type::kListQuicklist) {
       if (!ForEachPacked(in, true, fn)) return false;
       continue;
@@ -306,7 +308,7 @@ bool TakeFooter(std::string_view& payload) {
   const auto version = static_cast<uint16_t>(footer.Byte() | footer.Byte() << 8);
   const uint64_t sum = footer.Fixed64();
   constexpr size_t kSumBytes = 8;
-  if (version > kVersionMax || sum != Crc64(0, payload.substr(0, payload.size() - kSumBytes)))
+  if (version > kVersionMax || sum != Crc64InPieces(payload.substr(0, payload.size() - kSumBytes)))
     return false;
   payload.remove_suffix(kFooterBytes);
   return true;

@@ -14,6 +14,7 @@
 #include "storage/value/set_view.h"
 #include "storage/value/sorted_set_value.h"
 #include "storage/value/string_value.h"
+#include "storage/value/value_object.h"
 
 namespace tidegate::rdb {
 namespace {
@@ -167,10 +168,12 @@ uint16_t WriteValue(const Entry& entry, int64_t now_ms, RdbWriter& out) {
 
 std::string DumpPayload(const Entry& entry, int64_t now_ms) {
   std::string payload;
+  // Enough nearly always: to move a large payload to a larger place takes long.
+  if (!entry.embedded()) payload.reserve(ValueBytes(ValueObject::Of(entry)));
   RdbWriter out(payload);
   const uint16_t version = WriteValue(entry, now_ms, out);
   out.Fixed16(version);
-  out.Fixed64(Crc64(0, payload));
+  out.Fixed64(Crc64InPieces(payload));
   return payload;
 }
 

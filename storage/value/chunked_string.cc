@@ -4,6 +4,7 @@
 #include <limits>
 #include <new>
 
+#include "storage/breathe.h"
 #include "storage/memory/memory.h"
 
 namespace tidegate {
@@ -31,6 +32,7 @@ ChunkedString* ChunkedString::Clone() const {
     const Chunk& from = chunks()[i];
     Chunk& to = copy->chunks()[i];
     to.epoch = from.epoch;
+    Breathe();
     if (from.bytes == nullptr) continue;
     const size_t used = BytesOfChunk(i, size_);
     ReserveChunk(to, used, 0);
@@ -86,6 +88,7 @@ void ChunkedString::Write(size_t offset, std::string_view bytes) {
   const size_t new_size = std::max(size_, end);
   ReserveSlots(ChunksFor(new_size));
   while (offset < end) {
+    Breathe();
     const size_t i = offset / kChunkBytes;
     const size_t from = offset % kChunkBytes;
     const size_t n = std::min(end - offset, kChunkBytes - from);

@@ -26,6 +26,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "storage/breathe.h"
 
 namespace tidegate {
 
@@ -60,6 +61,7 @@ class ChunkedString final {
       const Chunk& chunk = chunks()[offset / kChunkBytes];
       const size_t begin = offset % kChunkBytes;
       const size_t piece = std::min(n, kChunkBytes - begin);
+      Breathe();
       fn(offset, std::string_view((chunk.bytes != nullptr ? chunk.bytes : kZeros) + begin, piece));
       offset += piece;
       n -= piece;

@@ -1,6 +1,7 @@
 // FieldTable: pages that grow, split, merge, shrink and go.
 #include <algorithm>
 
+#include "storage/breathe.h"
 #include "storage/memory/memory.h"
 #include "storage/value/field_table.h"
 
@@ -100,6 +101,7 @@ void FieldTable::Split(uint64_t hash) {
     path.last_node()->node()->Raise(ref.density());
   }
   Discard(old);
+  Breathe();
 }
 
 // Of the pages chained under the longest prefix one that has room for an item.
@@ -225,6 +227,7 @@ PageRef FieldTable::CloneRef(PageRef ref) {
 // Copies a page with those chained to it. Their memory is accounted for already, but large fields
 // may take less than the originals.
 FieldPage* FieldTable::ClonePage(const FieldPage& page) {
+  Breathe();
   auto* copy = static_cast<FieldPage*>(MemoryAllocate(page.capacity));
   std::memcpy(static_cast<void*>(copy), &page, page.capacity);
   for (uint32_t i = 0; i < copy->count; ++i) {
@@ -245,6 +248,7 @@ void FieldTable::Destroy(FieldTable* table) {
 bool FieldTable::FreeSome(FieldTable* table, size_t allocations) {
   table->freeing_ = true;
   for (size_t freed = 0; freed < allocations;) {
+    Breathe();
     // In the order of the hash; what was freed is not looked at any more.
     const PagePath path = FindPath(table->root_, table->freed_to_);
     for (FieldPage* page = path.page(); page != nullptr;) {

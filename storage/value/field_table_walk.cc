@@ -1,6 +1,7 @@
 // FieldTable: SCAN, iteration and random fields.
 #include <algorithm>
 
+#include "storage/breathe.h"
 #include "storage/value/field_table.h"
 
 namespace tidegate {
@@ -66,6 +67,7 @@ uint64_t FieldTable::Scan(uint64_t cursor, size_t count, const Visitor& visit) c
         return PositionOf(position, page->depth, page->tag(end)) >> kCursorShift;
     }
     position = NextPrefix(position, head->depth);
+    Breathe();
   } while (position != 0 && seen < count && ++pages < count + kIdlePagesMax);
   return position >> kCursorShift;
 }
@@ -107,6 +109,7 @@ bool FieldTable::Iterator::NextPage() {
     index_ = page_->count;
     return false;
   }
+  Breathe();
   Enter(behind_);
   return true;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "storage/breathe.h"
 #include "storage/memory/memory.h"
 
 namespace tidegate {
@@ -103,6 +104,7 @@ PageTree::Path PageTree::Last() const {
 
 bool PageTree::Next(Path& path) const {
   TG_DCHECK(path.valid());
+  Breathe();
   for (uint32_t level = 0; level < height_; ++level) {
     Path::Step& step = path.steps_[level];
     if (step.index + 1 == step.node->used) continue;
@@ -116,6 +118,7 @@ bool PageTree::Next(Path& path) const {
 
 bool PageTree::Previous(Path& path) const {
   TG_DCHECK(path.valid());
+  Breathe();
   for (uint32_t level = 0; level < height_; ++level) {
     Path::Step& step = path.steps_[level];
     if (step.index == 0) continue;
@@ -262,6 +265,7 @@ bool PageTree::AtEdge(const Path& path, uint32_t level, bool right) const {
 }
 
 void PageTree::Insert(Path& path, const Leaf& leaf, bool after) {
+  Breathe();
   TG_DCHECK(leaf.page != nullptr);
   ++pages_;
   if (root_ == nullptr) {
@@ -327,6 +331,7 @@ bool PageTree::SplitAndInsert(Path& path, uint32_t level, uint32_t at, bool foll
 
 void PageTree::Remove(const Path& at) {
   TG_DCHECK(at.valid());
+  Breathe();
   --pages_;
   if (height_ == 0) {
     root_ = nullptr;

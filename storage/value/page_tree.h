@@ -43,6 +43,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "storage/breathe.h"
 
 namespace tidegate {
 
@@ -271,7 +272,10 @@ PageTree::Path PageTree::FindByKey(const PageKey& key, NotAfter&& not_after) con
 
 template <typename FreePage>
 bool PageTree::FreeSome(size_t pages_max, FreePage&& free_page) {
-  for (; pages_max > 0 && root_ != nullptr; --pages_max) free_page(TakeLast());
+  for (; pages_max > 0 && root_ != nullptr; --pages_max) {
+    Breathe();
+    free_page(TakeLast());
+  }
   return root_ == nullptr;
 }
 
@@ -292,6 +296,7 @@ template <typename ClonePage>
 PageTree::Node* PageTree::CloneNode(Node* from, uint32_t level, ClonePage& clone_page) {
   Node* node = CopyNode(from);
   for (uint32_t i = 0; i < node->used; ++i) {
+    Breathe();
     void*& child = node->children()[i];
     child = level == 0 ? clone_page(static_cast<const void*>(child))
                        : CloneNode(static_cast<Node*>(child), level - 1, clone_page);

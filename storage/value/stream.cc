@@ -251,6 +251,13 @@ void StreamValue::FindFirstId() {
   first_id_ = entry ? entry->id : StreamId{};
 }
 
+uint64_t StreamValue::CountBetweenMax(StreamId first, StreamId last) const {
+  if (length() == 0 || last < first) return 0;
+  const PageTree::Path begin = tree_.FindByKey(first.key());
+  const PageTree::Path end = tree_.FindByKey(last.key());
+  return tree_.RankOf(end) + tree_.CountOf(end) - tree_.RankOf(begin);
+}
+
 bool StreamValue::PageGoesWhole(const PageTree::Path& path, const Trim& trim) const {
   const StreamPage page = PageAt(path);
   if (trim.by == Trim::By::kLength) return length() - page.count() >= trim.length_max;

@@ -77,6 +77,8 @@ class StreamValue final {
   std::optional<StreamId> NextId(int64_t now_ms) const;
   // `id` must be greater than last_id(); `fields` alternate with values.
   void Append(StreamId id, std::span<const std::string_view> fields, const Limits& limits);
+  // At most so many entries are there from `first` to `last`: those of whole pages.
+  uint64_t CountBetweenMax(StreamId first, StreamId last) const;
   // False: there is no such entry.
   bool Erase(StreamId id);
   // How many entries went.

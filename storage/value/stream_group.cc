@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "storage/breathe.h"
 
 namespace tidegate {
 namespace {
@@ -14,10 +15,12 @@ constexpr size_t kNodeBytes = 32;
 
 StreamGroup::StreamGroup(const StreamGroup& other)
     : last_id(other.last_id), entries_read(other.entries_read) {
+  BreathingSpaces<64> spaces;
   for (const auto& [name, consumer] : other.consumers_) {
     StreamConsumer& copy = AddConsumer(name, consumer.seen_ms);
     copy.active_ms = consumer.active_ms;
     for (const StreamId& id : consumer.pending) {
+      spaces.Step();
       StreamPending& pending = Assign(id, copy, 0);
       const StreamPending& original = other.pending_.find(id)->second;
       pending.delivered_ms = original.delivered_ms;

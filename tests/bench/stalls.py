@@ -2,6 +2,8 @@
 """The longest loop turn while a keyspace grows to millions of keys, and while it is dropped.
 
 usage: stalls.py [--binary build/release/tidegate] [--keys 5000000] [--workers 1] [--one-tag]
+       stalls.py --big [TYPE…] [--keys 5000000] [--workers 1]      single commands over values of so many elements
+       stalls.py --beside [--keys 10000000] --workers 2            a client beside them, on the other worker
 
 Starts a server on loopback, fills it through redis-cli --pipe, drops everything with FLUSHALL, fills it
 again, and prints the longest turn of each worker so far after each: of its own work, and by the wall clock, which also counts the time slices that
@@ -14,6 +16,8 @@ import subprocess
 import tempfile
 import time
 import urllib.request
+
+import big_values
 
 KEYS_PER_WRITE = 5000
 
@@ -50,14 +54,25 @@ def main():
     parser.add_argument("--keys", type=int, default=5_000_000)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--one-tag", action="store_true", help="all keys in one slot")
+    parser.add_argument("--big", nargs="*", metavar="TYPE", help=f"commands over one large value: {', '.join(big_values.COMMANDS)}")
+    parser.add_argument("--beside", action="store_true", help="what a client on the other worker sees of them")
     options = parser.parse_args()
     work = tempfile.mkdtemp(prefix="tidegate-stalls-")
     port, admin_port = free_port(), free_port()
-    write_commands(f"{work}/commands", options.keys, b"{t}" if options.one_tag else b"k:")
+    values = options.big is not None or options.beside
+    if not values:
+        write_commands(f"{work}/commands", options.keys, b"{t}" if options.one_tag else b"k:")
     server = subprocess.Popen([options.binary, "--port", str(port), "--dir", work, "--workers", str(options.workers),
-                               "--admin-address", f"127.0.0.1:{admin_port}"], stdout=subprocess.DEVNULL)
+                               "--admin-address", f"127.0.0.1:{admin_port}", "--enable-debug-command", "local"], stdout=subprocess.DEVNULL)
     try:
         time.sleep(1)
+        if values:
+            client = big_values.Client(port)
+            if options.beside:
+                big_values.beside(client, port, lambda: longest_turns(admin_port), options.keys)
+            else:
+                big_values.measure(client, port, lambda: longest_turns(admin_port), options.keys, options.big)
+            return
         with open(f"{work}/commands", "rb") as commands:
             cli(port, "--pipe", stdin=commands)
         print(f"growth to {options.keys} keys: {longest_turns(admin_port)}", flush=True)

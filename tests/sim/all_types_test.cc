@@ -236,8 +236,9 @@ class ListedCommands final : public SimClient {
 
 class AllTypesTest : public ::testing::Test {
  protected:
-  AllTypesTest()
-      : engine_(Engine::Create({}).value()),
+  AllTypesTest() : AllTypesTest(EngineOptions{}) {}
+  explicit AllTypesTest(EngineOptions options)
+      : engine_(std::move(Engine::Create(options)).value()),
         table_(CommandTable::Create(StorageCommandFamilies())),
         world_(*engine_, *table_),
         seed_(testing::SimSeed()) {
@@ -268,6 +269,9 @@ class AllTypesTest : public ::testing::Test {
     ASSERT_EQ(world_.failure(), "") << "seed " << seed_;
   }
 
+  void RunAnyCommandsFromAnywhere();
+  void RunWhatIsOnlyMovedIsStillThere();
+
   // Commands that are executed alone.
   std::vector<RespValue> RunAlone(std::vector<Words> commands) {
     std::vector<RespValue> replies;
@@ -286,7 +290,7 @@ class AllTypesTest : public ::testing::Test {
   std::vector<std::unique_ptr<SimWorker>> workers_;
 };
 
-TEST_F(AllTypesTest, AnyCommandsFromAnywhere) {
+void AllTypesTest::RunAnyCommandsFromAnywhere() {
   for (auto& worker : workers_) {
     for (int i = 0; i < kClientsPerWorker; ++i)
       worker->Add(std::make_unique<AnyCommandClient>(world_, i == 0 ? 1 : 0, 3000 * kScale));
@@ -303,7 +307,7 @@ TEST_F(AllTypesTest, AnyCommandsFromAnywhere) {
   }
 }
 
-TEST_F(AllTypesTest, WhatIsOnlyMovedIsStillThere) {
+void AllTypesTest::RunWhatIsOnlyMovedIsStillThere() {
   std::vector<Words> setup;
   std::vector<Words> look;
   for (uint64_t i = 0; i < kTokens; ++i) {
@@ -333,6 +337,19 @@ TEST_F(AllTypesTest, WhatIsOnlyMovedIsStillThere) {
         << "seed " << seed_;
   }
 }
+
+TEST_F(AllTypesTest, AnyCommandsFromAnywhere) { RunAnyCommandsFromAnywhere(); }
+TEST_F(AllTypesTest, WhatIsOnlyMovedIsStillThere) { RunWhatIsOnlyMovedIsStillThere(); }
+
+// The same with everything that can be a long command being one, in as many turns as it can have.
+class AllTypesInTurnsTest : public AllTypesTest {
+ protected:
+  AllTypesInTurnsTest()
+      : AllTypesTest({.short_command_elements_max = 1, .long_command_turn_nanos = 0}) {}
+};
+
+TEST_F(AllTypesInTurnsTest, AnyCommandsFromAnywhere) { RunAnyCommandsFromAnywhere(); }
+TEST_F(AllTypesInTurnsTest, WhatIsOnlyMovedIsStillThere) { RunWhatIsOnlyMovedIsStillThere(); }
 
 }  // namespace
 }  // namespace tidegate

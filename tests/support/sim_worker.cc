@@ -118,6 +118,7 @@ void SimWorker::Run() {
     } else {
       TakeWoken(true);
     }
+    world_.engine.StepAbandoned(*engine_thread_, world_.now_ms);
     if (random_() % 8 == 0) {
       world_.engine.BackgroundStep(*engine_thread_, world_.now_ms, index_, worker_count_,
                                    kBackgroundNanos);
@@ -126,6 +127,7 @@ void SimWorker::Run() {
   for (auto& seat : seats_) {
     if (seat->suspended) world_.engine.Cancel(*engine_thread_, seat->state);
   }
+  world_.engine.FinishAbandoned(*engine_thread_, world_.now_ms);
 }
 
 SimWorker::Seat* SimWorker::PickRunnable() {

@@ -156,6 +156,8 @@ TEST(SortCommandTest, ASortThatGoesOnDoesNotNeedItsKey) {
     return status;
   };
   ASSERT_EQ(turn(), ExecStatus::kSuspended);
+  // Being collected, with the slot kept.
+  while (client.long_command != nullptr) ASSERT_EQ(turn(), ExecStatus::kSuspended);
   ASSERT_NE(client.continuation, nullptr);
   EXPECT_EQ(engine.Run("DEL l"), Integer(1));
   int turns = 1;
