@@ -141,9 +141,20 @@ void Worker::DrainMailbox() {
     for (Session* monitor : monitor_sessions_) monitor->Kill();
   }
   FollowOptions();
-  mailbox_.Take(taken_);
-  for (Message& message : taken_) Deliver(message);
-  taken_.clear();
+  for (bool took = false;;) {
+    if (next_taken_ == taken_.size()) {
+      if (took) return;
+      taken_.clear();
+      next_taken_ = 0;
+      mailbox_.Take(taken_);
+      took = true;
+      continue;
+    }
+    Deliver(taken_[next_taken_++]);
+    // Each of several long commands would take a turn's whole time.
+    const bool is_last = took && next_taken_ == taken_.size();
+    if (!is_last && loop_.TurnIsLong()) return wake_up_->Send();
+  }
 }
 
 void Worker::Deliver(Message& message) {

@@ -235,6 +235,7 @@ class Worker final {
 
   Mailbox<Message> mailbox_;
   std::vector<Message> taken_;
+  size_t next_taken_ = 0;  // those in front of it are delivered
 
   EventLoop loop_;
   OutputBlockPool output_blocks_;

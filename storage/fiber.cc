@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/bytes.h"
 #include "base/check.h"
 
 #if defined(__SANITIZE_ADDRESS__)

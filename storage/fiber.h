@@ -21,16 +21,9 @@
 #include <cstddef>
 #include <memory>
 
-#include "base/bytes.h"
-
 namespace tidegate {
 
-#ifdef TIDEGATE_SANITIZE
-inline constexpr Bytes kFiberStackBytes = 2_MiB;  // frames are several times as large
-#else
-inline constexpr Bytes kFiberStackBytes = 256_KiB;
-#endif
-
+// Room for what a command's handler may want, and the libraries that it calls.
 class FiberStack final {
  public:
   FiberStack();

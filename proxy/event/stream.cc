@@ -52,7 +52,7 @@ struct StreamCallbacks {
     }
     const std::span<char> room = stream.owner_.ReadBuffer();
     buffer->base = room.data();
-    buffer->len = room.size();
+    buffer->len = std::min<size_t>(room.size(), kReadBytesMax.count);
   }
   static void OnRead(uv_stream_t* uv, ssize_t size, const uv_buf_t*) {
     Stream& stream = From(uv->data);

@@ -22,6 +22,10 @@ inline constexpr size_t kStreamBytes = 264;
 // Pieces of one writev.
 inline constexpr size_t kWritePiecesMax = 16;
 
+// Bytes that one read takes in at most. A large argument may have megabytes waiting in the socket,
+// and to copy them into memory that was never touched takes milliseconds.
+inline constexpr Bytes kReadBytesMax = 256_KiB;
+
 class StreamOwner {
  public:
   virtual ~StreamOwner() = default;

@@ -65,7 +65,7 @@ inline constexpr Bytes kUnauthenticatedOutputBytesMax = 16_KiB;
 
 // Bytes that one flush gives to the kernel before the rest is left to the loop: a client that reads
 // as fast as we write must not keep the others waiting.
-inline constexpr Bytes kFlushedAtOnceMax = 1_MiB;
+inline constexpr Bytes kFlushedAtOnceMax = 512_KiB;
 
 // Rest of a read up to which the next read goes to the shared buffer behind a copy of it, instead
 // of into a buffer of the session's own.

@@ -36,6 +36,7 @@ Digest DigestOfKey(const Entry& entry, int db, int64_t now_ms) {
 size_t SerializedBytes(const Entry& entry, int64_t now_ms) {
   constexpr size_t kTypeBytes = 1;
   std::string payload;
+  if (!entry.embedded()) payload.reserve(ValueBytes(ValueObject::Of(entry)));
   rdb::RdbWriter writer(payload);
   rdb::WriteValue(entry, now_ms, writer);
   return payload.size() - kTypeBytes;

@@ -3,6 +3,7 @@
 // A search goes over the scores of up to nine cells, keeps the members that are near enough, sorts
 // them when it is asked to or when only some are wanted, and replies with them or stores them.
 #include <algorithm>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -38,10 +39,19 @@ struct SearchArguments {
 };
 
 struct FoundPoint {
-  std::string member;
+  std::string_view member;
   double score;
   double distance;  // in metres
   GeoPoint point;
+};
+
+// What a search found. Points stand in blocks, and what is sorted are their addresses: millions of
+// them are never moved at once.
+struct Findings {
+  std::deque<FoundPoint> points;
+  bool keeps_members = false;  // of a packed set, in which they have no lasting place
+  std::deque<std::string> members;
+  std::vector<const FoundPoint*> order;
 };
 
 bool Refuse(CommandContext& ctx, std::string_view error) {
@@ -228,45 +238,50 @@ bool ReadArguments(CommandContext& ctx, const Entry* entry, SearchArguments& arg
 
 // The points of one cell, as long as fewer than `wanted` were found (0: all).
 void CollectCell(const SortedSetView& set, const GeoScoreRange& cell, const GeoArea& area,
-                 uint64_t wanted, std::vector<FoundPoint>& found) {
+                 uint64_t wanted, Findings& found) {
   // Between looks at how many there are.
   constexpr uint64_t kStep = 64;
   RankRange range = set.Within(ScoreBounds{cell.min, cell.max, false, true});
-  while (!range.empty() && (wanted == 0 || found.size() < wanted)) {
+  while (!range.empty() && (wanted == 0 || found.points.size() < wanted)) {
     const RankRange step{range.first, std::min(range.last, range.first + kStep)};
     set.ForEach(wanted == 0 ? range : step, false, [&](std::string_view member, double score) {
       const GeoPoint point = GeoPointOf(score);
       const std::optional<double> distance = area.DistanceIfWithin(point);
-      if (!distance || (wanted != 0 && found.size() >= wanted)) return;
-      found.push_back({std::string(member), score, *distance, point});
+      if (!distance || (wanted != 0 && found.points.size() >= wanted)) return;
+      const std::string_view kept =
+          found.keeps_members ? std::string_view(found.members.emplace_back(member)) : member;
+      found.points.push_back({kept, score, *distance, point});
     });
     range.first = wanted == 0 ? range.last : step.last;
   }
 }
 
-std::vector<FoundPoint> Search(const Entry& entry, const SearchArguments& arguments) {
-  std::vector<FoundPoint> found;
+Findings Search(const Entry& entry, const SearchArguments& arguments) {
+  Findings found;
+  found.keeps_members = entry.encoding() != Encoding::kSortedSet;
   const SortedSetView set(entry);
   const GeoCells cells = CellsCovering(arguments.area);
   const uint64_t wanted = arguments.any ? arguments.count : 0;
   for (size_t i = 0; i < cells.count; ++i) {
-    if (wanted != 0 && found.size() >= wanted) break;
+    if (wanted != 0 && found.points.size() >= wanted) break;
     CollectCell(set, cells.cells[i], arguments.area, wanted, found);
   }
   BreathingSpaces<256> spaces;
-  if (arguments.order == SearchOrder::kNearestFirst) {
-    std::stable_sort(found.begin(), found.end(), [&](const FoundPoint& a, const FoundPoint& b) {
-      spaces.Step();
-      return a.distance < b.distance;
-    });
-  } else if (arguments.order == SearchOrder::kFarthestFirst) {
-    std::stable_sort(found.begin(), found.end(), [&](const FoundPoint& a, const FoundPoint& b) {
-      spaces.Step();
-      return a.distance > b.distance;
-    });
+  found.order.reserve(found.points.size());
+  for (const FoundPoint& point : found.points) {
+    spaces.Step();
+    found.order.push_back(&point);
   }
-  if (arguments.count > 0 && found.size() > arguments.count) {
-    found.resize(static_cast<size_t>(arguments.count));
+  if (arguments.order != SearchOrder::kAsFound) {
+    const bool nearest_first = arguments.order == SearchOrder::kNearestFirst;
+    std::stable_sort(found.order.begin(), found.order.end(),
+                     [&](const FoundPoint* a, const FoundPoint* b) {
+                       spaces.Step();
+                       return nearest_first ? a->distance < b->distance : a->distance > b->distance;
+                     });
+  }
+  if (arguments.count > 0 && found.order.size() > arguments.count) {
+    found.order.resize(static_cast<size_t>(arguments.count));
   }
   return found;
 }
@@ -282,29 +297,28 @@ bool IsLongSearch(const CommandContext& ctx, const Entry& entry, const SearchArg
   return ctx.IsLong(points);
 }
 
-void ReplyFound(ReplyWriter& reply, const std::vector<FoundPoint>& found,
-                const SearchArguments& arguments) {
+void ReplyFound(ReplyWriter& reply, const Findings& found, const SearchArguments& arguments) {
   const size_t extras =
       size_t{arguments.with_distance} + size_t{arguments.with_hash} + size_t{arguments.with_point};
-  reply.Array(found.size());
+  reply.Array(found.order.size());
   BreathingSpaces<64> spaces;
-  for (const FoundPoint& one : found) {
+  for (const FoundPoint* one : found.order) {
     spaces.Step();
     if (extras > 0) reply.Array(1 + extras);
-    reply.Bulk(one.member);
-    if (arguments.with_distance) ReplyGeoDistance(reply, one.distance / arguments.area.unit);
-    if (arguments.with_hash) reply.Integer(static_cast<int64_t>(one.score));
-    if (arguments.with_point) ReplyGeoPoint(reply, one.point);
+    reply.Bulk(one->member);
+    if (arguments.with_distance) ReplyGeoDistance(reply, one->distance / arguments.area.unit);
+    if (arguments.with_hash) reply.Integer(static_cast<int64_t>(one->score));
+    if (arguments.with_point) ReplyGeoPoint(reply, one->point);
   }
 }
 
-void StoreFound(CommandContext& ctx, const KeyRef& target, const std::vector<FoundPoint>& found,
+void StoreFound(CommandContext& ctx, const KeyRef& target, const Findings& found,
                 const SearchArguments& arguments) {
   SortedSetWriter writer = SortedSetWriter::Instead(ctx.db(), target, ctx.db().FindForWrite(target),
                                                     ctx.engine().settings());
-  for (const FoundPoint& one : found) {
-    writer.Add(one.member,
-               arguments.store_distances ? one.distance / arguments.area.unit : one.score);
+  for (const FoundPoint* one : found.order) {
+    writer.Add(one->member,
+               arguments.store_distances ? one->distance / arguments.area.unit : one->score);
   }
   StoreSortedSet(ctx, writer, target, arguments.is_search() ? "geosearchstore" : "georadiusstore");
 }
@@ -316,7 +330,7 @@ ExecStatus RunSearch(CommandContext& ctx, SearchArguments& arguments, const KeyR
   if (!FindSortedSet(ctx, source, false, &entry)) return ExecStatus::kDone;
   if (!ReadArguments(ctx, entry, arguments)) return ExecStatus::kDone;
   if (entry != nullptr && IsLongSearch(ctx, *entry, arguments)) return ctx.RunLong();
-  std::vector<FoundPoint> found;
+  Findings found;
   if (entry != nullptr) found = Search(*entry, arguments);
   if (arguments.stores) {
     StoreFound(ctx, target, found, arguments);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "config/notify.h"
+#include "storage/breathe.h"
 #include "storage/commands/families.h"
 #include "storage/value/hyperloglog.h"
 #include "storage/value/hyperloglog_buffer.h"
@@ -13,6 +14,9 @@ namespace tidegate {
 namespace {
 
 using Change = HyperLogLogBuffer::Change;
+
+// What one HyperLogLog counts for as elements of a long command: some 50 us.
+constexpr uint64_t kElementsPerMerge = 256;
 
 uint64_t SparseBytesMax(CommandContext& context) {
   return context.engine().settings().hll_sparse_bytes_max.load(std::memory_order_relaxed);
@@ -104,6 +108,7 @@ ExecStatus CountOne(CommandContext& context) {
 bool MergeAll(CommandContext& context, HyperLogLogUnion& merged, bool* dense) {
   std::string scratch;
   for (const KeyRef& key : context.keys()) {
+    Breathe();
     Entry* entry = nullptr;
     if (!FindHyperLogLog(context, key, false, &entry)) return false;
     if (entry == nullptr) continue;
@@ -174,6 +179,7 @@ ExecStatus CmdPfAdd(CommandContext& context) {
 
 ExecStatus CmdPfCount(CommandContext& context) {
   if (context.argc() == 2) return CountOne(context);
+  if (context.IsLong(context.keys().size() * kElementsPerMerge)) return context.RunLong();
   HyperLogLogUnion merged;
   bool dense = false;
   if (!MergeAll(context, merged, &dense)) return ExecStatus::kDone;
@@ -183,6 +189,7 @@ ExecStatus CmdPfCount(CommandContext& context) {
 
 ExecStatus CmdPfMerge(CommandContext& context) {
   const KeyRef& key = context.key();
+  if (context.IsLong(context.keys().size() * kElementsPerMerge)) return context.RunLong();
   HyperLogLogUnion merged;
   bool dense = false;
   if (!MergeAll(context, merged, &dense)) return ExecStatus::kDone;

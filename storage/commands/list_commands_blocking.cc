@@ -91,13 +91,15 @@ std::optional<ManyPop> ParseManyPop(CommandContext& context, size_t count_at) {
   return pop;
 }
 
-void PopMany(CommandContext& context, const Found& found, const ManyPop& pop) {
+ExecStatus PopMany(CommandContext& context, const Found& found, const ManyPop& pop) {
   ListValue list(context.db(), *found.key, found.entry);
   const uint64_t n = std::min(pop.count, list.size());
+  if (context.IsLong(n)) return context.RunLong();
   context.reply().Array(2);
   context.reply().Bulk(found.key->name);
   context.reply().Array(n);
   ReplyAndPop(context, *found.key, list, pop.end, n);
+  return ExecStatus::kDone;
 }
 
 }  // namespace
@@ -111,11 +113,8 @@ ExecStatus CmdLmpop(CommandContext& context) {
   if (!pop) return ExecStatus::kDone;
   const Found found = FindFirst(context, context.keys());
   if (found.failed) return ExecStatus::kDone;
-  if (found.key == nullptr) {
-    context.reply().NullArray();
-  } else {
-    PopMany(context, found, *pop);
-  }
+  if (found.key != nullptr) return PopMany(context, found, *pop);
+  context.reply().NullArray();
   return ExecStatus::kDone;
 }
 
@@ -128,8 +127,7 @@ ExecStatus CmdBlmpop(CommandContext& context) {
   if (found.failed) return ExecStatus::kDone;
   if (found.key == nullptr)
     return context.Block(context.keys(), *timeout_ms, TimeoutReply::kNullArray);
-  PopMany(context, found, *pop);
-  return ExecStatus::kDone;
+  return PopMany(context, found, *pop);
 }
 
 }  // namespace tidegate

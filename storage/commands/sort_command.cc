@@ -18,6 +18,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/output_buffer.h"
 #include "config/notify.h"
 #include "storage/breathe.h"
@@ -35,8 +36,9 @@
 namespace tidegate {
 namespace {
 
-// Work of one turn, in steps of the sort (about 40 ns): below 2 ms.
-constexpr size_t kStepsPerTurn = 32 * 1024;
+// How long a turn goes on; looked at after so many steps of the sort, which take 10 to 100 ns.
+constexpr int64_t kTurnNanos = 500'000;
+constexpr size_t kStepsPerLook = 1024;
 constexpr size_t kStepsPerLookup = 8;
 
 // The part of the elements that LIMIT leaves.
@@ -117,12 +119,9 @@ class SortRun final : public ClientState::Continuation {
   // True when the turn is over.
   bool Spend(CommandContext& context, const SortArguments& arguments, size_t steps) {
     steps_ += steps;
-    return steps_ >= kStepsPerTurn && EndTurn(context, arguments);
-  }
-  // False: this one goes on, after a breath.
-  bool EndTurn(CommandContext& context, const SortArguments& arguments) {
-    if (MayYield(context, arguments)) return true;
+    if (steps_ < kStepsPerLook) return false;
     steps_ = 0;
+    if (MayYield(context, arguments)) return TicksToNanos(Ticks() - began_ticks_) >= kTurnNanos;
     Breathe();
     return false;
   }
@@ -136,8 +135,9 @@ class SortRun final : public ClientState::Continuation {
   }
 
   Phase phase_ = Phase::kCollect;
-  size_t steps_ = 0;        // of this turn
-  bool in_slices_ = false;  // STORE of many elements with keys that patterns name
+  uint64_t began_ticks_ = 0;  // of this turn
+  size_t steps_ = 0;          // since the last look at the time
+  bool in_slices_ = false;    // STORE of many elements with keys that patterns name
   SortElements elements_;
   bool in_order_ = false;
   SortElements::By by_ = SortElements::By::kScore;
@@ -155,6 +155,7 @@ class SortRun final : public ClientState::Continuation {
 
 ExecStatus SortRun::Turn(CommandContext& context, const SortArguments& arguments) {
   steps_ = 0;
+  began_ticks_ = Ticks();
   while (phase_ != Phase::kAnswer) {
     const Phase before = phase_;
     const ExecStatus status = StepOf(before, context, arguments);
@@ -340,8 +341,8 @@ ExecStatus SortRun::Weigh(CommandContext& context, const SortArguments& argument
 
 ExecStatus SortRun::Sort(CommandContext& context, const SortArguments& arguments) {
   const SortElements::Order order{by_, arguments.descending};
-  while (!elements_.SortSome(order, kStepsPerTurn - std::min(steps_, kStepsPerTurn - 1))) {
-    if (EndTurn(context, arguments)) return Yield(context);
+  while (!elements_.SortSome(order, kStepsPerLook)) {
+    if (Spend(context, arguments, kStepsPerLook)) return Yield(context);
   }
   next_ = range_.first;
   phase_ = Phase::kFetch;

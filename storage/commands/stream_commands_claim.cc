@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "storage/breathe.h"
 #include "storage/commands/stream_commands.h"
 
 namespace tidegate {
@@ -230,13 +231,18 @@ ExecStatus CmdXautoclaim(CommandContext& context) {
   const Target target = FindTarget(context);
   if (target.group == nullptr) return ExecStatus::kDone;
   StreamGroup& group = *target.group;
+  if (context.IsLong(std::min<uint64_t>(group.pending().size(),
+                                        static_cast<uint64_t>(options->count) * kAttemptsPerEntry)))
+    return context.RunLong();
   Claimer claimer(context, group, options->claim);
   auto left = static_cast<uint64_t>(options->count);
   uint64_t attempts = left * kAttemptsPerEntry;
   std::vector<StreamId> claimed;
   std::vector<StreamId> deleted;
   auto at = group.PendingFrom(options->from);
+  BreathingSpaces<64> spaces;
   for (; attempts > 0 && left > 0 && at != group.PendingEnd(); --attempts) {
+    spaces.Step();
     const StreamId id = at->first;
     if (!target.stream->Contains(id)) {
       at = group.Erase(at);

@@ -164,6 +164,8 @@ ExecStatus CmdXgroupDestroy(CommandContext& context) {
     context.reply().Integer(0);
     return ExecStatus::kDone;
   }
+  if (context.IsLong(target.group->pending().size())) return context.RunLong();
+  (void)target.group->DropSome(SIZE_MAX);
   target.stream->groups().erase(target.stream->groups().find(context.arg(3)));
   context.reply().Integer(1);
   Changed(context, "xgroup-destroy");
@@ -192,6 +194,7 @@ ExecStatus CmdXgroupDelconsumer(CommandContext& context) {
     context.reply().Integer(0);
     return ExecStatus::kDone;
   }
+  if (context.IsLong(consumer->pending.size())) return context.RunLong();
   context.reply().Integer(static_cast<int64_t>(target.group->RemoveConsumer(*consumer)));
   Changed(context, "xgroup-delconsumer");
   return ExecStatus::kDone;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/text.h"
+#include "storage/breathe.h"
 #include "storage/commands/stream_commands.h"
 
 namespace tidegate {
@@ -137,7 +138,9 @@ class InfoReply final {
     Name("pending");
     size_t left = Shown(group.pending().size(), count);
     reply_.Array(left);
+    BreathingSpaces<64> spaces;
     for (auto at = group.pending().begin(); left > 0; ++at, --left) {
+      spaces.Step();
       reply_.Array(4);
       ReplyStreamId(reply_, at->first);
       reply_.Bulk(at->second.consumer->name);
@@ -159,7 +162,9 @@ class InfoReply final {
     Name("pending");
     size_t left = Shown(consumer.pending.size(), count);
     reply_.Array(left);
+    BreathingSpaces<64> spaces;
     for (auto at = consumer.pending.begin(); left > 0; ++at, --left) {
+      spaces.Step();
       const StreamPending& pending = group.pending().find(*at)->second;
       reply_.Array(3);
       ReplyStreamId(reply_, *at);
@@ -197,7 +202,12 @@ ExecStatus CmdXinfoStream(CommandContext& context) {
     if (!given) return ExecStatus::kDone;
     if (*given >= 0) count = *given;
   }
-  info.Full(static_cast<uint64_t>(count));
+  uint64_t shown = stream->length();
+  for (const auto& [name, group] : stream->groups()) shown += group.pending().size();
+  const auto limit = static_cast<uint64_t>(count);
+  if (limit > 0) shown = std::min(shown, limit * (1 + 2 * stream->groups().size()));
+  if (context.IsLong(shown)) return context.RunLong();
+  info.Full(limit);
   return ExecStatus::kDone;
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "storage/breathe.h"
 #include "storage/commands/stream_commands.h"
 
 namespace tidegate {
@@ -69,7 +70,9 @@ template <typename Fn>
 void ForEachPending(StreamGroup& group, const StreamConsumer* consumer,
                     const PendingOptions& options, int64_t now_ms, Fn&& fn) {
   uint64_t left = options.count;
+  BreathingSpaces<64> spaces;
   const auto look = [&](StreamId id, const StreamPending& pending) {
+    spaces.Step();
     if (options.idle_min_ms != 0 && now_ms - pending.delivered_ms < options.idle_min_ms) return;
     fn(id, pending);
     --left;
@@ -132,6 +135,12 @@ ExecStatus CmdXpending(CommandContext& context) {
       reply.Array(0);
       return ExecStatus::kDone;
     }
+  }
+  const uint64_t pending_count =
+      consumer != nullptr ? consumer->pending.size() : group->pending().size();
+  if (context.IsLong(options->idle_min_ms != 0 ? pending_count
+                                               : std::min(pending_count, options->count))) {
+    return context.RunLong();
   }
   const int64_t now_ms = context.now_ms();
   size_t found = 0;

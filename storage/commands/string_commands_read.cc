@@ -6,11 +6,24 @@
 
 namespace tidegate {
 
+namespace {
+
+// What of a string counts as an element of a long command.
+constexpr uint64_t kBytesPerElement = 512;
+
+bool IsLongString(const CommandContext& context, const Entry& entry) {
+  return context.IsLong(StringLength(entry) / kBytesPerElement);
+}
+
+}  // namespace
+
 ExecStatus CmdGet(CommandContext& context) {
   Entry* entry = nullptr;
   if (!context.FindString(context.key(), false, &entry)) return ExecStatus::kDone;
   if (entry == nullptr) {
     context.reply().Null();
+  } else if (__builtin_expect(!entry->embedded(), 0) && IsLongString(context, *entry)) {
+    return context.RunLong();
   } else {
     ReplyString(context.reply(), *entry);
   }
@@ -57,6 +70,8 @@ ExecStatus CmdGetRange(CommandContext& context) {
   end = std::min(end, size - 1);
   if (backwards || start > end) {
     context.reply().Bulk({});
+  } else if (context.IsLong(static_cast<uint64_t>(end - start) / kBytesPerElement)) {
+    return context.RunLong();
   } else {
     ReplyStringRange(context.reply(), *entry, static_cast<size_t>(start),
                      static_cast<size_t>(end - start + 1));

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "base/check.h"
+#include "storage/breathe.h"
 #include "storage/memory/memory.h"
 
 namespace tidegate {
@@ -189,6 +190,7 @@ uint64_t PagedList::EraseMatches(const ListMatcher& match, ListEnd from, uint64_
   // Elements that lie behind us, on the side we come from.
   uint64_t passed = 0;
   while (passed < size() && erased < max) {
+    Breathe();
     PageTree::Place place = tree_.FindByRank(forward ? passed : size() - 1 - passed);
     const uint64_t found = EraseMatchesInPage(place.path, match, from, max - erased);
     erased += found;

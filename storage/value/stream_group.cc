@@ -43,7 +43,11 @@ StreamConsumer& StreamGroup::AddConsumer(std::string_view name, int64_t now_ms) 
 }
 
 size_t StreamGroup::RemoveConsumer(StreamConsumer& consumer) {
-  for (const StreamId& id : consumer.pending) pending_.erase(id);
+  BreathingSpaces<64> spaces;
+  for (const StreamId& id : consumer.pending) {
+    spaces.Step();
+    pending_.erase(id);
+  }
   const size_t n = consumer.pending.size();
   consumers_.erase(consumers_.find(consumer.name));
   return n;
@@ -81,7 +85,11 @@ StreamGroup::Pending::iterator StreamGroup::Erase(Pending::iterator at) {
 }
 
 bool StreamGroup::DropSome(size_t n) {
-  for (; n > 0 && !pending_.empty(); --n) Erase(pending_.begin());
+  BreathingSpaces<64> spaces;
+  for (; n > 0 && !pending_.empty(); --n) {
+    spaces.Step();
+    Erase(pending_.begin());
+  }
   return pending_.empty();
 }
 

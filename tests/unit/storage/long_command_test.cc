@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/text.h"
 #include "config/notify.h"
 #include "storage/command.h"
@@ -46,8 +47,9 @@ class TestClient final {
   TestClient& operator=(const TestClient&) = delete;
 
   // Begins a request; true when it is answered.
-  bool Send(std::string_view line) {
-    words_ = SplitWords(line);
+  bool Send(std::string_view line) { return SendWords(SplitWords(line)); }
+  bool SendWords(std::vector<std::string> words) {
+    words_ = std::move(words);
     args_.assign(words_.begin(), words_.end());
     const Command* command = table_.Find(args_[0]);
     std::vector<int> positions;
@@ -495,13 +497,69 @@ TEST_F(LongCommandTest, ManyCommandsHaveTurns) {
   }
 }
 
+// Megabytes of arguments are copied in turns, in which nothing is locked.
 TEST_F(LongCommandTest, DumpAndRestoreOfLargeValues) {
+  constexpr int kManyMembers = 200'000;
   auto client = NewClient();
-  FillSet(*client, "s", 20'000);
+  FillSet(*client, "s", kManyMembers);
   ASSERT_FALSE(client->Send("DUMP s"));
   EXPECT_TRUE(client->is_long());
   client->Finish();
-  EXPECT_THAT(client->TakeReply(), StartsWith("$"));
+  const std::string payload = ParseResp(client->TakeReply()).text;
+  ASSERT_GT(payload.size(), (1_MiB).count);
+
+  const std::vector<std::string> restore = {"RESTORE", "copy", "0", payload};
+  auto other = NewClient();
+  ASSERT_FALSE(client->SendWords(restore));
+  EXPECT_FALSE(client->is_long());
+  EXPECT_EQ(other->Ask("EXISTS copy"), ":0\r\n");
+  client->Leave();
+  EXPECT_EQ(client->state().continuation, nullptr);
+  EXPECT_EQ(other->Ask("EXISTS copy"), ":0\r\n");
+
+  ASSERT_FALSE(client->SendWords(restore));
+  while (!client->is_long()) ASSERT_FALSE(client->Go());
+  EXPECT_FALSE(other->Send("EXISTS copy"));
+  client->Finish();
+  EXPECT_EQ(client->TakeReply(), "+OK\r\n");
+  EXPECT_TRUE(other->Go());
+  EXPECT_EQ(other->TakeReply(), ":1\r\n");
+  EXPECT_EQ(client->Ask("SCARD copy"), ":" + ToText(kManyMembers) + "\r\n");
+}
+
+// While the arguments were copied another client took the key: that is what the command finds.
+TEST_F(LongCommandTest, AKeyMayComeWhileArgumentsAreCopied) {
+  auto client = NewClient();
+  FillSet(*client, "s", 200'000);
+  client->Send("DUMP s");
+  client->Finish();
+  const std::string payload = ParseResp(client->TakeReply()).text;
+  ASSERT_FALSE(client->SendWords({"RESTORE", "copy", "0", payload}));
+  EXPECT_EQ(NewClient()->Ask("SET copy 1"), "+OK\r\n");
+  client->Finish();
+  EXPECT_EQ(client->TakeReply(), "-BUSYKEY Target key name already exists.\r\n");
+}
+
+TEST_F(LongCommandTest, LargeStringsHaveTurns) {
+  constexpr size_t kBytes = (8_MiB).count;
+  auto client = NewClient();
+  client->Ask("SETRANGE bits " + ToText(static_cast<int64_t>(kBytes) - 1) + " x");
+  client->Ask("SETRANGE bits 4000000 y");
+  const struct {
+    std::string_view line;
+    std::string reply;
+  } kCases[] = {{"BITCOUNT bits", ":9\r\n"},
+                {"BITPOS bits 1", ":" + ToText(4'000'000 * 8 + 1) + "\r\n"},
+                {"BITOP NOT result bits", ":" + ToText(static_cast<int64_t>(kBytes)) + "\r\n"},
+                {"COPY bits copy", ":1\r\n"}};
+  for (const auto& one : kCases) {
+    EXPECT_FALSE(client->Send(one.line)) << one.line;
+    client->Finish();
+    EXPECT_EQ(client->TakeReply(), one.reply) << one.line;
+  }
+  EXPECT_FALSE(client->Send("GET bits"));
+  client->Finish();
+  EXPECT_EQ(ParseResp(client->TakeReply()).text.size(), kBytes);
 }
 
 }  // namespace
