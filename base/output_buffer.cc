@@ -11,7 +11,7 @@ void OutputBuffer::Grow(size_t n) {
     block.memory = pool_->Take();
     block.capacity = kOutputBlockBytes.count;
   } else {
-    block.memory.reset(new char[n]);
+    block.memory = pool_->TakeLarge(n);
     block.capacity = n;
   }
   cursor_ = block.memory.get();
@@ -137,7 +137,7 @@ void OutputBuffer::Release(Block& block) {
   if (block.capacity == kOutputBlockBytes.count) {
     pool_->Return(std::move(block.memory));
   } else {
-    block.memory.reset();
+    pool_->ReturnLarge(std::move(block.memory), block.capacity);
   }
 }
 

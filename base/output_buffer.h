@@ -30,17 +30,35 @@ class OutputBlockPool final {
   OutputBlockPool() { free_.reserve(kPooledOutputBlocksMax); }
 
   std::unique_ptr<char[]> Take() {
-    if (free_.empty()) return std::unique_ptr<char[]>(new char[kOutputBlockBytes.count]);
+    if (free_.empty()) return TakeLarge(kOutputBlockBytes.count);
     auto block = std::move(free_.back());
     free_.pop_back();
     return block;
   }
   void Return(std::unique_ptr<char[]> block) {
-    if (free_.size() < kPooledOutputBlocksMax) free_.push_back(std::move(block));
+    if (free_.size() < kPooledOutputBlocksMax) {
+      free_.push_back(std::move(block));
+    } else {
+      held_bytes_ -= kOutputBlockBytes.count;
+    }
   }
+
+  // A block of another size, which the pool counts and does not keep.
+  std::unique_ptr<char[]> TakeLarge(size_t bytes) {
+    held_bytes_ += bytes;
+    return std::unique_ptr<char[]>(new char[bytes]);
+  }
+  void ReturnLarge(std::unique_ptr<char[]> block, size_t bytes) {
+    held_bytes_ -= bytes;
+    block.reset();
+  }
+
+  // Bytes of all blocks there are, in buffers and free.
+  size_t held_bytes() const { return held_bytes_; }
 
  private:
   std::vector<std::unique_ptr<char[]>> free_;
+  size_t held_bytes_ = 0;
 };
 
 class OutputBuffer final {

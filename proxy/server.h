@@ -55,7 +55,6 @@ struct ServerTotals {
   uint64_t connections_rejected = 0;  // *
   uint64_t sessions = 0;
   uint64_t sessions_suspended = 0;
-  uint64_t session_memory_bytes = 0;
   uint64_t session_input_bytes_max = 0;   // of all workers
   uint64_t session_output_bytes_max = 0;  // of all workers
   uint64_t commands_processed = 0;        // *

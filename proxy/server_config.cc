@@ -35,6 +35,7 @@ void ApplyToEngine(const Options& options, EngineSettings& settings) {
   settings.maxmemory_bytes = options.maxmemory.count;
   settings.maxmemory_policy = ToEvictionPolicy(options.maxmemory_policy);
   settings.maxmemory_samples = options.maxmemory_samples;
+  settings.maxmemory_tenacity = options.maxmemory_eviction_tenacity;
   settings.string_bytes_max = options.proto_max_bulk_len.count;
   settings.lfu_log_factor = options.lfu_log_factor;
   settings.lfu_decay_minutes = options.lfu_decay_time;
@@ -50,6 +51,9 @@ void ApplyToEngine(const Options& options, EngineSettings& settings) {
   settings.stream_node_bytes_max = options.stream_node_max_bytes.count;
   settings.stream_node_entries_max = static_cast<uint64_t>(options.stream_node_max_entries);
   settings.hll_sparse_bytes_max = options.hll_sparse_max_bytes.count;
+  settings.lazyfree_eviction = options.lazyfree_lazy_eviction;
+  settings.lazyfree_expire = options.lazyfree_lazy_expire;
+  settings.lazyfree_server_del = options.lazyfree_lazy_server_del;
   settings.lazyfree_user_del = options.lazyfree_lazy_user_del;
   settings.lazyfree_user_flush = options.lazyfree_lazy_user_flush;
 }
@@ -58,9 +62,13 @@ constexpr std::string_view kEngineOptions[] = {
     "maxmemory",
     "maxmemory-policy",
     "maxmemory-samples",
+    "maxmemory-eviction-tenacity",
     "proto-max-bulk-len",
     "lfu-log-factor",
     "lfu-decay-time",
+    "lazyfree-lazy-eviction",
+    "lazyfree-lazy-expire",
+    "lazyfree-lazy-server-del",
     "lazyfree-lazy-user-del",
     "lazyfree-lazy-user-flush",
     "notify-keyspace-events",

@@ -28,7 +28,6 @@ constexpr std::pair<uint64_t ServerTotals::*, WorkerCounter WorkerCounters::*> k
 constexpr std::pair<uint64_t ServerTotals::*, WorkerCounter WorkerCounters::*> kPresent[] = {
     {&ServerTotals::sessions, &WorkerCounters::sessions},
     {&ServerTotals::sessions_suspended, &WorkerCounters::sessions_suspended},
-    {&ServerTotals::session_memory_bytes, &WorkerCounters::session_memory_bytes},
     {&ServerTotals::monitors, &WorkerCounters::monitors},
 };
 

@@ -11,6 +11,7 @@
 #include "proxy/crash_report.h"
 #include "proxy/server.h"
 #include "proxy/session/redaction.h"
+#include "storage/engine_thread.h"
 
 namespace tidegate {
 namespace {
@@ -311,6 +312,10 @@ void Worker::BeforeWait() {
     flushing_.clear();
   }
   FollowOptions();
+  engine_thread_->client_bytes.store(
+      output_blocks_.held_bytes() + client_bytes_ + sessions_.size() * sizeof(Session),
+      std::memory_order_relaxed);
+  server_.engine().BeginTurn(*engine_thread_);
   const uint64_t busy_ticks = loop_.EndTurn();
   if (busy_ticks == 0) return;
   counters_.loop_turns.Add(1);
@@ -372,7 +377,6 @@ void Worker::StepHousekeeping(int64_t now_ms) {
     }
     Session& session = *sessions_[housekeeping_next_++];
     const SessionSizes sizes = session.Sizes();
-    round_sizes_.total_bytes += sizes.total_bytes;
     round_sizes_.input_bytes = std::max(round_sizes_.input_bytes, sizes.input_bytes);
     round_sizes_.output_bytes = std::max(round_sizes_.output_bytes, sizes.output_bytes);
     session.Housekeeping(now_ms);
@@ -380,7 +384,6 @@ void Worker::StepHousekeeping(int64_t now_ms) {
 }
 
 void Worker::PublishSizes() {
-  counters_.session_memory_bytes.Set(round_sizes_.total_bytes);
   counters_.session_input_bytes_max.Set(round_sizes_.input_bytes);
   counters_.session_output_bytes_max.Set(round_sizes_.output_bytes);
   round_sizes_ = {};

@@ -54,7 +54,6 @@ struct WorkerCounters {
   WorkerCounter sessions;            // connected now
   WorkerCounter sessions_suspended;  // of these, waiting in a command or a pause (blocked_clients)
   // What the last round over all sessions found, about a second ago.
-  WorkerCounter session_memory_bytes;      // all together
   WorkerCounter session_input_bytes_max;   // query buffer of one
   WorkerCounter session_output_bytes_max;  // output buffer of one
   WorkerCounter commands_processed;
@@ -140,6 +139,8 @@ class Worker final {
   // For sessions.
   EventLoop& loop() { return loop_; }
   OutputBlockPool& output_blocks() { return output_blocks_; }
+  // What sessions hold beside output blocks: input and queued commands. They count it themselves.
+  size_t& client_bytes() { return client_bytes_; }
   // Where replies go that nobody may see (CLIENT REPLY OFF).
   OutputBuffer& discarded_output() { return discarded_output_; }
   std::span<char> read_buffer() { return {read_buffer_.get(), kSharedReadBufferBytes.count}; }
@@ -240,6 +241,7 @@ class Worker final {
   EventLoop loop_;
   OutputBlockPool output_blocks_;
   OutputBuffer discarded_output_;
+  size_t client_bytes_ = 0;
   std::unique_ptr<char[]> read_buffer_;
   RequestBatch batch_;
   Router router_;
@@ -253,7 +255,7 @@ class Worker final {
   std::atomic<size_t> published_bytes_{0};  // of messages that wait in the mailbox
   std::set<WakeTime> wake_times_;
   size_t housekeeping_next_ = 0;
-  SessionSizes round_sizes_;  // of the round of housekeeping that is under way: total, and largest
+  SessionSizes round_sizes_;  // the largest of the round of housekeeping that is under way
   bool draining_ = false;
   bool reported_empty_ = false;
   int64_t drain_deadline_ms_ = 0;

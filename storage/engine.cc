@@ -136,9 +136,13 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
     if (!EnterOrPark(thread, client)) return ExecStatus::kSuspended;
   }
   if (__builtin_expect(settings_.maxmemory_bytes.load(std::memory_order_relaxed) != 0, 0) &&
-      (request.command->spec->flags & kDenyOom) != 0 && !HasRoom(thread)) {
-    reply.Error(errors::kOutOfMemory);
-    return Finish(client, ExecStatus::kRefused);
+      (request.command->spec->flags & kDenyOom) != 0) {
+    const Room room = MakeRoom(thread);
+    if (__builtin_expect(room == Room::kLater, 0)) return TryLater(thread, client);
+    if (__builtin_expect(room == Room::kNo, 0)) {
+      reply.Error(errors::kOutOfMemory);
+      return Finish(client, ExecStatus::kRefused);
+    }
   }
   ExecStatus status = ExecStatus::kDone;
   switch (scope) {
@@ -173,9 +177,43 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
   return Finish(client, status);
 }
 
-bool Engine::HasRoom(EngineThread& thread) {
-  return settings_.maxmemory_bytes.load(std::memory_order_relaxed) == 0 ||
-         Eviction(*this, *keyspace_, thread).MakeRoom();
+Room Engine::MakeRoom(EngineThread& thread) {
+  const uint64_t limit = settings_.maxmemory_bytes.load(std::memory_order_relaxed);
+  if (limit == 0 || UsedAbout(thread) <= limit) return Room::kYes;
+  return Eviction(*this, *keyspace_, thread).MakeRoom();
+}
+
+ExecStatus Engine::TryLater(EngineThread& thread, ClientState& client) {
+  client.parked = true;
+  thread.Wake(client.ticket);
+  return ExecStatus::kSuspended;
+}
+
+void Engine::BeginTurn(EngineThread& thread) {
+  thread.eviction.turn_nanos_left = kEvictionTurnNanos;
+}
+
+uint64_t Engine::UsedNow(EngineThread& thread) {
+  const auto used = static_cast<int64_t>(UsedMemoryBytes());
+  thread.used_elsewhere_bytes = used - MemoryUsedByThread();
+  thread.used_at_ms = thread.now_ms;
+  return static_cast<uint64_t>(used);
+}
+
+uint64_t Engine::UsedAbout(EngineThread& thread) {
+  // What others take in the rest of a millisecond is seen in the next one.
+  if (thread.used_at_ms != thread.now_ms) return UsedNow(thread);
+  return static_cast<uint64_t>(
+      std::max<int64_t>(thread.used_elsewhere_bytes + MemoryUsedByThread(), 0));
+}
+
+uint64_t Engine::CountKeys(bool with_expiry_only) const {
+  int64_t keys = 0;
+  for (const auto& thread : threads_) {
+    for (const DbCounters& db : thread->dbs)
+      keys += with_expiry_only ? db.expires.value() : db.keys.value();
+  }
+  return keys > 0 ? static_cast<uint64_t>(keys) : 0;
 }
 
 bool Engine::EnterOrPark(EngineThread& thread, ClientState& client) {
@@ -275,7 +313,8 @@ ExecStatus Engine::ExecuteExclusive(EngineThread& thread, const Request& request
   thread.counters.gate_closings.Add();
   thread.exclusive = true;
   ExecStatus status = ExecStatus::kRefused;
-  if ((request.command->spec->flags & kDenyOom) != 0 && !HasRoom(thread)) {
+  // Whoever has the gate keeps everybody waiting: it does not wait itself.
+  if ((request.command->spec->flags & kDenyOom) != 0 && MakeRoom(thread) == Room::kNo) {
     reply.Error(errors::kOutOfMemory);
   } else {
     status = RunHandler(thread, request, client, reply);
@@ -361,15 +400,25 @@ void Engine::BackgroundStep(EngineThread& thread, int64_t now_ms, int worker_ind
 
 bool Engine::EvictInBackground(EngineThread& thread, int64_t now_ms) {
   const uint64_t limit = settings_.maxmemory_bytes.load(std::memory_order_relaxed);
-  if (limit == 0 || MemoryUsedBytes() <= limit || settings_.IsFrozen(now_ms)) return false;
+  if (limit == 0) return false;
   FollowSettings(thread, now_ms);
+  if (UsedNow(thread) <= limit || settings_.IsFrozen(now_ms)) return false;
   if (!gate_->EnterShared(thread)) return true;
-  const bool possible = Eviction(*this, *keyspace_, thread).MakeRoom();
+  const Room room = Eviction(*this, *keyspace_, thread).MakeRoom();
   gate_->LeaveShared(thread);
-  return possible && MemoryUsedBytes() > limit;
+  return room != Room::kNo && UsedNow(thread) > limit + PendingFreeBytes();
 }
 
-uint64_t Engine::UsedMemoryBytes() const { return MemoryUsedBytes(); }
+uint64_t Engine::UsedMemoryBytes() const { return MemoryUsedBytes() + ClientMemoryBytes(); }
+
+uint64_t Engine::ClientMemoryBytes() const {
+  uint64_t bytes = 0;
+  for (const auto& thread : threads_)
+    bytes += thread->client_bytes.load(std::memory_order_relaxed);
+  return bytes;
+}
+
+uint64_t Engine::PendingFreeBytes() const { return lazy_freer_->pending_bytes(); }
 
 EngineStats Engine::StatsSinceStart() const {
   EngineStats stats;
@@ -389,7 +438,7 @@ EngineStats Engine::StatsSinceStart() const {
   stats.gate_closings = sum(&EngineCounters::gate_closings);
   stats.lazyfreed_objects = lazy_freer_->freed_objects();
   stats.lazyfree_pending_objects = lazy_freer_->pending_objects();
-  stats.used_memory_bytes = MemoryUsedBytes();
+  stats.used_memory_bytes = UsedMemoryBytes();
   return stats;
 }
 

@@ -32,6 +32,7 @@
 #include "base/result.h"
 #include "base/thread_annotations.h"
 #include "storage/command.h"
+#include "storage/eviction_pool.h"
 #include "storage/request.h"
 #include "storage/watch.h"
 
@@ -64,12 +65,20 @@ enum class EvictionPolicy : uint8_t {
   kVolatileTtl,
 };
 
+// What became of an attempt to make room within maxmemory.
+enum class Room : uint8_t {
+  kYes,    // go on
+  kNo,     // nothing may be evicted: refuse
+  kLater,  // too much is used and making room takes longer than this turn may
+};
+
 // What CONFIG SET can change while the engine runs. Plain atomics: read without order, one by one.
 struct EngineSettings {
   std::atomic<uint64_t> maxmemory_bytes{0};
   std::atomic<EvictionPolicy> maxmemory_policy{EvictionPolicy::kNoEviction};
   std::atomic<uint64_t> string_bytes_max{kStringBytesMax.count};  // proto-max-bulk-len
   std::atomic<int> maxmemory_samples{5};
+  std::atomic<int> maxmemory_tenacity{10};  // maxmemory-eviction-tenacity
   std::atomic<int> lfu_log_factor{10};
   std::atomic<int> lfu_decay_minutes{1};
   std::atomic<uint32_t> notify_classes{0};  // notify-keyspace-events: bits of notify::
@@ -86,6 +95,11 @@ struct EngineSettings {
   std::atomic<uint64_t> stream_node_entries_max{100};
   std::atomic<uint64_t> hll_sparse_bytes_max{3000};
   std::atomic<bool> active_expire{true};  // DEBUG SET-ACTIVE-EXPIRE
+  // Who may leave the freeing of values to the background: eviction, expiry, overwriting (and
+  // RENAME, …), DEL, FLUSHDB and FLUSHALL.
+  std::atomic<bool> lazyfree_eviction{false};
+  std::atomic<bool> lazyfree_expire{false};
+  std::atomic<bool> lazyfree_server_del{false};
   std::atomic<bool> lazyfree_user_del{false};
   std::atomic<bool> lazyfree_user_flush{false};
   // CLIENT PAUSE: until then (Unix time) no key expires or is evicted, so that the data stands
@@ -158,7 +172,7 @@ struct EngineStats {
   uint64_t changes = 0;            // to any key since the start
   uint64_t lock_parks = 0;         // requests parked at a busy slot
   uint64_t gate_closings = 0;      // exclusive sections
-  uint64_t used_memory_bytes = 0;  // keys, values and tables
+  uint64_t used_memory_bytes = 0;  // keys, values and tables, and clients' buffers
 };
 
 struct DbStats {
@@ -220,7 +234,11 @@ class Engine final {
   bool WatchesAreDirty(EngineThread& thread, ClientState& client);
 
   // Whether commands that may need memory can go on; evicts what it may to make it so. In a batch.
-  bool HasRoom(EngineThread& thread);
+  Room MakeRoom(EngineThread& thread);
+  // For a request that found no room yet: it is executed again in the thread's next turn.
+  ExecStatus TryLater(EngineThread& thread, ClientState& client);
+  // The thread's loop begins another turn: eviction has its time again.
+  void BeginTurn(EngineThread& thread);
 
   // Forgets a suspended request (its client is gone). Outside a batch. A long command that has
   // begun goes on without its client: the thread is woken with the client's ticket, and calls
@@ -252,8 +270,13 @@ class Engine final {
   EngineStats Stats() const;
   DbStats StatsOfDb(int db) const;
   void ResetStats();
-  // Bytes of keys, values and tables.
+  // Bytes of keys, values and tables, and of what clients take (ClientMemoryBytes). What maxmemory
+  // limits, but for what waits to be freed.
   uint64_t UsedMemoryBytes() const;
+  // Buffers of clients, as the threads said at the end of their last turns.
+  uint64_t ClientMemoryBytes() const;
+  // Of used memory, what the lazy freer has still to give back; about.
+  uint64_t PendingFreeBytes() const;
 
   // For a command that has the gate to itself. Clear drops everything of one database (all: db < 0)
   // and leaves freeing it to the background; Swap exchanges the contents of two.
@@ -277,6 +300,12 @@ class Engine final {
                                ReplyWriter& reply);
   ExecStatus ExecuteExclusive(EngineThread& thread, const Request& request, ClientState& client,
                               ReplyWriter& reply);
+  // Used memory as seen from this thread: UsedNow adds up all threads, UsedAbout follows that sum by
+  // what this thread did since.
+  uint64_t UsedNow(EngineThread& thread);
+  uint64_t UsedAbout(EngineThread& thread);
+  // Keys of all databases, or of these only those with a time to live.
+  uint64_t CountKeys(bool with_expiry_only) const;
   // All effects of a command that had to wait for the unlock.
   void Deliver(EngineThread& thread);
   // What a batch, or a slice of background work, goes by.
@@ -314,6 +343,7 @@ class Engine final {
   std::unique_ptr<SlotParking> parking_;
   std::unique_ptr<ExclusiveGate> gate_;
   std::vector<std::unique_ptr<EngineThread>> threads_;
+  EvictionLimit eviction_limit_;
   KeyEventSink key_event_sink_ = nullptr;
   void* key_event_context_ = nullptr;
   mutable Mutex baseline_mutex_;  // statistics only; nobody on the request path takes it

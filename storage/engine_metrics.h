@@ -76,7 +76,7 @@ inline constexpr EngineMetric kEngineMetrics[] = {
     {{.name = "tidegate_memory_used_bytes",
       .type = MetricType::kGauge,
       .unit = MetricUnit::kBytes,
-      .help = "Memory of keys, values and tables, which maxmemory limits."},
+      .help = "Memory of keys, values, tables and clients' buffers, which maxmemory limits."},
      &EngineStats::used_memory_bytes},
 };
 static_assert(AreValidMetrics(kEngineMetrics));

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "storage/engine.h"
+#include "storage/eviction_pool.h"
 #include "storage/fiber.h"
 #include "storage/value/value_object.h"
 #include "storage/waiter.h"
@@ -106,6 +107,9 @@ class alignas(64) EngineThread final {
   // Slots that an atomic section holds, sorted; none while it has the gate.
   std::vector<uint16_t> atomic_slots;
 
+  // What the clients of this thread take: written by the thread at the end of a turn.
+  std::atomic<uint64_t> client_bytes{0};
+
   // The batch that is being executed.
   int64_t now_ms = 0;
   bool exclusive = false;       // this thread has the gate to itself
@@ -133,6 +137,11 @@ class alignas(64) EngineThread final {
   std::vector<ValueObject> frees;
   std::vector<Waiter> wakes;
   std::vector<KeyEvent> events;
+
+  // Used memory without what this thread allocated, when it was last added up.
+  int64_t used_elsewhere_bytes = 0;
+  int64_t used_at_ms = 0;
+  EvictionState eviction;
 
   // Where the background sweep goes on.
   uint32_t sweep_slot = 0;

@@ -1,44 +1,66 @@
 // Eviction: making room when maxmemory is reached.
 //
-// Runs before a command that may need memory, while no slot is held: a victim is chosen by sampling
-// and removed in a short critical section of its own. Samples come from random places of random
-// slots; the best of maxmemory-samples goes. Like Redis's approximated LRU and LFU, without its
-// pool: a pool would be shared by all workers. What counts as used is the memory of keys, values
-// and tables (memory.h), over all threads. Owner: the worker that executes. Cost: bounded by
-// kEvictionBudgetNanos a call. Source: Redis's description of its approximated LRU ("Key eviction"
-// in its documentation).
+// Runs before a command that may need memory, while no slot is held. Samples are taken by walking
+// through the keyspace, a bucket or so at a time: buckets are in hash order, so neighbours have
+// nothing to do with each other, every key is seen once per round however unevenly slots are
+// filled, and nothing is drawn twice. The best of the samples wait in a pool (eviction_pool.h);
+// the best of the pool is looked at again, since it may be in use again, and removed in a short
+// critical section of its own.
+//
+// What counts as used: keys, values, tables and the buffers of clients, over all threads, but not
+// what waits to be freed in the background: that was evicted or deleted already, and a second victim
+// for the same bytes would be one too many. A turn of a loop spends at most kEvictionTurnNanos here.
+// When that is not enough, commands go on as long as memory is within kOvershootBytesMax of the
+// limit; beyond it they are suspended and executed again in the next turn. Owner: the worker that
+// executes. Source: Redis's description of its approximated LRU ("Key eviction" in its
+// documentation).
 #pragma once
 
 #include <cstdint>
 
+#include "base/bytes.h"
 #include "storage/engine.h"
+#include "storage/eviction_pool.h"
 
 namespace tidegate {
 
+class Entry;
 class Keyspace;
 
-// Longest time a command spends on making room; what is then still too much is left to the next
-// ones.
-inline constexpr int64_t kEvictionBudgetNanos = 500'000;
+// Memory above maxmemory at which commands that may need more wait for eviction. They are let in
+// without knowing what they need, so one command's data per worker may come on top.
+inline constexpr Bytes kOvershootBytesMax = 4_MiB;
 
 class Eviction final {
  public:
   Eviction(Engine& engine, Keyspace& keyspace, EngineThread& thread)
-      : engine_(engine), keyspace_(keyspace), thread_(thread) {}
+      : engine_(engine), keyspace_(keyspace), thread_(thread), state_(StateOf(thread)) {}
 
-  // True when the command may go on: used memory is within maxmemory, or what could be evicted was.
-  // False: answer OOM.
-  bool MakeRoom();
+  // For when more is used than maxmemory.
+  Room MakeRoom();
 
  private:
-  struct Candidate;
-  bool EvictOne(EvictionPolicy policy);
-  void SampleSlot(uint16_t slot, EvictionPolicy policy, Candidate& best);
-  bool Remove(const Candidate& victim);
+  // kNothing: no key may go. kNoTime: none was found in time.
+  enum class Found : uint8_t { kSome, kNothing, kNoTime };
+
+  static EvictionState& StateOf(EngineThread& thread);
+  int64_t BudgetNanos() const;
+  Room WaitForFreer(uint64_t used, uint64_t limit);
+  Room GoOnOrWait(uint64_t used, uint64_t limit);
+  Found EvictDownTo(uint64_t limit);
+  Found EvictOne(int64_t deadline_nanos);
+  Found Sample(int64_t deadline_nanos);
+  // Samples where the walk stands, and moves it on; how many keys it found.
+  int SampleHere(int wanted);
+  void NextSlot();
+  bool SlotIsBare() const;
+  int64_t Score(const Entry& entry) const;
+  bool Remove(const EvictionPool::Candidate& victim);
 
   Engine& engine_;
   Keyspace& keyspace_;
   EngineThread& thread_;
+  EvictionState& state_;
 };
 
 }  // namespace tidegate

@@ -79,7 +79,7 @@ std::vector<int> UsedDatabases(Engine& engine) {
   return used;
 }
 
-void ReplyStats(SessionCommand& c, uint64_t client_bytes) {
+ExecStatus CmdMemoryStats(SessionCommand& c) {
   const MemoryReport report = ReadMemoryReport(c.server());
   const AllocatorStats allocator = report.allocator();
   const std::vector<int> databases = UsedDatabases(c.engine());
@@ -91,7 +91,7 @@ void ReplyStats(SessionCommand& c, uint64_t client_bytes) {
       .Number("startup.allocated", 0)
       .Number("replication.backlog", 0)
       .Number("clients.slaves", 0)
-      .Number("clients.normal", client_bytes)
+      .Number("clients.normal", report.client_bytes)
       .Number("cluster.links", 0)
       .Number("aof.buffer", 0)
       .Number("lua.caches", 0)
@@ -106,7 +106,7 @@ void ReplyStats(SessionCommand& c, uint64_t client_bytes) {
         .Number("overhead.hashtable.expires", 0)
         .Number("overhead.hashtable.slot-to-keys", 0);
   }
-  out.Number("overhead.total", report.table_bytes)
+  out.Number("overhead.total", report.overhead_bytes())
       .Number("keys.count", report.keys)
       .Number("keys.bytes-per-key", report.keys == 0 ? 0 : report.used_bytes / report.keys)
       .Number("dataset.bytes", report.dataset_bytes())
@@ -123,21 +123,6 @@ void ReplyStats(SessionCommand& c, uint64_t client_bytes) {
       .Number("rss-overhead.bytes", resident - allocator.resident)
       .Fraction("fragmentation", report.fragmentation())
       .Number("fragmentation.bytes", static_cast<uint64_t>(report.fragmentation_bytes()));
-}
-
-ExecStatus CmdMemoryStats(SessionCommand& c) {
-  const std::vector<uint64_t>* gathered = c.Gathered<uint64_t>();
-  if (gathered == nullptr) {
-    if (c.resumed()) return c.Suspend();
-    return c.Gather<uint64_t>([](Worker& worker) {
-      uint64_t bytes = 0;
-      worker.ForEachSession([&](Session& session) { bytes += session.Sizes().total_bytes; });
-      return bytes;
-    });
-  }
-  uint64_t client_bytes = 0;
-  for (const uint64_t bytes : *gathered) client_bytes += bytes;
-  ReplyStats(c, client_bytes);
   return ExecStatus::kDone;
 }
 
@@ -189,10 +174,9 @@ constexpr CommandSpec kMemorySubcommands[] = {
      .arity = Exactly(2),
      .access = Access::kNone,
      .scope = Scope::kProcess,
-     .flags = kMaySuspend,
      .group = Group::kServer,
      .since = "4.0.0",
-     .complexity = "O(N) in the number of connections",
+     .complexity = "O(N) in the number of workers",
      .summary = "What the process takes.",
      .session_handler = CmdMemoryStats,
      .tips = kMemoryTips},

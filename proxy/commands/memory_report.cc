@@ -15,6 +15,9 @@ double Ratio(uint64_t a, uint64_t b) {
   return b == 0 ? 0 : static_cast<double>(a) / static_cast<double>(b);
 }
 
+uint64_t MemoryReport::overhead_bytes() const {
+  return std::min(table_bytes + client_bytes, used_bytes);
+}
 double MemoryReport::dataset_percent() const { return Ratio(dataset_bytes(), used_bytes) * 100; }
 double MemoryReport::peak_percent() const { return Ratio(used_bytes, peak_bytes) * 100; }
 
@@ -37,6 +40,8 @@ MemoryReport ReadMemoryReport(Server& server) {
     report.keys += server.engine().StatsOfDb(db).keys;
   }
   report.table_bytes = std::min(report.keys * kTableBytesPerKey, report.used_bytes);
+  report.client_bytes = server.engine().ClientMemoryBytes();
+  report.pending_free_bytes = server.engine().PendingFreeBytes();
   report.process = ReadMemoryStats();
   return report;
 }

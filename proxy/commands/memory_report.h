@@ -1,6 +1,7 @@
 // MemoryReport: one consistent look at the process's memory for INFO memory, MEMORY STATS and
 // MEMORY DOCTOR, so that the three never disagree. "Used" is what maxmemory limits: keys, values
-// and tables. Cost: that of ReadMemoryStats. Thread: any.
+// and tables, and what clients' buffers take. What the process takes before it has any data or
+// client (code, the slots, the workers' own buffers: some MiB) is in the resident set alone. Cost: that of ReadMemoryStats. Thread: any.
 #pragma once
 
 #include <cstdint>
@@ -15,15 +16,18 @@ namespace tidegate {
 struct MemoryReport {
   uint64_t used_bytes = 0;
   uint64_t peak_bytes = 0;
-  uint64_t table_bytes = 0;  // of these, about: the tables, INFO's overhead
+  uint64_t table_bytes = 0;         // of these, about: the tables
+  uint64_t client_bytes = 0;        // of these: sessions and their buffers
+  uint64_t pending_free_bytes = 0;  // of these: what waits to be freed
   uint64_t keys = 0;
   MemoryStats process;
 
-  uint64_t dataset_bytes() const { return used_bytes - table_bytes; }
+  uint64_t overhead_bytes() const;
+  uint64_t dataset_bytes() const { return used_bytes - overhead_bytes(); }
   // The rest of used memory that is data, 0 .. 100.
   double dataset_percent() const;
   double peak_percent() const;
-  // Without an allocator that tells: what is used.
+  // The slabs and jemalloc together. Without an allocator that tells: what is used.
   AllocatorStats allocator() const;
   // Resident by used bytes; 0 when nothing is used.
   double fragmentation() const;

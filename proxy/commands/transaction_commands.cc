@@ -82,10 +82,16 @@ ExecStatus CmdExec(SessionCommand& c) {
     return ExecStatus::kDone;
   }
   EngineThread& thread = c.worker().engine_thread();
-  if (queue.denies_oom() && !c.engine().HasRoom(thread)) {
-    EndTransaction(c);
-    return c.Fail("EXECABORT Transaction discarded because of: " +
-                  std::string(errors::kOutOfMemory));
+  // Once: what runs ahead would begin anew otherwise.
+  if (queue.denies_oom() && c.continuation() == nullptr) {
+    const Room room = c.engine().MakeRoom(thread);
+    if (room == Room::kLater) return c.engine().TryLater(thread, client);
+    if (room == Room::kNo) {
+      EndTransaction(c);
+      return c.Fail("EXECABORT Transaction discarded because of: " +
+                    std::string(errors::kOutOfMemory));
+    }
+    c.session().ForgetResumption();
   }
   if (RunAhead(c) == ExecStatus::kSuspended) return ExecStatus::kSuspended;
   std::vector<uint16_t> slots = queue.Slots();

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <string_view>
 
+#include "storage/memory/memory.h"
+
 // Only there when the program was linked with jemalloc.
 extern "C" __attribute__((weak)) int mallctl(const char* name, void* old_value, size_t* old_size,
                                              void* new_value, size_t new_size);
@@ -46,9 +48,10 @@ std::optional<AllocatorStats> ReadAllocatorStats() {
   uint64_t epoch = 1;  // any write makes jemalloc add up its figures anew
   size_t size = sizeof(epoch);
   if (mallctl("epoch", &epoch, &size, &epoch, size) != 0) return std::nullopt;
-  return AllocatorStats{.allocated = AllocatorFigure("stats.allocated"),
-                        .active = AllocatorFigure("stats.active"),
-                        .resident = AllocatorFigure("stats.resident"),
+  const SlabMemory slabs = ReadSlabMemory();
+  return AllocatorStats{.allocated = AllocatorFigure("stats.allocated") + slabs.used_bytes,
+                        .active = AllocatorFigure("stats.active") + slabs.active_bytes,
+                        .resident = AllocatorFigure("stats.resident") + slabs.resident_bytes,
                         .mapped = AllocatorFigure("stats.mapped"),
                         .retained = AllocatorFigure("stats.retained"),
                         .metadata = AllocatorFigure("stats.metadata")};
@@ -68,6 +71,7 @@ MemoryStats ReadMemoryStats() {
 }
 
 bool PurgeAllocator() {
+  MemoryPurge();
   // 4096 is MALLCTL_ARENAS_ALL.
   return mallctl != nullptr && mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0) == 0;
 }

@@ -1,9 +1,9 @@
 // MemoryStats: where the process's memory is, as the system and the allocator see it. INFO memory,
 // MEMORY STATS, MEMORY DOCTOR and /metrics read the same figures from here.
 //
-//   engine    Engine::UsedMemoryBytes(): keys, values and tables, what maxmemory limits
-//   allocator jemalloc's view: allocated <= active <= resident. The engine's slabs are mappings of
-//             their own and not in it (storage/memory/memory.h)
+//   engine    Engine::UsedMemoryBytes(): keys, values, tables and clients, what maxmemory limits
+//   allocator jemalloc's view and the engine's slabs (storage/memory/memory.h) added up:
+//             allocated <= active <= resident
 //   system    resident and virtual size of the whole process
 //
 // Threads: any; nothing is kept. Cost: one read of /proc/self/statm, and jemalloc's sum over its
@@ -16,7 +16,7 @@
 
 namespace tidegate {
 
-// jemalloc's figures, in bytes.
+// In bytes; mapped and below are jemalloc's alone.
 struct AllocatorStats {
   uint64_t allocated = 0;  // asked for by the program, rounded to size classes
   uint64_t active = 0;     // pages that hold any of it

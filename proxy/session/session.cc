@@ -43,6 +43,7 @@ Session::Session(Worker& worker, uint64_t id, AcceptedConnection connection)
       stream_(*this),
       output_(worker.output_blocks()),
       reply_(output_),
+      input_(worker.client_bytes()),
       created_ms_(UnixMillis()),
       last_interaction_ms_(created_ms_),
       age_deadline_ms_(AgeDeadlineMs(worker.options(), created_ms_, id)),
@@ -68,7 +69,7 @@ Session::Session(Worker& worker, uint64_t id, AcceptedConnection connection)
   }
 }
 
-Session::~Session() = default;
+Session::~Session() { worker_.client_bytes() -= transaction_.memory_bytes(); }
 
 std::string Session::local_address() const {
   return local_address_.empty() ? LocalAddress(fd()) : local_address_;
@@ -167,6 +168,7 @@ void Session::OpenTransaction() {
 }
 
 void Session::CloseTransaction() {
+  worker_.client_bytes() -= transaction_.memory_bytes();
   transaction_.Close();
   client_.in_multi = false;
 }

@@ -156,7 +156,7 @@ bool Session::Admit(const Request& request, int64_t now_ms) {
     return false;
   }
   if (queued && (spec.flags & kDenyOom) != 0 &&
-      !worker_.server().engine().HasRoom(worker_.engine_thread())) {
+      worker_.server().engine().MakeRoom(worker_.engine_thread()) == Room::kNo) {
     RefuseWith(request, errors::kOutOfMemory);
     return false;
   }
@@ -207,7 +207,9 @@ void Session::RefuseWith(const Request& request, std::string_view error) {
 }
 
 void Session::Queue(const Request& request) {
+  const size_t before = transaction_.memory_bytes();
   transaction_.Add(request);
+  worker_.client_bytes() += transaction_.memory_bytes() - before;
   reply_.SimpleString("QUEUED");
   AfterReply();
 }

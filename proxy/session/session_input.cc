@@ -42,6 +42,7 @@ void SessionInput::Consume(size_t n) {
 
 void SessionInput::Clear() {
   memory_.reset();
+  held_bytes_ -= capacity_;
   capacity_ = begin_ = end_ = 0;
 }
 
@@ -50,6 +51,7 @@ void SessionInput::Grow(size_t capacity) {
   const size_t have = size();
   if (have > 0) std::memcpy(bigger.get(), data(), have);
   memory_ = std::move(bigger);
+  held_bytes_ += capacity - capacity_;
   capacity_ = capacity;
   begin_ = 0;
   end_ = have;

@@ -25,6 +25,12 @@ inline constexpr Bytes kAnnouncedBytesTrusted = 64_MiB;
 
 class SessionInput final {
  public:
+  // `held_bytes`: to which the memory is added while it is held. Of the same worker.
+  explicit SessionInput(size_t& held_bytes) : held_bytes_(held_bytes) {}
+  ~SessionInput() { Clear(); }
+  SessionInput(const SessionInput&) = delete;
+  SessionInput& operator=(const SessionInput&) = delete;
+
   bool empty() const { return begin_ == end_; }
   size_t size() const { return end_ - begin_; }
   size_t capacity() const { return capacity_; }
@@ -45,6 +51,7 @@ class SessionInput final {
  private:
   void Grow(size_t capacity);
 
+  size_t& held_bytes_;
   std::unique_ptr<char[]> memory_;
   size_t capacity_ = 0;
   size_t begin_ = 0;

@@ -37,6 +37,11 @@ inline uint32_t LfuCounter(uint32_t access, int64_t now_ms, int decay_minutes) {
   return periods >= counter ? 0 : counter - periods;
 }
 
+// Since the last use, or since the counter was last looked at to add to it.
+inline uint32_t LfuIdleMinutes(uint32_t access, int64_t now_ms) {
+  return (LfuMinutes(now_ms) - (access >> 8)) & 0xffff;
+}
+
 // The bits after one more access. `random` is uniform over 32 bits.
 inline uint32_t LfuTouched(uint32_t access, int64_t now_ms, int decay_minutes, int log_factor,
                            uint32_t random) {

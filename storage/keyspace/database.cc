@@ -36,6 +36,12 @@ Encoding PackedEncoding(bool intset, bool embed) {
   return intset ? Encoding::kPackedIntset : Encoding::kPacked;
 }
 
+// Whether freeing a value on another thread may be worth telling it so. As Redis, which frees what
+// is one allocation at once whoever asks.
+bool IsManyAllocations(Encoding encoding) {
+  return encoding != Encoding::kChunked && !IsPacked(encoding);
+}
+
 // Fields that a look-up of a hash goes through at most, to see whether any of them is left.
 constexpr uint64_t kFieldsJudgedMax = 256;
 
@@ -181,13 +187,19 @@ void Database::OverwriteExpire(const KeyRef& key, Entry& entry, int64_t at_ms) {
 void Database::FreeEntry(Entry* entry, bool lazy) {
   if (!entry->embedded()) {
     const ValueObject value = ValueObject::Of(*entry);
-    if (ValueBytes(value) > (lazy ? kFreeLazilyBytesMin : kFreeInPlaceBytesMax)) {
-      keyspace_->lazy_freer().AddValue(value);
+    const size_t bytes = ValueBytes(value);
+    if (bytes > kFreeInPlaceBytesMax || (lazy && bytes > kFreeLazilyBytesMin && IsManyAllocations(value.encoding))) {
+      keyspace_->lazy_freer().AddValue(value, bytes);
     } else {
       thread_->frees.push_back(value);
     }
   }
   MemoryFree(entry, entry->allocated_bytes());
+}
+
+// What another value took the place of.
+void Database::FreeReplaced(Entry* entry) {
+  FreeEntry(entry, keyspace_->settings().lazyfree_server_del.load(std::memory_order_relaxed));
 }
 
 Entry* Database::SetString(const KeyRef& key, Entry* existing, std::string_view value,
@@ -221,7 +233,7 @@ Entry* Database::SetString(const KeyRef& key, Entry* existing, std::string_view 
   }
   if (existing != nullptr && thread_->lfu) fresh->set_access(existing->access());
   Replace(key, existing, fresh);
-  if (existing != nullptr) FreeEntry(existing, false);
+  if (existing != nullptr) FreeReplaced(existing);
   return fresh;
 }
 
@@ -294,7 +306,7 @@ Entry* Database::PutObject(const KeyRef& key, Entry* existing, ValueType type, E
 Entry* Database::PutInPlaceOf(const KeyRef& key, Entry* existing, Entry* fresh) {
   if (existing != nullptr) fresh->set_access(existing->access());
   Replace(key, existing, fresh);
-  if (existing != nullptr) FreeEntry(existing, false);
+  if (existing != nullptr) FreeReplaced(existing);
   return fresh;
 }
 
@@ -364,7 +376,7 @@ void Database::RemoveExpired(const KeyRef& key) {
   }
   if (entry->type() == ValueType::kStream) SignalReady(key);  // as in Delete
   Detach(key, entry);
-  FreeEntry(entry, false);
+  FreeEntry(entry, keyspace_->settings().lazyfree_expire.load(std::memory_order_relaxed));
   TouchWatches(key, true);
 }
 
@@ -435,7 +447,7 @@ void Database::MoveTo(const KeyRef& from, Database& to, const KeyRef& to_key) {
   if (target != nullptr) to.Notify(notify::kNew, "new", to_key);
   to.Replace(to_key, target, fresh);
   to.Modified(to_key);
-  if (target != nullptr) to.FreeEntry(target, false);
+  if (target != nullptr) to.FreeReplaced(target);
 }
 
 void Database::CopyTo(const Entry& from, Database& to, const KeyRef& to_key) {
@@ -445,7 +457,7 @@ void Database::CopyTo(const Entry& from, Database& to, const KeyRef& to_key) {
   if (target != nullptr) to.Notify(notify::kNew, "new", to_key);  // as in MoveTo
   to.Replace(to_key, target, fresh);
   to.Modified(to_key);
-  if (target != nullptr) to.FreeEntry(target, false);
+  if (target != nullptr) to.FreeReplaced(target);
 }
 
 void Database::Modified(const KeyRef& key) {

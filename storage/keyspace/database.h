@@ -75,7 +75,7 @@ class Database final {
   uint32_t epoch() const { return 0; }
 
   // Removes the key; false when there is none. Big values are freed after unlock, by the lazy freer
-  // when `lazy` or very big.
+  // when `lazy` (and the value is more than one allocation) or very big.
   bool Delete(const KeyRef& key, bool lazy = false);
 
   // Sets or (kNoExpire) drops the expiry. A time in the past does not delete: the caller decides
@@ -117,6 +117,7 @@ class Database final {
                   int64_t expire_at_ms);
   Entry* PutInPlaceOf(const KeyRef& key, Entry* existing, Entry* fresh);
   void FreeEntry(Entry* entry, bool lazy);
+  void FreeReplaced(Entry* entry);
   void Detach(const KeyRef& key, Entry* entry);
   Entry* Rebuild(const Entry& from, std::string_view key, int64_t expire_at_ms);
   static void NoteExpiry(Table& table, int64_t at_ms);

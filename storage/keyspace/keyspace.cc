@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <new>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "storage/keyspace/database.h"
 #include "storage/keyspace/lazy_freer.h"
 #include "storage/keyspace/slot_extras.h"
+#include "storage/memory/memory.h"
 
 namespace tidegate {
 
@@ -135,6 +137,7 @@ uint32_t Keyspace::Visit(uint16_t slot, int db, uint32_t position, size_t wanted
 uint64_t Keyspace::Clear(EngineThread& thread, int db) {
   std::vector<Table> gone;
   uint64_t keys = 0;
+  uint64_t keys_left = 0;
   const auto take = [&](uint32_t slot, int index) {
     Table* table = FindTable(static_cast<uint16_t>(slot), index);
     if (table == nullptr || table->count() == 0) return;
@@ -147,16 +150,25 @@ uint64_t Keyspace::Clear(EngineThread& thread, int db) {
     *table = Table{};
   };
   for (uint32_t slot = 0; slot < kSlotCount; ++slot) {
-    if (db >= 0) {
-      take(slot, db);
-      continue;
+    const int end = slots_[slot].others == nullptr ? 1 : databases_;
+    for (int index = 0; index < end; ++index) {
+      if (db < 0 || index == db) {
+        take(slot, index);
+      } else {
+        keys_left += FindTable(static_cast<uint16_t>(slot), index)->count();
+      }
     }
-    take(slot, 0);
-    if (slots_[slot].others == nullptr) continue;
-    for (int index = 1; index < databases_; ++index) take(slot, index);
   }
-  if (!gone.empty()) lazy_freer_.AddTables(std::move(gone));
+  if (!gone.empty()) lazy_freer_.AddTables(std::move(gone), BytesOfShare(keys, keys_left));
   return keys;
+}
+
+// Of several databases each has its share by keys: their bytes are not counted apart.
+uint64_t Keyspace::BytesOfShare(uint64_t keys, uint64_t keys_left) const {
+  const uint64_t used = MemoryUsedBytes();
+  const uint64_t held = used - std::min(used, lazy_freer_.pending_bytes());
+  const double share = static_cast<double>(keys) / static_cast<double>(keys + keys_left);
+  return keys_left == 0 ? held : static_cast<uint64_t>(static_cast<double>(held) * share);
 }
 
 void Keyspace::Swap(EngineThread& thread, int a, int b) {

@@ -100,6 +100,7 @@ class Keyspace final {
   const Entry* FindIn(uint16_t slot, int db, std::string_view key);
   // All keys of the database that somebody waits at: what they hold may be another value, or gone.
   void SignalBlocked(EngineThread& thread, uint16_t slot, int db);
+  uint64_t BytesOfShare(uint64_t keys, uint64_t keys_left) const;
 
   int databases_;
   EngineSettings& settings_;

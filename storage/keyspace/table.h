@@ -65,6 +65,8 @@ class Table final {
   void Release();
 
   uint32_t count() const { return count_; }
+  // Without the lock, for a guess.
+  bool seems_empty() const { return __atomic_load_n(&root_, __ATOMIC_RELAXED) == nullptr; }
   // These two may be read without the lock, for a guess.
   uint32_t expires() const { return __atomic_load_n(&expires_, __ATOMIC_RELAXED); }
   void set_expires(uint32_t expires) { __atomic_store_n(&expires_, expires, __ATOMIC_RELAXED); }

@@ -1,6 +1,8 @@
 #include "storage/memory/memory.h"
 
+#include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstdlib>
 
 #include "base/check.h"
@@ -17,10 +19,6 @@ constexpr bool kUseSlabs = false;
 constexpr bool kUseSlabs = true;
 #endif
 
-// Of jemalloc: its classes, four per doubling; above them it takes whole pages.
-constexpr size_t kMallocClassesPerDoubling = 4;
-constexpr size_t kMallocClassBytesMax = (16_KiB).count;
-
 struct FreeObject {
   FreeObject* next;
 };
@@ -34,7 +32,7 @@ struct ThreadList {
 // of the thread is seen by ThreadExit, which is made on the slow path.
 struct ThreadCache {
   ThreadList lists[kClassCount];
-  std::atomic<int64_t> used_bytes;  // written by its thread only
+  memory::ThreadCounters counters;  // written by its thread only
   bool registered;
 };
 constinit thread_local ThreadCache t_cache{};
@@ -48,6 +46,8 @@ memory::SlabHeap& Heap() {
   static auto* heap = new memory::SlabHeap;
   return *heap;
 }
+
+uint64_t AtLeastZero(int64_t bytes) { return bytes > 0 ? static_cast<uint64_t>(bytes) : 0; }
 
 void ReturnBatch(int class_index, ThreadList& list, uint32_t count) {
   void* batch[memory::kBatchMax];
@@ -66,8 +66,9 @@ void ReturnBatch(int class_index, ThreadList& list, uint32_t count) {
 struct ThreadExit {
   ~ThreadExit() {
     for (int i = 0; i < kClassCount; ++i) ReturnBatch(i, t_cache.lists[i], t_cache.lists[i].count);
-    Registry().Remove(&t_cache.used_bytes);
-    t_cache.used_bytes.store(0, std::memory_order_relaxed);
+    Registry().Remove(&t_cache.counters);
+    t_cache.counters.used_bytes.store(0, std::memory_order_relaxed);
+    t_cache.counters.large_bytes.store(0, std::memory_order_relaxed);
     t_cache.registered = false;
   }
 };
@@ -75,14 +76,26 @@ struct ThreadExit {
 void RegisterThread() {
   if (t_cache.registered) return;
   t_cache.registered = true;
-  Registry().Add(&t_cache.used_bytes);
+  Registry().Add(&t_cache.counters);
   thread_local ThreadExit at_exit;
   (void)at_exit;
 }
 
-void Count(int64_t bytes) {
-  t_cache.used_bytes.store(t_cache.used_bytes.load(std::memory_order_relaxed) + bytes,
-                           std::memory_order_relaxed);
+void CountIn(std::atomic<int64_t>& counter, int64_t bytes) {
+  counter.store(counter.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+}
+void Count(int64_t bytes) { CountIn(t_cache.counters.used_bytes, bytes); }
+void CountLarge(int64_t bytes) {
+  RegisterThread();
+  Count(bytes);
+  CountIn(t_cache.counters.large_bytes, bytes);
+}
+
+// The size class of jemalloc that a request above kSlabObjectBytesMax falls into: four to each
+// doubling.
+size_t LargeClassBytes(size_t bytes) {
+  const size_t spacing = std::bit_floor(bytes - 1) / 4;
+  return (bytes + spacing - 1) & ~(spacing - 1);
 }
 
 void* AllocateSlow(int class_index) {
@@ -100,10 +113,10 @@ void* AllocateSlow(int class_index) {
 }
 
 void* AllocateLarge(size_t bytes) {
-  RegisterThread();
   const size_t rounded = MemoryRoundUp(bytes);  // what the caller may use, with slabs or without
-  Count(static_cast<int64_t>(rounded));
-  void* p = rounded % 64 == 0 ? std::aligned_alloc(64, rounded) : std::malloc(rounded);
+  CountLarge(static_cast<int64_t>(rounded));
+  void* p = bytes % 64 == 0 && rounded % 64 == 0 ? std::aligned_alloc(64, rounded)
+                                                 : std::malloc(rounded);
   TG_CHECK(p != nullptr);
   return p;
 }
@@ -112,13 +125,7 @@ void* AllocateLarge(size_t bytes) {
 
 size_t MemoryRoundUp(size_t bytes) {
   if (bytes <= kSlabObjectBytesMax) return memory::ClassBytes(memory::ClassOf(bytes));
-  size_t step = memory::kPageBytes.count;
-  if (bytes <= kMallocClassBytesMax) {
-    // Of the power of two that is below `bytes`.
-    const int log2 = 63 - __builtin_clzll(bytes - 1);
-    step = (size_t{1} << log2) / kMallocClassesPerDoubling;
-  }
-  return (bytes + step - 1) / step * step;
+  return LargeClassBytes(bytes);
 }
 
 void* MemoryAllocate(size_t bytes) {
@@ -135,8 +142,7 @@ void* MemoryAllocate(size_t bytes) {
 
 void MemoryFree(void* memory, size_t bytes) {
   if (__builtin_expect(!kUseSlabs || bytes > kSlabObjectBytesMax, 0)) {
-    RegisterThread();
-    Count(-static_cast<int64_t>(MemoryRoundUp(bytes)));
+    CountLarge(-static_cast<int64_t>(MemoryRoundUp(bytes)));
     std::free(memory);
     return;
   }
@@ -152,9 +158,24 @@ void MemoryFree(void* memory, size_t bytes) {
   }
 }
 
-uint64_t MemoryUsedBytes() {
-  const int64_t used = Registry().Sum();
-  return used > 0 ? static_cast<uint64_t>(used) : 0;
+uint64_t MemoryUsedBytes() { return AtLeastZero(Registry().Sum().used_bytes); }
+
+int64_t MemoryUsedByThread() {
+  return t_cache.counters.used_bytes.load(std::memory_order_relaxed);
+}
+
+SlabMemory ReadSlabMemory() {
+  if (!kUseSlabs) return {};
+  const memory::CacheRegistry::Totals totals = Registry().Sum();
+  const memory::SlabHeap::Slabs slabs = Heap().CountSlabs();
+  const uint64_t active = slabs.in_use * memory::kSlabBytes.count;
+  return {.used_bytes = std::min(AtLeastZero(totals.used_bytes - totals.large_bytes), active),
+          .active_bytes = active,
+          .resident_bytes = active + slabs.ready * memory::kSlabBytes.count};
+}
+
+void MemoryPurge() {
+  if (kUseSlabs) Heap().Purge();
 }
 
 }  // namespace tidegate

@@ -3,8 +3,8 @@
 // Why our own for small sizes: the memory of a cache is small entries, and a general allocator
 // rounds 52 bytes to 64. Here classes are 8 bytes apart up to 256 and 32 bytes apart up to 1 KiB,
 // there is no header per object (freeing needs the size, which an entry knows), and statistics are
-// exact without asking anybody. Larger sizes go to malloc (jemalloc), rounded up to what it would
-// take for them, so that callers can use it and the statistics tell the truth.
+// exact without asking anybody. Larger sizes go to malloc (jemalloc), rounded to its size classes
+// here, so that what is counted is what is taken, and the caller may use all of it.
 //
 //   thread cache   per thread and class a free list; no lock, no atomic; almost all calls end here
 //   class          slabs of 64 KiB with free objects, under a mutex; objects move in batches
@@ -38,5 +38,20 @@ size_t MemoryRoundUp(size_t bytes);
 // Bytes allocated and not freed, rounding included, over all threads. A sum of counters: exact when
 // nobody allocates.
 uint64_t MemoryUsedBytes();
+
+// This thread's part of that sum: what it allocated less what it freed, so it may be negative. One
+// load: for following the sum between two looks at it.
+int64_t MemoryUsedByThread();
+
+// Where the slabs' memory is; all of it beside malloc's.
+struct SlabMemory {
+  uint64_t used_bytes = 0;      // objects in use, of MemoryUsedBytes
+  uint64_t active_bytes = 0;    // slabs that hold any
+  uint64_t resident_bytes = 0;  // these and the empty ones that are kept ready
+};
+SlabMemory ReadSlabMemory();
+
+// Gives the pages of empty slabs back to the system; a reserve builds up again with use.
+void MemoryPurge();
 
 }  // namespace tidegate

@@ -204,22 +204,47 @@ void AddressRange::Map() {
   (void)madvise(next_, bytes, huge_ ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
-void CacheRegistry::Add(const std::atomic<int64_t>* counter) {
-  MutexLock lock(mutex_);
-  counters_.push_back(counter);
+SlabHeap::Slabs SlabHeap::CountSlabs() {
+  MutexLock lock(regions_mutex_);
+  return {.in_use = slabs_in_use_, .ready = ready_.size()};
 }
 
-void CacheRegistry::Remove(const std::atomic<int64_t>* counter) {
-  MutexLock lock(mutex_);
-  of_gone_threads_ += counter->load(std::memory_order_relaxed);
-  counters_.erase(std::remove(counters_.begin(), counters_.end(), counter), counters_.end());
+void SlabHeap::Purge() {
+  for (;;) {
+    void* slab = nullptr;
+    {
+      MutexLock lock(regions_mutex_);
+      if (ready_.size() <= kReadySlabsMin) return;
+      slab = ready_.back();
+      ready_.pop_back();
+    }
+    (void)madvise(slab, kSlabBytes.count, MADV_DONTNEED);
+    MutexLock lock(regions_mutex_);
+    purged_.push_back(slab);
+  }
 }
 
-int64_t CacheRegistry::Sum() {
+void CacheRegistry::Add(const ThreadCounters* counters) {
   MutexLock lock(mutex_);
-  int64_t sum = of_gone_threads_;
-  for (const auto* counter : counters_) sum += counter->load(std::memory_order_relaxed);
+  counters_.push_back(counters);
+}
+
+void CacheRegistry::Remove(const ThreadCounters* counters) {
+  MutexLock lock(mutex_);
+  AddTo(of_gone_threads_, *counters);
+  counters_.erase(std::remove(counters_.begin(), counters_.end(), counters), counters_.end());
+}
+
+CacheRegistry::Totals CacheRegistry::Sum() {
+  MutexLock lock(mutex_);
+  Totals sum = of_gone_threads_;
+  for (const auto* counters : counters_) AddTo(sum, *counters);
   return sum;
+}
+
+void CacheRegistry::AddTo(Totals& totals, const ThreadCounters& counters) {
+  totals.used_bytes += counters.used_bytes.load(std::memory_order_relaxed);
+  totals.large_bytes += counters.large_bytes.load(std::memory_order_relaxed);
 }
 
 }  // namespace tidegate::memory

@@ -92,6 +92,14 @@ class SlabHeap final {
   uint32_t Allocate(int class_index, void** out, uint32_t wanted);
   void Free(int class_index, void* const* objects, uint32_t count);
 
+  struct Slabs {
+    size_t in_use = 0;  // hold an object, or are their class's last with room
+    size_t ready = 0;   // empty, with their pages
+  };
+  Slabs CountSlabs();
+  // Gives back the pages of the ready ones.
+  void Purge();
+
  private:
   struct Slab {
     Slab* previous;
@@ -138,18 +146,30 @@ class SlabHeap final {
       TG_GUARDED_BY(regions_mutex_);  // empty, pages given back or never touched
 };
 
+// What one thread allocated less what it freed.
+struct ThreadCounters {
+  std::atomic<int64_t> used_bytes;
+  std::atomic<int64_t> large_bytes;  // of these, malloc's
+};
+
 // The counters of all threads, for their sum.
 class CacheRegistry final {
  public:
-  void Add(const std::atomic<int64_t>* counter);
-  // Keeps what the counter says in the sum.
-  void Remove(const std::atomic<int64_t>* counter);
-  int64_t Sum();
+  struct Totals {
+    int64_t used_bytes = 0;
+    int64_t large_bytes = 0;
+  };
+  void Add(const ThreadCounters* counters);
+  // Keeps what the counters say in the sum.
+  void Remove(const ThreadCounters* counters);
+  Totals Sum();
 
  private:
+  static void AddTo(Totals& totals, const ThreadCounters& counters);
+
   Mutex mutex_;
-  std::vector<const std::atomic<int64_t>*> counters_ TG_GUARDED_BY(mutex_);
-  int64_t of_gone_threads_ TG_GUARDED_BY(mutex_) = 0;
+  std::vector<const ThreadCounters*> counters_ TG_GUARDED_BY(mutex_);
+  Totals of_gone_threads_ TG_GUARDED_BY(mutex_);
 };
 
 }  // namespace tidegate::memory

@@ -21,7 +21,8 @@ void ReadInto(SessionInput& input, std::string_view bytes, size_t wanted) {
 }
 
 TEST(SessionInput, HoldsMemoryOnlyWhileItHoldsBytes) {
-  SessionInput input;
+  size_t held_bytes = 0;
+  SessionInput input(held_bytes);
   EXPECT_EQ(input.capacity(), 0u);
   input.Append("hello", 0);
   EXPECT_GT(input.capacity(), 0u);
@@ -33,7 +34,8 @@ TEST(SessionInput, HoldsMemoryOnlyWhileItHoldsBytes) {
 }
 
 TEST(SessionInput, AnAnnouncedBulkIsAllocatedOnceAndReadExactly) {
-  SessionInput input;
+  size_t held_bytes = 0;
+  SessionInput input(held_bytes);
   const size_t wanted = 100'000;
   input.Append("head", wanted);
   EXPECT_EQ(input.capacity(), wanted);
@@ -45,14 +47,16 @@ TEST(SessionInput, AnAnnouncedBulkIsAllocatedOnceAndReadExactly) {
 }
 
 TEST(SessionInput, AnAnnouncementAloneCostsLittle) {
-  SessionInput input;
+  size_t held_bytes = 0;
+  SessionInput input(held_bytes);
   input.Append("head", 10'000'000'000);
   EXPECT_LE(input.capacity(), kAnnouncedBytesTrusted.count);
   EXPECT_FALSE(input.Room(10'000'000'000).empty());
 }
 
 TEST(SessionInput, GrowsWithoutLosingAByte) {
-  SessionInput input;
+  size_t held_bytes = 0;
+  SessionInput input(held_bytes);
   std::string all;
   for (int i = 0; i < 3000; ++i) {
     const std::string part = std::to_string(i) + ",";
