@@ -59,6 +59,7 @@ Worker::Worker(Server& server, int index)
   wake_timer_ = std::make_unique<Timer>(loop_, [this] { RunWakeTimes(); });
   pause_timer_ = std::make_unique<Timer>(loop_, [this] { EndPause(); });
   eviction_timer_ = std::make_unique<Timer>(loop_, [this] { StepEviction(); });
+  compaction_timer_ = std::make_unique<Timer>(loop_, [this] { StepCompaction(); });
   wake_up_ = std::make_unique<WakeUp>(loop_, [this] { DrainMailbox(); });
   RefreshOptions();
 }
@@ -353,6 +354,7 @@ void Worker::Tick() {
   if (index_ == 0) {
     server_.TidyPause(now_ms);
     server_.SampleActivity();
+    StepCompaction();
   }
   StepEviction();
   StepHousekeeping(now_ms);
@@ -363,6 +365,13 @@ void Worker::StepEviction() {
   constexpr uint64_t kPauseMillis = 1;
   if (server_.engine().EvictInBackground(*engine_thread_, UnixMillis()))
     eviction_timer_->StartOnce(kPauseMillis);
+}
+
+// A tenth of this worker's time, as long as there is something to gain.
+void Worker::StepCompaction() {
+  constexpr uint64_t kPauseMillis = 4;
+  if (server_.engine().CompactInBackground(*engine_thread_, UnixMillis()))
+    compaction_timer_->StartOnce(kPauseMillis);
 }
 
 // Every session once a second, a share of them each tick.

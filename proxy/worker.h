@@ -210,6 +210,7 @@ class Worker final {
   void BeforeWait();
   void Tick();
   void StepEviction();
+  void StepCompaction();
   void RefreshOptions();
   void RunWakeTimes();
   void ArmWakeTimer();
@@ -264,6 +265,7 @@ class Worker final {
   std::unique_ptr<Timer> wake_timer_;
   std::unique_ptr<Timer> pause_timer_;
   std::unique_ptr<Timer> eviction_timer_;
+  std::unique_ptr<Timer> compaction_timer_;
   std::unique_ptr<WakeUp> wake_up_;
   std::thread thread_;
 };

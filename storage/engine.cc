@@ -9,6 +9,7 @@
 #include "base/prefetch.h"
 #include "config/notify.h"
 #include "storage/command_context.h"
+#include "storage/compaction.h"
 #include "storage/engine_thread.h"
 #include "storage/errors.h"
 #include "storage/eviction.h"
@@ -61,6 +62,7 @@ Result<std::unique_ptr<Engine>> Engine::Create(EngineOptions options) {
       std::make_unique<Keyspace>(options.databases, engine->settings_, *engine->lazy_freer_);
   engine->parking_ = std::make_unique<SlotParking>();
   engine->gate_ = std::make_unique<ExclusiveGate>(engine->threads_);
+  engine->compaction_ = std::make_unique<Compaction>(*engine, *engine->keyspace_);
   return engine;
 }
 
@@ -185,6 +187,7 @@ Room Engine::MakeRoom(EngineThread& thread) {
 
 ExecStatus Engine::TryLater(EngineThread& thread, ClientState& client) {
   client.parked = true;
+  thread.counters.eviction_waits.Add();
   thread.Wake(client.ticket);
   return ExecStatus::kSuspended;
 }
@@ -386,6 +389,7 @@ void Engine::Cancel(EngineThread& thread, ClientState& client) {
 
 void Engine::BackgroundStep(EngineThread& thread, int64_t now_ms, int worker_index,
                             int worker_count, int64_t budget_nanos) {
+  if (compaction_->running()) MemoryFlushCache();
   if (!settings_.active_expire.load(std::memory_order_relaxed) || settings_.IsFrozen(now_ms))
     return;
   FollowSettings(thread, now_ms);
@@ -402,19 +406,31 @@ bool Engine::EvictInBackground(EngineThread& thread, int64_t now_ms) {
   const uint64_t limit = settings_.maxmemory_bytes.load(std::memory_order_relaxed);
   if (limit == 0) return false;
   FollowSettings(thread, now_ms);
-  if (UsedNow(thread) <= limit || settings_.IsFrozen(now_ms)) return false;
+  if (UsedNow(thread) <= limit) eviction_limit_.Within(MonotonicNanos());
+  if (UsedAbout(thread) <= limit || settings_.IsFrozen(now_ms)) return false;
   if (!gate_->EnterShared(thread)) return true;
   const Room room = Eviction(*this, *keyspace_, thread).MakeRoom();
   gate_->LeaveShared(thread);
   return room != Room::kNo && UsedNow(thread) > limit + PendingFreeBytes();
 }
 
+bool Engine::CompactInBackground(EngineThread& thread, int64_t now_ms) {
+  if (!compaction_->IsDue(now_ms)) return false;
+  FollowSettings(thread, now_ms);
+  if (gate_->EnterShared(thread)) {
+    thread.counters.compaction_moves.Add(static_cast<int64_t>(compaction_->Step(now_ms)));
+    gate_->LeaveShared(thread);
+  }
+  return compaction_->running();
+}
+
+bool Engine::IsCompacting() const { return compaction_->running(); }
+
 uint64_t Engine::UsedMemoryBytes() const { return MemoryUsedBytes() + ClientMemoryBytes(); }
 
 uint64_t Engine::ClientMemoryBytes() const {
   uint64_t bytes = 0;
-  for (const auto& thread : threads_)
-    bytes += thread->client_bytes.load(std::memory_order_relaxed);
+  for (const auto& thread : threads_) bytes += thread->client_bytes.load(std::memory_order_relaxed);
   return bytes;
 }
 
@@ -433,6 +449,13 @@ EngineStats Engine::StatsSinceStart() const {
   stats.expired_fields = sum(&EngineCounters::expired_fields);
   stats.expire_nanos = sum(&EngineCounters::expire_nanos);
   stats.evicted_keys = sum(&EngineCounters::evicted_keys);
+  stats.eviction_waits = sum(&EngineCounters::eviction_waits);
+  stats.compaction_moves = sum(&EngineCounters::compaction_moves);
+  const int64_t since_nanos = eviction_limit_.exceeded_since_nanos.load(std::memory_order_relaxed);
+  const int64_t current_nanos = since_nanos == 0 ? 0 : MonotonicNanos() - since_nanos;
+  const int64_t past_nanos = eviction_limit_.exceeded_nanos.load(std::memory_order_relaxed);
+  stats.eviction_exceeded_ms = static_cast<uint64_t>((past_nanos + current_nanos) / 1'000'000);
+  stats.eviction_exceeded_current_ms = static_cast<uint64_t>(current_nanos / 1'000'000);
   stats.changes = sum(&EngineCounters::changes);
   stats.lock_parks = sum(&EngineCounters::lock_parks);
   stats.gate_closings = sum(&EngineCounters::gate_closings);
@@ -451,6 +474,9 @@ EngineStats Engine::Stats() const {
   stats.expired_fields -= baseline_.expired_fields;
   stats.expire_nanos -= baseline_.expire_nanos;
   stats.evicted_keys -= baseline_.evicted_keys;
+  stats.compaction_moves -= baseline_.compaction_moves;
+  stats.eviction_exceeded_ms -=
+      std::min(stats.eviction_exceeded_ms, baseline_.eviction_exceeded_ms);
   stats.lazyfreed_objects -= baseline_.lazyfreed_objects;
   return stats;
 }

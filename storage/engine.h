@@ -39,6 +39,7 @@
 namespace tidegate {
 
 struct BlockedRequest;
+class Compaction;
 class EngineThread;
 struct KeyEvent;
 class Keyspace;
@@ -167,6 +168,10 @@ struct EngineStats {
   uint64_t expired_fields = 0;  // of hashes
   uint64_t expire_nanos = 0;    // background time spent on expired keys
   uint64_t evicted_keys = 0;
+  uint64_t eviction_waits = 0;                // requests' turns that ended waiting for eviction
+  uint64_t eviction_exceeded_ms = 0;          // time over maxmemory, all together
+  uint64_t eviction_exceeded_current_ms = 0;  // and since it is over it now
+  uint64_t compaction_moves = 0;  // keys, values and pages moved to where memory is denser
   uint64_t lazyfreed_objects = 0;
   uint64_t lazyfree_pending_objects = 0;
   uint64_t changes = 0;            // to any key since the start
@@ -261,6 +266,11 @@ class Engine final {
   // is more to do: call again soon.
   bool EvictInBackground(EngineThread& thread, int64_t now_ms);
 
+  // Undoes fragmentation, see compaction.h: a slice of it, from a timer of one thread, outside a
+  // batch. True when there is more to do: call again soon.
+  bool CompactInBackground(EngineThread& thread, int64_t now_ms);
+  bool IsCompacting() const;
+
   EngineSettings& settings() { return settings_; }
   const EngineOptions& options() const { return options_; }
   int databases() const { return options_.databases; }
@@ -285,6 +295,7 @@ class Engine final {
 
  private:
   friend class CommandContext;
+  friend class Compaction;
   friend class Eviction;
   friend class ExpirySweep;
   explicit Engine(EngineOptions options);
@@ -300,8 +311,8 @@ class Engine final {
                                ReplyWriter& reply);
   ExecStatus ExecuteExclusive(EngineThread& thread, const Request& request, ClientState& client,
                               ReplyWriter& reply);
-  // Used memory as seen from this thread: UsedNow adds up all threads, UsedAbout follows that sum by
-  // what this thread did since.
+  // Used memory as seen from this thread: UsedNow adds up all threads, UsedAbout follows that sum
+  // by what this thread did since.
   uint64_t UsedNow(EngineThread& thread);
   uint64_t UsedAbout(EngineThread& thread);
   // Keys of all databases, or of these only those with a time to live.
@@ -344,6 +355,7 @@ class Engine final {
   std::unique_ptr<ExclusiveGate> gate_;
   std::vector<std::unique_ptr<EngineThread>> threads_;
   EvictionLimit eviction_limit_;
+  std::unique_ptr<Compaction> compaction_;
   KeyEventSink key_event_sink_ = nullptr;
   void* key_event_context_ = nullptr;
   mutable Mutex baseline_mutex_;  // statistics only; nobody on the request path takes it

@@ -1,4 +1,5 @@
 // The metrics of the engine: a row for each, beside the figure of EngineStats or DbStats it shows.
+//
 // Read at scrape from Engine::Stats() and StatsOfDb(), which add up counters of threads and take no
 // lock, so a scrape costs the request path nothing; a counter that all workers write to would cost
 // them a cache line on its way between them. To add a metric: one row here. The engine owns the
@@ -48,6 +49,18 @@ inline constexpr EngineMetric kEngineMetrics[] = {
       .unit = MetricUnit::kCount,
       .help = "Keys removed to stay within maxmemory."},
      &EngineStats::evicted_keys},
+    {{.name = "tidegate_eviction_waits_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help =
+          "Times that a request was put off to the next turn, because memory was over maxmemory "
+          "and making room took longer than a turn may."},
+     &EngineStats::eviction_waits},
+    {{.name = "tidegate_compaction_moves_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Keys, values and pages of values moved to where memory is denser."},
+     &EngineStats::compaction_moves},
     {{.name = "tidegate_key_changes_total",
       .type = MetricType::kCounter,
       .unit = MetricUnit::kCount,

@@ -70,7 +70,9 @@ struct EngineCounters {
   Counter expired_keys;
   Counter expired_fields;  // of hashes
   Counter evicted_keys;
-  Counter changes;  // to any key, since the start: INFO's rdb_changes_since_last_save
+  Counter eviction_waits;    // times that a request was told to wait for eviction
+  Counter compaction_moves;  // allocations moved
+  Counter changes;           // to any key, since the start: INFO's rdb_changes_since_last_save
   Counter lock_parks;
   Counter gate_closings;
   Counter expire_nanos;  // spent on looking for keys whose time is over

@@ -51,9 +51,22 @@ int64_t Eviction::BudgetNanos() const {
 Room Eviction::MakeRoom() {
   const EngineSettings& settings = engine_.settings();
   const uint64_t limit = settings.maxmemory_bytes.load(std::memory_order_relaxed);
-  const LazyFreer& freer = keyspace_.lazy_freer();
-  uint64_t used = engine_.UsedNow(thread_);
+  const uint64_t used = engine_.UsedNow(thread_);
+  if (used <= limit) engine_.eviction_limit_.Within(MonotonicNanos());
   if (used <= limit || settings.IsFrozen(thread_.now_ms)) return Room::kYes;
+  const Room room = Evict(used, limit);
+  // As Redis counts it: what one attempt brings down is no time over the limit.
+  if (engine_.UsedAbout(thread_) <= limit) {
+    engine_.eviction_limit_.Within(MonotonicNanos());
+  } else {
+    engine_.eviction_limit_.Exceeded(MonotonicNanos());
+  }
+  return room;
+}
+
+Room Eviction::Evict(uint64_t used, uint64_t limit) {
+  const EngineSettings& settings = engine_.settings();
+  const LazyFreer& freer = keyspace_.lazy_freer();
   if (used <= limit + freer.pending_bytes()) return WaitForFreer(used, limit);
   const EvictionPolicy policy = settings.maxmemory_policy.load(std::memory_order_relaxed);
   if (policy == EvictionPolicy::kNoEviction) return Room::kNo;
@@ -131,9 +144,11 @@ Eviction::Found Eviction::Sample(int64_t deadline_nanos) {
                          : engine_.settings().maxmemory_samples.load(std::memory_order_relaxed);
   int seen = 0;
   uint32_t slots = 0;
+  busy_ = false;
   for (uint32_t steps = 0; seen < wanted; ++steps) {
     // A whole round, and the slot it began in once more.
-    if (slots > kSlotCount) return seen > 0 ? Found::kSome : Found::kNothing;
+    if (slots > kSlotCount && seen == 0) return busy_ ? Found::kNoTime : Found::kNothing;
+    if (slots > kSlotCount) return Found::kSome;
     if (steps % 64 == 63 && MonotonicNanos() > deadline_nanos)
       return seen > 0 ? Found::kSome : Found::kNoTime;
     const uint32_t slot = state_.slot;
@@ -158,14 +173,15 @@ bool Eviction::SlotIsBare() const {
 int Eviction::SampleHere(int wanted) {
   const auto slot = static_cast<uint16_t>(state_.slot);
   if (!engine_.TryLock(slot)) {
+    busy_ = true;
     NextSlot();
     return 0;
   }
   int seen = 0;
   const bool only_volatile = OnlyVolatile(state_.policy);
   const Table* table = keyspace_.FindTable(slot, state_.db);
-  const bool bare = table == nullptr || table->count() == 0 ||
-                    (only_volatile && table->expires() == 0);
+  const bool bare =
+      table == nullptr || table->count() == 0 || (only_volatile && table->expires() == 0);
   uint32_t position = bare ? 0 : state_.position;
   for (size_t visited = 0; !bare && seen < wanted && visited < kVisitedPerLock;) {
     position = table->Visit(position, static_cast<size_t>(wanted - seen), [&](Entry& entry) {

@@ -8,12 +8,12 @@
 // critical section of its own.
 //
 // What counts as used: keys, values, tables and the buffers of clients, over all threads, but not
-// what waits to be freed in the background: that was evicted or deleted already, and a second victim
-// for the same bytes would be one too many. A turn of a loop spends at most kEvictionTurnNanos here.
-// When that is not enough, commands go on as long as memory is within kOvershootBytesMax of the
-// limit; beyond it they are suspended and executed again in the next turn. Owner: the worker that
-// executes. Source: Redis's description of its approximated LRU ("Key eviction" in its
-// documentation).
+// what waits to be freed in the background: that was evicted or deleted already, and a second
+// victim for the same bytes would be one too many. A turn of a loop spends at most
+// kEvictionTurnNanos here. When that is not enough, commands go on as long as memory is within
+// kOvershootBytesMax of the limit; beyond it they are suspended and executed again in the next
+// turn. Owner: the worker that executes. Source: Redis's description of its approximated LRU ("Key
+// eviction" in its documentation).
 #pragma once
 
 #include <cstdint>
@@ -40,11 +40,12 @@ class Eviction final {
   Room MakeRoom();
 
  private:
-  // kNothing: no key may go. kNoTime: none was found in time.
+  // kNothing: no key may go. kNoTime: none was found in time, or somebody is at those there are.
   enum class Found : uint8_t { kSome, kNothing, kNoTime };
 
   static EvictionState& StateOf(EngineThread& thread);
   int64_t BudgetNanos() const;
+  Room Evict(uint64_t used, uint64_t limit);
   Room WaitForFreer(uint64_t used, uint64_t limit);
   Room GoOnOrWait(uint64_t used, uint64_t limit);
   Found EvictDownTo(uint64_t limit);
@@ -61,6 +62,7 @@ class Eviction final {
   Keyspace& keyspace_;
   EngineThread& thread_;
   EvictionState& state_;
+  bool busy_ = false;  // a slot was passed over that somebody else has
 };
 
 }  // namespace tidegate

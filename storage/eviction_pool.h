@@ -81,6 +81,19 @@ struct EvictionState {
 struct EvictionLimit {
   std::atomic<uint64_t> limit_bytes{0};
   std::atomic<uint64_t> excess_bytes{0};
+  // Time over the limit: of the past, and since when now (monotonic; 0: within it).
+  std::atomic<int64_t> exceeded_nanos{0};
+  std::atomic<int64_t> exceeded_since_nanos{0};
+
+  void Exceeded(int64_t now_nanos) {
+    int64_t within = 0;
+    exceeded_since_nanos.compare_exchange_strong(within, now_nanos, std::memory_order_relaxed);
+  }
+  void Within(int64_t now_nanos) {
+    if (exceeded_since_nanos.load(std::memory_order_relaxed) == 0) return;
+    const int64_t since = exceeded_since_nanos.exchange(0, std::memory_order_relaxed);
+    if (since != 0) exceeded_nanos.fetch_add(now_nanos - since, std::memory_order_relaxed);
+  }
 };
 
 }  // namespace tidegate

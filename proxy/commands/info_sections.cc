@@ -127,7 +127,7 @@ void WriteMemory(InfoWriter& out, Server& server) {
       .Number("mem_cluster_links", 0)
       .Number("mem_aof_buffer", 0)
       .Text("mem_allocator", AllocatorName())
-      .Number("active_defrag_running", 0)
+      .Number("active_defrag_running", server.engine().IsCompacting() ? 10 : 0)
       .Number("lazyfree_pending_objects", engine.lazyfree_pending_objects)
       .Number("lazyfreed_objects", engine.lazyfreed_objects);
 }

@@ -78,8 +78,8 @@ std::string MemoryDoctorText(const MemoryReport& report) {
       report.fragmentation_bytes() > kHighFragmentationBytes) {
     issues +=
         " * Resident memory: the process takes more than 1.4 times the memory of its data. "
-        "Client buffers, a peak in the past, or values that changed their size again and "
-        "again are the usual causes; CLIENT LIST shows the buffers (tot-mem).\n\n";
+        "A peak in the past, or values that changed their size again and again are the usual "
+        "causes; what the process takes without any data counts too.\n\n";
   }
   if (issues.empty()) return "No memory problem was found.\n";
   return "Memory problems were found:\n\n" + issues;

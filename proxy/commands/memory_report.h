@@ -1,7 +1,8 @@
 // MemoryReport: one consistent look at the process's memory for INFO memory, MEMORY STATS and
 // MEMORY DOCTOR, so that the three never disagree. "Used" is what maxmemory limits: keys, values
 // and tables, and what clients' buffers take. What the process takes before it has any data or
-// client (code, the slots, the workers' own buffers: some MiB) is in the resident set alone. Cost: that of ReadMemoryStats. Thread: any.
+// client (code, the slots, the workers' own buffers: some MiB) is in the resident set alone. Cost:
+// that of ReadMemoryStats. Thread: any.
 #pragma once
 
 #include <cstdint>

@@ -7,7 +7,7 @@
 #include <charconv>
 #include <string_view>
 
-#include "storage/memory/memory.h"
+#include "storage/store_memory.h"
 
 // Only there when the program was linked with jemalloc.
 extern "C" __attribute__((weak)) int mallctl(const char* name, void* old_value, size_t* old_size,

@@ -155,7 +155,9 @@ bool Session::Admit(const Request& request, int64_t now_ms) {
     RefuseWith(request, "ERR Command not allowed inside a transaction");
     return false;
   }
-  if (queued && (spec.flags & kDenyOom) != 0 &&
+  // As Redis: without memory nothing is queued and nothing watched, for what is queued takes some.
+  const bool ends_or_opens = (spec.flags & kRunsInMulti) != 0 && spec.scope == Scope::kProcess;
+  if (transaction_.open() && !ends_or_opens &&
       worker_.server().engine().MakeRoom(worker_.engine_thread()) == Room::kNo) {
     RefuseWith(request, errors::kOutOfMemory);
     return false;

@@ -111,6 +111,8 @@ void Session::KeepRest(std::string_view rest, size_t executed, bool own) {
   } else if (!rest.empty()) {
     input_.Append(rest, parser_.bytes_wanted());
   }
+  // Many that wait for memory must not take it for what they would say next.
+  if (stops_ != 0 && input_.size() > kSuspendedInputBytesMax.count) stream_.StopReading();
 }
 
 void Session::RunKept() {

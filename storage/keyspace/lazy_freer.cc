@@ -92,6 +92,8 @@ void LazyFreer::Run() {
       stopping = stopping_;
     }
     Burst(MonotonicNanos() + kBurstNanos);
+    // What it keeps for itself comes from all over the place.
+    MemoryFlushCache();
     if (!stopping) std::this_thread::sleep_for(kRest);
   }
 }

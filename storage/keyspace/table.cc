@@ -206,6 +206,13 @@ void Table::Remove(uint64_t hash, const Entry* entry) {
   }
 }
 
+void Table::Compact() {
+  // A directory's segments are too big for slabs.
+  const size_t bytes = bucket_count_ * sizeof(Bucket);
+  if (depth_ == 0 && root_ != nullptr && MemoryIsSparse(root_, bytes))
+    StoreRelaxed(root_, MemoryMove(root_, bytes));
+}
+
 uint32_t Table::Visit(uint32_t position, size_t wanted,
                       const std::function<void(Entry&)>& visit) const {
   if (count_ == 0) return 0;

@@ -57,6 +57,9 @@ class Table final {
   // Takes the entry out; it must be there. Does not free it.
   void Remove(uint64_t hash, const Entry* entry);
 
+  // Moves the buckets to where memory is denser, when they lie where it is sparse (memory.h).
+  void Compact();
+
   // See Keyspace::Visit. Order: position. The visitor must not change the table.
   uint32_t Visit(uint32_t position, size_t wanted, const std::function<void(Entry&)>& visit) const;
   void ForEach(const std::function<void(Entry&)>& visit) const;

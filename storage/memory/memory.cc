@@ -4,6 +4,7 @@
 #include <atomic>
 #include <bit>
 #include <cstdlib>
+#include <cstring>
 
 #include "base/check.h"
 #include "storage/memory/slab.h"
@@ -36,6 +37,7 @@ struct ThreadCache {
   bool registered;
 };
 constinit thread_local ThreadCache t_cache{};
+constinit thread_local uint64_t t_moves = 0;
 
 // Never destroyed: threads may outlive main.
 memory::CacheRegistry& Registry() {
@@ -112,11 +114,20 @@ void* AllocateSlow(int class_index) {
   return batch[0];
 }
 
+// What to ask malloc for; 0: nothing. From 16 KiB on jemalloc adds a page to each allocation, to
+// let it begin anywhere in the first one, unless it is to begin at a page: 16 KiB would touch 20.
+size_t LargeAlignment(size_t bytes, size_t rounded) {
+  constexpr size_t kPaddedBytesMin = 16 * 1024;
+  if (rounded >= kPaddedBytesMin && rounded % memory::kPageBytes.count == 0)
+    return memory::kPageBytes.count;
+  return bytes % 64 == 0 && rounded % 64 == 0 ? 64 : 0;
+}
+
 void* AllocateLarge(size_t bytes) {
   const size_t rounded = MemoryRoundUp(bytes);  // what the caller may use, with slabs or without
   CountLarge(static_cast<int64_t>(rounded));
-  void* p = bytes % 64 == 0 && rounded % 64 == 0 ? std::aligned_alloc(64, rounded)
-                                                 : std::malloc(rounded);
+  const size_t alignment = LargeAlignment(bytes, rounded);
+  void* p = alignment > 0 ? std::aligned_alloc(alignment, rounded) : std::malloc(rounded);
   TG_CHECK(p != nullptr);
   return p;
 }
@@ -160,9 +171,7 @@ void MemoryFree(void* memory, size_t bytes) {
 
 uint64_t MemoryUsedBytes() { return AtLeastZero(Registry().Sum().used_bytes); }
 
-int64_t MemoryUsedByThread() {
-  return t_cache.counters.used_bytes.load(std::memory_order_relaxed);
-}
+int64_t MemoryUsedByThread() { return t_cache.counters.used_bytes.load(std::memory_order_relaxed); }
 
 SlabMemory ReadSlabMemory() {
   if (!kUseSlabs) return {};
@@ -173,6 +182,35 @@ SlabMemory ReadSlabMemory() {
           .active_bytes = active,
           .resident_bytes = active + slabs.ready * memory::kSlabBytes.count};
 }
+
+void MemoryFlushCache() {
+  for (int i = 0; i < kClassCount; ++i) ReturnBatch(i, t_cache.lists[i], t_cache.lists[i].count);
+}
+
+size_t MemoryChooseSparse(int class_index) {
+  return kUseSlabs ? Heap().ChooseSparse(class_index) : 0;
+}
+void MemoryUnchoose(int class_index) {
+  if (kUseSlabs) Heap().Unchoose(class_index);
+}
+int MemoryClassCount() { return kClassCount; }
+
+bool MemoryIsSparse(const void* memory, size_t bytes) {
+  return kUseSlabs && bytes <= kSlabObjectBytesMax && memory::SlabHeap::IsChosen(memory);
+}
+
+void* MemoryMove(void* memory, size_t bytes) {
+  TG_DCHECK(MemoryIsSparse(memory, bytes));
+  // Past the thread's own list, which may have objects of the slabs that shall become empty.
+  const int class_index = memory::ClassOf(bytes);
+  void* fresh = nullptr;
+  Heap().Allocate(class_index, &fresh, 1);
+  std::memcpy(fresh, memory, bytes);
+  Heap().Free(class_index, &memory, 1);
+  ++t_moves;
+  return fresh;
+}
+uint64_t MemoryMoves() { return t_moves; }
 
 void MemoryPurge() {
   if (kUseSlabs) Heap().Purge();

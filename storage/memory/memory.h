@@ -1,10 +1,11 @@
 // The allocator of the store: entries, chunks and bucket arrays.
 //
 // Why our own for small sizes: the memory of a cache is small entries, and a general allocator
-// rounds 52 bytes to 64. Here classes are 8 bytes apart up to 256 and 32 bytes apart up to 1 KiB,
-// there is no header per object (freeing needs the size, which an entry knows), and statistics are
-// exact without asking anybody. Larger sizes go to malloc (jemalloc), rounded to its size classes
-// here, so that what is counted is what is taken, and the caller may use all of it.
+// rounds 52 bytes to 64. Here classes are 8 bytes apart up to 256, 32 bytes up to 1 KiB and an
+// eighth and less up to 4 KiB, there is no header per object (freeing needs the size, which an
+// entry knows), and statistics are exact without asking anybody. Larger sizes go to malloc
+// (jemalloc), rounded to its size classes here, so that what is counted is what is taken, and the
+// caller may use all of it.
 //
 //   thread cache   per thread and class a free list; no lock, no atomic; almost all calls end here
 //   class          slabs of 64 KiB with free objects, under a mutex; objects move in batches
@@ -22,7 +23,7 @@
 namespace tidegate {
 
 // Sizes above this are malloc's.
-inline constexpr size_t kSlabObjectBytesMax = 1024;
+inline constexpr size_t kSlabObjectBytesMax = 4096;
 
 // Never null: a process that is out of memory ends. `bytes` > 0. 8-byte aligned; 64-byte aligned
 // when bytes is a multiple of 64.
@@ -50,6 +51,21 @@ struct SlabMemory {
   uint64_t resident_bytes = 0;  // these and the empty ones that are kept ready
 };
 SlabMemory ReadSlabMemory();
+
+// Gives what this thread keeps for itself back to the slabs. For threads that rest or that freed
+// much: an object in their keeping holds on to its slab.
+void MemoryFlushCache();
+
+// Compaction (storage/compaction.h, slab.h): all classes in turn are asked for slabs that shall
+// become empty, and told when it is over. The owner of an object in one of these moves it:
+// MemoryIsSparse says so, MemoryMove gives its new address. `bytes` as for MemoryFree; one thread.
+size_t MemoryChooseSparse(int class_index);
+void MemoryUnchoose(int class_index);
+int MemoryClassCount();
+bool MemoryIsSparse(const void* memory, size_t bytes);
+void* MemoryMove(void* memory, size_t bytes);
+// Calls of MemoryMove by this thread.
+uint64_t MemoryMoves();
 
 // Gives the pages of empty slabs back to the system; a reserve builds up again with use.
 void MemoryPurge();

@@ -25,7 +25,10 @@ void Populate(char* memory, size_t bytes) {
 uint32_t SlabHeap::Allocate(int class_index, void** out, uint32_t wanted) {
   SizeClass& size_class = classes_[class_index];
   MutexLock lock(size_class.mutex);
-  if (size_class.with_room == nullptr) Link(size_class, NewSlab(class_index));
+  if (size_class.with_room == nullptr) {
+    Link(size_class.with_room, NewSlab(class_index));
+    ++size_class.slabs;
+  }
   Slab* slab = size_class.with_room;
   uint32_t n = 0;
   while (n < wanted && slab->free_list != nullptr) {
@@ -37,7 +40,8 @@ uint32_t SlabHeap::Allocate(int class_index, void** out, uint32_t wanted) {
     out[n++] = objects + static_cast<size_t>(slab->touched++) * slab->object_bytes;
   }
   slab->used += n;
-  if (slab->used == slab->capacity) Unlink(size_class, slab);
+  size_class.used += n;
+  if (slab->used == slab->capacity) Unlink(size_class.with_room, slab);
   TG_CHECK(n > 0);
   return n;
 }
@@ -45,34 +49,76 @@ uint32_t SlabHeap::Allocate(int class_index, void** out, uint32_t wanted) {
 void SlabHeap::Free(int class_index, void* const* objects, uint32_t count) {
   SizeClass& size_class = classes_[class_index];
   MutexLock lock(size_class.mutex);
+  size_class.used -= count;
   for (uint32_t i = 0; i < count; ++i) {
-    auto* slab = reinterpret_cast<Slab*>(reinterpret_cast<uintptr_t>(objects[i]) &
-                                         ~(uintptr_t{kSlabBytes.count} - 1));
+    Slab* slab = SlabOf(objects[i]);
     TG_DCHECK(slab->class_index == static_cast<uint32_t>(class_index));
     *static_cast<void**>(objects[i]) = slab->free_list;
     slab->free_list = objects[i];
-    if (!slab->listed) Link(size_class, slab);
+    if (!slab->listed) Link(size_class.with_room, slab);
+    if (--slab->used > 0) continue;
     // The last slab with room is kept, so that one object going to and fro does not map and unmap.
-    if (--slab->used == 0 && (slab->previous != nullptr || slab->next != nullptr)) {
-      Unlink(size_class, slab);
-      ReleaseSlab(slab);
-    }
+    if (!slab->chosen && slab->previous == nullptr && slab->next == nullptr) continue;
+    Unlink(slab->chosen ? size_class.chosen : size_class.with_room, slab);
+    --size_class.slabs;
+    ReleaseSlab(slab);
   }
 }
 
-void SlabHeap::Link(SizeClass& size_class, Slab* slab) {
+size_t SlabHeap::ChooseSparse(int class_index) {
+  SizeClass& size_class = classes_[class_index];
+  MutexLock lock(size_class.mutex);
+  if (size_class.with_room == nullptr) return 0;
+  const size_t capacity = size_class.with_room->capacity;
+  const size_t needed = (size_class.used + capacity - 1) / capacity;
+  const size_t kept = needed + needed / kLooseSlabsShare;
+  if (size_class.slabs <= kept + kLooseSlabsMin) return 0;
+  size_t surplus = size_class.slabs - kept;
+  size_t chosen = 0;
+  Slab* next = nullptr;
+  for (Slab* slab = size_class.with_room; slab != nullptr && surplus > 0; slab = next) {
+    next = slab->next;
+    // Of those that hold less than the mean, and leaving one with room at least.
+    if (slab->used * size_class.slabs > size_class.used) continue;
+    if (slab == size_class.with_room && next == nullptr) break;
+    Unlink(size_class.with_room, slab);
+    --surplus;
+    if (slab->used == 0) {
+      --size_class.slabs;
+      ReleaseSlab(slab);
+      continue;
+    }
+    Link(size_class.chosen, slab);
+    slab->chosen = true;
+    ++chosen;
+  }
+  return chosen;
+}
+
+void SlabHeap::Unchoose(int class_index) {
+  SizeClass& size_class = classes_[class_index];
+  MutexLock lock(size_class.mutex);
+  while (size_class.chosen != nullptr) {
+    Slab* slab = size_class.chosen;
+    Unlink(size_class.chosen, slab);
+    slab->chosen = false;
+    Link(size_class.with_room, slab);
+  }
+}
+
+void SlabHeap::Link(Slab*& list, Slab* slab) {
   slab->previous = nullptr;
-  slab->next = size_class.with_room;
+  slab->next = list;
   if (slab->next != nullptr) slab->next->previous = slab;
-  size_class.with_room = slab;
+  list = slab;
   slab->listed = true;
 }
 
-void SlabHeap::Unlink(SizeClass& size_class, Slab* slab) {
+void SlabHeap::Unlink(Slab*& list, Slab* slab) {
   if (slab->previous != nullptr) {
     slab->previous->next = slab->next;
   } else {
-    size_class.with_room = slab->next;
+    list = slab->next;
   }
   if (slab->next != nullptr) slab->next->previous = slab->previous;
   slab->previous = slab->next = nullptr;

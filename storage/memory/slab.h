@@ -48,24 +48,36 @@ inline constexpr size_t kReadySlabsShare = 64;
 // has a slab of its own, of which little is used yet.
 inline constexpr size_t kReadyFromSlabs = 64;
 
+// A class is compact enough with so many slabs more than its objects need: a share, and a few.
+inline constexpr size_t kLooseSlabsShare = 16;
+inline constexpr size_t kLooseSlabsMin = 4;
+
 inline constexpr int kFineClasses = 32;    // 8, 16, … 256
-inline constexpr int kCoarseClasses = 24;  // 288, 320, … 1024
-inline constexpr int kClassCount = kFineClasses + kCoarseClasses;
+inline constexpr int kMiddleClasses = 24;  // 288, 320, … 1024
+inline constexpr int kCoarseClasses = 16;  // 1152, 1280, … 2048, 2304, 2560, … 4096
+inline constexpr int kClassCount = kFineClasses + kMiddleClasses + kCoarseClasses;
 inline constexpr uint32_t kBatchMax = 32;
 
 constexpr int ClassOf(size_t bytes) {
   if (bytes <= 256) return static_cast<int>((bytes + 7) / 8) - 1;
-  return kFineClasses + static_cast<int>((bytes - 256 + 31) / 32) - 1;
+  if (bytes <= 1024) return kFineClasses + static_cast<int>((bytes - 256 + 31) / 32) - 1;
+  constexpr int kBefore = kFineClasses + kMiddleClasses - 1;
+  return bytes <= 2048 ? kBefore + static_cast<int>((bytes - 1024 + 127) / 128)
+                       : kBefore + 8 + static_cast<int>((bytes - 2048 + 255) / 256);
 }
 constexpr size_t ClassBytes(int class_index) {
   if (class_index < kFineClasses) return static_cast<size_t>(class_index + 1) * 8;
-  return 256 + static_cast<size_t>(class_index - kFineClasses + 1) * 32;
+  const auto above = static_cast<size_t>(class_index - kFineClasses + 1);  // 256 bytes
+  if (above <= kMiddleClasses) return 256 + above * 32;
+  const size_t coarse = above - kMiddleClasses;
+  return coarse <= 8 ? 1024 + coarse * 128 : 2048 + (coarse - 8) * 256;
 }
 static_assert(ClassBytes(ClassOf(52)) == 56 && ClassBytes(ClassOf(257)) == 288 &&
-              ClassBytes(ClassOf(1024)) == 1024);
-static_assert(ClassOf(1024) == kClassCount - 1);
+              ClassBytes(ClassOf(1024)) == 1024 && ClassBytes(ClassOf(1025)) == 1152 &&
+              ClassBytes(ClassOf(2048)) == 2048 && ClassBytes(ClassOf(2049)) == 2304);
+static_assert(ClassOf(4096) == kClassCount - 1 && ClassBytes(kClassCount - 1) == 4096);
 
-// Objects that move between thread and class at a time: about 8 KiB.
+// Objects that move between thread and class at a time: about 8 KiB, two at least.
 constexpr uint32_t BatchOf(int class_index) {
   const size_t n = 8192 / ClassBytes(class_index);
   return n > kBatchMax ? kBatchMax : static_cast<uint32_t>(n);
@@ -100,6 +112,13 @@ class SlabHeap final {
   // Gives back the pages of the ready ones.
   void Purge();
 
+  // Compaction of one class: chooses slabs of which so little is used that the others have room for
+  // it, and gives out no object of them from now on; how many. Whoever owns their objects moves
+  // them (storage/compaction.h), and an empty slab goes as always. Unchoose ends it for the rest.
+  size_t ChooseSparse(int class_index);
+  void Unchoose(int class_index);
+  static bool IsChosen(const void* object) { return SlabOf(object)->chosen; }
+
  private:
   struct Slab {
     Slab* previous;
@@ -111,6 +130,7 @@ class SlabHeap final {
     uint32_t used;     // handed out and not returned
     uint32_t touched;  // objects below this index were handed out at least once
     bool listed;       // in its class's list of slabs with room
+    bool chosen;       // to become empty; in the list of those
   };
   static constexpr size_t kSlabHeaderBytes = 64;
   static_assert(sizeof(Slab) <= kSlabHeaderBytes);
@@ -118,10 +138,18 @@ class SlabHeap final {
   struct alignas(64) SizeClass {
     Mutex mutex;
     Slab* with_room TG_GUARDED_BY(mutex) = nullptr;
+    Slab* chosen TG_GUARDED_BY(mutex) = nullptr;
+    size_t slabs TG_GUARDED_BY(mutex) = 0;  // all of this class
+    size_t used TG_GUARDED_BY(mutex) = 0;   // objects handed out and not returned
   };
 
-  static void Link(SizeClass& size_class, Slab* slab) TG_REQUIRES(size_class.mutex);
-  static void Unlink(SizeClass& size_class, Slab* slab) TG_REQUIRES(size_class.mutex);
+  static Slab* SlabOf(const void* object) {
+    return reinterpret_cast<Slab*>(reinterpret_cast<uintptr_t>(object) &
+                                   ~(uintptr_t{kSlabBytes.count} - 1));
+  }
+  // Into and out of one of a class's two lists.
+  static void Link(Slab*& list, Slab* slab);
+  static void Unlink(Slab*& list, Slab* slab);
   Slab* NewSlab(int class_index);
   void ReleaseSlab(Slab* slab);
   size_t ReadyWanted() const TG_REQUIRES(regions_mutex_);

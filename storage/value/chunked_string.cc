@@ -17,6 +17,18 @@ ChunkedString* ChunkedString::Create(std::string_view bytes) {
   return string;
 }
 
+ChunkedString* ChunkedString::Compact(ChunkedString* string) {
+  // Only the last chunk is small enough for slabs.
+  Chunk& last = string->chunks()[string->slots_ - 1];
+  if (last.bytes != nullptr && MemoryIsSparse(last.bytes, last.capacity_bytes))
+    last.bytes = static_cast<char*>(MemoryMove(last.bytes, last.capacity_bytes));
+  const size_t table_bytes = string->slots_ * sizeof(Chunk);
+  if (string->slots_ > 1 && MemoryIsSparse(string->table_, table_bytes))
+    string->table_ = static_cast<Chunk*>(MemoryMove(string->table_, table_bytes));
+  if (!MemoryIsSparse(string, sizeof(ChunkedString))) return string;
+  return static_cast<ChunkedString*>(MemoryMove(string, sizeof(ChunkedString)));
+}
+
 void ChunkedString::Destroy(ChunkedString* string) {
   string->DropChunks(0);
   string->DropTable();

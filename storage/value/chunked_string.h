@@ -37,6 +37,8 @@ class ChunkedString final {
   // A new string of these bytes, or an empty one. Given back to Destroy by its owner.
   static ChunkedString* Create(std::string_view bytes = {});
   static void Destroy(ChunkedString* string);
+  // Moves what of it lies where memory is sparse (memory.h); where the string is then.
+  static ChunkedString* Compact(ChunkedString* string);
   // A deep copy; holes stay holes.
   ChunkedString* Clone() const;
 

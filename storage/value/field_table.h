@@ -69,6 +69,9 @@ class FieldTable final {
 
   FieldValues values() const { return values_; }
   uint64_t size() const { return size_; }
+  // Moves pages that lie where memory is sparse (memory.h): looks at so many, from this hash on (0
+  // first), and returns the hash to go on from; 0: through.
+  uint64_t CompactSome(uint64_t from_hash, size_t pages_max);
   // Memory that the table takes, as MemoryUsedBytes counts it.
   size_t allocated_bytes() const { return sizeof(FieldTable) + allocated_bytes_; }
 

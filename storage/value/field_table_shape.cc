@@ -245,6 +245,25 @@ void FieldTable::Destroy(FieldTable* table) {
   if (table != nullptr) (void)FreeSome(table, std::numeric_limits<size_t>::max());
 }
 
+uint64_t FieldTable::CompactSome(uint64_t from_hash, size_t pages_max) {
+  if (size_ == 0) return 0;
+  uint64_t hash = from_hash;
+  do {
+    const PagePath path = FindPath(root_, hash);
+    FieldPage* page = path.page();
+    if (MemoryIsSparse(page, page->capacity)) {
+      page = static_cast<FieldPage*>(MemoryMove(page, page->capacity));
+      path.Set(PageRef::Page(page, path.ref().bits()));
+    }
+    for (; page->next != nullptr; page = page->next) {
+      if (MemoryIsSparse(page->next, page->next->capacity))
+        page->next = static_cast<FieldPage*>(MemoryMove(page->next, page->next->capacity));
+    }
+    hash = NextPrefix(hash, path.depth);
+  } while (hash != 0 && --pages_max > 0);
+  return hash;
+}
+
 bool FieldTable::FreeSome(FieldTable* table, size_t allocations) {
   table->freeing_ = true;
   for (size_t freed = 0; freed < allocations;) {

@@ -32,6 +32,11 @@ PackedBlock* PackedBlock::Create(std::string_view bytes, uint32_t epoch) {
   return block;
 }
 
+PackedBlock* PackedBlock::Compact(PackedBlock* block) {
+  const size_t bytes = block->allocated_bytes();
+  return MemoryIsSparse(block, bytes) ? static_cast<PackedBlock*>(MemoryMove(block, bytes)) : block;
+}
+
 void PackedBlock::Destroy(PackedBlock* block) {
   const size_t bytes = block->allocated_bytes();
   block->~PackedBlock();

@@ -41,6 +41,8 @@ class PackedBlock final {
   static PackedBlock* Create(size_t size, uint32_t epoch);
   static PackedBlock* Create(std::string_view bytes, uint32_t epoch);
   static void Destroy(PackedBlock* block);
+  // Moves it where memory is denser, when it lies where it is sparse (memory.h); where it is then.
+  static PackedBlock* Compact(PackedBlock* block);
   // A deep copy without slack, of the same epoch.
   PackedBlock* Clone() const { return Create(bytes(), epoch_); }
 

@@ -44,6 +44,18 @@ ScoreIndex ScoreIndex::Clone() const {
   return copy;
 }
 
+uint64_t ScoreIndex::CompactSome(uint64_t from_rank, size_t pages_max) {
+  if (from_rank >= size()) return 0;
+  PageTree::Path path = tree_.FindByRank(from_rank).path;
+  for (; path.valid(); tree_.Next(path)) {
+    if (pages_max-- == 0) return tree_.RankOf(path);
+    ScorePage* page = PageOf(path);
+    const size_t bytes = page->capacity_bytes();
+    if (MemoryIsSparse(page, bytes)) tree_.SetPage(path, MemoryMove(page, bytes));
+  }
+  return 0;
+}
+
 bool ScoreIndex::FreeSome(size_t pages_max) {
   return tree_.FreeSome(pages_max, [this](void* memory) {
     auto* page = static_cast<ScorePage*>(memory);

@@ -52,6 +52,10 @@ class ScoreIndex final {
   // nothing else may be done with it once begun.
   bool FreeSome(size_t pages_max);
 
+  // Moves pages that lie where memory is sparse (memory.h): looks at so many, from the one with
+  // this rank on, and returns the rank to go on from; 0: through.
+  uint64_t CompactSome(uint64_t from_rank, size_t pages_max);
+
   uint64_t size() const { return tree_.element_count(); }
   uint64_t page_count() const { return tree_.page_count(); }
   // All memory that it takes but for the object itself.

@@ -34,6 +34,10 @@ class SortedSetObject final {
   SortedSetObject(const SortedSetObject&) = delete;
   SortedSetObject& operator=(const SortedSetObject&) = delete;
 
+  // For CompactSome alone: what changes them otherwise has to keep them in step.
+  FieldTable& members_to_move() { return *members_; }
+  ScoreIndex& order_to_move() { return order_; }
+
   uint64_t size() const { return order_.size(); }
   size_t allocated_bytes() const;
   void set_epoch(uint32_t epoch);

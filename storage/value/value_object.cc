@@ -61,12 +61,44 @@ bool FreeSome(T* object, size_t /*allocations*/) {
   return true;
 }
 
+ChunkedString* Compacted(ChunkedString* string) { return ChunkedString::Compact(string); }
+PackedBlock* Compacted(PackedBlock* block) { return PackedBlock::Compact(block); }
+// Of many parts that point to each other.
+template <typename T>
+T* Compacted(T* object) {
+  return object;
+}
+
 }  // namespace
 
 void DestroyValue(ValueObject value) { (void)DestroySome(value, SIZE_MAX); }
 
 bool DestroySome(ValueObject value, size_t allocations) {
   return WithObject(value, [=](auto* object) { return FreeSome(object, allocations); });
+}
+
+void* CompactValue(ValueObject value) {
+  return WithObject(value, [](auto* object) -> void* { return Compacted(object); });
+}
+
+bool HasPages(Encoding encoding) {
+  return encoding == Encoding::kFieldTable || encoding == Encoding::kSortedSet;
+}
+
+bool CompactSome(ValueObject value, CompactionPlace& place, size_t pages_max) {
+  if (value.encoding == Encoding::kFieldTable) {
+    place.at = static_cast<FieldTable*>(value.object)->CompactSome(place.at, pages_max);
+    return place.at == 0;
+  }
+  if (value.encoding != Encoding::kSortedSet) return true;
+  auto& set = *static_cast<SortedSetObject*>(value.object);
+  if (place.part == 0) {
+    place.at = set.members_to_move().CompactSome(place.at, pages_max);
+    if (place.at == 0) place.part = 1;
+    return false;
+  }
+  place.at = set.order_to_move().CompactSome(place.at, pages_max);
+  return place.at == 0;
 }
 
 void* CloneValue(ValueObject value) {

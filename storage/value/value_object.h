@@ -28,6 +28,19 @@ void DestroyValue(ValueObject value);
 // between. For a background thread.
 bool DestroySome(ValueObject value, size_t allocations);
 
+// Moves what of it lies where memory is sparse (memory.h), as far as that is a few allocations;
+// where it is then.
+void* CompactValue(ValueObject value);
+
+// The same for the pages of a large collection: looks at so many from the place on, and moves the
+// place; true when it is through. The collection may change between two calls.
+struct CompactionPlace {
+  uint64_t at = 0;  // hash or rank
+  int part = 0;
+};
+bool HasPages(Encoding encoding);
+bool CompactSome(ValueObject value, CompactionPlace& place, size_t pages_max);
+
 // A deep copy.
 void* CloneValue(ValueObject value);
 

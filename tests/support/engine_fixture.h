@@ -108,6 +108,7 @@ class TestEngine final {
  private:
   void Execute(const Request& request) {
     for (int turn = 0; turn < kTurnsMax; ++turn) {
+      engine_->BeginTurn(*thread_);
       engine_->BeginBatch(*thread_, now_ms_);
       const ExecStatus status = engine_->Execute(*thread_, request, client_, reply_);
       engine_->EndBatch(*thread_);

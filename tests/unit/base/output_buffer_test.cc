@@ -51,6 +51,23 @@ TEST_F(OutputBufferTest, ABigPieceGetsABlockOfItsSize) {
   EXPECT_EQ(buffer_.size(), 3 * kBlock);
 }
 
+TEST_F(OutputBufferTest, ThePoolCountsEveryBlockThereIs) {
+  EXPECT_EQ(pool_.held_bytes(), 0u);
+  buffer_.Append("a");
+  buffer_.Append(std::string(3 * kBlock, 'x'));
+  EXPECT_EQ(pool_.held_bytes(), 4 * kBlock);
+  buffer_.Truncate(1);
+  EXPECT_EQ(pool_.held_bytes(), kBlock);
+  buffer_.Clear();
+  EXPECT_EQ(pool_.held_bytes(), kBlock);  // kept for the next one
+  {
+    OutputBuffer many(pool_);
+    for (size_t i = 0; i < 2 * kPooledOutputBlocksMax; ++i) many.Append(std::string(kBlock, 'x'));
+    EXPECT_EQ(pool_.held_bytes(), 2 * kPooledOutputBlocksMax * kBlock);
+  }
+  EXPECT_EQ(pool_.held_bytes(), kPooledOutputBlocksMax * kBlock);
+}
+
 TEST_F(OutputBufferTest, AppendLargeFillsTheBlockFirst) {
   buffer_.Append("head");
   buffer_.AppendLarge(std::string(kBlock, 'x'));

@@ -85,6 +85,7 @@ struct Client {
 
   // The reply, or "" when suspended.
   std::string Run(std::vector<std::string_view> words, int64_t now_ms = kNow) {
+    engine.BeginTurn(thread);
     engine.BeginBatch(thread, now_ms);
     std::string reply = RunInBatch(std::move(words));
     engine.EndBatch(thread);
@@ -277,6 +278,7 @@ TEST_F(EngineTest, LoweredMaxmemoryEvictsInTheBackground) {
   EXPECT_FALSE(engine_->EvictInBackground(a_->thread, kNow)) << "nothing goes in a pause";
   EXPECT_EQ(engine_->Stats().evicted_keys, 0u);
   for (int step = 0; step < 1000; ++step) {
+    engine_->BeginTurn(a_->thread);
     if (!engine_->EvictInBackground(a_->thread, kNow + 1000)) break;
   }
   EXPECT_LE(MemoryUsedBytes(), engine_->settings().maxmemory_bytes);

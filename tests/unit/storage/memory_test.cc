@@ -19,11 +19,10 @@ TEST(MemoryTest, RoundsToItsClasses) {
   EXPECT_EQ(MemoryRoundUp(256), 256u);
   EXPECT_EQ(MemoryRoundUp(257), 288u);
   EXPECT_EQ(MemoryRoundUp(1024), 1024u);
-  EXPECT_EQ(MemoryRoundUp(1025), 1280u);
-  EXPECT_EQ(MemoryRoundUp(1280), 1280u);
-  EXPECT_EQ(MemoryRoundUp(2048), 2048u);
-  EXPECT_EQ(MemoryRoundUp(2049), 2560u);
-  EXPECT_EQ(MemoryRoundUp(8193), 10240u);
+  EXPECT_EQ(MemoryRoundUp(1025), 1152u);
+  EXPECT_EQ(MemoryRoundUp(2049), 2304u);
+  EXPECT_EQ(MemoryRoundUp(4096), 4096u);
+  EXPECT_EQ(MemoryRoundUp(4097), 5120u);
   EXPECT_EQ(MemoryRoundUp(16384), 16384u);
   EXPECT_EQ(MemoryRoundUp(16385), 20480u);
   EXPECT_EQ(MemoryRoundUp((1 << 20) + 1), (1u << 20) + 4096u);
@@ -49,7 +48,7 @@ TEST(MemoryTest, ContentsSurviveOthers) {
       MemoryFree(p, bytes);
       live.pop_back();
     } else {
-      const size_t bytes = 1 + random() % 1500;
+      const size_t bytes = 1 + random() % 5000;
       auto* p = static_cast<char*>(MemoryAllocate(bytes));
       std::memset(p, static_cast<int>(random() % 256), bytes);
       live.emplace_back(p, bytes);

@@ -26,10 +26,12 @@ TEST(SessionInput, HoldsMemoryOnlyWhileItHoldsBytes) {
   EXPECT_EQ(input.capacity(), 0u);
   input.Append("hello", 0);
   EXPECT_GT(input.capacity(), 0u);
+  EXPECT_EQ(held_bytes, input.capacity());
   input.Consume(2);
   EXPECT_EQ(input.bytes(), "llo");
   input.Consume(3);
   EXPECT_EQ(input.capacity(), 0u);
+  EXPECT_EQ(held_bytes, 0u);
   EXPECT_TRUE(input.empty());
 }
 
@@ -68,6 +70,7 @@ TEST(SessionInput, GrowsWithoutLosingAByte) {
     }
   }
   EXPECT_EQ(input.bytes(), all);
+  EXPECT_EQ(held_bytes, input.capacity());
 }
 
 }  // namespace
