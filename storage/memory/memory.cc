@@ -93,9 +93,14 @@ void CountLarge(int64_t bytes) {
   CountIn(t_cache.counters.large_bytes, bytes);
 }
 
-// The size class of jemalloc that a request above kSlabObjectBytesMax falls into: four to each
-// doubling.
+// From here on jemalloc gives whole pages, of which those that nobody touches take no memory.
+constexpr size_t kPagesFromBytes = 16 * 1024;
+
+// What malloc takes for a request above kSlabObjectBytesMax: jemalloc's size class, of which there
+// are four to each doubling, or pages.
 size_t LargeClassBytes(size_t bytes) {
+  if (bytes > kPagesFromBytes)
+    return (bytes + memory::kPageBytes.count - 1) & ~(memory::kPageBytes.count - 1);
   const size_t spacing = std::bit_floor(bytes - 1) / 4;
   return (bytes + spacing - 1) & ~(spacing - 1);
 }
@@ -117,9 +122,7 @@ void* AllocateSlow(int class_index) {
 // What to ask malloc for; 0: nothing. From 16 KiB on jemalloc adds a page to each allocation, to
 // let it begin anywhere in the first one, unless it is to begin at a page: 16 KiB would touch 20.
 size_t LargeAlignment(size_t bytes, size_t rounded) {
-  constexpr size_t kPaddedBytesMin = 16 * 1024;
-  if (rounded >= kPaddedBytesMin && rounded % memory::kPageBytes.count == 0)
-    return memory::kPageBytes.count;
+  if (rounded >= kPagesFromBytes) return memory::kPageBytes.count;
   return bytes % 64 == 0 && rounded % 64 == 0 ? 64 : 0;
 }
 

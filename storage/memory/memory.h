@@ -4,8 +4,8 @@
 // rounds 52 bytes to 64. Here classes are 8 bytes apart up to 256, 32 bytes up to 1 KiB and an
 // eighth and less up to 4 KiB, there is no header per object (freeing needs the size, which an
 // entry knows), and statistics are exact without asking anybody. Larger sizes go to malloc
-// (jemalloc), rounded to its size classes here, so that what is counted is what is taken, and the
-// caller may use all of it.
+// (jemalloc), rounded here as it does it, so that what is counted is what is taken, and the caller
+// may use all of it.
 //
 //   thread cache   per thread and class a free list; no lock, no atomic; almost all calls end here
 //   class          slabs of 64 KiB with free objects, under a mutex; objects move in batches

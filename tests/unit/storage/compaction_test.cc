@@ -80,7 +80,7 @@ TEST_F(CompactionTest, GivesMemoryBackAndChangesNothing) {
 }
 
 TEST_F(CompactionTest, MovesPagesOfLargeCollections) {
-  constexpr int kMembers = 200'000;
+  constexpr int kMembers = 60'000;
   const auto member = [](int i) {
     return "member:" + std::to_string(i * 7919) + std::string(40, 'm');
   };
