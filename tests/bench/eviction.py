@@ -7,11 +7,13 @@ usage: eviction.py [--binary build/release/tidegate] [--keys 1000000] [--request
 A read-through cache: GET, and SET on a miss. Both servers get each batch of 250 requests at the same time and the next one
 when both have answered, so that their clocks, which LRU and LFU go by, advance alike. Each has room for the same keys:
 it is filled with so many of them, and its used_memory becomes its maxmemory, which is corrected ten times in the first
-half of the trace by how many keys it then holds. Hits are counted in the second half. Traces: zipf-0.9, zipf-1.0; shift (zipf-0.9 whose popular keys change ten times); scan (zipf-0.9, a quarter of the
-requests being walks over keys that come once). With volatile policies every key of the trace has a time to live, and as
-many keys as a tenth of the room have none: they must all stay. volatile-ttl has a test of its own: keys with random
-times to live fill the room, a tenth more that live longest come on top; what part of the evicted is of the tenth that
-expires first? Not a test: it judges nothing.
+half of the trace by how many keys it then holds. Hits are counted in the second half.
+
+Traces: zipf-0.9, zipf-1.0; shift (zipf-0.9, where other keys become the popular ones ten times, at random); scan
+(zipf-0.9, a quarter of the requests being walks over keys that come once). With volatile policies every key of the trace
+has a time to live, and as many keys as a tenth of the room have none: they must all stay. volatile-ttl has a test of its
+own: keys with random times to live fill the room, a tenth more that live longest come on top; what part of the evicted
+is of those that expire first? Not a test: it judges nothing.
 """
 import argparse
 import itertools
@@ -29,6 +31,7 @@ MISS = b"$-1\r\n"
 LRU_LFU = ["allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-lfu", "volatile-random"]
 TRACES = ["zipf-0.9", "zipf-1.0", "shift", "scan"]
 TTL_SECONDS = 100_000
+SHIFTS = [7, 11, 13, 17, 19, 23, 29, 31, 37, 41]  # no divisors of the usual numbers of keys
 
 
 def free_port():
@@ -127,8 +130,8 @@ def batches(trace, keys, requests, seed):
             yield list(range(once, once + BATCH))
             once += BATCH
             continue
-        offset = i * BATCH * 10 // requests * (keys // 10) if trace == "shift" else 0
-        yield [(rank + offset) % keys for rank in rng.choices(ranks, cum_weights=weights, k=BATCH)]
+        factor = SHIFTS[i * BATCH * 10 // requests] if trace == "shift" else 1
+        yield [rank * factor % keys for rank in rng.choices(ranks, cum_weights=weights, k=BATCH)]
 
 
 def read_gets(server):
