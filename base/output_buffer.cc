@@ -7,7 +7,10 @@ namespace tidegate {
 void OutputBuffer::Grow(size_t n) {
   SealLast();
   Block block;
-  if (n <= kOutputBlockBytes.count) {
+  if (n <= kSmallOutputBlockBytes.count && blocks_.empty() && pool_->crowded()) {
+    block.capacity = kSmallOutputBlockBytes.count;
+    block.memory = pool_->TakeLarge(block.capacity);
+  } else if (n <= kOutputBlockBytes.count) {
     block.memory = pool_->Take();
     block.capacity = kOutputBlockBytes.count;
   } else {

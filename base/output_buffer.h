@@ -22,6 +22,10 @@ namespace tidegate {
 
 inline constexpr Bytes kOutputBlockBytes = 16_KiB;
 
+// First block of a buffer while the pool is crowded: then many clients are being written to at
+// once, as by PUBLISH, each with little.
+inline constexpr Bytes kSmallOutputBlockBytes = 1_KiB;
+
 // Blocks a pool keeps when they are free; more than a loop turn of a busy worker needs.
 inline constexpr size_t kPooledOutputBlocksMax = 64;
 
@@ -41,6 +45,11 @@ class OutputBlockPool final {
     } else {
       held_bytes_ -= kOutputBlockBytes.count;
     }
+  }
+
+  // Whether more blocks are in use than it would keep.
+  bool crowded() const {
+    return free_.empty() && held_bytes_ >= kPooledOutputBlocksMax * kOutputBlockBytes.count;
   }
 
   // A block of another size, which the pool counts and does not keep.

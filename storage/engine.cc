@@ -17,6 +17,7 @@
 #include "storage/gate.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/keyspace/lazy_freer.h"
+#include "storage/long_command.h"
 #include "storage/memory/memory.h"
 #include "storage/parking.h"
 #include "storage/slot_set.h"
@@ -298,7 +299,7 @@ ExecStatus Engine::ExecuteBehindGate(EngineThread& thread, const Request& reques
   const ExecStatus locked = LockSlots(thread, set.slots(), client, targets);
   TG_CHECK(locked == ExecStatus::kDone);
   gate_->OpenAndEnter(thread);
-  if ((request.command->spec->flags & kDenyOom) != 0 && !HasRoom(thread)) {
+  if ((request.command->spec->flags & kDenyOom) != 0 && MakeRoom(thread) == Room::kNo) {
     for (const uint16_t slot : set.slots()) Unlock(slot);
     for (const uint16_t slot : targets) Unlock(slot);
     reply.Error(errors::kOutOfMemory);

@@ -316,7 +316,7 @@ class Session final : private StreamOwner {
   void RetargetReply();
   // ClientState::is_cut_off
   static bool IsCutOff(void* session, const OutputBuffer& reply);
-  void EndWait(Stop stop);              // kStopSuspended or kStopPostponed
+  void EndWait(Stop stop);  // kStopSuspended or kStopPostponed
   void Close();
   void LogClosing(LogSeverity severity, std::string_view why) const;
   static void ObserveError(void* session, std::string_view text);

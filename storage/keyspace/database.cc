@@ -188,7 +188,8 @@ void Database::FreeEntry(Entry* entry, bool lazy) {
   if (!entry->embedded()) {
     const ValueObject value = ValueObject::Of(*entry);
     const size_t bytes = ValueBytes(value);
-    if (bytes > kFreeInPlaceBytesMax || (lazy && bytes > kFreeLazilyBytesMin && IsManyAllocations(value.encoding))) {
+    if (bytes > kFreeInPlaceBytesMax ||
+        (lazy && bytes > kFreeLazilyBytesMin && IsManyAllocations(value.encoding))) {
       keyspace_->lazy_freer().AddValue(value, bytes);
     } else {
       thread_->frees.push_back(value);

@@ -46,7 +46,7 @@ inline constexpr size_t kReadySlabsMin = 16;
 inline constexpr size_t kReadySlabsShare = 64;
 // In a smaller heap nothing is readied: that would be most of what it takes, since every size class
 // has a slab of its own, of which little is used yet.
-inline constexpr size_t kReadyFromSlabs = 64;
+inline constexpr size_t kReadyFromSlabs = 256;
 
 // A class is compact enough with so many slabs more than its objects need: a share, and a few.
 inline constexpr size_t kLooseSlabsShare = 16;

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "storage/breathe.h"
 #include "storage/keyspace/entry_buffer.h"
 #include "storage/rdb/crc64.h"
 #include "storage/rdb/rdb_format.h"
@@ -125,6 +126,7 @@ void WriteBloom(const BloomFilter& filter, RdbWriter& out) {
   BloomFilter::Stretch stretch;
   for (uint64_t offset = 0; (stretch = filter.StretchAt(offset)).bits != nullptr;
        offset += stretch.size) {
+    Breathe();
     bits.clear();
     stretch.bits->Visit(stretch.offset, stretch.size,
                         [&bits](size_t, std::string_view piece) { bits.append(piece); });

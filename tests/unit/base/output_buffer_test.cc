@@ -1,5 +1,6 @@
 #include "base/output_buffer.h"
 
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -66,6 +67,25 @@ TEST_F(OutputBufferTest, ThePoolCountsEveryBlockThereIs) {
     EXPECT_EQ(pool_.held_bytes(), 2 * kPooledOutputBlocksMax * kBlock);
   }
   EXPECT_EQ(pool_.held_bytes(), kPooledOutputBlocksMax * kBlock);
+}
+
+TEST_F(OutputBufferTest, ManyBuffersAtOnceBeginSmall) {
+  std::vector<std::unique_ptr<OutputBuffer>> others;
+  for (size_t i = 0; i < kPooledOutputBlocksMax; ++i) {
+    others.push_back(std::make_unique<OutputBuffer>(pool_));
+    others.back()->Append("x");
+    EXPECT_EQ(others.back()->memory_bytes(), kBlock);
+  }
+  buffer_.Append("small");
+  EXPECT_EQ(buffer_.memory_bytes(), kSmallOutputBlockBytes.count);
+  const std::string more(2000, 'm');
+  buffer_.Append(more);
+  EXPECT_EQ(buffer_.memory_bytes(), kSmallOutputBlockBytes.count + kBlock);
+  EXPECT_EQ(Contents(buffer_), "small" + more);
+  buffer_.Consume(buffer_.size());
+  others.pop_back();
+  buffer_.Append("again");
+  EXPECT_EQ(buffer_.memory_bytes(), kBlock);
 }
 
 TEST_F(OutputBufferTest, AppendLargeFillsTheBlockFirst) {
