@@ -313,9 +313,7 @@ void Worker::BeforeWait() {
     flushing_.clear();
   }
   FollowOptions();
-  engine_thread_->client_bytes.store(
-      output_blocks_.held_bytes() + client_bytes_ + sessions_.size() * sizeof(Session),
-      std::memory_order_relaxed);
+  engine_thread_->client_bytes.store(ClientMemoryBytes(), std::memory_order_relaxed);
   server_.engine().BeginTurn(*engine_thread_);
   const uint64_t busy_ticks = loop_.EndTurn();
   if (busy_ticks == 0) return;
@@ -324,6 +322,15 @@ void Worker::BeforeWait() {
   counters_.loop_turn_ticks_max.RaiseTo(busy_ticks);
   counters_.loop_turn_work_nanos_max.RaiseTo(static_cast<uint64_t>(loop_.turn_work_nanos()));
   counters_.loop_turns_nanos.Record(static_cast<uint64_t>(TicksToNanos(busy_ticks)));
+}
+
+// What the pool of blocks keeps for itself is the worker's own, however many of them are free now:
+// a small maxmemory must not be used up by that.
+size_t Worker::ClientMemoryBytes() const {
+  constexpr size_t kOwnBytes = kPooledOutputBlocksMax * kOutputBlockBytes.count;
+  const size_t output_bytes = output_blocks_.held_bytes();
+  return (output_bytes > kOwnBytes ? output_bytes - kOwnBytes : 0) + client_bytes_ +
+         sessions_.size() * sizeof(Session);
 }
 
 void Worker::FollowOptions() {

@@ -211,6 +211,7 @@ class Worker final {
   void Tick();
   void StepEviction();
   void StepCompaction();
+  size_t ClientMemoryBytes() const;
   void RefreshOptions();
   void RunWakeTimes();
   void ArmWakeTimer();
