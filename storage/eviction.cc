@@ -131,11 +131,12 @@ Eviction::Found Eviction::EvictOne(int64_t deadline_nanos) {
     state_.position = thread_.Random();
   }
   const Found found = Sample(deadline_nanos);
-  if (found != Found::kSome) return found;
+  // Also when nothing was found in time: those of before may do, and must not stay when they are
+  // gone.
   while (const EvictionPool::Candidate* victim = state_.pool.TakeBest()) {
     if (Remove(*victim)) return Found::kSome;
   }
-  return Found::kSome;  // they were in use again: the next round finds others
+  return found;  // those there were are in use again: the next round finds others
 }
 
 Eviction::Found Eviction::Sample(int64_t deadline_nanos) {
