@@ -305,6 +305,7 @@ class Session final : private StreamOwner {
   bool OutputWithinLimits(int64_t now_ms);
   const OutputBufferLimit& OutputLimit() const;
   void SendOutput();
+  void GoOnWriting();
   // Sends when much is unsent; false: it still is, or the client is gone.
   bool OutputHasRoom();
   // Nothing of it is unanswered or unsent. Asks the kernel: for connections that are to end.

@@ -187,6 +187,16 @@ void Session::OnWritten(bool ok) {
   worker_.mutable_counters().net_output_bytes.Add(pending_write_bytes_);
   output_.Consume(pending_write_bytes_);
   pending_write_bytes_ = 0;
+  if (output_.empty() || !worker_.loop().TurnIsLong()) return GoOnWriting();
+  // A write that the kernel takes at once comes back here at once: to a client that reads as fast
+  // as we write, megabytes would go out in one turn.
+  worker_.Post([id = id_](Worker& worker) {
+    if (Session* session = worker.FindSession(id)) session->GoOnWriting();
+  });
+}
+
+void Session::GoOnWriting() {
+  if (stream_.closing()) return;
   Flush();
   if ((stops_ & kStopOutput) != 0 && output_.size() < kUnsentOutputBytesMax.count / 2) {
     stops_ = static_cast<uint8_t>(stops_ & ~kStopOutput);

@@ -48,6 +48,14 @@ struct FoundPoint {
 // What a search found. Points stand in blocks, and what is sorted are their addresses: millions of
 // them are never moved at once.
 struct Findings {
+  Findings() = default;
+  ~Findings() {
+    BreathingSpaces<256> spaces;
+    for (; !points.empty(); points.pop_back()) spaces.Step();
+  }
+  Findings(const Findings&) = delete;
+  Findings& operator=(const Findings&) = delete;
+
   std::deque<FoundPoint> points;
   bool keeps_members = false;  // of a packed set, in which they have no lasting place
   std::deque<std::string> members;
@@ -256,8 +264,7 @@ void CollectCell(const SortedSetView& set, const GeoScoreRange& cell, const GeoA
   }
 }
 
-Findings Search(const Entry& entry, const SearchArguments& arguments) {
-  Findings found;
+void Search(const Entry& entry, const SearchArguments& arguments, Findings& found) {
   found.keeps_members = entry.encoding() != Encoding::kSortedSet;
   const SortedSetView set(entry);
   const GeoCells cells = CellsCovering(arguments.area);
@@ -283,7 +290,6 @@ Findings Search(const Entry& entry, const SearchArguments& arguments) {
   if (arguments.count > 0 && found.order.size() > arguments.count) {
     found.order.resize(static_cast<size_t>(arguments.count));
   }
-  return found;
 }
 
 // Whether the cells hold so many points that looking at them is a long command.
@@ -331,7 +337,7 @@ ExecStatus RunSearch(CommandContext& ctx, SearchArguments& arguments, const KeyR
   if (!ReadArguments(ctx, entry, arguments)) return ExecStatus::kDone;
   if (entry != nullptr && IsLongSearch(ctx, *entry, arguments)) return ctx.RunLong();
   Findings found;
-  if (entry != nullptr) found = Search(*entry, arguments);
+  if (entry != nullptr) Search(*entry, arguments, found);
   if (arguments.stores) {
     StoreFound(ctx, target, found, arguments);
   } else {

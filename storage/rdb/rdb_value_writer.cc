@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "storage/breathe.h"
 #include "storage/keyspace/entry_buffer.h"
@@ -30,9 +31,18 @@ void WriteElement(const ListpackValue& value, RdbWriter& out) {
   }
 }
 
+// Compressing cannot stop in between: a millisecond for each MiB. Larger strings are written as
+// they are, piece by piece.
+constexpr Bytes kCompressedStringBytesMax = 4_MiB;
+
 void WriteString(const Entry& entry, RdbWriter& out) {
   std::string scratch;
   WriteType(Type::kString, out);
+  if (StringLength(entry) > kCompressedStringBytesMax.count) {
+    out.Length(StringLength(entry));
+    return VisitStringRange(entry, 0, StringLength(entry),
+                            [&out](size_t, std::string_view piece) { out.Raw(piece); });
+  }
   out.String(StringContents(entry, scratch));
 }
 

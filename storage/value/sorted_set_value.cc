@@ -3,6 +3,8 @@
 #include <cmath>
 #include <utility>
 
+#include "storage/breathe.h"
+
 namespace tidegate {
 namespace {
 
@@ -160,7 +162,11 @@ void SortedSetWriter::Erase(const RankRange& range) {
 void SortedSetWriter::Assign(std::span<const ScoredMember> sorted, FieldTable* table) {
   TG_DCHECK(fresh_ && large_ == nullptr && table->size() == sorted.size());
   size_t longest = 0;
-  for (const ScoredMember& one : sorted) longest = std::max(longest, one.member.size());
+  BreathingSpaces<1024> spaces;
+  for (const ScoredMember& one : sorted) {
+    spaces.Step();
+    longest = std::max(longest, one.member.size());
+  }
   if (FitsPacked(sorted.size(), longest)) {
     Listpack list(scratch_);
     list.Create();
