@@ -166,6 +166,7 @@ namespace {
 // Groups of entries that Find may meet with another shape than it supposed before it gives up
 // supposing; each costs a mispredicted branch, some five times what a right guess saves.
 constexpr int kWrongGuessesMax = 4;
+constexpr size_t kFindAheadBytes = 1024;
 
 // One of the entries that Find looks at, and the one behind it: a field and its value. Fields of
 // one hash often have one size, and so have values. While the first bytes of a pair are those of
@@ -207,6 +208,9 @@ size_t ListpackView::Find(std::string_view text, size_t skip, size_t from) const
     if (matches(entry)) return static_cast<size_t>(entry - data_);
     if (shape.both_bytes != 0 && shape.Fits(entry)) {
       entry += shape.both_bytes;
+      // Further ahead than the processor gets by itself: it can wait for more lines of its second
+      // level cache than of its first. Beyond the end is harmless.
+      __builtin_prefetch(entry + kFindAheadBytes, 0, 2);
       continue;
     }
     const uint8_t* next = Skip(entry);
