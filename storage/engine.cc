@@ -90,6 +90,10 @@ void Engine::EndBatch(EngineThread& thread) {
   if (thread.in_engine.load(std::memory_order_relaxed) != 0) gate_->LeaveShared(thread);
 }
 
+namespace {
+bool IsOfCollections(Group group) { return group >= Group::kList && group <= Group::kGeo; }
+}  // namespace
+
 void Engine::Prefetch(const EngineThread& thread, std::span<const Request> batch, int db) {
   for (const Request& request : batch) {
     for (const KeyRef& key : request.keys) PrefetchForWrite(&keyspace_->slot(key.slot));
@@ -107,6 +111,15 @@ void Engine::Prefetch(const EngineThread& thread, std::span<const Request> batch
     Slot& slot = keyspace_->slot(key.slot);
     if (!slot.TryLock()) continue;
     slot.db0.PrefetchEntry(key.hash);
+    Unlock(key.slot);
+  }
+  // By now the entries are near, and tell where their values are. Strings are mostly in them.
+  for (const Request& request : batch) {
+    if (request.keys.size() != 1 || !IsOfCollections(request.command->spec->group)) continue;
+    const KeyRef& key = request.keys[0];
+    Slot& slot = keyspace_->slot(key.slot);
+    if (!slot.TryLock()) continue;
+    slot.db0.PrefetchValue(key.hash);
     Unlock(key.slot);
   }
 }

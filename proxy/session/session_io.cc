@@ -111,8 +111,8 @@ void Session::KeepRest(std::string_view rest, size_t executed, bool own) {
   } else if (!rest.empty()) {
     input_.Append(rest, parser_.bytes_wanted());
   }
-  // Many that wait for memory must not take it for what they would say next; and room for more behind
-  // a large argument would mean to copy it.
+  // Many that wait for memory must not take it for what they would say next; and room for more
+  // behind a large argument would mean to copy it.
   if (stops_ != 0 && input_.size() > kSuspendedInputBytesMax.count) stream_.StopReading();
 }
 

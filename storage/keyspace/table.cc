@@ -74,13 +74,28 @@ void Table::Prefetch(uint64_t hash) const {
   tidegate::Prefetch(buckets + (((Position(hash) >> 16) * n) >> 16));
 }
 
-void Table::PrefetchEntry(uint64_t hash) const {
+template <typename Fn>
+void Table::ForEachCandidate(uint64_t hash, Fn&& fn) const {
   if (root_ == nullptr) return;
   const Segment segment = depth_ == 0 ? ToSegment() : SegmentOf(hash);
   const uint32_t tag = segment.TagOf(hash);
   for (const uint64_t w : segment.buckets[segment.HomeOf(tag)].words) {
-    if (word::Tag(w) == tag) tidegate::Prefetch(word::Address(w));
+    if (word::Tag(w) == tag) fn(word::Address(w));
   }
+}
+
+void Table::PrefetchEntry(uint64_t hash) const {
+  ForEachCandidate(hash, [](const Entry* entry) { tidegate::Prefetch(entry); });
+}
+
+void Table::PrefetchValue(uint64_t hash) const {
+  constexpr size_t kLineBytes = 64;
+  ForEachCandidate(hash, [](const Entry* entry) {
+    if (entry->embedded()) return;
+    const char* value = entry->object<char>();
+    tidegate::Prefetch(value);
+    tidegate::Prefetch(value + kLineBytes);
+  });
 }
 
 void Table::Insert(uint64_t hash, Entry* entry) {

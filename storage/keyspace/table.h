@@ -48,6 +48,9 @@ class Table final {
   // key probably has.
   void PrefetchEntry(uint64_t hash) const;
 
+  // The third, once the entry is near: what a collection's value begins with.
+  void PrefetchValue(uint64_t hash) const;
+
   // Adds an entry whose key is absent.
   void Insert(uint64_t hash, Entry* entry);
 
@@ -96,6 +99,9 @@ class Table final {
   size_t memory_bytes() const;
 
  private:
+  // Calls fn for entries of the home bucket that probably have a key of this hash.
+  template <typename Fn>
+  void ForEachCandidate(uint64_t hash, Fn&& fn) const;
   Segment ToSegment() const;
   void FromSegment(const Segment& segment);
   Segment** directory() const { return static_cast<Segment**>(root_); }
