@@ -47,6 +47,8 @@ bool IsLfu(EvictionPolicy policy) {
   return policy == EvictionPolicy::kAllKeysLfu || policy == EvictionPolicy::kVolatileLfu;
 }
 
+bool IsOfCollections(Group group) { return group >= Group::kList && group <= Group::kGeo; }
+
 }  // namespace
 
 Engine::Engine(EngineOptions options) : options_(options) {}
@@ -90,9 +92,23 @@ void Engine::EndBatch(EngineThread& thread) {
   if (thread.in_engine.load(std::memory_order_relaxed) != 0) gate_->LeaveShared(thread);
 }
 
-namespace {
-bool IsOfCollections(Group group) { return group >= Group::kList && group <= Group::kGeo; }
-}  // namespace
+// Calls fn(table, hash) for the key of each request that is wanted, under the slot's lock, when
+// that is to be had. Commands with many keys do the same under their own locks; one key many times
+// in a row is looked at once.
+template <typename Wanted, typename Fn>
+void Engine::ForEachOfOneKey(std::span<const Request> batch, Wanted&& wanted, Fn&& fn) {
+  uint64_t last_hash = 0;
+  for (const Request& request : batch) {
+    if (request.keys.size() != 1 || request.keys[0].hash == last_hash) continue;
+    const KeyRef& key = request.keys[0];
+    last_hash = key.hash;
+    if (!wanted(request)) continue;
+    Slot& slot = keyspace_->slot(key.slot);
+    if (!slot.TryLock()) continue;
+    fn(slot.db0, key.hash);
+    Unlock(key.slot);
+  }
+}
 
 void Engine::Prefetch(const EngineThread& thread, std::span<const Request> batch, int db) {
   for (const Request& request : batch) {
@@ -104,24 +120,13 @@ void Engine::Prefetch(const EngineThread& thread, std::span<const Request> batch
   }
   // With the gate closed slot locks protect nothing.
   if (batch.size() < 2 || thread.in_engine.load(std::memory_order_relaxed) == 0) return;
-  for (const Request& request : batch) {
-    // Commands with many keys do the same under their own locks.
-    if (request.keys.size() != 1) continue;
-    const KeyRef& key = request.keys[0];
-    Slot& slot = keyspace_->slot(key.slot);
-    if (!slot.TryLock()) continue;
-    slot.db0.PrefetchEntry(key.hash);
-    Unlock(key.slot);
-  }
+  ForEachOfOneKey(
+      batch, [](const Request&) { return true; },
+      [](const Table& table, uint64_t hash) { table.PrefetchEntry(hash); });
   // By now the entries are near, and tell where their values are. Strings are mostly in them.
-  for (const Request& request : batch) {
-    if (request.keys.size() != 1 || !IsOfCollections(request.command->spec->group)) continue;
-    const KeyRef& key = request.keys[0];
-    Slot& slot = keyspace_->slot(key.slot);
-    if (!slot.TryLock()) continue;
-    slot.db0.PrefetchValue(key.hash);
-    Unlock(key.slot);
-  }
+  ForEachOfOneKey(
+      batch, [](const Request& request) { return IsOfCollections(request.command->spec->group); },
+      [](const Table& table, uint64_t hash) { table.PrefetchValue(hash); });
 }
 
 bool Engine::TryLock(uint16_t slot) { return LockWithSpin(keyspace_->slot(slot)); }

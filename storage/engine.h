@@ -325,6 +325,8 @@ class Engine final {
   static ExecStatus Finish(ClientState& client, ExecStatus status);
   bool TryLock(uint16_t slot);
   void Unlock(uint16_t slot);
+  template <typename Wanted, typename Fn>
+  void ForEachOfOneKey(std::span<const Request> batch, Wanted&& wanted, Fn&& fn);
   // Makes sure that the thread is in the engine; false: the gate is closed, the request parked.
   bool EnterOrPark(EngineThread& thread, ClientState& client);
   ExecStatus ParkAt(EngineThread& thread, uint16_t slot, ClientState& client);
