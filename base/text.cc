@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -143,7 +144,7 @@ size_t FormatDouble(double value, char* out) {
     return FormatInt64(static_cast<int64_t>(value), out);
   }
   if (std::isnan(value)) {  // whose sign means nothing
-    std::memcpy(out, "nan", 3);
+    std::copy_n("nan", 3, out);
     return 3;
   }
   // By the standard the text of printf's %.17g, but several times as fast.

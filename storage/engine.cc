@@ -136,6 +136,32 @@ void Engine::Unlock(uint16_t slot) {
   if (__builtin_expect((word & Slot::kWaiters) != 0, 0)) parking_->WakeAll(slot);
 }
 
+// The usual case.
+inline ExecStatus Engine::ExecuteOneKey(EngineThread& thread, const Request& request,
+                                        ClientState& client, ReplyWriter& reply) {
+  const uint16_t slot = request.keys[0].slot;
+  if (__builtin_expect(!TryLock(slot), 0)) return ParkAt(thread, slot, client);
+  if (__builtin_expect((keyspace_->slot(slot).flags & Slot::kBlockedMoves) != 0, 0)) {
+    Unlock(slot);
+    return ExecuteMany(thread, request, client, reply);
+  }
+  const ExecStatus status = RunHandler(thread, request, client, reply);
+  if (__builtin_expect(thread.wants_long, 0))
+    return StartLong(thread, request, client, reply, {slot});
+  if (__builtin_expect(!thread.ready.empty(), 0)) ServeReady(thread);
+  Unlock(slot);
+  Deliver(thread);
+  return Finish(client, status);
+}
+
+ExecStatus Engine::ExecuteSlotBySlot(EngineThread& thread, const Request& request,
+                                     ClientState& client, ReplyWriter& reply) {
+  const ExecStatus status = RunHandler(thread, request, client, reply);
+  if (thread.wants_long) return StartLong(thread, request, client, reply, {});
+  Deliver(thread);
+  return Finish(client, status);
+}
+
 ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientState& client,
                            ReplyWriter& reply) {
   Scope scope = request.command->spec->scope;
@@ -165,37 +191,20 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
       return Finish(client, ExecStatus::kRefused);
     }
   }
-  ExecStatus status = ExecStatus::kDone;
   switch (scope) {
-    case Scope::kOneKey: {
-      const uint16_t slot = request.keys[0].slot;
-      if (__builtin_expect(!TryLock(slot), 0)) return ParkAt(thread, slot, client);
-      if (__builtin_expect((keyspace_->slot(slot).flags & Slot::kBlockedMoves) != 0, 0)) {
-        Unlock(slot);
-        return ExecuteMany(thread, request, client, reply);
-      }
-      status = RunHandler(thread, request, client, reply);
-      if (__builtin_expect(thread.wants_long, 0))
-        return StartLong(thread, request, client, reply, {slot});
-      if (__builtin_expect(!thread.ready.empty(), 0)) ServeReady(thread);
-      Unlock(slot);
-      break;
-    }
+    case Scope::kOneKey:
+      return ExecuteOneKey(thread, request, client, reply);
     case Scope::kManyKeys:
       return ExecuteMany(thread, request, client, reply);
     case Scope::kSlotBySlot:
-      status = RunHandler(thread, request, client, reply);
-      if (__builtin_expect(thread.wants_long, 0))
-        return StartLong(thread, request, client, reply, {});
-      break;
+      return ExecuteSlotBySlot(thread, request, client, reply);
     case Scope::kUnset:
     case Scope::kProcess:
     case Scope::kWholeKeyspace:
     case Scope::kByCall:
-      TG_CHECK(false);
+      break;
   }
-  Deliver(thread);
-  return Finish(client, status);
+  CheckFailed(__FILE__, __LINE__, "a command of no scope");
 }
 
 Room Engine::MakeRoom(EngineThread& thread) {

@@ -302,6 +302,10 @@ class Engine final {
 
   // Over all threads, as DbCounters::expire_at_s: it may wrap.
   uint64_t ExpirySum(int db) const;
+  ExecStatus ExecuteOneKey(EngineThread& thread, const Request& request, ClientState& client,
+                           ReplyWriter& reply);
+  ExecStatus ExecuteSlotBySlot(EngineThread& thread, const Request& request, ClientState& client,
+                               ReplyWriter& reply);
   ExecStatus ExecuteMany(EngineThread& thread, const Request& request, ClientState& client,
                          ReplyWriter& reply);
   ExecStatus ExecuteLocked(EngineThread& thread, const Request& request, ClientState& client,

@@ -111,10 +111,11 @@ class FieldView final {
  public:
   FieldView() = default;
   FieldView(const char* item, uint32_t flags, FieldValues values) : begin_(item) {
-    using namespace field_item;
+    using field_item::LargeBytes;
+    using field_item::ReadLength;
     const char* p = item;
-    if (__builtin_expect((flags & kLarge) != 0, 0)) {
-      large_ = Load<LargeField*>(p);
+    if (__builtin_expect((flags & field_item::kLarge) != 0, 0)) {
+      large_ = field_item::Load<LargeField*>(p);
       field_ = large_->field();
       value_ = {p + 8, LargeBytes(values) - 8};
       p += LargeBytes(values);
@@ -127,7 +128,7 @@ class FieldView final {
       value_ = {p + field_bytes, value_bytes};
       p += field_bytes + value_bytes;
     }
-    if ((flags & kExpires) != 0) {
+    if ((flags & field_item::kExpires) != 0) {
       expiry_ = p;
       p += 8;
     }
