@@ -179,9 +179,9 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
                                          : ExecuteBehindGate(thread, request, client, reply);
     }
   }
-  if (__builtin_expect(thread.in_engine.load(std::memory_order_relaxed) == 0, 0)) {
-    if (!EnterOrPark(thread, client)) return ExecStatus::kSuspended;
-  }
+  if (__builtin_expect(thread.in_engine.load(std::memory_order_relaxed) == 0, 0) &&
+      !EnterOrPark(thread, client))
+    return ExecStatus::kSuspended;
   if (__builtin_expect(settings_.maxmemory_bytes.load(std::memory_order_relaxed) != 0, 0) &&
       (request.command->spec->flags & kDenyOom) != 0) {
     const Room room = MakeRoom(thread);
