@@ -80,7 +80,8 @@ void Table::ForEachCandidate(uint64_t hash, Fn&& fn) const {
   const Segment segment = depth_ == 0 ? ToSegment() : SegmentOf(hash);
   const uint32_t tag = segment.TagOf(hash);
   for (const uint64_t w : segment.buckets[segment.HomeOf(tag)].words) {
-    if (word::Tag(w) == tag) fn(word::Address(w));
+    // An empty word has the tag 0, too.
+    if (word::Tag(w) == tag && word::Address(w) != nullptr) fn(word::Address(w));
   }
 }
 

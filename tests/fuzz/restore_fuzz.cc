@@ -63,6 +63,17 @@ void UseKey(TestEngine& engine) {
   }
 }
 
+// What a dump makes has a dump that makes the same. Not already the first one: packed sorted sets
+// do not know -0, as in Redis, and in which order a payload has its members decides whether a -0
+// meets one that is packed. In a dump they are in order.
+void CheckRoundTrip(TestEngine& engine, const std::string& dump) {
+  TG_CHECK(engine.RunWords({"RESTORE", "copy", "0", Unwrapped(dump)}) == tidegate::testing::kOk);
+  const std::string of_copy = engine.Run("DUMP copy");
+  TG_CHECK(engine.RunWords({"RESTORE", "again", "0", Unwrapped(of_copy)}) ==
+           tidegate::testing::kOk);
+  TG_CHECK(engine.Run("DUMP again") == of_copy);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -73,11 +84,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   const std::string dump = engine.Run("DUMP k");
-  if (dump != tidegate::testing::kNull) {
-    TG_CHECK(engine.RunWords({"RESTORE", "copy", "0", Unwrapped(dump)}) == tidegate::testing::kOk);
-    TG_CHECK(engine.Run("DUMP copy") == dump);
-  }
+  // None: a hash whose fields had all expired.
+  if (dump != tidegate::testing::kNull) CheckRoundTrip(engine, dump);
   UseKey(engine);
-  engine.Run("DEL k copy");
+  engine.Run("DEL k copy again");
   return 0;
 }

@@ -53,6 +53,15 @@ TEST_F(TableTest, EmptyFindsNothing) {
   EXPECT_EQ(table_.Visit(0, 10, [](Entry&) { FAIL(); }), 0u);
 }
 
+TEST_F(TableTest, BringsNothingNearForAHashThatLooksLikeAnEmptyWord) {
+  // Its tag is 0, and so is that of the empty words of its home bucket.
+  table_.PrefetchValue(0);
+  Add("a");
+  table_.PrefetchEntry(0);
+  table_.PrefetchValue(0);
+  ExpectSame();
+}
+
 TEST_F(TableTest, GrowsThroughSegmentsAndShrinksBack) {
   constexpr int kKeys = 40000;
   for (int i = 0; i < kKeys; ++i) Add("key:" + std::to_string(i));
