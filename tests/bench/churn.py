@@ -10,39 +10,19 @@ the process still holds 1, 5 and 15 s later. Prints used_memory, the resident se
 --redis does the same to redis-server. Not a test: it judges nothing.
 """
 import argparse
-import os
 import random
 import shutil
-import socket
-import subprocess
 import tempfile
 import time
 
+from bench_server import Server
+
 SIZES = [(10, 2048), (10, 400), (600, 2048)]
 BATCH = 1000
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Server:
-    """One started server; stopped by its own process id."""
-
-    def __init__(self, argv, directory):
-        self.port = free_port()
-        self.process = subprocess.Popen([part.format(port=self.port, dir=directory) for part in argv],
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(200):
-            try:
-                self.socket = socket.create_connection(("127.0.0.1", self.port), 60)
-                return
-            except OSError:
-                time.sleep(0.02)
-        raise SystemExit(f"{argv[0]} did not start")
+class ChurnServer(Server):
+    """Speaks of what a churn needs."""
 
     def send(self, commands, count):
         """Sends commands whose replies are a line each, and waits for all of them."""
@@ -65,24 +45,10 @@ class Server:
         self.socket.setblocking(True)
         return int(data.split(b"used_memory:")[1].split(b"\r\n")[0])
 
-    def resident(self):
-        with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as f:
-            return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    def cpu_seconds(self):
-        with open(f"/proc/{self.process.pid}/stat", "rb") as f:
-            fields = f.read().rsplit(b")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def stop(self):
-        self.socket.close()
-        self.process.terminate()
-        self.process.wait(60)
-
 
 def report(server, what):
     time.sleep(1)
-    used, resident = server.used(), server.resident()
+    used, resident = server.used(), server.rss_bytes()
     print(f"{what:44} used {used / 2**20:7.0f} MiB  resident {resident / 2**20:7.0f} MiB  "
           f"ratio {resident / max(used, 1):.3f}  cpu {server.cpu_seconds():.1f} s", flush=True)
 
@@ -155,7 +121,7 @@ def main():
                                "--workers", str(options.workers)]
     try:
         for churn in (churn_by_deletes, churn_by_evictions):
-            server = Server(command, work)
+            server = ChurnServer(command, work)
             try:
                 report(server, "started")
                 churn(server, options, random.Random(options.seed))

@@ -10,7 +10,6 @@ all threads) per request, which other work on the machine disturbs less than thr
 ratio of each pair. Needs redis-server, redis-benchmark and redis-cli. Not a test: it judges nothing.
 """
 import argparse
-import os
 import shutil
 import socket
 import statistics
@@ -18,7 +17,8 @@ import subprocess
 import tempfile
 import time
 
-TICKS = os.sysconf("SC_CLK_TCK")
+from bench_server import Server
+
 RANDOM_KEY = "key:__rand_int__"
 KEYS = 100_000
 
@@ -80,43 +80,11 @@ COLLECTIONS = {
 CONNECTIONS = 5_000
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+class PinnedServer(Server):
+    """On processor 0; the load runs on 1."""
 
-
-class Server:
-    """One started server; stopped by its own process id."""
-
-    def __init__(self, command, directory):
-        self.port = free_port()
-        argv = [part.format(port=self.port, dir=directory) for part in command]
-        self.process = subprocess.Popen(["taskset", "-c", "0"] + argv, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL)
-        for _ in range(200):
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                time.sleep(0.02)
-        raise SystemExit(f"{argv[0]} did not start")
-
-    def cpu_seconds(self):
-        with open(f"/proc/{self.process.pid}/stat", "rb") as f:
-            fields = f.read().rsplit(b")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def rss_bytes(self):
-        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
-            for line in f:
-                if line.startswith("VmRSS:"):
-                    return int(line.split()[1]) * 1024
-        return 0
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(20)
+    def __init__(self, argv, directory):
+        super().__init__(["taskset", "-c", "0"] + argv, directory)
 
 
 def client(argv, **more):
@@ -213,7 +181,7 @@ def main():
             results = {server: [] for server in servers}
             for _ in range(options.rounds):
                 for label, command in servers.items():
-                    server = Server(command, work)
+                    server = PinnedServer(command, work)
                     try:
                         if name in LOADS:
                             results[label].append((measure_load(server, name, files),))

@@ -19,10 +19,10 @@ import argparse
 import itertools
 import random
 import shutil
-import socket
-import subprocess
 import tempfile
 import time
+
+from bench_server import Server
 
 BATCH = 250
 VALUE = b"v" * 64
@@ -34,30 +34,12 @@ TTL_SECONDS = 100_000
 SHIFTS = [7, 11, 13, 17, 19, 23, 29, 31, 37, 41]  # no divisors of the usual numbers of keys
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def encode(*words):
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
 
 
-class Server:
-    """One started server; stopped by its own process id."""
-
-    def __init__(self, argv, directory):
-        self.port = free_port()
-        self.process = subprocess.Popen([part.format(port=self.port, dir=directory) for part in argv],
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(200):
-            try:
-                self.socket = socket.create_connection(("127.0.0.1", self.port), 60)
-                return
-            except OSError:
-                time.sleep(0.02)
-        raise SystemExit(f"{argv[0]} did not start")
+class EvictionServer(Server):
+    """Speaks to it in pipelines."""
 
     def replies(self, ending_with_count):
         """Reads simple replies, one line each, until there are so many."""
@@ -87,11 +69,6 @@ class Server:
     def many(self, commands, count):
         self.socket.sendall(commands)
         return self.replies(count)
-
-    def stop(self):
-        self.socket.close()
-        self.process.terminate()
-        self.process.wait(30)
 
 
 def fill(server, names, more=lambda name: ()):
@@ -237,7 +214,7 @@ def main():
                 servers = {}
                 try:
                     for label, command in commands.items():
-                        servers[label] = Server(command, work)
+                        servers[label] = EvictionServer(command, work)
                     if policy == "volatile-ttl":
                         nearest_first(servers, share, options)
                     else:

@@ -17,7 +17,7 @@ import statistics
 import tempfile
 import time
 
-from compare import Server
+from compare import PinnedServer
 
 MESSAGE = b"m" * 32
 PIPELINE = 10
@@ -82,7 +82,7 @@ def main():
     try:
         for _ in range(options.rounds):
             for name, command in commands.items():
-                server = Server(command, work)
+                server = PinnedServer(command, work)
                 try:
                     results[name].append(publish_round(server, options.subscribers, options.messages))
                 finally:
