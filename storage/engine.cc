@@ -125,7 +125,6 @@ ExecStatus Engine::AdmitOrRefuse(EngineThread& thread, ClientState& client, Repl
   const ExecStatus status = AdmitWrite(thread, client);
   if (__builtin_expect(status != ExecStatus::kRefused, 1)) return status;
   reply.Error(RefusalOfWrites());
-  client.continuation.reset();
   return Finish(client, status);
 }
 
@@ -245,12 +244,8 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
     return ExecStatus::kSuspended;
   if (__builtin_expect(settings_.maxmemory_bytes.load(std::memory_order_relaxed) != 0, 0) &&
       (request.command->spec->flags & kDenyOom) != 0) {
-    const Room room = MakeRoom(thread);
-    if (__builtin_expect(room == Room::kLater, 0)) return TryLater(thread, client);
-    if (__builtin_expect(room == Room::kNo, 0)) {
-      reply.Error(errors::kOutOfMemory);
-      return Finish(client, ExecStatus::kRefused);
-    }
+    const ExecStatus room = FindRoom(thread, client, reply);
+    if (__builtin_expect(room != ExecStatus::kDone, 0)) return room;
   }
   switch (scope) {
     case Scope::kOneKey:
@@ -266,6 +261,14 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
       break;
   }
   CheckFailed(__FILE__, __LINE__, "a command of no scope");
+}
+
+ExecStatus Engine::FindRoom(EngineThread& thread, ClientState& client, ReplyWriter& reply) {
+  const Room room = MakeRoom(thread);
+  if (__builtin_expect(room == Room::kYes, 1)) return ExecStatus::kDone;
+  if (room == Room::kLater) return TryLater(thread, client);
+  reply.Error(errors::kOutOfMemory);
+  return Finish(client, ExecStatus::kRefused);
 }
 
 Room Engine::MakeRoom(EngineThread& thread) {
@@ -422,6 +425,8 @@ ExecStatus Engine::ExecuteExclusive(EngineThread& thread, const Request& request
 
 ExecStatus Engine::Finish(ClientState& client, ExecStatus status) {
   if (status != ExecStatus::kSuspended) client.rounds = 0;
+  // What an earlier turn has left would be taken for the next command's.
+  if (__builtin_expect(status == ExecStatus::kRefused, 0)) client.continuation.reset();
   return status;
 }
 

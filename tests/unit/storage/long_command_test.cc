@@ -562,5 +562,18 @@ TEST_F(LongCommandTest, LargeStringsHaveTurns) {
   EXPECT_EQ(ParseResp(client->TakeReply()).text.size(), kBytes);
 }
 
+// It is copied piece by piece, and there is no memory any more before it is there.
+TEST_F(LongCommandTest, ARefusedOneLeavesNothingToTheNextCommand) {
+  auto client = NewClient();
+  client->Ask("SET other 1");
+  EXPECT_FALSE(client->SendWords({"RESTORE", "copy", "0", std::string((3_MiB).count, 'x')}));
+  engine_->settings().maxmemory_bytes = 1;
+  client->Finish();
+  EXPECT_THAT(client->TakeReply(), StartsWith("-OOM command not allowed"));
+  EXPECT_EQ(client->state().continuation, nullptr);
+  engine_->settings().maxmemory_bytes = 0;
+  EXPECT_EQ(client->Ask("SCAN 0"), "*2\r\n$1\r\n0\r\n*1\r\n$5\r\nother\r\n");
+}
+
 }  // namespace
 }  // namespace tidegate
