@@ -121,7 +121,9 @@ bool Engine::RefusesWrites(EngineThread& thread, const ClientState& client) {
 
 std::string Engine::RefusalOfWrites() const { return effect_sink_->refusal(); }
 
-ExecStatus Engine::AdmitOrRefuse(EngineThread& thread, ClientState& client, ReplyWriter& reply) {
+ExecStatus Engine::AdmitOrRefuse(EngineThread& thread, const Request& request, ClientState& client,
+                                 ReplyWriter& reply) {
+  if (request.command->spec->access != Access::kWrite) return ExecStatus::kDone;
   const ExecStatus status = AdmitWrite(thread, client);
   if (__builtin_expect(status != ExecStatus::kRefused, 1)) return status;
   reply.Error(RefusalOfWrites());
@@ -224,10 +226,10 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
   client.parked = false;
   if (__builtin_expect(client.blocked != nullptr, 0)) return ResumeBlocked(thread, client, reply);
   if (__builtin_expect(client.long_command != nullptr, 0)) return TurnOfLong(thread, client, reply);
-  if (__builtin_expect(thread.recording, 0) && request.command->spec->access == Access::kWrite) {
-    const ExecStatus admitted = AdmitOrRefuse(thread, client, reply);
-    if (__builtin_expect(admitted != ExecStatus::kDone, 0)) return admitted;
-  }
+  const ExecStatus admitted = __builtin_expect(!thread.recording, 1)
+                                  ? ExecStatus::kDone
+                                  : AdmitOrRefuse(thread, request, client, reply);
+  if (__builtin_expect(admitted != ExecStatus::kDone, 0)) return admitted;
   if (__builtin_expect(scope >= Scope::kWholeKeyspace || client.rounds >= kLockRoundsMax, 0)) {
     // What goes on from an earlier turn has left the slots of its keys, mostly.
     if (client.continuation != nullptr && scope == Scope::kByCall)

@@ -342,7 +342,8 @@ class Engine final {
   // Before a request locks anything: whether it may go on as far as memory and as far as the sink
   // are concerned. kRefused: the error is written.
   ExecStatus FindRoom(EngineThread& thread, ClientState& client, ReplyWriter& reply);
-  ExecStatus AdmitOrRefuse(EngineThread& thread, ClientState& client, ReplyWriter& reply);
+  ExecStatus AdmitOrRefuse(EngineThread& thread, const Request& request, ClientState& client,
+                           ReplyWriter& reply);
   // All effects of a command that had to wait for the unlock.
   void Deliver(EngineThread& thread);
   // What a batch, or a slice of background work, goes by.
