@@ -147,6 +147,9 @@ Status Store::OpenDatabase() {
       log::Warning("Store: " + damage->file + " ends in a damaged record at byte " +
                    std::to_string(damage->offset) + ": what it held is dropped");
       options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+      // What is whole goes into a file, and the log with it: the next opening would find whole
+      // records of a newer log behind this one's damage.
+      options.avoid_flush_during_recovery = false;
       database = std::make_shared<Database>();
       status = database->Open(path_, options);
     } else if (damage) {
@@ -166,6 +169,7 @@ Status Store::OpenDatabase() {
     MutexLock lock(mutex_);
     database_ = std::move(database);
   }
+  broken_.store(false, std::memory_order_release);
   NoteStats();
   return {};
 }
@@ -181,24 +185,20 @@ Status Store::Write(const JournalGroup& group, bool sync) {
   options.sync = sync;
   if (status.ok()) status = at->db->Write(options, &at->batch);
   if (status.ok()) return {};
+  broken_.store(true, std::memory_order_release);
   return ErrorOf(status, "write");
 }
 
 Status Store::Sync() {
   const std::shared_ptr<Database> at = database();
-  if (at == nullptr) return Error{strerror(EIO)};
+  // RocksDB's own checks end the process when a log that could not be written is synced.
+  if (at == nullptr || broken_.load(std::memory_order_acquire)) return Error{strerror(EIO)};
   const rocksdb::Status status = at->db->SyncWAL();
   if (status.ok()) return {};
   return ErrorOf(status, "sync");
 }
 
 Result<uint64_t> Store::Recover() {
-  if (const std::shared_ptr<Database> at = database(); at != nullptr) {
-    const rocksdb::Status resumed = at->db->Resume();
-    if (resumed.ok()) return LastRecord();
-    log::Warning("Store: resume: " + resumed.ToString());
-    if (resumed.IsNoSpace()) return Error{CauseOf(resumed)};
-  }
   // Closed outside the lock, and before it is opened again.
   [this] {
     MutexLock lock(mutex_);

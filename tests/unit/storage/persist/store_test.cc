@@ -144,6 +144,11 @@ TEST_F(StoreTest, GarbageAtTheEndIsDroppedUnlessThatIsNotWanted) {
   ASSERT_EQ(Open(), "");
   ASSERT_EQ(Replay(), "");
   EXPECT_EQ(last_, 8u);
+  // And is not found again behind what is written next.
+  ASSERT_TRUE(store_->Write(*GroupOf(9, {"r9"}), true).ok());
+  ASSERT_EQ(Open(), "");
+  ASSERT_EQ(Replay(), "");
+  EXPECT_EQ(last_, 9u);
 }
 
 TEST_F(StoreTest, DamageInTheMiddleIsRefused) {
