@@ -3,7 +3,6 @@
 // The listeners are opened after the journal was replayed: until then a client is refused a
 // connection, which every client library and balancer takes for "not up yet", instead of a -LOADING
 // that many take for an answer.
-#include "base/clock.h"
 #include "proxy/server.h"
 #include "storage/persistence.h"
 
@@ -16,8 +15,10 @@ Status Server::OpenPersistence(const Options& options) {
                          .load_truncated = options.aof_load_truncated});
   if (!opened.ok()) return std::move(opened).error().WithContext("open the data directory");
   persistence_ = std::move(opened).value();
-  TG_RETURN_IF_ERROR(persistence_->Replay([](std::string_view) -> Status { return {}; }));
+  EngineThread& thread = engine_->AddThread(nullptr, nullptr);
+  TG_RETURN_IF_ERROR(persistence_->Replay(*engine_, thread, *commands_));
   persistence_->Begin();
+  engine_->SetEffectSink(&persistence_->sink());
   return {};
 }
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "storage/journal/journal.h"
+#include "storage/journal/record_applier.h"
 #include "storage/persist/store.h"
 
 namespace tidegate {
@@ -42,7 +43,11 @@ Result<std::unique_ptr<Persistence>> Persistence::Open(PersistenceOptions option
       new Persistence(std::move(options), std::move(store).value()));
 }
 
-Status Persistence::Replay(const std::function<Status(std::string_view record)>& apply) {
+Status Persistence::Replay(Engine& engine, EngineThread& thread, const CommandTable& commands) {
+  RecordApplier applier(engine, thread, commands);
+  const auto apply = [&applier](std::string_view record) {
+    return applier.Apply(record, UnixMillis());
+  };
   const int64_t begin_nanos = MonotonicNanos();
   const uint64_t disk_bytes = store_->Stats().disk_bytes;
   int64_t next_line_nanos = begin_nanos + kProgressLineNanos;

@@ -14,10 +14,8 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "base/result.h"
 #include "config/options.h"
@@ -26,7 +24,10 @@
 
 namespace tidegate {
 
+class CommandTable;
 class EffectSink;
+class Engine;
+class EngineThread;
 class Journal;
 class Store;
 
@@ -43,8 +44,9 @@ class Persistence final {
   Persistence(const Persistence&) = delete;
   Persistence& operator=(const Persistence&) = delete;
 
-  // Says in the log how far it is, every few seconds.
-  Status Replay(const std::function<Status(std::string_view record)>& apply);
+  // On `thread`, which nobody else uses, as nobody uses the engine. Says in the log how far it is,
+  // every few seconds.
+  Status Replay(Engine& engine, EngineThread& thread, const CommandTable& commands);
   void Begin();
   Status Stop();
 

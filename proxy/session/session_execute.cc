@@ -10,6 +10,7 @@
 #include "proxy/worker.h"
 #include "storage/engine.h"
 #include "storage/errors.h"
+#include "storage/persistence.h"
 
 namespace tidegate {
 namespace {
@@ -161,6 +162,14 @@ bool Session::Admit(const Request& request, int64_t now_ms) {
       worker_.server().engine().MakeRoom(worker_.engine_thread()) == Room::kNo) {
     RefuseWith(request, errors::kOutOfMemory);
     return false;
+  }
+  // And nothing that could not be recorded.
+  if (transaction_.open() && !ends_or_opens && spec.access == Access::kWrite) {
+    const Persistence* persistence = worker_.server().persistence();
+    if (persistence != nullptr && persistence->refuses_writes()) {
+      RefuseWith(request, persistence->refusal());
+      return false;
+    }
   }
   if (subscribed() && protocol() == Protocol::kResp2 && (spec.flags & kRunsSubscribed) == 0) {
     RefuseWith(request, "ERR Can't execute '" + request.command->full_name +

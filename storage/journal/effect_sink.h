@@ -1,10 +1,16 @@
-// EffectSink: who takes the records of what commands changed. The engine calls it; the journal is
-// it. A record is opaque here: what it says is the business of those who write and apply it.
+// EffectSink: where the engine puts the record of every change; the engine's side of the journal.
 //
-// The order of records is the order of changes: a record takes its place while the slots of what it
-// tells of are locked, so two that touch one key stand in the order in which they happened. Nothing
-// waits under a lock: whether there is room is asked before (Admit). Threads: any, each with its
-// own EngineThread. Owner: whoever made the sink; it outlives the engine's use of it.
+//   Execute ── Admit ── lock ── handler ── Append ── unlock ── reply
+//
+// A command that may write asks for admission while it holds nothing, so whoever waits for room
+// waits outside of all locks. Once it holds its slots it only appends, which neither waits nor
+// fails: the place of the record in the order of all records is taken there, and since two commands
+// that share a slot cannot hold it at once, the order of records is an order in which the data
+// really changed. Why an interface: the journal is one sink, a test that captures records another,
+// and the engine must not know which. A record is opaque to the sink (effect_record.h is its
+// grammar). Reads append too when they come upon a key whose time is over; they are not asked
+// before, so a sink has to keep some room for what was not announced. Thread: every thread of the
+// engine calls, each for itself. Set once, before the first command; lives as long as the engine.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +25,7 @@ struct Waiter;
 class EffectSink {
  public:
   virtual ~EffectSink() = default;
+
   enum class Admission : uint8_t { kYes, kLater, kRefused };
   // Before any lock is taken, for a command that may write. kLater: no room; the waiter is woken
   // when there is some (the request is suspended). kRefused: writes are refused now; refusal() says
