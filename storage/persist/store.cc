@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "storage/persist/data_directory.h"
+#include "storage/persist/log_guard.h"
 #include "storage/persist/wal_check.h"
 
 namespace tidegate {
@@ -123,7 +124,10 @@ struct Store::Database {
   }
 };
 
-Store::Store(StoreOptions options) : options_(std::move(options)) {}
+Store::Store(StoreOptions options)
+    : options_(std::move(options)),
+      env_(GuardLogs(options_.env != nullptr ? options_.env : rocksdb::Env::Default(),
+                     [this] { Break(); })) {}
 
 Store::~Store() = default;
 
@@ -137,8 +141,7 @@ Result<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
 }
 
 Status Store::OpenDatabase() {
-  rocksdb::Env* env = options_.env != nullptr ? options_.env : rocksdb::Env::Default();
-  rocksdb::DBOptions options = DatabaseOptions(env);
+  rocksdb::DBOptions options = DatabaseOptions(env_.get());
   auto database = std::make_shared<Database>();
   rocksdb::Status status = database->Open(path_, options);
   if (status.IsCorruption()) {
@@ -169,7 +172,10 @@ Status Store::OpenDatabase() {
     MutexLock lock(mutex_);
     database_ = std::move(database);
   }
-  broken_.store(false, std::memory_order_release);
+  {
+    MutexLock lock(sync_mutex_);
+    broken_ = false;
+  }
   NoteStats();
   return {};
 }
@@ -185,14 +191,19 @@ Status Store::Write(const JournalGroup& group, bool sync) {
   options.sync = sync;
   if (status.ok()) status = at->db->Write(options, &at->batch);
   if (status.ok()) return {};
-  broken_.store(true, std::memory_order_release);
+  Break();
   return ErrorOf(status, "write");
+}
+
+void Store::Break() {
+  MutexLock lock(sync_mutex_);
+  broken_ = true;
 }
 
 Status Store::Sync() {
   const std::shared_ptr<Database> at = database();
-  // RocksDB's own checks end the process when a log that could not be written is synced.
-  if (at == nullptr || broken_.load(std::memory_order_acquire)) return Error{strerror(EIO)};
+  MutexLock lock(sync_mutex_);
+  if (at == nullptr || broken_) return Error{strerror(EIO)};  // see log_guard.h
   const rocksdb::Status status = at->db->SyncWAL();
   if (status.ok()) return {};
   return ErrorOf(status, "sync");
@@ -222,9 +233,8 @@ Result<uint64_t> Store::LastRecord() const {
 
 bool Store::IsNearlyFull() {
   NoteStats();
-  rocksdb::Env* env = options_.env != nullptr ? options_.env : rocksdb::Env::Default();
   uint64_t free_bytes = 0;
-  if (!env->GetFreeSpace(path_, &free_bytes).ok()) return false;
+  if (!env_->GetFreeSpace(path_, &free_bytes).ok()) return false;
   return free_bytes < kStoreFreeBytesMin.count;
 }
 

@@ -9,11 +9,11 @@
 // files come of it; files that are moved down a level and never rewritten (their ranges do not
 // overlap); no compression and no filters; one thread for flushes and one for moves; a block cache
 // of a few MiB. What it takes in memory is bounded by these and is in Stats().
-// A write that fails leaves RocksDB refusing all writes; Recover() opens the database anew. (Its own
-// way back, Resume, first writes what the failed log has buffered, and ends the process when that
-// fails too, where it was built with its checks on, as Debian's is.)
-// Threads: Write, Recover and Replay by one thread at a time; Sync, Stats by any, but not during
-// Recover. RocksDB's headers are seen by the .cc alone: they cost seconds to compile.
+// A write that fails leaves RocksDB refusing all writes; Recover() opens the database anew. (Its
+// own way back, Resume, first writes what the failed log has buffered, and ends the process when
+// that fails too, where it was built with its checks on, as Debian's is.) Threads: Write, Recover
+// and Replay by one thread at a time; Sync, Stats by any, but not during Recover. RocksDB's headers
+// are seen by the .cc alone: they cost seconds to compile.
 #pragma once
 
 #include <atomic>
@@ -92,6 +92,7 @@ class Store final : public JournalLog {
  private:
   struct Database;
   explicit Store(StoreOptions options);
+  void Break();
   Status OpenDatabase();
   // The number of the last record; 0: there is none.
   Result<uint64_t> LastRecord() const;
@@ -104,7 +105,10 @@ class Store final : public JournalLog {
 
   const StoreOptions options_;
   std::string path_;
-  std::atomic<bool> broken_{false};  // a write failed, and Recover() has not come yet
+  std::unique_ptr<rocksdb::Env> env_;
+  Mutex sync_mutex_;  // held while syncing
+  // A write failed, and Recover() has not come yet.
+  bool broken_ TG_GUARDED_BY(sync_mutex_) = false;
   std::atomic<uint64_t> disk_bytes_{0};
   std::atomic<uint64_t> memory_bytes_{0};
   mutable Mutex mutex_;

@@ -146,9 +146,9 @@ class PowerLossTest : public ::testing::Test {
   std::string dir_;
 };
 
-TEST_F(PowerLossTest, AlwaysLosesNothingThatWasSynced) { Run(Appendfsync::kAlways, Points(80)); }
+TEST_F(PowerLossTest, AlwaysLosesNothingThatWasSynced) { Run(Appendfsync::kAlways, Points(48)); }
 
-TEST_F(PowerLossTest, EverysecKeepsABeginning) { Run(Appendfsync::kEverysec, Points(40)); }
+TEST_F(PowerLossTest, EverysecKeepsABeginning) { Run(Appendfsync::kEverysec, Points(16)); }
 
 class DiskFaultTest : public PowerLossTest {
  protected:
