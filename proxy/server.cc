@@ -123,6 +123,7 @@ int Server::Run(const std::function<void()>& on_ready) {
 
 void Server::WatchSignals() {
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of writing, not the end
   const auto watch = [this](int number, std::function<void()> callback) {
     signals_.push_back(std::make_unique<SignalWatcher>(*loop_, number, std::move(callback)));
   };

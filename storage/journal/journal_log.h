@@ -1,8 +1,8 @@
 // JournalLog: where the journal's groups are written to. An interface because there are two: the
 // store on disk (storage/persist) and one in memory for the tests of the journal alone. Write and
-// Recover are the writer thread's; Sync may be called by another thread while Write goes on, but
-// never while Recover does. Errors are what strerror(3) says of them ("No space left on device"):
-// clients get to see them.
+// Recover are the writer thread's; Sync may be called by another thread while a Write without sync
+// goes on, but never while one with it, or Recover, does. Errors are what strerror(3) says of them
+// ("No space left on device"): clients get to see them.
 #pragma once
 
 #include <cstdint>

@@ -64,7 +64,11 @@ void JournalWriter::Run() {
       SleepOrNap();
     } else {
       idle_naps_ = 0;
-      if (!always()) std::this_thread::sleep_for(kJournalGatherTime);
+      if (always()) {
+        GatherForSync();
+      } else {
+        std::this_thread::sleep_for(kJournalGatherTime);
+      }
       Step();
     }
   }
@@ -87,6 +91,16 @@ void JournalWriter::SleepOrNap() {
   bell.Wait(full_ ? retry_time_ : for_turns ? kAlwaysSleepMax : kSleepMax);
   // Before it was rung there was nothing.
   looked_nanos_ = std::max(looked_nanos_, bell.rung_nanos());
+}
+
+void JournalWriter::GatherForSync() const {
+  if (last_group_records_ < 2) return;
+  const int64_t until_nanos = MonotonicNanos() + NanosOf(kJournalAlwaysGatherMax);
+  for (uint64_t before = 0, now = journal_.sequence(); now != before;) {
+    if (now - merger_.last() >= last_group_records_ || MonotonicNanos() >= until_nanos) return;
+    std::this_thread::sleep_for(kJournalAlwaysGatherStep);
+    before = std::exchange(now, journal_.sequence());
+  }
 }
 
 void JournalWriter::Step() {
@@ -119,7 +133,11 @@ void JournalWriter::Collect() {
 }
 
 bool JournalWriter::Write(const std::shared_ptr<const JournalGroup>& group, bool sync) {
-  const Status status = log_.Write(*group, sync);
+  const Status status = [&]() -> Status {
+    if (!sync) return log_.Write(*group, false);
+    MutexLock lock(sync_mutex_);
+    return log_.Write(*group, true);
+  }();
   if (status.ok()) return true;
   Fail(status.error().message);
   return false;
@@ -130,6 +148,7 @@ bool JournalWriter::WriteMerged() {
   const bool sync = always();
   while (!merged_.empty()) {
     const std::shared_ptr<const JournalGroup> group = merged_.front();
+    last_group_records_ = group->count();
     if (!Write(group, sync && merged_.size() == 1)) return false;
     merged_.pop_front();
     merged_bytes_ -= group->bytes().size();

@@ -31,6 +31,12 @@ namespace tidegate {
 // How long records gather before they are written. Half of what a record waits at the most.
 inline constexpr std::chrono::microseconds kJournalGatherTime{800};
 
+// With appendfsync always: how long a group that several clients write to goes on gathering, as
+// long as records come. Clients that were all answered by one sync come again at about the same
+// time; without this the first of them has a sync for itself, and the others wait for it.
+inline constexpr std::chrono::microseconds kJournalAlwaysGatherMax{200};
+inline constexpr std::chrono::microseconds kJournalAlwaysGatherStep{25};
+
 // Naps without a record after which the writer sleeps until there is one: waking it costs the
 // thread that does a system call, napping costs the writer one.
 inline constexpr int kJournalIdleNapsMax = 20;
@@ -57,6 +63,7 @@ class JournalWriter final {
   void Run();
   bool HasWork() const;
   void SleepOrNap();
+  void GatherForSync() const;
   void Step();
   void Collect();
   // Writes what was merged; false: the log failed.
@@ -81,6 +88,7 @@ class JournalWriter final {
   JournalMerger merger_;
   std::deque<std::shared_ptr<const JournalGroup>> merged_;
   size_t merged_bytes_ = 0;
+  uint64_t last_group_records_ = 0;
   int idle_naps_ = 0;
   int64_t looked_nanos_ = 0;  // when there was last nothing to merge, or it was merged
   int64_t next_try_nanos_ = 0;

@@ -11,9 +11,11 @@ TIDEGATE_KILLS asks for more than the usual few kills, TIDEGATE_KILL_SEED for th
 
 import os
 import random
+import resource
 import threading
 import time
 
+from report import eventually
 from support import resp, servers
 
 CLIENTS = 4
@@ -285,3 +287,41 @@ def wait_aof(report, start):
         report.equal("without appendonly", connection.command("WAITAOF", "1", "0", "0").value,
                      b"ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
         report.equal("is it on?", server.info()["aof_enabled"], "0")
+
+
+def limit_file_size(server, size):
+    """No file may grow beyond it: the nearest to a full disk that needs no disk of its own."""
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def disk_error(report, start):
+    refusal = b"MISCONF Errors writing to the AOF file: File too large"
+    for mode in ("everysec", "always"):
+        with start("--appendonly", "yes", "--appendfsync", mode, "--workers", "2") as server:
+            writer, reader = server.connect(timeout=5), server.connect(timeout=5)
+            report.equal("%s: a write" % mode, writer.command("SET", "key", "before").value, b"OK")
+            limit_file_size(server, 1)
+            # With everysec what is under way is confirmed; with always it is neither confirmed nor refused.
+            writer.send(resp.encode_command(["SET", "key", "meanwhile"]))
+            report.check("%s: INFO says so" % mode,
+                         eventually(lambda: server.info()["aof_last_write_status"] == "err", 5))
+            report.equal("%s: writes are refused" % mode, reader.command("SET", "other", "1").value, refusal)
+            report.check("%s: the reply waits with always alone" % mode, writer.has_unread(0.5) == (mode == "everysec"))
+            report.equal("%s: and nothing of it was done" % mode, reader.command("GET", "other").value, None)
+            report.equal("%s: reads go on" % mode, reader.command("GET", "key").value, b"meanwhile")
+            report.equal("%s: PING says so too" % mode, reader.command("PING").value, refusal)
+            reader.command("MULTI")
+            report.equal("%s: nothing is queued" % mode, reader.command("SET", "other", "1").value, refusal)
+            report.check("%s: EXEC aborts" % mode, reader.command("EXEC").value.startswith(b"EXECABORT"))
+            limit_file_size(server, resource.RLIM_INFINITY)
+            report.check("%s: it heals" % mode,
+                         eventually(lambda: reader.command("SET", "other", "2").value == b"OK", 8))
+            report.equal("%s: what waited is confirmed" % mode, writer.read(5).value, b"OK")
+            report.equal("%s: INFO says so again" % mode, server.info()["aof_last_write_status"], "ok")
+            if mode == "everysec":
+                reader.command("WAITAOF", "1", "0", "0")
+            server.crash()
+            server.restart()
+            reader = server.connect()
+            report.equal("%s: nothing is lost" % mode,
+                         [item.value for item in reader.command("MGET", "key", "other").value], [b"meanwhile", b"2"])
