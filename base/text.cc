@@ -1,7 +1,6 @@
 #include "base/text.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
@@ -16,26 +15,14 @@ namespace {
 // Longest number text that Redis reads as a (long) double: MAX_LONG_DOUBLE_CHARS.
 constexpr size_t kNumberTextBytesMax = 5 * 1024;
 
-constexpr std::array<char, 200> MakeDigitPairs() {
-  std::array<char, 200> pairs{};
-  for (int i = 0; i < 100; ++i) {
-    pairs[static_cast<size_t>(2 * i)] = static_cast<char>('0' + i / 10);
-    pairs[static_cast<size_t>(2 * i + 1)] = static_cast<char>('0' + i % 10);
-  }
-  return pairs;
-}
-constexpr auto kDigitPairs = MakeDigitPairs();
-
-int CountDigits(uint64_t value) {
-  int digits = 1;
-  for (;;) {
-    if (value < 10) return digits;
-    if (value < 100) return digits + 1;
-    if (value < 1000) return digits + 2;
-    if (value < 10000) return digits + 3;
-    value /= 10000;
-    digits += 4;
-  }
+// The eight decimal digits of a number below 10^8, one in each byte, the first one lowest: halves,
+// pairs and single digits are split in all lanes of a word at once.
+uint64_t EightDigits(uint32_t value) {
+  const uint64_t halves = value / 10000 | uint64_t{value % 10000} << 32;
+  const uint64_t hundreds = (halves * 10486 >> 20) & 0x7f0000007fu;
+  const uint64_t pairs = hundreds | (halves - 100 * hundreds) << 16;
+  const uint64_t tens = (pairs * 103 >> 10) & 0x000f000f000f000fu;
+  return tens | (pairs - 10 * tens) << 8;
 }
 
 // A std::string is needed because strtod wants a terminator. Leading space is refused: strtod would
@@ -109,20 +96,23 @@ std::optional<long double> ParseLongDouble(std::string_view text) {
   return value;
 }
 
+// Stored as whole words: who copies the text right away need not wait until the stores of its parts
+// have reached the cache.
 size_t FormatUint64(uint64_t value, char* out) {
-  const int digits = CountDigits(value);
-  char* p = out + digits;
-  while (value >= 100) {
-    p -= 2;
-    std::memcpy(p, &kDigitPairs[2 * (value % 100)], 2);
-    value /= 100;
+  constexpr uint32_t kEightDigits = 100'000'000;
+  constexpr uint64_t kAscii = 0x3030303030303030u;
+  size_t digits = 0;
+  if (__builtin_expect(value >= kEightDigits, 0)) {
+    digits = FormatUint64(value / kEightDigits, out);
+    const uint64_t word = EightDigits(static_cast<uint32_t>(value % kEightDigits)) | kAscii;
+    std::memcpy(out + digits, &word, sizeof word);
+    return digits + sizeof word;
   }
-  if (value >= 10) {
-    std::memcpy(p - 2, &kDigitPairs[2 * value], 2);
-  } else {
-    p[-1] = static_cast<char>('0' + value);
-  }
-  return static_cast<size_t>(digits);
+  const uint64_t word = EightDigits(static_cast<uint32_t>(value));
+  const int zeros = word == 0 ? 7 : __builtin_ctzll(word) / 8;
+  const uint64_t text = (word | kAscii) >> (8 * zeros);
+  std::memcpy(out, &text, sizeof text);
+  return sizeof text - static_cast<size_t>(zeros);
 }
 
 size_t FormatInt64(int64_t value, char* out) {

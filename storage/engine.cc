@@ -111,6 +111,14 @@ ExecStatus Engine::AdmitWrite(EngineThread& thread, ClientState& client) {
   return client.parked ? ExecStatus::kSuspended : ExecStatus::kRefused;
 }
 
+bool Engine::RefusesWrites(EngineThread& thread, const ClientState& client) {
+  if (!thread.recording) return false;
+  const Waiter waiter{&thread, client.ticket};
+  const EffectSink::Admission admission = effect_sink_->Admit(thread, waiter);
+  if (admission == EffectSink::Admission::kLater) effect_sink_->Forget(waiter);
+  return admission == EffectSink::Admission::kRefused;
+}
+
 std::string Engine::RefusalOfWrites() const { return effect_sink_->refusal(); }
 
 ExecStatus Engine::AdmitOrRefuse(EngineThread& thread, ClientState& client, ReplyWriter& reply) {

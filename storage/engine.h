@@ -220,6 +220,8 @@ class Engine final {
   // before BeginAtomic with a command that may write.
   ExecStatus AdmitWrite(EngineThread& thread, ClientState& client);
   std::string RefusalOfWrites() const;
+  // Whether they are refused now, for who does not want to wait.
+  bool RefusesWrites(EngineThread& thread, const ClientState& client);
   // The thread applies records, or does so no more: see journal/record_applier.h. Outside a batch.
   void SetLoading(EngineThread& thread, bool loading);
 

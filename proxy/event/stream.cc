@@ -43,23 +43,18 @@ struct StreamCallbacks {
   }
   static Stream& From(const void* data) { return *static_cast<Stream*>(const_cast<void*>(data)); }
 
-  static void OnAllocate(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
-    Stream& stream = From(handle->data);
-    if (__builtin_expect(stream.loop_->TurnIsLong(), 0)) {
-      *buffer = {nullptr, 0};  // reported as UV_ENOBUFS
-      stream.Defer();
-      return;
-    }
-    const std::span<char> room = stream.owner_.ReadBuffer();
-    buffer->base = room.data();
-    buffer->len = std::min<size_t>(room.size(), kReadBytesMax.count);
-  }
+  // libuv reads with read(); recv() has a shorter way through the kernel. So libuv is given no
+  // memory, which it reports as UV_ENOBUFS, and the stream reads by itself.
+  static void OnAllocate(uv_handle_t*, size_t, uv_buf_t* buffer) { *buffer = {nullptr, 0}; }
   static void OnRead(uv_stream_t* uv, ssize_t size, const uv_buf_t*) {
     Stream& stream = From(uv->data);
-    if (size > 0) {
-      stream.owner_.OnRead(static_cast<size_t>(size));
-    } else if (size < 0 && size != UV_ENOBUFS) {
-      stream.EndReading();
+    if (__builtin_expect(size != UV_ENOBUFS, 0)) {
+      if (size < 0) stream.EndReading();
+      return;
+    }
+    while (stream.reading_) {
+      if (__builtin_expect(stream.loop_->TurnIsLong(), 0)) return stream.Defer();
+      if (!stream.Read()) return;
     }
   }
   static void OnWritten(uv_write_t* request, int status) {
@@ -137,17 +132,27 @@ void Stream::Defer() {
 
 void Stream::ReadDeferred() {
   deferred_ = false;
-  if (!reading_) return;
+  if (reading_) Read();
+}
+
+bool Stream::Read() {
   const std::span<char> room = owner_.ReadBuffer();
-  const ssize_t size = recv(fd_, room.data(), room.size(), 0);
+  const size_t wanted = std::min<size_t>(room.size(), kReadBytesMax.count);
+  const ssize_t size = recv(fd_, room.data(), wanted, MSG_DONTWAIT);
   if (size > 0) {
     owner_.OnRead(static_cast<size_t>(size));
-  } else if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
-    EndReading();
+    return static_cast<size_t>(size) == wanted;
   }
+  if (size == 0 || (errno != EAGAIN && errno != EINTR)) EndReading();
+  return false;
 }
 
 ptrdiff_t Stream::TryWrite(std::span<const OutputBuffer::Piece> pieces) {
+  if (pieces.size() == 1 && write_ == nullptr) {
+    const ssize_t sent = send(fd_, pieces[0].data, pieces[0].size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0) return sent;
+    return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -1;
+  }
   uv_buf_t buffers[kWritePiecesMax];
   TG_DCHECK(pieces.size() <= kWritePiecesMax);
   for (size_t i = 0; i < pieces.size(); ++i) buffers[i] = {pieces[i].data, pieces[i].size};

@@ -87,6 +87,8 @@ class Stream final {
   friend class EventLoop;  // its list of deferred streams goes through them
   struct PendingWrite;
 
+  // One read; true when it took all it could, so that there may be more.
+  bool Read();
   void EndReading();
   void Defer();
 

@@ -44,6 +44,13 @@ void RequestBatch::Clear() {
 }
 
 void RequestBatch::Close(const CommandTable& commands, size_t end) {
+  const std::span<const std::string_view> args = open();
+  const Command* command = commands.Find(args[0]);
+  if (command != nullptr && command->is_container()) command = Resolve(*command, args);
+  CloseAs(command, end);
+}
+
+void RequestBatch::CloseAs(const Command* command, size_t end) {
   Request& request = requests_[count_];
   ends_[count_] = end;
   ++count_;
@@ -51,8 +58,6 @@ void RequestBatch::Close(const CommandTable& commands, size_t end) {
   open_first_ = args_used_;
   request.args = args;
   request.keys = {};
-  const Command* command = commands.Find(args[0]);
-  if (command != nullptr && command->is_container()) command = Resolve(*command, args);
   request.command = command;
   if (command == nullptr || !command->spec->arity.Accepts(args.size())) return;
   const CommandSpec& spec = *command->spec;

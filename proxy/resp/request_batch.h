@@ -55,6 +55,8 @@ class RequestBatch final {
   void DropOpenArgs() { args_used_ = open_first_; }
   // Makes the open arguments a request: finds its command and hashes its keys.
   void Close(const CommandTable& commands, size_t end);
+  // The same for arguments of which the command is known already.
+  void CloseAs(const Command* command, size_t end);
   void SetConsumed(size_t bytes) { consumed_ = bytes; }
   // A copy that lives as long as the batch, for arguments that are not in the input as they are
   // meant (quoted inline ones).
@@ -64,10 +66,21 @@ class RequestBatch final {
   void AddKey(std::string_view name) {
     if (__builtin_expect(keys_used_ == keys_.size(), 0)) GrowKeys();
     // Member by member: a copy of the whole would wait for the stores of its parts.
-    KeyRef& key = keys_[keys_used_++];
+    KeyRef& key = keys_[keys_used_];
     key.name = name;
-    key.hash = KeyHash(name);
-    key.slot = KeySlot(name);
+    // Requests for one key often come together: hot keys, and pipelines about one object.
+    if (keys_used_ > 0 && SameName(keys_[keys_used_ - 1].name, name)) {
+      key.hash = keys_[keys_used_ - 1].hash;
+      key.slot = keys_[keys_used_ - 1].slot;
+    } else {
+      key.hash = KeyHash(name);
+      key.slot = KeySlot(name);
+    }
+    ++keys_used_;
+  }
+  // Where keys differ, they mostly differ in the end.
+  static bool SameName(std::string_view a, std::string_view b) {
+    return a.size() == b.size() && !a.empty() && a.back() == b.back() && a == b;
   }
   void FindKeys(const CommandSpec& spec, std::span<const std::string_view> args);
   void GrowArgs();

@@ -45,12 +45,19 @@ ParseStop RequestParser::Parse(std::string_view input, const ParseLimits& limits
   error_.clear();
   const size_t requests_max = limits.authenticated ? kBatchRequestsMax : 1;
   Cursor at{input.data(), input.data(), input.data(), input.data() + input.size()};
+  Opening opening;
   while (at.p < at.end) {
     if (batch.size() == requests_max) return ParseStop::kBatchFull;
     at.command = at.p;
     Step step;
+    const Command* known = nullptr;
     if (__builtin_expect(partial_ != nullptr, 0)) {
       step = Resume(at, limits, batch);
+    } else if (Repeats(at, opening)) {
+      known = opening.command;
+      at.p += opening.bytes;
+      batch.AddArg({at.p - opening.name_bytes - 2, opening.name_bytes});
+      step = ParseArguments(at, opening.count - 1, limits, batch);
     } else {
       step = *at.p == '*' ? ParseMultibulk(at, limits, batch) : ParseInline(at, batch);
     }
@@ -60,10 +67,45 @@ ParseStop RequestParser::Parse(std::string_view input, const ParseLimits& limits
       return ParseStop::kProtocolError;
     }
     const auto consumed = static_cast<size_t>(at.p - at.begin);
-    if (batch.open_args() > 0) batch.Close(commands, consumed);
+    if (known != nullptr) {
+      batch.CloseAs(known, consumed);
+    } else if (batch.open_args() > 0) {
+      batch.Close(commands, consumed);
+      if (limits.authenticated) Remember(at, batch, opening);
+    }
     batch.SetConsumed(consumed);
   }
   return ParseStop::kNeedInput;
+}
+
+bool RequestParser::Repeats(const Cursor& at, const Opening& opening) {
+  if (opening.command == nullptr || at.left() < Opening::kBytesMax) return false;
+  uint64_t words[2];
+  std::memcpy(words, at.p, sizeof words);
+  return (((words[0] & opening.masks[0]) ^ opening.words[0]) |
+          ((words[1] & opening.masks[1]) ^ opening.words[1])) == 0;
+}
+
+void RequestParser::Remember(const Cursor& at, const RequestBatch& batch, Opening& opening) {
+  const Request& request = batch.requests().back();
+  const std::string_view name = request.args[0];
+  const char* const end = name.data() + name.size() + 2;
+  // Not of an inline command, whose name may also be elsewhere; sub-commands are told by more.
+  if (*at.command != '*' || request.command == nullptr || request.command->container != nullptr ||
+      request.command->is_container() || at.end - at.command < Opening::kBytesMax)
+    return;
+  const auto bytes = static_cast<size_t>(end - at.command);
+  if (bytes > Opening::kBytesMax) return;
+  opening.command = request.command;
+  opening.bytes = static_cast<uint32_t>(bytes);
+  opening.name_bytes = static_cast<uint32_t>(name.size());
+  opening.count = static_cast<int64_t>(request.args.size());
+  constexpr uint64_t kAll = ~uint64_t{0};
+  opening.masks[0] = bytes >= 8 ? kAll : kAll >> (64 - 8 * bytes);
+  opening.masks[1] = bytes <= 8 ? 0 : kAll >> (128 - 8 * bytes);
+  std::memcpy(opening.words, at.command, sizeof opening.words);
+  opening.words[0] &= opening.masks[0];
+  opening.words[1] &= opening.masks[1];
 }
 
 RequestParser::Step RequestParser::ParseMultibulk(Cursor& at, const ParseLimits& limits,
@@ -75,7 +117,12 @@ RequestParser::Step RequestParser::ParseMultibulk(Cursor& at, const ParseLimits&
   if (count > kArgumentsMax) return Fail("invalid multibulk length");
   if (count > kUnauthenticatedArgumentsMax && !limits.authenticated)
     return Fail("unauthenticated multibulk length");
-  for (int64_t left = count; left > 0; --left) {
+  return ParseArguments(at, count, limits, batch);
+}
+
+RequestParser::Step RequestParser::ParseArguments(Cursor& at, int64_t left,
+                                                  const ParseLimits& limits, RequestBatch& batch) {
+  for (; left > 0; --left) {
     int64_t bytes = -1;
     const Step header = ParseBulkHeader(at, limits, &bytes);
     if (header == Step::kError) return header;

@@ -75,7 +75,23 @@ class RequestParser final {
   enum class Step : uint8_t { kDone, kNeedInput, kError };
   struct Cursor;
 
+  // The bytes that the last command of the batch began with, up to the end of its name's line
+  // ("*2\r\n$3\r\nGET\r\n"), and what they mean: a pipeline mostly says the same again, and then
+  // one comparison stands for reading two numbers and for the look-up of a name.
+  struct Opening {
+    static constexpr size_t kBytesMax = 16;
+    const Command* command = nullptr;  // null: nothing is known
+    uint64_t words[2] = {};            // the bytes, zeros behind them
+    uint64_t masks[2] = {};
+    uint32_t bytes = 0;
+    uint32_t name_bytes = 0;
+    int64_t count = 0;  // of arguments
+  };
+  static void Remember(const Cursor& at, const RequestBatch& batch, Opening& opening);
+  static bool Repeats(const Cursor& at, const Opening& opening);
+
   Step ParseMultibulk(Cursor& at, const ParseLimits& limits, RequestBatch& batch);
+  Step ParseArguments(Cursor& at, int64_t left, const ParseLimits& limits, RequestBatch& batch);
   Step ParseInline(Cursor& at, RequestBatch& batch);
   Step Resume(Cursor& at, const ParseLimits& limits, RequestBatch& batch);
   Step ParseBulkHeader(Cursor& at, const ParseLimits& limits, int64_t* bulk_bytes);

@@ -10,7 +10,6 @@
 #include "proxy/worker.h"
 #include "storage/engine.h"
 #include "storage/errors.h"
-#include "storage/persistence.h"
 
 namespace tidegate {
 namespace {
@@ -163,13 +162,10 @@ bool Session::Admit(const Request& request, int64_t now_ms) {
     RefuseWith(request, errors::kOutOfMemory);
     return false;
   }
-  // And nothing that could not be recorded.
-  if (transaction_.open() && !ends_or_opens && spec.access == Access::kWrite) {
-    const Persistence* persistence = worker_.server().persistence();
-    if (persistence != nullptr && persistence->refuses_writes()) {
-      RefuseWith(request, persistence->refusal());
-      return false;
-    }
+  if (queued && spec.access == Access::kWrite &&
+      worker_.server().engine().RefusesWrites(worker_.engine_thread(), client_)) {
+    RefuseWith(request, worker_.server().engine().RefusalOfWrites());
+    return false;
   }
   if (subscribed() && protocol() == Protocol::kResp2 && (spec.flags & kRunsSubscribed) == 0) {
     RefuseWith(request, "ERR Can't execute '" + request.command->full_name +

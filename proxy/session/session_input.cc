@@ -2,16 +2,21 @@
 
 #include <algorithm>
 
+#include "base/check.h"
+
 namespace tidegate {
 namespace {
 
-// A read is offered at least a quarter of the buffer's size, so that a large input needs few reads.
-size_t LeastRoom(size_t size) { return std::max(kInputBufferBytesMin, size / 4); }
+size_t LeastRoom(size_t size) {
+  return std::clamp(size / 4, kInputBufferBytesMin, kInputRoomBytesMax);
+}
 
 // What to allocate for an announced need: all of it, unless the announcement is large and little
-// of it has come.
+// of it has come; and behind a large argument room for what follows it.
 size_t ReserveTarget(size_t have, size_t bytes_wanted) {
-  return std::min(bytes_wanted, std::max<size_t>(kAnnouncedBytesTrusted.count, 2 * have + 1));
+  const size_t rest = bytes_wanted > kInputRoomBytesMax ? kInputRoomBytesMax : 0;
+  return std::min(bytes_wanted + rest,
+                  std::max<size_t>(kAnnouncedBytesTrusted.count, 2 * have + 1));
 }
 
 }  // namespace
@@ -47,10 +52,18 @@ void SessionInput::Clear() {
 }
 
 void SessionInput::Grow(size_t capacity) {
-  std::unique_ptr<char[]> bigger(new char[capacity]);
   const size_t have = size();
-  if (have > 0) std::memcpy(bigger.get(), data(), have);
-  memory_ = std::move(bigger);
+  if (begin_ == 0) {
+    char* const bigger = static_cast<char*>(std::realloc(memory_.get(), capacity));
+    TG_CHECK(bigger != nullptr);
+    (void)memory_.release();
+    memory_.reset(bigger);
+  } else {
+    std::unique_ptr<char, Free> bigger(static_cast<char*>(std::malloc(capacity)));
+    TG_CHECK(bigger != nullptr);
+    std::memcpy(bigger.get(), data(), have);
+    memory_ = std::move(bigger);
+  }
   held_bytes_ += capacity - capacity_;
   capacity_ = capacity;
   begin_ = 0;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <span>
@@ -16,12 +17,15 @@
 
 namespace tidegate {
 
-// Smallest buffer that is taken, and the least free room that is offered to a read.
+// Smallest buffer that is taken, and the least free room that is offered to a read; of a large
+// buffer more, so that it needs few reads.
 inline constexpr size_t kInputBufferBytesMin = 1024;
+inline constexpr size_t kInputRoomBytesMax = 16384;
 
 // Announced bytes that are allocated at once: addresses, which cost nothing until bytes come.
 // Beyond it the buffer doubles as bytes really come, so that an announcement alone costs a client
-// nothing and us nothing. Doubling copies what is there, in one go, at 1 to 2 GB a second.
+// nothing and us nothing. Doubling copies what is there where the allocator cannot enlarge it in
+// place, in one go, at 1 to 2 GB a second: behind a large argument there is room for small ones.
 inline constexpr Bytes kAnnouncedBytesTrusted = 256_MiB;
 
 class SessionInput final {
@@ -52,8 +56,12 @@ class SessionInput final {
  private:
   void Grow(size_t capacity);
 
+  struct Free {
+    void operator()(char* memory) const { std::free(memory); }
+  };
+
   size_t& held_bytes_;
-  std::unique_ptr<char[]> memory_;
+  std::unique_ptr<char, Free> memory_;
   size_t capacity_ = 0;
   size_t begin_ = 0;
   size_t end_ = 0;

@@ -56,25 +56,30 @@ class EffectLog final {
   // A command that does again what was done: the words of `head`, then those of `tail`.
   void Add(int db, std::initializer_list<std::string_view> head,
            std::span<const std::string_view> tail = {}) {
-    Begin(db, head.size() + tail.size());
-    for (const std::string_view word : head) Word(word);
-    for (const std::string_view word : tail) Word(word);
+    TG_DCHECK(words_left_ == 0);
+    const size_t words = head.size() + tail.size();
+    TG_DCHECK(words > 0);
+    size_t bytes = (2 + words) * kVarintBytesMax;
+    for (const std::string_view word : head) bytes += word.size();
+    for (const std::string_view word : tail) bytes += word.size();
+    char* at = PutVarint(Reserve(bytes), static_cast<uint64_t>(db));
+    at = PutVarint(at, words);
+    for (const std::string_view word : head) at = PutWord(at, word);
+    for (const std::string_view word : tail) at = PutWord(at, word);
+    Commit(at);
   }
   // The same word by word, as many as were said. Nothing else may be added in between, so nothing
   // may be looked up: a key that is found expired is.
   void Begin(int db, size_t words) {
     TG_DCHECK(words_left_ == 0);
     TG_DCHECK(words > 0);
-    char* at = Reserve(2 * kVarintBytesMax);
-    at = PutVarint(at, static_cast<uint64_t>(db));
+    char* at = PutVarint(Reserve(2 * kVarintBytesMax), static_cast<uint64_t>(db));
     Commit(PutVarint(at, words));
     words_left_ = words;
   }
   void Word(std::string_view bytes) {
     TG_DCHECK(words_left_ > 0);
-    char* at = PutVarint(Reserve(kVarintBytesMax + bytes.size()), bytes.size());
-    if (!bytes.empty()) std::memcpy(at, bytes.data(), bytes.size());  // it may have no address
-    Commit(at + bytes.size());
+    Commit(PutWord(Reserve(kVarintBytesMax + bytes.size()), bytes));
     --words_left_;
   }
 
@@ -89,6 +94,24 @@ class EffectLog final {
   }
 
  private:
+  // Most words are short, and a call for each would cost more than the rest.
+  static char* PutWord(char* at, std::string_view word) {
+    const size_t n = word.size();
+    const char* from = word.data();
+    at = PutVarint(at, n);
+    if (n > 16) {
+      std::memcpy(at, from, n);
+    } else if (n >= 8) {
+      std::memcpy(at, from, 8);
+      std::memcpy(at + n - 8, from + n - 8, 8);
+    } else if (n >= 4) {
+      std::memcpy(at, from, 4);
+      std::memcpy(at + n - 4, from + n - 4, 4);
+    } else {
+      for (size_t i = 0; i < n; ++i) at[i] = from[i];
+    }
+    return at + n;
+  }
   char* Reserve(size_t more) {
     if (__builtin_expect(capacity_ - size_ < more, 0)) Grow(more);
     return bytes_.get() + size_;

@@ -27,6 +27,7 @@ struct FreeObject {
 struct ThreadList {
   FreeObject* head;
   uint32_t count;
+  uint32_t batch;  // objects taken from the class the last time
 };
 
 // Plain data, so that access is one segment-relative load without an initialization guard. The exit
@@ -109,7 +110,10 @@ void* AllocateSlow(int class_index) {
   RegisterThread();
   ThreadList& list = t_cache.lists[class_index];
   void* batch[memory::kBatchMax];
-  const uint32_t n = Heap().Allocate(class_index, batch, memory::BatchOf(class_index));
+  // Twice as many each time, one first: a value that grows goes through many classes, and would
+  // touch pages of objects that nobody wants in each.
+  list.batch = std::clamp(2 * list.batch, 1u, memory::BatchOf(class_index));
+  const uint32_t n = Heap().Allocate(class_index, batch, list.batch);
   for (uint32_t i = n; i > 1; --i) {
     auto* object = static_cast<FreeObject*>(batch[i - 1]);
     object->next = list.head;

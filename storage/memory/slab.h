@@ -44,9 +44,8 @@ inline constexpr Bytes kHugePageBytes = 2_MiB;
 // lasts 10 ms at two million new small keys a second, in which several huge pages can be had.
 inline constexpr size_t kReadySlabsMin = 16;
 inline constexpr size_t kReadySlabsShare = 64;
-// In a smaller heap nothing is readied: that would be most of what it takes, since every size class
-// has a slab of its own, of which little is used yet.
-inline constexpr size_t kReadyFromSlabs = 256;
+// In a smaller heap nothing is readied: a huge page is 3% of 64 MiB.
+inline constexpr size_t kReadyFromSlabs = 1024;
 
 // A class is compact enough with so many slabs more than its objects need: a share, and a few.
 inline constexpr size_t kLooseSlabsShare = 16;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,11 @@ class Stream {
       for (const Request& request : batch_.requests()) {
         requests_.emplace_back(request.args.begin(), request.args.end());
         Words keys;
-        for (const KeyRef& key : request.keys) keys.emplace_back(key.name);
+        for (const KeyRef& key : request.keys) {
+          EXPECT_EQ(key.hash, KeyHash(key.name));
+          EXPECT_EQ(key.slot, KeySlot(key.name));
+          keys.emplace_back(key.name);
+        }
         keys_.push_back(keys);
       }
       if (stop == ParseStop::kProtocolError) {
@@ -44,6 +49,11 @@ class Stream {
       kept_.erase(0, batch_.consumed());
       if (stop == ParseStop::kNeedInput) return;
     }
+  }
+
+  void Expect(const Words& request, const Words& keys) {
+    requests_.push_back(request);
+    keys_.push_back(keys);
   }
 
   bool failed() const { return !error_.empty(); }
@@ -117,6 +127,35 @@ TEST(RequestParser, EveryByteAloneGivesWhatTheWholeGives) {
   for (const char byte : whole) stream.Feed({&byte, 1});
   EXPECT_EQ(stream.requests(), reference.requests());
   EXPECT_EQ(stream.keys(), reference.keys());
+}
+
+// A batch knows the opening of the command before; a command alone does not.
+TEST(RequestParser, CommandsThatBeginAlikeAreWhatEachIsAlone) {
+  const std::vector<Words> words = {
+      {"GET"},     {"get"},          {"Get", "k"},         {"SET"},
+      {"DEL", ""}, {"OBJECT"},       {"OBJECT", "FREQ"},   {"nosuch"},
+      {"GETDEL"},  {"PEXPIRETIMES"}, {"PEXPIRETIME", "k"}, {"LPUSH", "k"}};
+  std::minstd_rand random(7);
+  std::string whole;
+  Stream each;
+  for (int i = 0; i < 5000; ++i) {
+    Words command = words[random() % words.size()];
+    while (random() % 2 == 0) command.push_back("key:" + std::to_string(random() % 3));
+    // Often the same thing several times.
+    for (uint32_t times = random() % 3; times > 0; --times) {
+      whole += Resp(command);
+      Stream alone;
+      alone.Feed(Resp(command));
+      ASSERT_EQ(alone.requests().size(), 1u);
+      each.Expect(alone.requests()[0], alone.keys()[0]);
+    }
+  }
+  Stream stream;
+  stream.Feed(whole);
+  EXPECT_EQ(stream.requests(), each.requests());
+  EXPECT_EQ(stream.keys(), each.keys());
+  EXPECT_EQ(ErrorOf(Resp({"GET", "a"}) + Resp({"GET", "b"}) + "*2\r\n$3\r\nGET\r\n$x\r\n      "),
+            "Protocol error: invalid bulk length");
 }
 
 TEST(RequestParser, ManyArgumentsMoveTheArraysAndKeepTheViews) {

@@ -40,12 +40,28 @@ TEST(SessionInput, AnAnnouncedBulkIsAllocatedOnceAndReadExactly) {
   SessionInput input(held_bytes);
   const size_t wanted = 100'000;
   input.Append("head", wanted);
-  EXPECT_EQ(input.capacity(), wanted);
+  EXPECT_EQ(input.capacity(), wanted + kInputRoomBytesMax);
   const char* before = input.data();
   EXPECT_EQ(input.Room(wanted).size(), wanted - 4);
   ReadInto(input, std::string(wanted - 4, 'x'), wanted);
   EXPECT_EQ(input.data(), before);
   EXPECT_EQ(input.size(), wanted);
+}
+
+// RESTORE key ttl payload REPLACE: a hundred megabytes are not copied for the last word.
+TEST(SessionInput, SmallArgumentsBehindALargeOneDoNotMoveIt) {
+  size_t held_bytes = 0;
+  SessionInput input(held_bytes);
+  const size_t large = 10'000'000;
+  input.Append("head", large);
+  ReadInto(input, std::string(large - 4, 'x'), large);
+  const char* before = input.data();
+  const size_t capacity = input.capacity();
+  EXPECT_GE(input.Room(0).size(), kInputBufferBytesMin);
+  ReadInto(input, "$7\r\nREPLACE\r\n", 0);
+  EXPECT_EQ(input.data(), before);
+  EXPECT_EQ(input.capacity(), capacity);
+  EXPECT_TRUE(input.bytes().ends_with("xxx$7\r\nREPLACE\r\n"));
 }
 
 TEST(SessionInput, AnAnnouncementAloneCostsLittle) {

@@ -10,6 +10,7 @@
 
 #include "storage/engine_thread.h"
 #include "storage/introspection.h"
+#include "storage/journal/record_applier.h"
 #include "tests/support/effect_capture.h"
 #include "tests/support/engine_fixture.h"
 #include "tests/support/waiting_client.h"
@@ -59,6 +60,8 @@ constexpr EffectCase kCases[] = {
     {"XADD s 1-1 f v", "XADD s 1-2 f v", "XADD s 1-2 f v"},
     {"", "XADD s NOMKSTREAM * f v", ""},
     {"", "BF.LOADCHUNK a 1 x", ""},
+    {"RPUSH a 1 2", "LTRIM a 0 -1", ""},
+    {"RPUSH a 1 2", "LTRIM a 0 0", "LTRIM a 0 0"},
     // Times.
     {"", "SET a v EX 10", "SET a v PXAT 1700000010000"},
     {"", "SET a v EXAT 1700000010 GET", "SET a v PXAT 1700000010000"},
@@ -201,17 +204,50 @@ class EffectsTest : public ::testing::Test {
     return capture_.TakeText();
   }
 
+  // All keys of an engine, in one figure.
+  static std::string DigestOf(TestEngine& engine) {
+    OutputBlockPool pool;
+    OutputBuffer out(pool);
+    ReplyWriter reply(out);
+    ClientState client;
+    const std::string_view args[] = {"DEBUG", "DIGEST"};
+    const Request request{.command = &DebugDigestCommand(), .args = args, .keys = {}};
+    ExecStatus status = ExecStatus::kSuspended;
+    while (status == ExecStatus::kSuspended) {
+      engine.engine().BeginBatch(engine.thread(), engine.now_ms());
+      status = engine.engine().Execute(engine.thread(), request, client, reply);
+      engine.engine().EndBatch(engine.thread());
+    }
+    return out.CopyFrom(0);
+  }
+  // What was recorded from the n-th record on makes the same of an empty engine.
+  void ExpectSameAgain(size_t first, const std::string& what) {
+    TestEngine other;
+    other.AdvanceMs(engine_.now_ms() - other.now_ms());
+    RecordApplier applier(other.engine(), other.thread(), other.table());
+    const std::vector<std::string> records = capture_.records();
+    for (size_t i = first; i < records.size(); ++i) {
+      const Status status = applier.Apply(records[i], other.now_ms());
+      EXPECT_TRUE(status.ok()) << what << ": " << status.error().message;
+    }
+    EXPECT_EQ(DigestOf(other), DigestOf(engine_)) << what;
+  }
+  void RunCases() {
+    for (const EffectCase& one : kCases) {
+      const std::string what = std::string(one.before) + "; " + one.command;
+      engine_.Run("FLUSHALL");
+      const size_t first = capture_.records().size();
+      RunAll(one.before);
+      EXPECT_EQ(EffectOf(one.command), one.effect) << what;
+      ExpectSameAgain(first, what);
+    }
+  }
+
   EffectCapture capture_;
   TestEngine engine_;
 };
 
-TEST_F(EffectsTest, OfEveryCommandThatHasOneOfItsOwn) {
-  for (const EffectCase& one : kCases) {
-    engine_.Run("FLUSHALL");
-    RunAll(one.before);
-    EXPECT_EQ(EffectOf(one.command), one.effect) << one.before << "; " << one.command;
-  }
-}
+TEST_F(EffectsTest, OfEveryCommandThatHasOneOfItsOwn) { RunCases(); }
 
 // The same commands in turns have the same effects.
 class EffectsInTurnsTest : public EffectsTest {
@@ -220,13 +256,7 @@ class EffectsInTurnsTest : public EffectsTest {
       : EffectsTest({.short_command_elements_max = 0, .long_command_turn_nanos = 0}) {}
 };
 
-TEST_F(EffectsInTurnsTest, OfEveryCommandThatHasOneOfItsOwn) {
-  for (const EffectCase& one : kCases) {
-    engine_.Run("FLUSHALL");
-    RunAll(one.before);
-    EXPECT_EQ(EffectOf(one.command), one.effect) << one.before << "; " << one.command;
-  }
-}
+TEST_F(EffectsInTurnsTest, OfEveryCommandThatHasOneOfItsOwn) { RunCases(); }
 
 TEST_F(EffectsTest, EveryCommandThatWritesIsTried) {
   std::set<std::string> tried;
@@ -334,6 +364,25 @@ TEST_F(EffectsTest, RestoreOfAHashLeavesOutWhatHasExpired) {
   const std::string effect = capture_.TakeText();
   EXPECT_EQ(effect.find(payload), std::string::npos);
   EXPECT_EQ(effect.substr(0, 12), "RESTORE i 0 ");
+  ExpectSameAgain(0, effect);
+}
+
+TEST_F(EffectsTest, AFilterInPieces) {
+  engine_.Run("BF.ADD a x");
+  const auto second_of = [](const std::string& reply) {
+    const size_t header = reply.find('$');
+    const size_t at = reply.find('\n', header) + 1;
+    return reply.substr(at, reply.size() - 2 - at);
+  };
+  const std::string head = second_of(engine_.Run("BF.SCANDUMP a 0"));
+  const std::string bits = second_of(engine_.Run("BF.SCANDUMP a 1"));
+  engine_.RunWords({"BF.LOADCHUNK", "b", "1", head});
+  (void)capture_.TakeText();
+  const std::string iterator = std::to_string(bits.size() + 1);
+  EXPECT_EQ(engine_.RunWords({"BF.LOADCHUNK", "b", iterator, bits}), testing::kOk);
+  EXPECT_EQ(capture_.TakeText(), "BF.LOADCHUNK b " + iterator + " " + bits);
+  EXPECT_EQ(engine_.Run("BF.EXISTS b x"), testing::Integer(1));
+  ExpectSameAgain(0, "BF.LOADCHUNK");
 }
 
 TEST_F(EffectsTest, WhoWaitedIsInTheRecordOfWhoCame) {
