@@ -63,25 +63,30 @@ bool TakeRecord(std::string_view& bytes, std::string_view* record) {
 void JournalGroupBuilder::Begin(uint64_t first) {
   TG_DCHECK(count_ == 0);
   first_ = first;
-  bytes_.reserve(std::max(usual_bytes_, kJournalGroupHeaderBytes));
-  bytes_.assign(kJournalGroupHeaderBytes, '\0');
+  bytes_.assign(usual_bytes_, '\0');
+  size_ = kJournalGroupHeaderBytes;
 }
 
+// Into room that is there: two appends to a string would cost more than all the rest.
 void JournalGroupBuilder::Add(std::string_view record) {
-  char size[kVarintBytesMax];
-  bytes_.append(size, PutVarint(size, record.size()));
-  bytes_.append(record);
+  const size_t wanted = size_ + kVarintBytesMax + record.size();
+  if (__builtin_expect(wanted > bytes_.size(), 0)) bytes_.resize(std::max(wanted, 2 * size_));
+  char* out = bytes_.data() + size_;
+  out += PutVarint(out, record.size());
+  std::memcpy(out, record.data(), record.size());
+  size_ = static_cast<size_t>(out - bytes_.data()) + record.size();
   ++count_;
 }
 
 std::shared_ptr<const JournalGroup> JournalGroupBuilder::Finish(int64_t unix_ms) {
   TG_CHECK(count_ > 0);
+  bytes_.resize(size_);
   Put<uint8_t>(bytes_, kVersionAt, kJournalGroupVersion);
   Put<uint64_t>(bytes_, kFirstAt, first_);
   Put<int64_t>(bytes_, kUnixMsAt, unix_ms);
   Put<uint32_t>(bytes_, kCountAt, count_);
   Put<uint32_t>(bytes_, 0, Crc32c(std::string_view(bytes_).substr(kChecksumBytes)));
-  usual_bytes_ = std::min<size_t>(bytes_.size() + bytes_.size() / 4, kJournalGroupBytesMax.count);
+  usual_bytes_ = std::min<size_t>(size_ + size_ / 4, kJournalGroupBytesMax.count);
   auto group = std::make_shared<const JournalGroup>(first_, count_, std::move(bytes_));
   bytes_ = {};
   count_ = 0;

@@ -55,15 +55,16 @@ class JournalGroupBuilder final {
   void Begin(uint64_t first);
   void Add(std::string_view record);
   bool empty() const { return count_ == 0; }
-  size_t bytes() const { return bytes_.size(); }
+  size_t bytes() const { return size_; }
   // At least one record was added.
   std::shared_ptr<const JournalGroup> Finish(int64_t unix_ms);
 
  private:
   uint64_t first_ = 0;
   uint32_t count_ = 0;
-  size_t usual_bytes_ = 0;  // of the last group: what the next will need
-  std::string bytes_;
+  size_t usual_bytes_ = kJournalGroupHeaderBytes;  // what the next group will need
+  std::string bytes_;                              // room; what is in use of it:
+  size_t size_ = 0;
 };
 
 // What a group's bytes say, after they were checked. Views into them.
