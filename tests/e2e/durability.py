@@ -289,6 +289,50 @@ def wait_aof(report, start):
         report.equal("is it on?", server.info()["aof_enabled"], "0")
 
 
+def held_replies(report, start):
+    """With appendfsync always replies wait for the disk; whatever else a session does must go on as ever."""
+    with start("--appendonly", "yes", "--appendfsync", "always", "--workers", "2") as server:
+        done = threading.Event()
+        writer = threading.Thread(target=write_until, args=(server, done), daemon=True)
+        writer.start()
+        stream = server.connect(timeout=20)
+        requests = b"".join(resp.encode_command(["SET", "stream:%d" % i, "v" * 100]) for i in range(10_000))
+        sender = threading.Thread(target=stream.socket.sendall, args=(requests,), daemon=True)
+        sender.start()
+        replies = [stream.read().value for _ in range(10_000)]
+        report.check("a client that does not wait gets every reply", set(replies) == {b"OK"})
+        reader = server.connect(timeout=20)
+        reader.command("SET", "large", "b" * 3_000_000)
+        reader.send(resp.encode_command(["GET", "large"]) * 10)
+        sizes = {len(reader.read().value) for _ in range(10)}
+        report.equal("replies larger than the output limit", sizes, {3_000_000})
+        blocked = server.connect(timeout=5)
+        blocked.send(resp.encode_command(["SET", "a", "1"]) + resp.encode_command(["BLPOP", "list", "0"]))
+        report.equal("a reply before a command that waits", blocked.read().value, b"OK")
+        reader.command("RPUSH", "list", "element")
+        report.equal("the command that waited", [item.value for item in blocked.read().value], [b"list", b"element"])
+        blocked.send(resp.encode_command(["BLPOP", "list", "0.1"]))
+        report.equal("or that ends when its time is over", blocked.read().kind, "nil_array")
+        subscriber = server.connect(timeout=5)
+        subscriber.command("SUBSCRIBE", "channel")
+        for i in range(200):
+            reader.command("PUBLISH", "channel", "message %d" % i)
+        texts = [subscriber.read().value[2].value for _ in range(200)]
+        report.equal("messages come in order", texts, [b"message %d" % i for i in range(200)])
+        reader.send(resp.encode_command(["SET", "a", "2"]) + resp.encode_command(["QUIT"]))
+        report.equal("the reply before QUIT", (reader.read().value, reader.read().value), (b"OK", b"OK"))
+        report.check("and the connection is closed", reader.wait_closed(5))
+        done.set()
+        writer.join(5)
+        report.equal("it ends with status 0", server.stop(), 0)
+
+
+def write_until(server, done):
+    connection = server.connect(timeout=20)
+    while not done.is_set():
+        connection.command("INCR", "counter")
+
+
 def limit_file_size(server, size):
     """No file may grow beyond it: the nearest to a full disk that needs no disk of its own."""
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
