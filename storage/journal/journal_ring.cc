@@ -1,6 +1,5 @@
 #include "storage/journal/journal_ring.h"
 
-#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -55,12 +54,20 @@ void JournalRing::AddBlock(size_t bytes) {
 }
 
 void JournalRing::Push(uint64_t sequence, std::string_view record) {
-  const size_t bytes = FramedBytes(record.size());
+  const bool is_long = record.size() >= kLongSize;
+  const size_t bytes = sizeof(Head) + (is_long ? sizeof(uint64_t) : 0) + Aligned(record.size());
   if (__builtin_expect(write_block_ == nullptr || write_at_ + bytes > write_block_->capacity, 0))
     AddBlock(bytes);
   char* out = write_block_->data() + write_at_;
-  new (out) Head{sequence, record.size()};
-  std::memcpy(out + sizeof(Head), record.data(), record.size());
+  const uint64_t size = record.size();
+  new (out)
+      Head{static_cast<uint32_t>(sequence), is_long ? kLongSize : static_cast<uint32_t>(size)};
+  out += sizeof(Head);
+  if (__builtin_expect(is_long, 0)) {
+    std::memcpy(out, &size, sizeof size);
+    out += sizeof size;
+  }
+  std::memcpy(out, record.data(), record.size());
   write_at_ += bytes;
   pushed_bytes_.store(pushed_bytes_.load(std::memory_order_relaxed) + bytes,
                       std::memory_order_relaxed);
@@ -78,29 +85,6 @@ void JournalRing::GiveBack(Block* block) {
     block->next.store(head, std::memory_order_relaxed);
   } while (!spare_.compare_exchange_weak(head, block, std::memory_order_release,
                                          std::memory_order_relaxed));
-}
-
-void JournalRing::PopThrough(uint64_t sequence) {
-  if (read_block_ == nullptr) read_block_ = first_.load(std::memory_order_acquire);
-  if (read_block_ == nullptr) return;
-  uint64_t popped = 0;
-  for (;;) {
-    Block* block = read_block_;
-    const bool more = Settle(read_block_, read_at_);
-    while (block != read_block_) {
-      Block* next = block->next.load(std::memory_order_relaxed);
-      GiveBack(block);
-      block = next;
-    }
-    if (!more) break;
-    const Head* head = reinterpret_cast<const Head*>(block->data() + read_at_);
-    if (head->sequence > sequence) break;
-    const size_t bytes = FramedBytes(head->size);
-    read_at_ += bytes;
-    popped += bytes;
-  }
-  popped_bytes_.store(popped_bytes_.load(std::memory_order_relaxed) + popped,
-                      std::memory_order_release);
 }
 
 }  // namespace tidegate

@@ -125,7 +125,7 @@ void JournalWriter::Collect() {
     const size_t known = merged_.size();
     const size_t count = merger_.Collect(taken, used, UnixMillis(), merged_);
     for (size_t i = known; i < merged_.size(); ++i) merged_bytes_ += merged_[i]->bytes().size();
-    if (count < kJournalWindowRecords || merged_bytes_ > kJournalMergedBytesMax.count) break;
+    if (count < kJournalPassRecords || merged_bytes_ > kJournalMergedBytesMax.count) break;
   }
   if (merged_.size() == before) return;
   std::atomic_thread_fence(std::memory_order_seq_cst);

@@ -8,6 +8,8 @@
 #include <rocksdb/write_batch.h>
 
 #include <cerrno>
+#include <cstdarg>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -46,6 +48,20 @@ std::string KeyOf(uint64_t sequence) {
 
 std::string_view ViewOf(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
+// What RocksDB has to say goes into our log. Not into a file of its own: writing that one again
+// after it failed is, as with the write-ahead log, the end of the process where RocksDB checks
+// itself.
+class StoreLog final : public rocksdb::Logger {
+ public:
+  StoreLog() : Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
+  using Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    char line[512];
+    std::vsnprintf(line, sizeof line, format, arguments);
+    log::Verbose("Store: " + std::string(line));
+  }
+};
+
 rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env) {
   rocksdb::DBOptions options;
   options.env = env;
@@ -66,9 +82,7 @@ rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env) {
   options.enable_write_thread_adaptive_yield = false;
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
-  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  options.keep_log_file_num = 4;
-  options.max_log_file_size = 4 << 20;
+  options.info_log = std::make_shared<StoreLog>();
   // The journal's writer tries again, once a second.
   options.max_bgerror_resume_count = 0;
   return options;
@@ -87,6 +101,9 @@ rocksdb::ColumnFamilyOptions JournalOptions(const std::shared_ptr<rocksdb::Cache
   options.bottommost_compression = rocksdb::kNoCompression;
   // Two levels: files come into the first and are moved, as they are, into the second.
   options.num_levels = 2;
+  // Files wait in the first for a move, which costs nothing: no reason to slow writes down.
+  options.level0_slowdown_writes_trigger = 1000;
+  options.level0_stop_writes_trigger = 2000;
   return options;
 }
 

@@ -5,8 +5,8 @@
 //   column family "data"     made, and empty
 //
 // How RocksDB is used: the journal is written in the order of its keys, once, and read at a start
-// alone. So: a write-ahead log, which is what makes a group safe; a large memtable, so that few
-// files come of it; files that are moved down a level and never rewritten (their ranges do not
+// alone. So: a write-ahead log, which is what makes a group safe; memtables that are written to files
+// one after the other; files that are moved down a level and never rewritten (their ranges do not
 // overlap); no compression and no filters; one thread for flushes and one for moves; a block cache
 // of a few MiB. What it takes in memory is bounded by these and is in Stats().
 // A write that fails leaves RocksDB refusing all writes; Recover() opens the database anew. (Its
@@ -35,9 +35,10 @@ class Env;
 namespace tidegate {
 
 // Memtable of the journal, and how many of them there may be: one is filled while others are
-// written to files. When all are full, writing waits, and with it the journal's writer.
-inline constexpr Bytes kStoreMemtableBytes = 32_MiB;
-inline constexpr int kStoreMemtablesMax = 3;
+// written to files. When all are full, writing waits, and with it the journal's writer. Small, so
+// that the same memory is used again and again.
+inline constexpr Bytes kStoreMemtableBytes = 8_MiB;
+inline constexpr int kStoreMemtablesMax = 6;
 inline constexpr Bytes kStoreBlockCacheBytes = 8_MiB;
 
 // Free bytes of the disk below which writes are refused: enough for what is under way then, and for

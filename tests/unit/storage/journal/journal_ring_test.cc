@@ -21,38 +21,40 @@ TEST(JournalRing, KeepsOrderBetweenThreadsWhateverTheSizes) {
   std::thread producer([&ring] {
     for (uint64_t i = 1; i <= kRecords; ++i) ring.Push(i, RecordOf(i));
   });
-  uint64_t seen = 0;
-  while (seen < kRecords) {
-    uint64_t last = seen;
-    ring.ForEach([&](uint64_t sequence, std::string_view record) {
-      EXPECT_EQ(sequence, last + 1);
-      EXPECT_EQ(record, RecordOf(sequence));
-      last = sequence;
-      return last < seen + 700;
-    });
-    // Not all that was seen: the rest is seen again.
-    if (last > seen) ring.PopThrough(seen = seen + (last - seen + 1) / 2);
+  for (uint64_t seen = 0; seen < kRecords;) {
+    const uint64_t front = ring.Front();
+    if (front == JournalRing::kNone) {
+      ring.EndPass();
+      std::this_thread::yield();
+      continue;
+    }
+    ASSERT_EQ(front, ++seen);
+    ASSERT_EQ(ring.Front(), seen);  // asking changes nothing
+    ASSERT_EQ(ring.Take(), RecordOf(seen));
   }
+  ring.EndPass();
   producer.join();
   EXPECT_EQ(ring.waiting_bytes(), 0u);
 }
 
 TEST(JournalRing, AnEmptyOneGivesNothing) {
   JournalRing ring;
-  ring.ForEach([](uint64_t, std::string_view) {
-    ADD_FAILURE();
-    return true;
-  });
-  ring.PopThrough(5);
+  EXPECT_EQ(ring.Front(), JournalRing::kNone);
   ring.Push(1, "");
   EXPECT_GT(ring.waiting_bytes(), 0u);
-  int count = 0;
-  ring.ForEach([&count](uint64_t, std::string_view record) {
-    EXPECT_TRUE(record.empty());
-    ++count;
-    return true;
-  });
-  EXPECT_EQ(count, 1);
+  EXPECT_EQ(ring.Front(), 1u);
+  EXPECT_EQ(ring.Take(), "");
+  EXPECT_EQ(ring.Front(), JournalRing::kNone);
+}
+
+TEST(JournalRing, KnowsTheLowHalfOfANumber) {
+  JournalRing ring;
+  ring.Push((uint64_t{5} << 32) - 1, "a");
+  ring.Push(uint64_t{5} << 32, "b");
+  EXPECT_EQ(ring.Front(), 0xffffffffu);
+  EXPECT_EQ(ring.Take(), "a");
+  EXPECT_EQ(ring.Front(), 0u);
+  EXPECT_EQ(ring.Take(), "b");
 }
 
 }  // namespace

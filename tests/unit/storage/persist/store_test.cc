@@ -207,7 +207,7 @@ TEST_F(StoreTest, TakesABoundedPartOfMemory) {
   EXPECT_FALSE(store_->IsNearlyFull());
   EXPECT_GT(store_->Stats().disk_bytes, 125'000'000u);
   EXPECT_LT(store_->Stats().disk_bytes, 140'000'000u);
-  EXPECT_LT(store_->Stats().memory_bytes, 110'000'000u);
+  EXPECT_LT(store_->Stats().memory_bytes, 80'000'000u);
 }
 
 }  // namespace
