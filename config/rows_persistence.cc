@@ -68,6 +68,7 @@ constexpr OptionRow kRows[] = {
      .type = kYesNo,
      .initial = "no",
      .member = NumberMember<&Options::appendonly>(),
+     .at_start = true,
      .yaml = kEngine,
      .help =
          "Record every change on disk, in `dir`, and replay it at the next start. Takes effect at "

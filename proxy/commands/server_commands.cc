@@ -177,17 +177,20 @@ ExecStatus CmdWaitAof(SessionCommand& c) {
   auto* state = static_cast<WaitAofState*>(c.continuation());
   const uint64_t sequence = state != nullptr ? state->sequence : persistence->sequence();
   const bool synced = persistence->synced() >= sequence;
-  const bool over = state != nullptr && state->until_ms != 0 && UnixMillis() >= state->until_ms;
+  const int64_t now_ms = UnixMillis();
+  const bool over = state != nullptr && state->until_ms != 0 && now_ms >= state->until_ms;
   if (synced || !arguments->local || over || c.session().client().in_multi)
     return ReplyWaitAof(c, synced);
   if (state == nullptr) {
     auto fresh = std::make_unique<WaitAofState>();
     fresh->sequence = sequence;
-    if (arguments->timeout_ms > 0) {
-      fresh->until_ms = UnixMillis() + arguments->timeout_ms;
-      c.worker().WakeAfter(c.session().id(), std::chrono::milliseconds(arguments->timeout_ms));
-    }
+    if (arguments->timeout_ms > 0) fresh->until_ms = now_ms + arguments->timeout_ms;
+    state = fresh.get();
     c.set_continuation(std::move(fresh));
+  }
+  // Each time anew: the timer goes by another clock, and may wake it a little early.
+  if (state->until_ms != 0) {
+    c.worker().WakeAfter(c.session().id(), std::chrono::milliseconds(state->until_ms - now_ms));
   }
   persistence->AwaitSynced(
       sequence, {&c.worker().engine_thread(), static_cast<uint64_t>(c.session().ticket())});
