@@ -1,6 +1,9 @@
 // Commands about the process as a whole: TIME, ROLE, MONITOR, SHUTDOWN, and the answers to what
 // clients and tools ask of any Redis although this one has no persistence and no replication yet.
 // What cannot be done is refused in clear words, never confirmed.
+#include <algorithm>
+#include <limits>
+
 #include "base/clock.h"
 #include "base/version.h"
 #include "proxy/commands/families.h"
@@ -154,6 +157,10 @@ std::optional<WaitAofArguments> ParseWaitAof(SessionCommand& c) {
     c.Fail("ERR timeout is negative");
     return std::nullopt;
   }
+  if (*timeout_ms > std::numeric_limits<int64_t>::max() - UnixMillis()) {
+    c.Fail("ERR timeout is out of range");
+    return std::nullopt;
+  }
   return WaitAofArguments{*local == 1, *timeout_ms};
 }
 
@@ -190,7 +197,9 @@ ExecStatus CmdWaitAof(SessionCommand& c) {
   }
   // Each time anew: the timer goes by another clock, and may wake it a little early.
   if (state->until_ms != 0) {
-    c.worker().WakeAfter(c.session().id(), std::chrono::milliseconds(state->until_ms - now_ms));
+    constexpr int64_t kLongestWakeMillis = 86'400'000;
+    c.worker().WakeAfter(c.session().id(), std::chrono::milliseconds(std::min(
+                                               state->until_ms - now_ms, kLongestWakeMillis)));
   }
   persistence->AwaitSynced(
       sequence, {&c.worker().engine_thread(), static_cast<uint64_t>(c.session().ticket())});

@@ -288,6 +288,7 @@ def wait_aof(report, start):
                                  (("x", "0", "0"), b"ERR value is not an integer or out of range"),
                                  (("0", "-1", "0"), b"ERR value is out of range, must be positive"),
                                  (("0", "0", "-1"), b"ERR timeout is negative"),
+                                 (("0", "0", str(2**63 - 1)), b"ERR timeout is out of range"),
                                  (("0", "0", "x"), b"ERR timeout is not an integer or out of range")):
             report.equal("WAITAOF " + " ".join(arguments), connection.command("WAITAOF", *arguments).value, error)
         report.equal("without appendonly", connection.command("WAITAOF", "1", "0", "0").value,
