@@ -76,6 +76,7 @@ struct OptionRow {
   OptionMember member = {};              // neither member nor codec: kept as text
   OptionCodec codec = {};
   bool run_time = true;           // CONFIG SET may change it
+  bool at_start = false;          // CONFIG SET takes the value that it has, and no other
   bool many_words = false;        // the value is a list of words
   bool secret = false;            // never shown in logs, SLOWLOG, MONITOR
   bool protected_config = false;  // CONFIG SET needs enable-protected-configs

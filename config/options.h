@@ -186,9 +186,10 @@ struct Options {
   std::chrono::milliseconds busy_reply_threshold{5000};
   int64_t tracking_table_max_keys = 1000000;
 
-  // Persistence. This version has none: a value that promises any is refused, see the rows.
+  // Persistence.
   bool appendonly = false;
   Appendfsync appendfsync = Appendfsync::kEverysec;
+  bool aof_load_truncated = true;
 
   // Seeing it.
   std::chrono::microseconds slowlog_log_slower_than{10000};  // negative: nothing is logged

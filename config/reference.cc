@@ -77,7 +77,9 @@ void AppendRow(std::string& page, const OptionRow& row) {
   if (!row.fixed.empty()) {
     help += " Any other value is an error: " + std::string(row.fixed) + ".";
   }
-  const char* run_time = row.protected_config ? "protected" : row.run_time ? "yes" : "no";
+  const char* run_time = row.protected_config            ? "protected"
+                         : row.run_time && !row.at_start ? "yes"
+                                                         : "no";
   page += "| " + name + " | " + Code(row.initial) + " | " + Values(row) + " | " + run_time + " | " +
           std::string(YamlColumn(row)) + " | " + help + " |\n";
 }

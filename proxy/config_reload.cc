@@ -35,7 +35,7 @@ Status ReloadConfig(ConfigStore& config, Options fresh) {
   ForEachOption([&](const OptionRow& row) {
     std::string value = PrintOption(row, fresh);
     if (value == PrintOption(row, *current)) return;
-    if (!row.run_time || row.protected_config) {
+    if (!row.run_time || row.at_start || row.protected_config) {
       log::Warning("Reload: '" + std::string(row.name) + "' has changed and needs a restart");
       return;
     }

@@ -45,6 +45,7 @@ AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
   sources.commands = &server.commands();
   sources.engine = &server.engine();
   sources.config = &server.config();
+  sources.persistence = server.persistence();
   sources.start_unix_ms = server.start_unix_ms();
   sources.readiness = [&server, &ready] {
     if (server.shutting_down()) return Readiness::kDraining;
@@ -126,7 +127,7 @@ int Serve(LoadedConfig config, int argc, char** argv) {
                 std::to_string(server.workers().size()) + " workers");
     for (const std::string& place : server.listening()) log::Notice("Listening on " + place);
     if (admin) log::Notice("Admin pages on " + admin->url());
-    log::Notice("Data is kept in memory only: a restart begins empty");
+    if (!options.appendonly) log::Notice("Data is kept in memory only: a restart begins empty");
     log::Notice("Ready to accept connections");
     ready.store(true);
   });

@@ -37,6 +37,7 @@ namespace tidegate {
 
 class Acceptor;
 class EventLoop;
+class Persistence;
 class SignalWatcher;
 class Timer;
 class WakeUp;
@@ -103,6 +104,8 @@ class Server final {
   ConfigStore& config() { return config_; }
   const CommandTable& commands() const { return *commands_; }
   Engine& engine() { return *engine_; }
+  // Null without appendonly.
+  Persistence* persistence() { return persistence_.get(); }
   std::span<const std::unique_ptr<Worker>> workers() const { return workers_; }
 
   Slowlog& slowlog() { return slowlog_; }
@@ -160,6 +163,10 @@ class Server final {
 
   Status Assemble(Families process_families);
   Status InstallConfigHooks();
+  // server_persistence.cc. With appendonly: opens the data directory, replays the journal, and has
+  // the engine append to it.
+  Status OpenPersistence(const Options& options);
+  Status StopPersistence();
   void WatchSignals();
   static void OnKeyEvents(void* server, EngineThread& thread, std::span<const KeyEvent> events);
   void OnWakeUp();
@@ -167,6 +174,7 @@ class Server final {
 
   ConfigStore config_;
   std::unique_ptr<CommandTable> commands_;
+  std::unique_ptr<Persistence> persistence_;  // outlives the engine, which appends to it
   std::unique_ptr<Engine> engine_;
   std::vector<std::unique_ptr<Worker>> workers_;
   Slowlog slowlog_;
