@@ -1,5 +1,5 @@
-// Persistence. This version keeps data in memory only, so every value that promises more is
-// refused.
+// Persistence. This version writes snapshots when it is asked to and no log, so every value that
+// promises more is refused.
 
 #include "base/text.h"
 #include "config/option_value.h"
@@ -12,8 +12,9 @@ using enum OptionType;
 
 constexpr auto kEngine = YamlPlace::kEngine;
 constexpr std::string_view kNoSnapshots =
-    "this version of Tidegate keeps data in memory only and writes no snapshots; say save \"\" if "
-    "losing the data at a restart is fine";
+    "this version of Tidegate writes no snapshots by itself; say save \"\", and use SAVE and "
+    "SHUTDOWN "
+    "SAVE";
 constexpr std::string_view kNoAppendOnly =
     "this version of Tidegate keeps data in memory only and cannot promise durability; say "
     "appendonly no if losing the data at a restart is fine";
@@ -45,11 +46,37 @@ OptionFault KeepSavePoints(std::span<const std::string> words, std::string& text
   return std::nullopt;
 }
 
-OptionFault KeepFileName(std::span<const std::string> words, std::string& text) {
-  if (words[0].find('/') != std::string::npos) return "must be a file name without a path";
-  text = words[0];
+// A name within `dir`. Texts as Redis.
+template <std::string Options::*kMember>
+OptionFault ParseFileName(Options& options, std::span<const std::string> words,
+                          std::string_view option, std::string_view kind) {
+  if (words.size() != 1) return "wrong number of arguments";
+  if (words[0].find('/') != std::string::npos)
+    return std::string(option) + " can't be a path, just a " + std::string(kind);
+  if (words[0].empty()) return std::string(option) + " can't be empty";
+  options.*kMember = words[0];
   return std::nullopt;
 }
+
+constexpr OptionCodec kDbFilename = {
+    .parse =
+        [](Options& options, std::span<const std::string> words) {
+          return ParseFileName<&Options::dbfilename>(options, words, "dbfilename", "filename");
+        },
+    .print = [](const Options& options) { return options.dbfilename; }};
+constexpr OptionCodec kAppendFilename = {
+    .parse =
+        [](Options& options, std::span<const std::string> words) {
+          return ParseFileName<&Options::appendfilename>(options, words, "appendfilename",
+                                                         "filename");
+        },
+    .print = [](const Options& options) { return options.appendfilename; }};
+constexpr OptionCodec kAppendDirname = {
+    .parse =
+        [](Options& options, std::span<const std::string> words) {
+          return ParseFileName<&Options::appenddirname>(options, words, "appenddirname", "dirname");
+        },
+    .print = [](const Options& options) { return options.appenddirname; }};
 
 constexpr OptionRow kRows[] = {
     {.name = "dir",
@@ -82,26 +109,26 @@ constexpr OptionRow kRows[] = {
      .yaml = kEngine,
      .help = "When logged writes are forced to disk. Without `appendonly` it means nothing."},
     {.name = "appendfilename",
-     .type = kText,
+     .type = kSpecial,
      .initial = "appendonly.aof",
+     .codec = kAppendFilename,
      .run_time = false,
      .yaml = kEngine,
-     .keep = KeepFileName,
-     .help = "Name of Redis's append-only files."},
+     .help = "Name of Redis's append-only files, for DEBUG LOADAOF."},
     {.name = "appenddirname",
-     .type = kText,
+     .type = kSpecial,
      .initial = "appendonlydir",
+     .codec = kAppendDirname,
      .run_time = false,
      .yaml = kEngine,
-     .keep = KeepFileName,
-     .help = "Directory of Redis's append-only files."},
+     .help = "Directory of Redis's append-only files in `dir`."},
     {.name = "dbfilename",
-     .type = kText,
+     .type = kSpecial,
      .initial = "dump.rdb",
+     .codec = kDbFilename,
      .protected_config = true,
      .yaml = kEngine,
-     .keep = KeepFileName,
-     .help = "Name of Redis's snapshot file."},
+     .help = "Name of the snapshot file in `dir`: SAVE writes it, and a start reads it."},
     {.name = "no-appendfsync-on-rewrite",
      .type = kYesNo,
      .initial = "no",
@@ -121,6 +148,7 @@ constexpr OptionRow kRows[] = {
     {.name = "aof-load-truncated",
      .type = kYesNo,
      .initial = "yes",
+     .member = NumberMember<&Options::aof_load_truncated>(),
      .yaml = kEngine,
      .help = "Load an append-only file that ends early."},
     {.name = "aof-use-rdb-preamble",
@@ -146,11 +174,13 @@ constexpr OptionRow kRows[] = {
     {.name = "rdbcompression",
      .type = kYesNo,
      .initial = "yes",
+     .member = NumberMember<&Options::rdbcompression>(),
      .yaml = kEngine,
      .help = "Compress strings in snapshots."},
     {.name = "rdbchecksum",
      .type = kYesNo,
      .initial = "yes",
+     .member = NumberMember<&Options::rdbchecksum>(),
      .run_time = false,
      .yaml = kEngine,
      .help = "Checksum at the end of a snapshot."},
@@ -189,9 +219,11 @@ constexpr OptionRow kRows[] = {
 
 }  // namespace
 
-const OptionGroup kPersistenceOptions = {"Persistence",
-                                         "This version keeps data in memory only. A value that "
-                                         "promises more is an error, never ignored.",
-                                         kRows};
+const OptionGroup kPersistenceOptions = {
+    "Persistence",
+    "Snapshots are written by SAVE and SHUTDOWN SAVE, and read "
+    "at the start. A value that promises more is an error, "
+    "never ignored.",
+    kRows};
 
 }  // namespace tidegate
