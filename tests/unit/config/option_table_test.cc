@@ -175,7 +175,7 @@ TEST(SetOption, PromisesThatCannotBeKeptAreRefused) {
       {"cluster-enabled", "yes"},  {"tls-port", "6380"},
       {"aclfile", "users.acl"},    {"min-replicas-to-write", "1"},
       {"maxmemory-clients", "5%"}, {"syslog-enabled", "yes"},
-      {"activedefrag", "yes"},     {"shutdown-on-sigterm", "save"},
+      {"activedefrag", "yes"},
   };
   for (const auto& [name, value] : promises) {
     Options options;
@@ -204,11 +204,17 @@ TEST(SetOption, SettingsWithoutMeaningAreKeptInCanonicalForm) {
   EXPECT_EQ(Set(options, "REPL-DISKLESS-LOAD", {"SWAPDB"}), std::nullopt);
   EXPECT_EQ(Print(options, "repl-backlog-size"), "2097152");
   EXPECT_EQ(Print(options, "repl-diskless-load"), "swapdb");
+  EXPECT_EQ(options.kept.size(), 2u);
+  EXPECT_EQ(Set(options, "repl-backlog-size", {"1mb"}), std::nullopt);  // the default again
+  EXPECT_EQ(options.kept.size(), 1u);
+}
+
+TEST(SetOption, FlagsOfSignalsPrintInTheOrderOfTheirList) {
+  Options options;
   EXPECT_EQ(Set(options, "shutdown-on-sigint", {"NOW nosave"}), std::nullopt);
   EXPECT_EQ(Print(options, "shutdown-on-sigint"), "nosave now");
-  EXPECT_EQ(options.kept.size(), 3u);
-  EXPECT_EQ(Set(options, "repl-backlog-size", {"1mb"}), std::nullopt);  // the default again
-  EXPECT_EQ(options.kept.size(), 2u);
+  EXPECT_EQ(Set(options, "shutdown-on-sigterm", {"force", "save"}), std::nullopt);
+  EXPECT_EQ(options.shutdown_on_sigterm, "save force");
 }
 
 TEST(SetOption, PercentilesPrintWithoutZeros) {
