@@ -87,10 +87,10 @@ class KeyStream final : public rdb::FileVisitor {
   Status OnKey(const rdb::FileKey& key, rdb::Type type, rdb::RdbReader& in) override {
     // As of the beginning of time, so that no key is past its time.
     Database db(scratch_.engine().keyspace(), scratch_.thread(), 0, 0, {.no_touch = true});
-    Result<rdb::KeyOutcome> outcome =
-        rdb::ReadKey(key, type, in, db, nullptr, options_.skip_modules);
-    if (!outcome.ok()) return std::move(outcome).error();
     const KeyRef ref = KeyRef::Of(key.name);
+    Result<rdb::KeyOutcome> outcome =
+        rdb::ReadKey(key, ref, type, in, db, nullptr, options_.skip_modules);
+    if (!outcome.ok()) return std::move(outcome).error();
     if (*outcome == rdb::KeyOutcome::kEmpty) ++report_.empty;
     if (*outcome == rdb::KeyOutcome::kModule) ++report_.modules_skipped;
     const Entry* entry = db.Peek(ref);

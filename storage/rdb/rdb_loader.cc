@@ -10,13 +10,12 @@
 namespace tidegate::rdb {
 namespace {
 
-Result<KeyOutcome> ReadModule(const FileKey& key, RdbReader& in, Database& db, Entry* existing,
-                              bool skip) {
+Result<KeyOutcome> ReadModule(const FileKey& key, const KeyRef& ref, RdbReader& in, Database& db,
+                              Entry* existing, bool skip) {
   const uint64_t id = in.Length();
   if (!in.ok()) return Error{"a broken value"};
   if (id == kBloomModuleId) {
-    const ValueOutcome outcome =
-        ReadBloomFilter(in, db, KeyRef::Of(key.name), existing, key.expire_at_ms);
+    const ValueOutcome outcome = ReadBloomFilter(in, db, ref, existing, key.expire_at_ms);
     if (outcome == ValueOutcome::kBroken) return Error{"a broken Bloom filter"};
     return KeyOutcome::kRead;
   }
@@ -45,11 +44,10 @@ void SetAccess(const FileKey& key, Database& db, const KeyRef& ref) {
 
 }  // namespace
 
-Result<KeyOutcome> ReadKey(const FileKey& key, Type type, RdbReader& in, Database& db,
-                           Entry* existing, bool skip_modules) {
+Result<KeyOutcome> ReadKey(const FileKey& key, const KeyRef& ref, Type type, RdbReader& in,
+                           Database& db, Entry* existing, bool skip_modules) {
   if (type == Type::kModule) return Error{"a value of a module, in the form before Redis 4.0"};
-  if (type == Type::kModule2) return ReadModule(key, in, db, existing, skip_modules);
-  const KeyRef ref = KeyRef::Of(key.name);
+  if (type == Type::kModule2) return ReadModule(key, ref, in, db, existing, skip_modules);
   switch (ReadValueOfType(type, in, db, ref, existing, key.expire_at_ms)) {
     case ValueOutcome::kEmpty:
       return KeyOutcome::kEmpty;
@@ -72,7 +70,7 @@ Status RdbLoader::OnKey(const FileKey& key, Type type, RdbReader& in) {
   const KeyRef ref = KeyRef::Of(key.name);
   Entry* existing = db.Peek(ref);
   if (existing != nullptr && !options_.replace) return Error{"this key is there already"};
-  Result<KeyOutcome> outcome = ReadKey(key, type, in, db, existing, options_.skip_modules);
+  Result<KeyOutcome> outcome = ReadKey(key, ref, type, in, db, existing, options_.skip_modules);
   if (!outcome.ok()) return std::move(outcome).error();
   if (*outcome == KeyOutcome::kEmpty) {
     ++report_.empty;

@@ -20,10 +20,10 @@ namespace tidegate::rdb {
 
 enum class KeyOutcome : uint8_t { kRead, kEmpty, kModule };
 
-// Reads the value of a key into `db`, with its expiry and access state. kModule: it is of a module
-// that is not here, and was passed over (`skip_modules`; else an error).
-Result<KeyOutcome> ReadKey(const FileKey& key, Type type, RdbReader& in, Database& db,
-                           Entry* existing, bool skip_modules);
+// Reads the value of a key into `db`, under `ref`, with its expiry and access state. kModule: it is
+// of a module that is not here, and was passed over (`skip_modules`; else an error).
+Result<KeyOutcome> ReadKey(const FileKey& key, const KeyRef& ref, Type type, RdbReader& in,
+                           Database& db, Entry* existing, bool skip_modules);
 
 class RdbLoader final : public FileVisitor {
  public:
