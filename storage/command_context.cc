@@ -3,7 +3,6 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "storage/breathe.h"
-#include "storage/engine_thread.h"
 #include "storage/keyspace/slot_extras.h"
 #include "storage/long_command.h"
 #include "storage/parking.h"
@@ -26,6 +25,15 @@ CommandContext::CommandContext(Engine& engine, EngineThread& thread, const Reque
       client_(client),
       reply_(reply),
       db_(*keyspace_, thread, client.db, thread.now_ms, Use(client.no_touch)) {}
+
+ExecStatus CommandContext::RunRecorded() {
+  const EffectLog::Outer outer = thread_.effects.BeginCommand();
+  const ExecStatus status = request_.command->spec->handler(*this);
+  // The log is another one by now, perhaps: a long command has its own.
+  const bool ended = status != ExecStatus::kSuspended;
+  thread_.effects.EndCommand(outer, db_.index(), request_.args, ended);
+  return status;
+}
 
 std::optional<int64_t> CommandContext::IntegerArg(size_t i, std::string_view error) {
   const std::optional<int64_t> value = ParseInt64(arg(i));
@@ -71,7 +79,8 @@ bool CommandContext::MayRunLong() const {
     internal::t_long_command->ForgetFirstLookups();
     return false;
   }
-  return !thread_.in_transaction && !thread_.exclusive && served_key_ == nullptr;
+  return !thread_.in_transaction && !thread_.exclusive && !thread_.loading &&
+         served_key_ == nullptr;
 }
 
 bool CommandContext::IsLongValue(const Entry& entry) const {
@@ -96,6 +105,7 @@ void CommandContext::UnlockSlot(uint16_t slot) {
   // A transaction serves at its end.
   if (__builtin_expect(!thread_.ready.empty() && !thread_.in_transaction, 0))
     engine_.ServeReady(thread_);
+  if (!thread_.in_transaction) engine_.Record(thread_);
   engine_.Unlock(slot);
 }
 

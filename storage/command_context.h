@@ -7,12 +7,15 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "base/reply_writer.h"
 #include "storage/blocking.h"
 #include "storage/engine.h"
+#include "storage/engine_thread.h"
 #include "storage/errors.h"
 #include "storage/keyspace/database.h"
 #include "storage/keyspace/keyspace.h"
@@ -24,6 +27,12 @@ class CommandContext final {
  public:
   CommandContext(Engine& engine, EngineThread& thread, const Request& request, ClientState& client,
                  ReplyWriter& reply);
+
+  // Runs the command's handler.
+  ExecStatus Run() {
+    if (__builtin_expect(thread_.recording, 0)) return RunRecorded();
+    return request_.command->spec->handler(*this);
+  }
 
   size_t argc() const { return request_.args.size(); }
   std::string_view arg(size_t i) const { return request_.args[i]; }
@@ -66,6 +75,27 @@ class CommandContext final {
     return FindValue(key, ValueType::kString, for_write, out);
   }
 
+  // What the journal keeps of a command that changed something is the command itself (see
+  // journal/effect_log.h). A handler for which that would not do again the same thing (because of
+  // the time, of chance, of what other keys hold) says what does: RecordAs, which may be called
+  // several times, the words of `head` and then those of `tail`. Where making these words costs,
+  // records() says whether anybody wants them.
+  bool records() const { return __builtin_expect(thread_.recording, 0); }
+  void RecordAs(std::initializer_list<std::string_view> head,
+                std::span<const std::string_view> tail = {}) {
+    if (!records()) return;
+    thread_.effects.Give();
+    thread_.effects.Add(db_.index(), head, tail);
+  }
+  // The same for so many words that they are said one by one, to thread().effects; nothing may be
+  // looked up in between. Only when records().
+  void BeginRecordAs(size_t words) {
+    thread_.effects.Give();
+    thread_.effects.Begin(db_.index(), words);
+  }
+  // It changed nothing that lasts.
+  void RecordNothing() { thread_.effects.Give(); }
+
   // For blocking commands. When the command runs on behalf of a client that is blocked, only this
   // key may be looked at: the slots of the others are not held. Null: an ordinary call.
   const KeyRef* served_key() const { return served_key_; }
@@ -105,6 +135,7 @@ class CommandContext final {
   }
 
   bool MayRunLong() const;
+  ExecStatus RunRecorded();
 
   Engine& engine_;
   EngineThread& thread_;

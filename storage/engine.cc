@@ -15,6 +15,7 @@
 #include "storage/eviction.h"
 #include "storage/expiry.h"
 #include "storage/gate.h"
+#include "storage/journal/effect_sink.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/keyspace/lazy_freer.h"
 #include "storage/long_command.h"
@@ -73,14 +74,68 @@ EngineThread& Engine::AddThread(WakeFn wake, void* wake_context) {
   TG_CHECK(threads_.size() < kEngineThreadsMax);
   threads_.push_back(std::make_unique<EngineThread>(static_cast<int>(threads_.size()),
                                                     options_.databases, wake, wake_context));
+  threads_.back()->recording = effect_sink_ != nullptr;
   return *threads_.back();
 }
 
+void Engine::SetEffectSink(EffectSink* sink) {
+  effect_sink_ = sink;
+  for (const auto& thread : threads_) thread->recording = sink != nullptr;
+}
+
+void Engine::SetLoading(EngineThread& thread, bool loading) {
+  thread.loading = loading;
+  thread.recording = effect_sink_ != nullptr && !loading;
+}
+
+void Engine::AppendRecord(EngineThread& thread) {
+  effect_sink_->Append(thread, thread.effects.record());
+  thread.effects.Clear();
+}
+
+ExecStatus Engine::AdmitWrite(EngineThread& thread, ClientState& client) {
+  client.parked = false;
+  if (__builtin_expect(!thread.recording, 1)) return ExecStatus::kDone;
+  switch (effect_sink_->Admit(thread, {&thread, client.ticket})) {
+    case EffectSink::Admission::kYes:
+      return ExecStatus::kDone;
+    case EffectSink::Admission::kLater:
+      client.parked = true;
+      break;
+    case EffectSink::Admission::kRefused:
+      client.rounds = 0;
+      break;
+  }
+  // It may be on its way to have the gate, and would keep it closed for as long as it waits.
+  gate_->Remove({&thread, client.ticket});
+  return client.parked ? ExecStatus::kSuspended : ExecStatus::kRefused;
+}
+
+bool Engine::RefusesWrites(EngineThread& thread, const ClientState& client) {
+  if (!thread.recording) return false;
+  const Waiter waiter{&thread, client.ticket};
+  const EffectSink::Admission admission = effect_sink_->Admit(thread, waiter);
+  if (admission == EffectSink::Admission::kLater) effect_sink_->Forget(waiter);
+  return admission == EffectSink::Admission::kRefused;
+}
+
+std::string Engine::RefusalOfWrites() const { return effect_sink_->refusal(); }
+
+ExecStatus Engine::AdmitOrRefuse(EngineThread& thread, ClientState& client, ReplyWriter& reply) {
+  const ExecStatus status = AdmitWrite(thread, client);
+  if (__builtin_expect(status != ExecStatus::kRefused, 1)) return status;
+  reply.Error(RefusalOfWrites());
+  client.continuation.reset();
+  return Finish(client, status);
+}
+
 void Engine::FollowSettings(EngineThread& thread, int64_t now_ms) {
-  thread.now_ms = now_ms;
+  thread.wall_ms = now_ms;
+  thread.now_ms = __builtin_expect(thread.loading, 0) ? kLoadingNowMs : now_ms;
   thread.lfu = IsLfu(settings_.maxmemory_policy.load(std::memory_order_relaxed));
   const uint32_t classes = settings_.notify_classes.load(std::memory_order_relaxed);
-  thread.notify_classes = (classes & (notify::kKeyspace | notify::kKeyevent)) != 0 ? classes : 0;
+  const bool told = (classes & (notify::kKeyspace | notify::kKeyevent)) != 0 && !thread.loading;
+  thread.notify_classes = told ? classes : 0;
 }
 
 void Engine::BeginBatch(EngineThread& thread, int64_t now_ms) {
@@ -149,6 +204,7 @@ inline ExecStatus Engine::ExecuteOneKey(EngineThread& thread, const Request& req
   if (__builtin_expect(thread.wants_long, 0))
     return StartLong(thread, request, client, reply, {slot});
   if (__builtin_expect(!thread.ready.empty(), 0)) ServeReady(thread);
+  Record(thread);
   Unlock(slot);
   Deliver(thread);
   return Finish(client, status);
@@ -158,6 +214,7 @@ ExecStatus Engine::ExecuteSlotBySlot(EngineThread& thread, const Request& reques
                                      ClientState& client, ReplyWriter& reply) {
   const ExecStatus status = RunHandler(thread, request, client, reply);
   if (thread.wants_long) return StartLong(thread, request, client, reply, {});
+  TG_DCHECK(!thread.effects.pending());  // recorded slot by slot
   Deliver(thread);
   return Finish(client, status);
 }
@@ -168,6 +225,10 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
   client.parked = false;
   if (__builtin_expect(client.blocked != nullptr, 0)) return ResumeBlocked(thread, client, reply);
   if (__builtin_expect(client.long_command != nullptr, 0)) return TurnOfLong(thread, client, reply);
+  if (__builtin_expect(thread.recording, 0) && request.command->spec->access == Access::kWrite) {
+    const ExecStatus admitted = AdmitOrRefuse(thread, client, reply);
+    if (__builtin_expect(admitted != ExecStatus::kDone, 0)) return admitted;
+  }
   if (__builtin_expect(scope >= Scope::kWholeKeyspace || client.rounds >= kLockRoundsMax, 0)) {
     // What goes on from an earlier turn has left the slots of its keys, mostly.
     if (client.continuation != nullptr && scope == Scope::kByCall)
@@ -209,7 +270,7 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
 
 Room Engine::MakeRoom(EngineThread& thread) {
   const uint64_t limit = settings_.maxmemory_bytes.load(std::memory_order_relaxed);
-  if (limit == 0 || UsedAbout(thread) <= limit) return Room::kYes;
+  if (limit == 0 || thread.loading || UsedAbout(thread) <= limit) return Room::kYes;
   return Eviction(*this, *keyspace_, thread).MakeRoom();
 }
 
@@ -307,6 +368,7 @@ ExecStatus Engine::ExecuteLocked(EngineThread& thread, const Request& request, C
     return StartLong(thread, request, client, reply, std::move(held));
   }
   if (__builtin_expect(!thread.ready.empty(), 0)) ServeReady(thread);
+  Record(thread);
   for (const uint16_t slot : set.slots()) Unlock(slot);
   for (const uint16_t slot : targets) Unlock(slot);
   Deliver(thread);
@@ -351,6 +413,7 @@ ExecStatus Engine::ExecuteExclusive(EngineThread& thread, const Request& request
     status = RunHandler(thread, request, client, reply);
   }
   if (!thread.ready.empty()) ServeReady(thread);
+  Record(thread);
   thread.exclusive = false;
   gate_->Open();
   Deliver(thread);
@@ -365,7 +428,7 @@ ExecStatus Engine::Finish(ClientState& client, ExecStatus status) {
 ExecStatus Engine::RunHandler(EngineThread& thread, const Request& request, ClientState& client,
                               ReplyWriter& reply) {
   CommandContext context(*this, thread, request, client, reply);
-  return request.command->spec->handler(context);
+  return context.Run();
 }
 
 ExecStatus Engine::ParkAt(EngineThread& thread, uint16_t slot, ClientState& client) {
@@ -410,6 +473,7 @@ void Engine::Cancel(EngineThread& thread, ClientState& client) {
   const Waiter waiter{&thread, client.ticket};
   parking_->Remove(waiter);
   gate_->Remove(waiter);
+  if (effect_sink_ != nullptr) effect_sink_->Forget(waiter);
   client.parked = false;
   client.rounds = 0;
   client.continuation.reset();

@@ -17,7 +17,8 @@
 // until all lines are clear, runs alone, and opens it.
 //
 // Under slot locks there is only computation. Frees of big values, wake-ups and notifications go to
-// the thread's effect list and are delivered after unlock.
+// lists of the thread and are delivered after unlock. What was done to the data goes to the effect
+// sink before it, when there is one (journal/effect_log.h).
 #pragma once
 
 #include <atomic>
@@ -40,6 +41,7 @@ namespace tidegate {
 
 struct BlockedRequest;
 class Compaction;
+class EffectSink;
 class EngineThread;
 struct KeyEvent;
 class Keyspace;
@@ -210,6 +212,19 @@ class Engine final {
     key_event_context_ = context;
   }
 
+  // Where the record of every change goes (journal/effect_sink.h); null: nowhere, and nothing is
+  // recorded. Set before the first command.
+  void SetEffectSink(EffectSink* sink);
+  // Whether commands that may write are let in by the sink. kSuspended: the client is woken when it
+  // should ask again. kRefused: RefusalOfWrites() is the error. Holding no lock; for Execute, and
+  // before BeginAtomic with a command that may write.
+  ExecStatus AdmitWrite(EngineThread& thread, ClientState& client);
+  std::string RefusalOfWrites() const;
+  // Whether they are refused now, for who does not want to wait.
+  bool RefusesWrites(EngineThread& thread, const ClientState& client);
+  // The thread applies records, or does so no more: see journal/record_applier.h. Outside a batch.
+  void SetLoading(EngineThread& thread, bool loading);
+
   // Around all executing. now_ms is UnixMillis() read once for the batch.
   void BeginBatch(EngineThread& thread, int64_t now_ms);
   void EndBatch(EngineThread& thread);
@@ -329,6 +344,10 @@ class Engine final {
   uint64_t UsedAbout(EngineThread& thread);
   // Keys of all databases, or of these only those with a time to live.
   uint64_t CountKeys(bool with_expiry_only) const;
+  // Gives what was recorded to the sink, as one record: before the slots are unlocked.
+  void Record(EngineThread& thread);
+  void AppendRecord(EngineThread& thread);
+  ExecStatus AdmitOrRefuse(EngineThread& thread, ClientState& client, ReplyWriter& reply);
   // All effects of a command that had to wait for the unlock.
   void Deliver(EngineThread& thread);
   // What a batch, or a slice of background work, goes by.
@@ -370,6 +389,7 @@ class Engine final {
   std::vector<std::unique_ptr<EngineThread>> threads_;
   EvictionLimit eviction_limit_;
   std::unique_ptr<Compaction> compaction_;
+  EffectSink* effect_sink_ = nullptr;
   KeyEventSink key_event_sink_ = nullptr;
   void* key_event_context_ = nullptr;
   mutable Mutex baseline_mutex_;  // statistics only; nobody on the request path takes it

@@ -45,6 +45,7 @@ void Engine::ExecuteAtomic(EngineThread& thread, const Request& request, ClientS
 
 void Engine::EndAtomic(EngineThread& thread) {
   if (!thread.ready.empty()) ServeReady(thread);
+  Record(thread);
   thread.in_transaction = false;
   if (thread.exclusive) {
     thread.exclusive = false;

@@ -68,7 +68,7 @@ bool Engine::ServeOne(EngineThread& thread, BlockedRequest& blocked, const KeyRe
   const Request request = blocked.request.view();
   CommandContext context(*this, thread, request, client, reply);
   context.ServeOnly(key);
-  if (request.command->spec->handler(context) == ExecStatus::kSuspended) {
+  if (context.Run() == ExecStatus::kSuspended) {
     blocked.state.store(BlockedRequest::kWaiting, std::memory_order_release);
     return false;
   }

@@ -52,6 +52,7 @@ ExecStatus Engine::StartLong(EngineThread& thread, const Request& request, Clien
   thread.wants_long = false;
   // What the first run has met on its way: keys whose time was over, and who is told of them.
   if (!thread.ready.empty()) ServeReady(thread);
+  Record(thread);
   std::optional<OwnedRequest> copy = CopyOf(request, client);
   if (!copy) thread.Wake(client.ticket);
   if (!copy || !gate_->BeginHold({&thread, client.ticket})) {
@@ -90,6 +91,7 @@ ExecStatus Engine::TurnOfLong(EngineThread& thread, ClientState& client, ReplyWr
 // What follows when the handler is through.
 void Engine::EndLong(EngineThread& thread, LongCommand& command) {
   if (!thread.ready.empty()) ServeReady(thread);
+  Record(thread);
   for (const uint16_t slot : command.slots()) Unlock(slot);
   gate_->EndHold();
   Deliver(thread);

@@ -15,10 +15,14 @@
 #include "storage/engine.h"
 #include "storage/eviction_pool.h"
 #include "storage/fiber.h"
+#include "storage/journal/effect_log.h"
 #include "storage/value/value_object.h"
 #include "storage/waiter.h"
 
 namespace tidegate {
+
+// What counts as now while records are applied: before all times at which anything expires.
+inline constexpr int64_t kLoadingNowMs = 0;
 
 // One writer, many readers.
 class Counter final {
@@ -112,11 +116,19 @@ class alignas(64) EngineThread final {
   // What the clients of this thread take: written by the thread at the end of a turn.
   std::atomic<uint64_t> client_bytes{0};
 
-  // The batch that is being executed.
+  // The batch that is being executed. wall_ms: the time of day, whatever now_ms is while records
+  // are applied.
   int64_t now_ms = 0;
+  int64_t wall_ms = 0;
   bool exclusive = false;       // this thread has the gate to itself
   bool lfu = false;             // the eviction policy wants frequencies, not times
   uint32_t notify_classes = 0;  // bits of notify:: that somebody may hear
+
+  // What the execution under way has done to the data, where that is recorded.
+  bool recording = false;
+  // Records are applied: nothing expires, is evicted or notified of (record_applier.h).
+  bool loading = false;
+  EffectLog effects;
 
   bool in_transaction = false;  // between BeginAtomic and EndAtomic: nothing blocks, nothing yields
 
@@ -134,7 +146,7 @@ class alignas(64) EngineThread final {
   };
   std::vector<ReadyKey> ready;
 
-  // Effects, delivered once the locks are gone: big values to free, requests to wake, keyspace
+  // Delivered once the locks are gone: big values to free, requests to wake, keyspace
   // notifications.
   std::vector<ValueObject> frees;
   std::vector<Waiter> wakes;
@@ -161,5 +173,9 @@ class alignas(64) EngineThread final {
   void* wake_context_;
   uint64_t random_ = 0x9e3779b97f4a7c15u + static_cast<uint64_t>(index_) * 0x100000001b3u;
 };
+
+inline void Engine::Record(EngineThread& thread) {
+  if (__builtin_expect(thread.effects.pending(), 0)) AppendRecord(thread);
+}
 
 }  // namespace tidegate

@@ -235,10 +235,12 @@ bool Eviction::Remove(const EvictionPool::Candidate& victim) {
                     (IsRandom(state_.policy) || Score(*entry) >= victim.score);
   if (goes) {
     db.Delete(key, engine_.settings().lazyfree_eviction.load(std::memory_order_relaxed));
+    if (thread_.recording) thread_.effects.Add(victim.db, {"DEL", key.name});
     thread_.counters.evicted_keys.Add();
     db.Notify(notify::kEvicted, "evicted", key);
   }
   if (!thread_.ready.empty()) engine_.ServeReady(thread_);
+  engine_.Record(thread_);
   engine_.Unlock(victim.slot);
   engine_.Deliver(thread_);
   return goes;

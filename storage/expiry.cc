@@ -82,6 +82,7 @@ bool ExpirySweep::SweepTable(uint16_t slot, int db, int64_t deadline_nanos) {
     position = VisitSome(*table, slot, db, position, pass);
     // Consumers of a stream that is gone now.
     if (__builtin_expect(!thread_.ready.empty(), 0)) engine_.ServeReady(thread_);
+    engine_.Record(thread_);
     engine_.Unlock(slot);
     bool out_of_time = false;
     for (const std::string& key : pass.due_hashes) {
@@ -154,6 +155,7 @@ bool ExpirySweep::ExpireFields(uint16_t slot, int db, const std::string& name,
     const bool swept = entry != nullptr && entry->type() == ValueType::kHash &&
                        entry->encoding() == Encoding::kFieldTable;
     sweep.cursor = swept ? SweepFields(database, key, entry, pass) : 0;
+    engine_.Record(thread_);
     engine_.Unlock(slot);
     if (sweep.cursor != 0 && MonotonicNanos() > deadline_nanos) return false;
   } while (sweep.cursor != 0);

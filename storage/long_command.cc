@@ -57,7 +57,7 @@ void LongCommand::Main(void* self) {
   const Request request = command.request_.view();
   CommandContext context(command.engine_, command.thread_, request, command.client_,
                          command.reply_);
-  command.status_ = request.command->spec->handler(context);
+  command.status_ = context.Run();
 }
 
 bool LongCommand::Turn() {
@@ -87,6 +87,7 @@ void LongCommand::SwapEffects() {
   thread_.frees.swap(frees_);
   thread_.wakes.swap(wakes_);
   thread_.events.swap(events_);
+  std::swap(thread_.effects, effects_);
 }
 
 void LongCommand::LeaveIfDue() {

@@ -91,6 +91,7 @@ class LongCommand final {
   std::vector<ValueObject> frees_;
   std::vector<Waiter> wakes_;
   std::vector<KeyEvent> events_;
+  EffectLog effects_;
   uint64_t turn_began_ticks_ = 0;
   bool to_the_end_ = false;
   // Of the thread, before the handler began; none: they count by now.

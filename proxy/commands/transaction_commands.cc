@@ -94,6 +94,14 @@ ExecStatus CmdExec(SessionCommand& c) {
     c.session().ForgetResumption();
   }
   if (RunAhead(c) == ExecStatus::kSuspended) return ExecStatus::kSuspended;
+  if (queue.writes()) {
+    const ExecStatus admitted = c.engine().AdmitWrite(thread, client);
+    if (admitted == ExecStatus::kSuspended) return admitted;
+    if (admitted == ExecStatus::kRefused) {
+      EndTransaction(c);
+      return c.Fail("EXECABORT Transaction discarded because of: " + c.engine().RefusalOfWrites());
+    }
+  }
   std::vector<uint16_t> slots = queue.Slots();
   for (const ClientWatches::Key& key : client.watches.keys()) slots.push_back(key.slot);
   if (c.engine().BeginAtomic(thread, slots, queue.NeedsWholeKeyspace(), client) ==

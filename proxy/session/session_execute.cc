@@ -162,6 +162,11 @@ bool Session::Admit(const Request& request, int64_t now_ms) {
     RefuseWith(request, errors::kOutOfMemory);
     return false;
   }
+  if (queued && spec.access == Access::kWrite &&
+      worker_.server().engine().RefusesWrites(worker_.engine_thread(), client_)) {
+    RefuseWith(request, worker_.server().engine().RefusalOfWrites());
+    return false;
+  }
   if (subscribed() && protocol() == Protocol::kResp2 && (spec.flags & kRunsSubscribed) == 0) {
     RefuseWith(request, "ERR Can't execute '" + request.command->full_name +
                             "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "

@@ -26,6 +26,7 @@ class TransactionQueue final {
   void Add(const Request& request) {
     requests_.emplace_back(request);
     denies_oom_ = denies_oom_ || (request.command->spec->flags & kDenyOom) != 0;
+    writes_ = writes_ || request.command->spec->access == Access::kWrite;
     bytes_ += requests_.back().memory_bytes() + sizeof(OwnedRequest);
   }
   // A request was refused: EXEC will refuse the rest.
@@ -39,6 +40,8 @@ class TransactionQueue final {
 
   // Whether a queued command may need memory: EXEC is refused when there is none.
   bool denies_oom() const { return denies_oom_; }
+  // Whether a queued command may write: EXEC is refused when nothing may be written.
+  bool writes() const { return writes_; }
 
   // What came of a command that ran before the others, see EXEC.
   struct Kept {
@@ -79,6 +82,7 @@ class TransactionQueue final {
   bool open_ = false;
   bool refused_ = false;
   bool denies_oom_ = false;
+  bool writes_ = false;
   size_t next_ahead_ = 0;
   uint64_t ahead_since_ticks_ = 0;
   std::vector<Kept> kept_;

@@ -20,7 +20,8 @@ std::optional<uint64_t> BitOffsetArg(CommandContext& context, size_t i, int fiel
   const uint64_t offset = number ? static_cast<uint64_t>(*number) * scale : 0;
   const uint64_t bytes_max =
       context.engine().settings().string_bytes_max.load(std::memory_order_relaxed);
-  if (!number || static_cast<int64_t>(offset) < 0 || offset / 8 >= bytes_max) {
+  const bool too_far = offset / 8 >= bytes_max && !context.thread().loading;
+  if (!number || static_cast<int64_t>(offset) < 0 || too_far) {
     context.Fail("ERR bit offset is not an integer or out of range");
     return std::nullopt;
   }

@@ -3,9 +3,11 @@
 #include "config/notify.h"
 #include "storage/breathe.h"
 #include "storage/command_context.h"
+#include "storage/commands/effect_words.h"
 #include "storage/commands/families.h"
 #include "storage/engine_thread.h"
 #include "storage/keyspace/access.h"
+#include "storage/rdb/rdb_format.h"
 #include "storage/rdb/rdb_value_reader.h"
 #include "storage/rdb/rdb_value_writer.h"
 
@@ -85,12 +87,30 @@ std::optional<RestoreOptions> ParseRestoreOptions(CommandContext& context) {
 void SetAccess(CommandContext& context, const RestoreOptions& options, Entry& entry) {
   if (context.thread().lfu) {
     if (options.frequency < 0) return;
-    entry.set_access(access::LfuMinutes(context.now_ms()) << 8 |
+    entry.set_access(access::LfuMinutes(context.thread().wall_ms) << 8 |
                      static_cast<uint32_t>(options.frequency));
   } else if (options.idle_seconds >= 0) {
     const auto idle = static_cast<uint32_t>(options.idle_seconds);
-    entry.set_access((access::LruClock(context.now_ms()) - idle) & access::kClockMask);
+    entry.set_access((access::LruClock(context.thread().wall_ms) - idle) & access::kClockMask);
   }
+}
+
+// `entry`: what the key holds now, or null. Fields of a hash whose time had come were left out, so
+// it is told as it is.
+void RecordRestored(CommandContext& context, const Entry* entry, int64_t expire_at_ms,
+                    bool replaced) {
+  if (!context.records()) return;
+  const std::string_view key = context.key().name;
+  if (entry == nullptr) {
+    replaced ? context.RecordAs({"DEL", key}) : context.RecordNothing();
+    return;
+  }
+  const bool fields_expire =
+      static_cast<rdb::Type>(context.arg(3).front()) == rdb::Type::kHashMetadata;
+  std::string told;
+  if (fields_expire) told = rdb::DumpPayload(*entry, context.now_ms());
+  context.RecordAs({"RESTORE", key, DecimalWord(expire_at_ms),
+                    fields_expire ? std::string_view(told) : context.arg(3), "REPLACE", "ABSTTL"});
 }
 
 ExecStatus CmdRestore(CommandContext& context) {
@@ -118,17 +138,21 @@ ExecStatus CmdRestore(CommandContext& context) {
   if (!rdb::ReadValue(in, db, key, existing)) return context.Fail("ERR Bad data format");
   if (*time != 0 && expire_at_ms <= context.now_ms()) {
     context.thread().events.resize(events_before);  // it was never there
-    if (db.Delete(key) && existing != nullptr) db.Notify(notify::kGeneric, "del", key);
+    const bool deleted = db.Delete(key) && existing != nullptr;
+    if (deleted) db.Notify(notify::kGeneric, "del", key);
+    RecordRestored(context, nullptr, 0, deleted);
     context.reply().Ok();
     return ExecStatus::kDone;
   }
   // As Redis, where what was there is deleted first.
   if (existing != nullptr) db.Notify(notify::kNew, "new", key);
-  if (Entry* entry = db.Peek(key)) {
+  Entry* entry = db.Peek(key);
+  if (entry != nullptr) {
     if (*time != 0) entry = db.SetExpire(key, entry, expire_at_ms);
     SetAccess(context, *options, *entry);
     db.Notify(notify::kGeneric, "restore", key);
   }
+  RecordRestored(context, entry, *time == 0 ? 0 : expire_at_ms, existing != nullptr);
   context.reply().Ok();
   return ExecStatus::kDone;
 }

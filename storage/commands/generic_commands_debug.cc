@@ -150,7 +150,9 @@ ExecStatus CmdDebugPopulate(CommandContext& ctx) {
     const KeyRef key = KeyRef::Of(name);
     if (!ctx.TryLockSlot(key.slot)) return ctx.SuspendAtSlot(key.slot);
     if (ctx.db().Peek(key) == nullptr) {
-      ctx.db().SetString(key, nullptr, PopulatedValue(progress.next, bytes), kNoExpire);
+      const std::string value = PopulatedValue(progress.next, bytes);
+      ctx.db().SetString(key, nullptr, value, kNoExpire);
+      ctx.RecordAs({"SET", name, value});
     }
     ctx.UnlockSlot(key.slot);
   }

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "config/notify.h"
+#include "storage/commands/effect_words.h"
 #include "storage/commands/generic_commands.h"
 
 namespace tidegate {
@@ -85,9 +86,11 @@ ExecStatus Expire(CommandContext& ctx, TimeUnit unit, TimeBase base) {
   }
   if (*at_ms <= ctx.now_ms()) {
     ctx.db().Delete(key);
+    ctx.RecordAs({"DEL", key.name});
     ctx.db().Notify(notify::kGeneric, "del", key);
   } else {
     ctx.db().SetExpire(key, entry, *at_ms);
+    if (ctx.records()) ctx.RecordAs({"PEXPIREAT", key.name, DecimalWord(*at_ms)});
     ctx.db().Notify(notify::kGeneric, "expire", key);
   }
   ctx.reply().Integer(1);

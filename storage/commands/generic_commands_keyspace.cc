@@ -13,6 +13,7 @@ ExecStatus Flush(CommandContext& ctx, int db) {
                                               EqualsIgnoreCase(ctx.arg(1), "sync"));
   if (ctx.argc() > 1 && !known_word) return ctx.Fail(errors::kSyntax);
   ctx.engine().ClearDatabase(ctx.thread(), db);
+  ctx.thread().effects.NoteChange();
   ctx.reply().Ok();
   return ExecStatus::kDone;
 }
@@ -37,7 +38,10 @@ ExecStatus CmdSwapDb(CommandContext& ctx) {
       return ctx.Fail(errors::kDbIndexOutOfRange);
     }
   }
-  if (*first != *second) ctx.engine().SwapDatabases(ctx.thread(), *first, *second);
+  if (*first != *second) {
+    ctx.engine().SwapDatabases(ctx.thread(), *first, *second);
+    ctx.thread().effects.NoteChange();
+  }
   ctx.reply().Ok();
   return ExecStatus::kDone;
 }

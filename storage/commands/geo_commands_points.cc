@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "storage/commands/effect_words.h"
 #include "storage/commands/geo_commands.h"
 #include "storage/commands/sorted_set_commands.h"
 
@@ -21,6 +22,22 @@ bool ParseGeoAddOption(std::string_view word, GeoAddArguments& arguments) {
   if (EqualsIgnoreCase(word, "xx")) return arguments.options.only_present = true;
   if (EqualsIgnoreCase(word, "ch")) return arguments.count_changes = true;
   return false;
+}
+
+// As ZADD of the scores, so that nothing is computed anew.
+void RecordPoints(CommandContext& ctx, const GeoAddArguments& arguments,
+                  const std::vector<double>& scores) {
+  const SortedSetAdd& options = arguments.options;
+  const bool option = options.only_absent || options.only_present;
+  ctx.BeginRecordAs(2 + (option ? 1 : 0) + 2 * scores.size());
+  EffectLog& effects = ctx.thread().effects;
+  effects.Word("ZADD");
+  effects.Word(ctx.key().name);
+  if (option) effects.Word(options.only_absent ? "NX" : "XX");
+  for (size_t i = 0; i < scores.size(); ++i) {
+    effects.Word(DoubleWord(scores[i]));
+    effects.Word(ctx.arg(arguments.first + 3 * i + 2));
+  }
 }
 
 std::optional<GeoPoint> FindPoint(const Entry* entry, std::string_view member) {
@@ -127,7 +144,10 @@ ExecStatus CmdGeoAdd(CommandContext& ctx) {
       if (outcome == Outcome::kAdded) ++added;
       if (outcome == Outcome::kUpdated) ++updated;
     }
-    if (added + updated > 0) FinishSortedSet(ctx, set, key, "zadd");
+    if (added + updated > 0) {
+      FinishSortedSet(ctx, set, key, "zadd");
+      if (ctx.records()) RecordPoints(ctx, arguments, scores);
+    }
   }
   ctx.reply().Integer(arguments.count_changes ? added + updated : added);
   return ExecStatus::kDone;

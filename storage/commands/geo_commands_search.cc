@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "storage/breathe.h"
+#include "storage/commands/effect_words.h"
 #include "storage/commands/geo_commands.h"
 #include "storage/commands/sorted_set_commands.h"
 
@@ -318,13 +319,31 @@ void ReplyFound(ReplyWriter& reply, const Findings& found, const SearchArguments
   }
 }
 
+// What was found is recorded, not how: another mathematical library may find others at the edge.
+// The members follow.
+void BeginRecordOfStored(CommandContext& ctx, const KeyRef& target, const Findings& found,
+                         bool replaces) {
+  ctx.RecordNothing();
+  if (replaces) ctx.RecordAs({"DEL", target.name});
+  if (found.order.empty()) return;
+  ctx.BeginRecordAs(2 + 2 * found.order.size());
+  ctx.thread().effects.Word("ZADD");
+  ctx.thread().effects.Word(target.name);
+}
+
 void StoreFound(CommandContext& ctx, const KeyRef& target, const Findings& found,
                 const SearchArguments& arguments) {
-  SortedSetWriter writer = SortedSetWriter::Instead(ctx.db(), target, ctx.db().FindForWrite(target),
-                                                    ctx.engine().settings());
+  Entry* replaced = ctx.db().FindForWrite(target);
+  SortedSetWriter writer =
+      SortedSetWriter::Instead(ctx.db(), target, replaced, ctx.engine().settings());
+  if (ctx.records()) BeginRecordOfStored(ctx, target, found, replaced != nullptr);
   for (const FoundPoint* one : found.order) {
-    writer.Add(one->member,
-               arguments.store_distances ? one->distance / arguments.area.unit : one->score);
+    const double score =
+        arguments.store_distances ? one->distance / arguments.area.unit : one->score;
+    writer.Add(one->member, score);
+    if (!ctx.records()) continue;
+    ctx.thread().effects.Word(DoubleWord(score));
+    ctx.thread().effects.Word(one->member);
   }
   StoreSortedSet(ctx, writer, target, arguments.is_search() ? "geosearchstore" : "georadiusstore");
 }

@@ -43,6 +43,17 @@ std::optional<FoundField> FindForChange(CommandContext& context) {
   return found;
 }
 
+// The sum as it is, because another library may round it otherwise. HSET would take the field's
+// time to live away.
+void RecordFloat(CommandContext& context, std::string_view text, bool expires) {
+  const std::string_view key = context.key().name;
+  if (expires) {
+    context.RecordAs({"HSETEX", key, "KEEPTTL", "FIELDS", "1", context.arg(2), text});
+  } else {
+    context.RecordAs({"HSET", key, context.arg(2), text});
+  }
+}
+
 }  // namespace
 
 ExecStatus CmdHSet(CommandContext& context) {
@@ -97,8 +108,10 @@ ExecStatus CmdHIncrByFloat(CommandContext& context) {
   const long double value = *old_value + *delta;
   if (std::isnan(value) || std::isinf(value)) return context.Fail(errors::kNanOrInfinity);
   const std::string text = FormatLongDouble(value);
+  const bool expires = found->item && found->item->expire_at_ms != kNoExpire;
   found->hash.Set(context.arg(2), text, HashValue::OnSet::kKeepExpiry);
   found->hash.Finish({"hincrbyfloat"});
+  RecordFloat(context, text, expires);
   context.reply().Bulk(text);
   return ExecStatus::kDone;
 }

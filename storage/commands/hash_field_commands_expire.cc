@@ -2,6 +2,7 @@
 // future removes the field at once.
 #include "base/text.h"
 #include "storage/commands/hash_field_commands.h"
+#include "storage/commands/hash_field_effects.h"
 #include "storage/value/hash_value.h"
 
 namespace tidegate {
@@ -78,13 +79,16 @@ ExecStatus Expire(CommandContext& context, FieldTimeForm form) {
   HashValue hash(context.db(), key, entry);
   bool deleted = false;
   bool updated = false;
+  FieldEffects effects(context);
   context.reply().Array(fields->size());
   for (const std::string_view field : *fields) {
     const int64_t answer = ExpireField(context, hash, field, condition, *at_ms);
     deleted |= answer == kDeleted;
     updated |= answer == kDone;
+    if (answer == kDeleted || answer == kDone) effects.Note(field);
     context.reply().Integer(answer);
   }
+  deleted ? effects.RecordDeleted() : effects.RecordExpiry(*at_ms);
   hash.Finish({deleted ? "hdel" : "", updated ? "hexpire" : ""});
   return ExecStatus::kDone;
 }
@@ -185,14 +189,17 @@ ExecStatus CmdHPersist(CommandContext& context) {
   if (entry == nullptr) return ReplyToEach(context, fields->size(), kNoSuchField);
   HashValue hash(context.db(), key, entry);
   bool changed = false;
+  FieldEffects effects(context);
   context.reply().Array(fields->size());
   for (const std::string_view field : *fields) {
     const std::optional<HashItem> item = hash.view().Find(field);
     const bool expires = item && item->expire_at_ms != kNoExpire;
     if (expires) hash.SetExpiry(field, kNoExpire);
+    if (expires) effects.Note(field);
     changed |= expires;
     context.reply().Integer(expires ? kDone : item ? kNeverExpires : kNoSuchField);
   }
+  effects.RecordPersisted();
   hash.Finish({changed ? "hpersist" : ""});
   return ExecStatus::kDone;
 }

@@ -2,6 +2,7 @@
 // out.
 #include "base/text.h"
 #include "storage/commands/hash_field_commands.h"
+#include "storage/commands/hash_field_effects.h"
 #include "storage/value/hash_value.h"
 
 namespace tidegate {
@@ -116,6 +117,21 @@ bool ConditionIsMet(const SetExOptions& options, const HashValue& hash) {
   return true;
 }
 
+// The condition was met, and the time is that of now.
+void RecordSetEx(CommandContext& context, const SetExOptions& options) {
+  if (!context.records()) return;
+  const std::string_view key = context.key().name;
+  const DecimalWord count(static_cast<int64_t>(options.pairs.size() / 2));
+  if (options.at_ms) {
+    context.RecordAs({"HSETEX", key, "PXAT", DecimalWord(*options.at_ms), "FIELDS", count},
+                     options.pairs);
+  } else if (options.keep_expiry) {
+    context.RecordAs({"HSETEX", key, "KEEPTTL", "FIELDS", count}, options.pairs);
+  } else {
+    context.RecordAs({"HSET", key}, options.pairs);
+  }
+}
+
 // What HGETEX does to the expiry of what it reads.
 struct GetExOptions {
   bool persist = false;
@@ -155,6 +171,7 @@ ExecStatus CmdHGetEx(CommandContext& context) {
   bool deleted = false;
   bool updated = false;
   bool persisted = false;
+  FieldEffects effects(context);
   context.reply().Array(options->fields.size());
   for (const std::string_view field : options->fields) {
     const std::optional<HashItem> item = hash.view().Find(field);
@@ -162,14 +179,20 @@ ExecStatus CmdHGetEx(CommandContext& context) {
     if (!item) continue;
     if (options->persist && item->expire_at_ms != kNoExpire) {
       hash.SetExpiry(field, kNoExpire);
+      effects.Note(field);
       persisted = true;
     } else if (options->at_ms && *options->at_ms <= context.now_ms()) {
       deleted |= hash.Erase(field);
+      effects.Note(field);
     } else if (options->at_ms) {
       hash.SetExpiry(field, *options->at_ms);
+      effects.Note(field);
       updated = true;
     }
   }
+  if (deleted) effects.RecordDeleted();
+  if (updated) effects.RecordExpiry(*options->at_ms);
+  if (persisted) effects.RecordPersisted();
   hash.Finish({deleted ? "hdel" : "", updated ? "hexpire" : "", persisted ? "hpersist" : ""});
   return ExecStatus::kDone;
 }
@@ -189,9 +212,13 @@ ExecStatus CmdHSetEx(CommandContext& context) {
   if (options->at_ms && *options->at_ms <= context.now_ms()) {
     if (!hash.exists()) return ExecStatus::kDone;
     bool deleted = false;
+    FieldEffects effects(context);
     for (size_t i = 0; i < options->pairs.size(); i += 2) {
-      deleted |= hash.Erase(options->pairs[i]);
+      if (!hash.Erase(options->pairs[i])) continue;
+      deleted = true;
+      effects.Note(options->pairs[i]);
     }
+    effects.RecordDeleted();
     hash.Finish({deleted ? "hdel" : ""});
     return ExecStatus::kDone;
   }
@@ -200,6 +227,7 @@ ExecStatus CmdHSetEx(CommandContext& context) {
   for (size_t i = 0; options->at_ms && i < options->pairs.size(); i += 2) {
     hash.SetExpiry(options->pairs[i], *options->at_ms);
   }
+  RecordSetEx(context, *options);
   hash.Finish({"hset", options->at_ms ? "hexpire" : ""});
   return ExecStatus::kDone;
 }

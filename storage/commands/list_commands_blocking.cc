@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "storage/commands/effect_words.h"
 #include "storage/commands/list_commands.h"
 #include "storage/commands/timeout_argument.h"
 
@@ -33,6 +34,9 @@ Found FindFirst(CommandContext& context, std::span<const KeyRef> keys) {
   return {};
 }
 
+// The command that takes off this end without choosing a key.
+std::string_view PopWord(ListEnd end) { return end == ListEnd::kHead ? "LPOP" : "RPOP"; }
+
 ExecStatus PopOrWait(CommandContext& context, ListEnd end) {
   const std::optional<int64_t> timeout_ms = TimeoutSecondsArg(context, context.argc() - 1);
   if (!timeout_ms) return ExecStatus::kDone;
@@ -44,6 +48,7 @@ ExecStatus PopOrWait(CommandContext& context, ListEnd end) {
   context.reply().Bulk(found.key->name);
   ListValue list(context.db(), *found.key, found.entry);
   ReplyAndPop(context, *found.key, list, end, 1);
+  context.RecordAs({PopWord(end), found.key->name});
   return ExecStatus::kDone;
 }
 
@@ -99,6 +104,10 @@ ExecStatus PopMany(CommandContext& context, const Found& found, const ManyPop& p
   context.reply().Bulk(found.key->name);
   context.reply().Array(n);
   ReplyAndPop(context, *found.key, list, pop.end, n);
+  if (context.records()) {
+    const auto count = static_cast<int64_t>(n);
+    context.RecordAs({PopWord(pop.end), found.key->name, DecimalWord(count)});
+  }
   return ExecStatus::kDone;
 }
 

@@ -105,6 +105,7 @@ ExecStatus CmdLtrim(CommandContext& context) {
     return ExecStatus::kDone;
   }
   if (context.IsLong(static_cast<uint64_t>(first + size - 1 - last))) return context.RunLong();
+  if (first == 0 && last == size - 1) context.RecordNothing();
   // The tail first: then the indexes of the head still hold.
   list.Erase(static_cast<uint64_t>(last + 1), static_cast<uint64_t>(size - 1 - last));
   list.Erase(0, static_cast<uint64_t>(first));

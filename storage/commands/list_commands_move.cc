@@ -30,6 +30,14 @@ void Rotate(CommandContext& context, ListValue& list, Move move) {
   list.Commit();
 }
 
+std::string_view EndWord(ListEnd end) { return end == ListEnd::kHead ? "LEFT" : "RIGHT"; }
+
+// As a command that does not wait, whichever it was.
+void RecordMove(CommandContext& context, Move move) {
+  context.RecordAs(
+      {"LMOVE", context.key(0).name, context.key(1).name, EndWord(move.from), EndWord(move.to)});
+}
+
 // Moves an element of the list in the first key to the second key. Slots of both are held.
 ExecStatus MoveElement(CommandContext& context, Entry* from, Move move) {
   Database& db = context.db();
@@ -41,6 +49,7 @@ ExecStatus MoveElement(CommandContext& context, Entry* from, Move move) {
     Rotate(context, source, move);
     db.Notify(notify::kList, pushed, to_key);
     NotifyPopped(db, from_key, move.from, false);
+    RecordMove(context, move);
     return ExecStatus::kDone;
   }
   Entry* to = nullptr;
@@ -53,6 +62,7 @@ ExecStatus MoveElement(CommandContext& context, Entry* from, Move move) {
   ReplyElement(context.reply(), element);
   source.Pop(move.from, 1);
   NotifyPopped(db, from_key, move.from, source.Commit());
+  RecordMove(context, move);
   return ExecStatus::kDone;
 }
 

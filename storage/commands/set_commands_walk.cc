@@ -49,6 +49,20 @@ void DrawDifferent(CommandContext& context, const SetView& set, uint64_t count) 
   }
 }
 
+// What SPOP takes out is recorded as SREM: chance would choose others the next time.
+void BeginRecordOfRemoval(CommandContext& context, size_t members) {
+  context.BeginRecordAs(2 + members);
+  context.thread().effects.Word("SREM");
+  context.thread().effects.Word(context.key().name);
+}
+
+void TakeOut(CommandContext& context, const ListpackValue& member) {
+  ReplyPackedValue(context.reply(), member);
+  if (!context.records()) return;
+  char digits[kListpackDigitsBytes];
+  context.thread().effects.Word(member.Render(digits));
+}
+
 // Replies with all members and deletes the key.
 void PopAll(CommandContext& context, const SetView& set) {
   const KeyRef& key = context.key();
@@ -58,6 +72,7 @@ void PopAll(CommandContext& context, const SetView& set) {
   Database& db = context.db();
   db.Notify(notify::kSet, "spop", key);
   db.Delete(key);
+  context.RecordAs({"DEL", key.name});
   db.Notify(notify::kGeneric, "del", key);
 }
 
@@ -84,9 +99,10 @@ ExecStatus PopSeveral(CommandContext& context) {
   reply.Set(left);
   const std::function<uint64_t()> random = [&context] { return RandomBits(context.thread()); };
   BreathingSpaces<64> spaces;
+  if (context.records()) BeginRecordOfRemoval(context, static_cast<size_t>(left));
   for (; left > 0; --left) {
     spaces.Step();
-    set.Pop(random, [&reply](const ListpackValue& member) { ReplyPackedValue(reply, member); });
+    set.Pop(random, [&context](const ListpackValue& member) { TakeOut(context, member); });
   }
   FinishSetRemoval(context.db(), key, set, "spop");
   return ExecStatus::kDone;
@@ -105,8 +121,9 @@ ExecStatus CmdSPop(CommandContext& context) {
     return ExecStatus::kDone;
   }
   SetValue set(context.db(), key, entry);
+  if (context.records()) BeginRecordOfRemoval(context, 1);
   set.Pop([&context] { return RandomBits(context.thread()); },
-          [&context](const ListpackValue& member) { ReplyPackedValue(context.reply(), member); });
+          [&context](const ListpackValue& member) { TakeOut(context, member); });
   FinishSetRemoval(context.db(), key, set, "spop");
   return ExecStatus::kDone;
 }

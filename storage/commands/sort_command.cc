@@ -382,6 +382,16 @@ ExecStatus SortRun::Answer(CommandContext& context, const SortArguments& argumen
   return ExecStatus::kDone;
 }
 
+// The list is recorded, not how it came to be: that is of other keys, and of the order in which a
+// set is kept. The elements follow.
+void BeginRecordOfStored(CommandContext& context, size_t elements, bool replaces) {
+  const std::string_view key = context.key(1).name;
+  if (replaces) context.RecordAs({"DEL", key});
+  context.BeginRecordAs(2 + elements);
+  context.thread().effects.Word("RPUSH");
+  context.thread().effects.Word(key);
+}
+
 ExecStatus SortRun::Store(CommandContext& context, const SortArguments& arguments) {
   constexpr size_t kTextsPerPush = 1024;
   Database& db = context.db();
@@ -392,16 +402,21 @@ ExecStatus SortRun::Store(CommandContext& context, const SortArguments& argument
   if (range.count > 0) {
     std::vector<std::string_view> texts;
     texts.reserve(std::min(range.count, kTextsPerPush));
-    ListValue list = ListValue::Instead(db, key, db.FindForWrite(key));
+    Entry* replaced = db.FindForWrite(key);
+    ListValue list = ListValue::Instead(db, key, replaced);
+    if (context.records()) BeginRecordOfStored(context, range.count, replaced != nullptr);
     for (size_t i = 0; i < range.count;) {
       texts.clear();
       for (; i < range.count && texts.size() < kTextsPerPush; ++i)
         texts.push_back(from.text(range.first + i));
       list.Push(ListEnd::kTail, texts);
+      if (!context.records()) continue;
+      for (const std::string_view text : texts) context.thread().effects.Word(text);
     }
     list.Commit();
     db.Notify(notify::kList, "sortstore", key);
   } else if (db.Delete(key)) {
+    context.RecordAs({"DEL", key.name});
     db.Notify(notify::kGeneric, "del", key);
   }
   context.reply().Integer(static_cast<int64_t>(range.count));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "storage/commands/effect_words.h"
 #include "storage/commands/sorted_set_commands.h"
 #include "storage/commands/timeout_argument.h"
 
@@ -60,6 +61,10 @@ ExecStatus PopFrom(CommandContext& ctx, const KeyRef& key, Entry* entry,
   SortedSetWriter writer(ctx.db(), key, entry, ctx.engine().settings());
   writer.Erase(range);
   FinishSortedSet(ctx, writer, key, arguments.from_end ? "zpopmax" : "zpopmin");
+  if (ctx.records()) {
+    const DecimalWord popped(static_cast<int64_t>(count));
+    ctx.RecordAs({arguments.from_end ? "ZPOPMAX" : "ZPOPMIN", key.name, popped});
+  }
   return ExecStatus::kDone;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "config/notify.h"
+#include "storage/commands/effect_words.h"
 #include "storage/commands/stream_commands.h"
 
 namespace tidegate {
@@ -218,6 +219,25 @@ std::optional<SetIdArguments> ParseSetId(CommandContext& context) {
   return arguments;
 }
 
+// With the ID that it got. How much an approximate trim removes depends on how the stream is laid
+// out: it is recorded as an exact one to what was left.
+void RecordAdded(CommandContext& context, const AddOptions& options, StreamId id,
+                 const StreamValue& stream, bool trimmed) {
+  if (!context.records()) return;
+  const bool id_was_given = options.id && options.id->has_seq;
+  if (id_was_given && !options.trim.approximately) return;  // as it was sent
+  const std::string_view key = context.key().name;
+  const auto fields = context.args().subspan(options.next + 1);
+  char text[kStreamIdTextBytesMax];
+  const std::string_view id_word = FormatStreamId(id, text);
+  if (trimmed) {
+    const DecimalWord length(static_cast<int64_t>(stream.length()));
+    context.RecordAs({"XADD", key, "MAXLEN", "=", length, id_word}, fields);
+  } else {
+    context.RecordAs({"XADD", key, id_word}, fields);
+  }
+}
+
 }  // namespace
 
 ExecStatus CmdXadd(CommandContext& context) {
@@ -255,7 +275,9 @@ ExecStatus CmdXadd(CommandContext& context) {
   ReplyStreamId(context.reply(), *id);
   db.Modified(key);
   db.Notify(notify::kStream, "xadd", key);
-  if (stream->TrimTo(options->trim) > 0) db.Notify(notify::kStream, "xtrim", key);
+  const bool trimmed = stream->TrimTo(options->trim) > 0;
+  if (trimmed) db.Notify(notify::kStream, "xtrim", key);
+  RecordAdded(context, *options, *id, *stream, trimmed);
   db.SignalReady(key);
   return ExecStatus::kDone;
 }
@@ -275,6 +297,10 @@ ExecStatus CmdXtrim(CommandContext& context) {
   if (gone > 0) {
     context.db().Notify(notify::kStream, "xtrim", key);
     context.db().Modified(key);
+    if (context.records() && options->trim.approximately) {
+      const DecimalWord length(static_cast<int64_t>(stream->length()));
+      context.RecordAs({"XTRIM", key.name, "MAXLEN", "=", length});
+    }
   }
   context.reply().Integer(static_cast<int64_t>(gone));
   return ExecStatus::kDone;

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "storage/breathe.h"
 #include "storage/commands/stream_commands.h"
+#include "storage/commands/stream_effects.h"
 
 namespace tidegate {
 namespace {
@@ -103,6 +104,12 @@ Target FindTarget(CommandContext& context) {
   return target;
 }
 
+// Nothing when nothing is recorded.
+std::optional<PendingEffects> EffectsOf(CommandContext& context) {
+  if (!context.records()) return std::nullopt;
+  return PendingEffects(context, context.key(), context.arg(2), context.arg(3));
+}
+
 void ReplyClaimed(CommandContext& context, const StreamValue& stream,
                   const std::vector<StreamId>& ids, bool only_ids) {
   ReplyWriter& reply = context.reply();
@@ -120,10 +127,10 @@ void ReplyClaimed(CommandContext& context, const StreamValue& stream,
 class Claimer final {
  public:
   Claimer(CommandContext& context, StreamGroup& group, const ClaimOptions& options)
-      : context_(context), group_(group), options_(options), now_ms_(context.now_ms()) {}
+      : context_(context), group_(group), options_(options), now_ms_(context.thread().wall_ms) {}
 
   // Whether the entry, pending or (null) not, is the consumer's now.
-  bool Claim(StreamId id, StreamPending* pending) {
+  bool Claim(StreamId id, StreamPending* pending, std::optional<PendingEffects>& effects) {
     if (pending == nullptr && !options_.force) return false;
     if (pending != nullptr && options_.idle_min_ms != 0 &&
         now_ms_ - pending->delivered_ms < options_.idle_min_ms) {
@@ -140,14 +147,17 @@ class Claimer final {
     consumer_->active_ms = now_ms_;
     StreamPending& claimed = group_.Assign(id, *consumer_, DeliveredMs());
     claimed.deliveries = deliveries;
+    if (effects) effects->NoteClaimed(id, claimed);
     return true;
   }
 
  private:
-  // As Redis: a time before 1970 or in the future counts as this moment.
+  // As Redis: a time before 1970 or in the future counts as this moment. What is recorded was right
+  // by the clock of then.
   int64_t DeliveredMs() const {
     const int64_t at = options_.delivered_ms.value_or(now_ms_);
-    return at < 0 || at > now_ms_ ? now_ms_ : at;
+    const bool too_late = at > now_ms_ && !context_.thread().loading;
+    return at < 0 || too_late ? now_ms_ : at;
   }
 
   CommandContext& context_;
@@ -210,16 +220,21 @@ ExecStatus CmdXclaim(CommandContext& context) {
   StreamGroup& group = *target.group;
   bool changed = options.last_id > group.last_id;
   group.last_id = std::max(group.last_id, options.last_id);
+  std::optional<PendingEffects> effects = EffectsOf(context);
+  if (changed && effects) effects->RecordProgress(group);
   Claimer claimer(context, group, options);
   std::vector<StreamId> claimed;
   for (size_t i = 5; i < options.ids_end; ++i) {
     const StreamId id = ParseStreamId(context.arg(i), 0, StreamIdForm::kStrict)->id;
     if (!target.stream->Contains(id)) {
-      changed |= group.Acknowledge(id);
-    } else if (claimer.Claim(id, group.FindPending(id))) {
+      const bool was_pending = group.Acknowledge(id);
+      changed |= was_pending;
+      if (was_pending && effects) effects->NoteGone(id);
+    } else if (claimer.Claim(id, group.FindPending(id), effects)) {
       claimed.push_back(id);
     }
   }
+  if (effects) effects->RecordPending();
   if (changed || !claimed.empty()) context.db().Modified(context.key());
   ReplyClaimed(context, *target.stream, claimed, options.only_ids);
   return ExecStatus::kDone;
@@ -234,6 +249,7 @@ ExecStatus CmdXautoclaim(CommandContext& context) {
   if (context.IsLong(std::min<uint64_t>(group.pending().size(),
                                         static_cast<uint64_t>(options->count) * kAttemptsPerEntry)))
     return context.RunLong();
+  std::optional<PendingEffects> effects = EffectsOf(context);
   Claimer claimer(context, group, options->claim);
   auto left = static_cast<uint64_t>(options->count);
   uint64_t attempts = left * kAttemptsPerEntry;
@@ -247,15 +263,17 @@ ExecStatus CmdXautoclaim(CommandContext& context) {
     if (!target.stream->Contains(id)) {
       at = group.Erase(at);
       deleted.push_back(id);
+      if (effects) effects->NoteGone(id);
       --left;
       continue;
     }
-    if (claimer.Claim(id, &at->second)) {
+    if (claimer.Claim(id, &at->second, effects)) {
       claimed.push_back(id);
       --left;
     }
     ++at;
   }
+  if (effects) effects->RecordPending();
   if (!claimed.empty() || !deleted.empty()) context.db().Modified(context.key());
   ReplyWriter& reply = context.reply();
   reply.Array(3);

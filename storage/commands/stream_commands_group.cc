@@ -103,11 +103,11 @@ ExecStatus FailNoGroup(CommandContext& context, std::string_view key, std::strin
 StreamConsumer& SeeConsumer(Database& db, const KeyRef& key, StreamGroup& group,
                             std::string_view name) {
   if (StreamConsumer* consumer = group.FindConsumer(name)) {
-    consumer->seen_ms = db.now_ms();
+    consumer->seen_ms = db.thread().wall_ms;
     return *consumer;
   }
   db.Notify(notify::kStream, "xgroup-createconsumer", key);
-  return group.AddConsumer(name, db.now_ms());
+  return group.AddConsumer(name, db.thread().wall_ms);
 }
 
 ExecStatus CmdXgroupCreate(CommandContext& context) {
@@ -179,7 +179,7 @@ ExecStatus CmdXgroupCreateconsumer(CommandContext& context) {
   if (!FindTarget(context, true, target)) return ExecStatus::kDone;
   const bool is_new = target.group->FindConsumer(context.arg(4)) == nullptr;
   if (is_new) {
-    target.group->AddConsumer(context.arg(4), context.now_ms());
+    target.group->AddConsumer(context.arg(4), context.thread().wall_ms);
     Changed(context, "xgroup-createconsumer");
   }
   context.reply().Integer(is_new ? 1 : 0);

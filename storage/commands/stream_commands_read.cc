@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "config/notify.h"
 #include "storage/commands/stream_commands.h"
+#include "storage/commands/stream_effects.h"
 #include "storage/commands/timeout_argument.h"
 
 namespace tidegate {
@@ -253,17 +254,25 @@ class Reader final {
                        count);
       return;
     }
+    std::optional<PendingEffects> effects;
+    if (context_.records())
+      effects.emplace(context_, *source.key, *options_.group, options_.consumer);
+    const bool is_new = effects && source.group->FindConsumer(options_.consumer) == nullptr;
     StreamConsumer& consumer = SeeConsumer(db_, *source.key, *source.group, options_.consumer);
+    if (is_new) effects->RecordNewConsumer();
     if (source.only_new) {
-      Deliver(source, consumer, count);
+      Deliver(source, consumer, count, effects);
     } else {
-      ReplyHistory(source, consumer, count);
+      ReplyHistory(source, consumer, count, effects);
     }
+    if (effects) effects->RecordPending();
+    if (effects && source.only_new) effects->RecordProgress(*source.group);
     db_.Modified(*source.key);
   }
 
   // New entries, which are pending for the consumer from now on.
-  void Deliver(const Source& source, StreamConsumer& consumer, uint64_t count) {
+  void Deliver(const Source& source, StreamConsumer& consumer, uint64_t count,
+               std::optional<PendingEffects>& effects) {
     StreamValue& stream = *source.stream;
     StreamGroup& group = *source.group;
     const StreamId first = source.after.Next().value_or(StreamId::Max());
@@ -278,12 +287,15 @@ class Reader final {
         group.entries_read = stream.CountUpTo(id);
       }
       group.last_id = id;
-      if (!options_.no_ack) group.Assign(id, consumer, db_.now_ms());
+      if (options_.no_ack) continue;
+      const StreamPending& pending = group.Assign(id, consumer, db_.now_ms());
+      if (effects) effects->NoteClaimed(id, pending);
     }
   }
 
   // What is pending for the consumer already. An entry that is deleted has no fields any more.
-  void ReplyHistory(const Source& source, const StreamConsumer& consumer, uint64_t count) {
+  void ReplyHistory(const Source& source, const StreamConsumer& consumer, uint64_t count,
+                    std::optional<PendingEffects>& effects) {
     ReplyWriter& reply = context_.reply();
     const StreamId first = source.after.Next().value_or(StreamId::Max());
     const uint64_t max = count == 0 ? UINT64_MAX : count;
@@ -303,6 +315,7 @@ class Reader final {
       StreamPending* pending = source.group->FindPending(*at);
       pending->delivered_ms = db_.now_ms();
       ++pending->deliveries;
+      if (effects) effects->NoteClaimed(*at, *pending);
     }
   }
 

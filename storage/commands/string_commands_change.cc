@@ -53,6 +53,7 @@ ExecStatus AddInteger(CommandContext& context, int64_t delta) {
 
 // Whether a string of offset+more bytes is allowed; writes the error.
 bool CheckStringLength(CommandContext& context, uint64_t offset, uint64_t more) {
+  if (context.thread().loading) return true;  // it was allowed then
   const uint64_t max = context.engine().settings().string_bytes_max.load(std::memory_order_relaxed);
   uint64_t total = 0;
   if (!__builtin_add_overflow(offset, more, &total) && total <= max) return true;
@@ -97,6 +98,7 @@ ExecStatus CmdIncrByFloat(CommandContext& context) {
   const std::string text = FormatLongDouble(value);
   const int64_t expire_at_ms = entry == nullptr ? kNoExpire : entry->expire_at_ms();
   context.db().SetString(key, entry, text, expire_at_ms)->set_plain_text(true);
+  context.RecordAs({"SET", key.name, text, "KEEPTTL"});
   context.db().Notify(notify::kString, "incrbyfloat", key);
   context.reply().Bulk(text);
   return ExecStatus::kDone;

@@ -2,6 +2,7 @@
 // share options and the computation of expiry times with them.
 #include "base/text.h"
 #include "config/notify.h"
+#include "storage/commands/effect_words.h"
 #include "storage/commands/string_commands.h"
 #include "storage/value/string_value.h"
 
@@ -96,6 +97,19 @@ void ReplyStringOrNull(ReplyWriter& reply, const Entry* entry) {
   }
 }
 
+// The conditions were met, and the time is that of now.
+void RecordSet(CommandContext& context, const SetOptions& options, int64_t expire_at_ms) {
+  const std::string_view key = context.key().name;
+  const std::string_view value = context.arg(2);
+  if (options.expire != ExpireForm::kNone) {
+    context.RecordAs({"SET", key, value, "PXAT", DecimalWord(expire_at_ms)});
+  } else if (options.keep_expire) {
+    context.RecordAs({"SET", key, value, "KEEPTTL"});
+  } else {
+    context.RecordAs({"SET", key, value});
+  }
+}
+
 ExecStatus SetWithOptions(CommandContext& context) {
   SetOptions options;
   if (!ParseOptions(context, 3, OptionsOf::kSet, options)) return context.Fail(errors::kSyntax);
@@ -121,6 +135,7 @@ ExecStatus SetWithOptions(CommandContext& context) {
   }
   if (options.keep_expire && existing != nullptr) expire_at_ms = existing->expire_at_ms();
   context.db().SetString(key, existing, context.arg(2), expire_at_ms);
+  if (context.records()) RecordSet(context, options, expire_at_ms);
   context.db().Notify(notify::kString, "set", key);
   if (options.expire != ExpireForm::kNone) context.db().Notify(notify::kGeneric, "expire", key);
   if (!options.get) context.reply().Ok();
@@ -133,6 +148,8 @@ ExecStatus SetWithExpire(CommandContext& context, ExpireForm form) {
   if (!at) return ExecStatus::kDone;
   const KeyRef& key = context.key();
   context.db().SetString(key, context.db().FindForWrite(key), context.arg(3), *at);
+  if (context.records())
+    context.RecordAs({"SET", key.name, context.arg(3), "PXAT", DecimalWord(*at)});
   context.db().Notify(notify::kString, "set", key);
   context.db().Notify(notify::kGeneric, "expire", key);
   context.reply().Ok();
@@ -192,6 +209,7 @@ ExecStatus CmdGetSet(CommandContext& context) {
   if (!context.FindString(key, false, &existing)) return ExecStatus::kDone;
   ReplyStringOrNull(context.reply(), existing);
   context.db().SetString(key, existing, context.arg(2), kNoExpire);
+  context.RecordAs({"SET", key.name, context.arg(2)});
   context.db().Notify(notify::kString, "set", key);
   return ExecStatus::kDone;
 }
@@ -203,6 +221,7 @@ ExecStatus CmdGetDel(CommandContext& context) {
   ReplyStringOrNull(context.reply(), existing);
   if (existing != nullptr) {
     context.db().Delete(key, context.engine().settings().lazyfree_user_del.load());
+    context.RecordAs({"DEL", key.name});
     context.db().Notify(notify::kGeneric, "del", key);
   }
   return ExecStatus::kDone;
@@ -228,13 +247,16 @@ ExecStatus CmdGetEx(CommandContext& context) {
   if (options.expire == ExpireForm::kNone) {
     if (options.persist && entry->has_expire()) {
       context.db().SetExpire(key, entry, kNoExpire);
+      context.RecordAs({"PERSIST", key.name});
       context.db().Notify(notify::kGeneric, "persist", key);
     }
   } else if (expire_at_ms <= context.now_ms()) {
     context.db().Delete(key);
+    context.RecordAs({"DEL", key.name});
     context.db().Notify(notify::kGeneric, "del", key);
   } else {
     context.db().SetExpire(key, entry, expire_at_ms);
+    if (context.records()) context.RecordAs({"PEXPIREAT", key.name, DecimalWord(expire_at_ms)});
     context.db().Notify(notify::kGeneric, "expire", key);
   }
   return ExecStatus::kDone;

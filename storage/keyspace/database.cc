@@ -68,14 +68,15 @@ void Database::MarkAccess(Entry& entry) {
   if (use_.no_touch) return;
   if (__builtin_expect(thread_->lfu, 0)) {
     const EngineSettings& settings = keyspace_->settings();
-    entry.set_access(access::LfuTouched(
-        entry.access(), now_ms_, settings.lfu_decay_minutes.load(std::memory_order_relaxed),
-        settings.lfu_log_factor.load(std::memory_order_relaxed), thread_->Random()));
+    entry.set_access(access::LfuTouched(entry.access(), thread_->wall_ms,
+                                        settings.lfu_decay_minutes.load(std::memory_order_relaxed),
+                                        settings.lfu_log_factor.load(std::memory_order_relaxed),
+                                        thread_->Random()));
     return;
   }
   // Written only when the second changed, so that reads of one hot key do not pull its line from
   // core to core.
-  const uint32_t clock = access::LruClock(now_ms_);
+  const uint32_t clock = access::LruClock(thread_->wall_ms);
   if (entry.access() != clock) entry.set_access(clock);
 }
 
@@ -126,13 +127,15 @@ Entry* Database::NewEntry(std::string_view key, ValueType type, Encoding encodin
   Entry* entry =
       Entry::Format(MemoryAllocate(bytes), key, type, encoding, embedded_bytes, has_expire);
   if (has_expire) entry->overwrite_expire_at_ms(expire_at_ms);
-  entry->set_access(thread_->lfu ? access::LfuFresh(now_ms_) : access::LruClock(now_ms_));
+  entry->set_access(thread_->lfu ? access::LfuFresh(thread_->wall_ms)
+                                 : access::LruClock(thread_->wall_ms));
   return entry;
 }
 
 // Puts `fresh` into the table, in the place of `existing` when there is one (which is left to the
 // caller), and keeps the counts of keys and expiries.
 Entry* Database::Replace(const KeyRef& key, Entry* existing, Entry* fresh) {
+  thread_->effects.NoteChange();
   Table& table = keyspace_->TableForInsert(key.slot, index_);
   DbCounters& counters = thread_->dbs[static_cast<size_t>(index_)];
   if (existing == nullptr) {
@@ -239,6 +242,7 @@ Entry* Database::SetString(const KeyRef& key, Entry* existing, std::string_view 
 }
 
 Entry* Database::ResizeString(const KeyRef& key, Entry* existing, size_t value_bytes) {
+  thread_->effects.NoteChange();
   if (existing == nullptr) {
     const bool embed = FitsEntry(key.name, value_bytes, false);
     Entry* fresh =
@@ -375,6 +379,7 @@ void Database::RemoveExpired(const KeyRef& key) {
     thread_->counters.expired_keys.Add();
     Notify(notify::kExpired, "expired", key);
   }
+  if (thread_->recording) thread_->effects.Add(index_, {"DEL", key.name});
   if (entry->type() == ValueType::kStream) SignalReady(key);  // as in Delete
   Detach(key, entry);
   FreeEntry(entry, keyspace_->settings().lazyfree_expire.load(std::memory_order_relaxed));
@@ -463,6 +468,7 @@ void Database::CopyTo(const Entry& from, Database& to, const KeyRef& to_key) {
 
 void Database::Modified(const KeyRef& key) {
   thread_->counters.changes.Add();
+  thread_->effects.NoteChange();
   TouchWatches(key, false);
 }
 

@@ -219,18 +219,31 @@ size_t HashValue::SetInTable(std::span<const std::string_view> pairs, OnSet on_s
   size_t added = 0;
   for (size_t i = 0; i < pairs.size(); i += 2) {
     const uint64_t hash = fields.Hash(pairs[i]);
-    DropIfExpired(hash, pairs[i]);
+    DropIfExpired(hash, pairs[i], Then::kSet);
     added += fields.Set(hash, pairs[i], pairs[i + 1], on_set) ? 1 : 0;
   }
   return added;
 }
 
+// HDEL of the last field would take the key along, with its own time to live, although another
+// value is on its way: then the field is recorded as one that does not expire.
+void HashValue::RecordDrop(std::string_view field, Then then) {
+  EngineThread& thread = db_.thread();
+  if (__builtin_expect(!thread.recording, 1)) return;
+  if (then == Then::kSet && table()->size() == 1) {
+    thread.effects.Add(db_.index(), {"HPERSIST", key_.name, "FIELDS", "1", field});
+  } else {
+    thread.effects.Add(db_.index(), {"HDEL", key_.name, field});
+  }
+}
+
 // Removes a field whose time has come; true when there was one.
-bool HashValue::DropIfExpired(uint64_t hash, std::string_view field) {
+bool HashValue::DropIfExpired(uint64_t hash, std::string_view field, Then then) {
   FieldTable& fields = *table();
   if (__builtin_expect(fields.earliest_expiry_ms() > db_.now_ms(), 1)) return false;
   const FieldView found = fields.Find(hash, field);
   if (!found || !found.has_expiry() || *found.expiry_ms() > db_.now_ms()) return false;
+  RecordDrop(field, then);
   fields.Erase(hash, field);
   ++expired_;
   return true;
@@ -239,7 +252,7 @@ bool HashValue::DropIfExpired(uint64_t hash, std::string_view field) {
 bool HashValue::Erase(std::string_view field) {
   if (is_table()) {
     const uint64_t hash = table()->Hash(field);
-    return !DropIfExpired(hash, field) && table()->Erase(hash, field);
+    return !DropIfExpired(hash, field, Then::kErase) && table()->Erase(hash, field);
   }
   EntryBuffer buffer(db_, key_, entry_);
   Listpack list(buffer);
@@ -271,6 +284,10 @@ uint64_t HashValue::ExpireSome(uint64_t cursor, size_t count, int64_t& earliest_
       earliest_ms = std::min(earliest_ms, at_ms);
     }
   });
+  if (db_.thread().recording && !due.empty()) {
+    const std::vector<std::string_view> fields(due.begin(), due.end());
+    db_.thread().effects.Add(db_.index(), {"HDEL", key_.name}, fields);
+  }
   for (const std::string& field : due) table()->Erase(field);
   expired_ += due.size();
   return cursor;

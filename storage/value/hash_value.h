@@ -154,7 +154,9 @@ class HashValue final {
   void ConvertToTable();
   size_t SetPacked(std::span<const std::string_view> pairs);
   size_t SetInTable(std::span<const std::string_view> pairs, OnSet on_set);
-  bool DropIfExpired(uint64_t hash, std::string_view field);
+  enum class Then : uint8_t { kSet, kErase };  // what is done to the field next
+  bool DropIfExpired(uint64_t hash, std::string_view field, Then then);
+  void RecordDrop(std::string_view field, Then then);
 
   Database& db_;
   const KeyRef& key_;

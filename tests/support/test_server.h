@@ -26,9 +26,10 @@ namespace tidegate {
 
 class TestServer final {
  public:
-  // `adjust` changes the settings before the start.
+  // `adjust` changes the settings before the start, `prepare` the server before it runs.
   explicit TestServer(
-      Server::Families families, const std::function<void(Options&)>& adjust = [](Options&) {}) {
+      Server::Families families, const std::function<void(Options&)>& adjust = [](Options&) {},
+      const std::function<void(Server&)>& prepare = [](Server&) {}) {
     LoadedConfig config;
     config.options.workers = 2;
     config.options.listeners = {{.name = "test", .addresses = {{"127.0.0.1", false}}}};
@@ -36,6 +37,7 @@ class TestServer final {
     Result<std::unique_ptr<Server>> created = Server::Create(std::move(config), families);
     EXPECT_TRUE(created.ok());
     server_ = std::move(created).value();
+    prepare(*server_);
     std::promise<void> ready;
     thread_ = std::thread([this, &ready] { server_->Run([&ready] { ready.set_value(); }); });
     ready.get_future().wait();

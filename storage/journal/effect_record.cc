@@ -1,0 +1,46 @@
+#include "storage/journal/effect_record.h"
+
+#include <limits>
+
+namespace tidegate {
+
+bool EffectReader::TakeVarint(uint64_t& value) {
+  value = 0;
+  for (size_t i = 0; i < left_.size() && i < kVarintBytesMax; ++i) {
+    const auto byte = static_cast<uint8_t>(left_[i]);
+    const uint64_t bits = byte & 0x7fu;
+    // The tenth byte has room for one bit.
+    if (i + 1 == kVarintBytesMax && bits > 1) return false;
+    value |= bits << (7 * i);
+    if ((byte & 0x80u) != 0) continue;
+    if (byte == 0 && i > 0) return false;  // an idle byte: there is one way to write a number
+    left_.remove_prefix(i + 1);
+    return true;
+  }
+  return false;
+}
+
+Result<bool> EffectReader::Next(EffectCommand& out) {
+  if (left_.empty() && !first_) return false;
+  first_ = false;
+  uint64_t db = 0;
+  uint64_t argc = 0;
+  if (!TakeVarint(db) || db > static_cast<uint64_t>(std::numeric_limits<int>::max()))
+    return Error{"a record of effects has a broken database number"};
+  // An argument takes a byte at least.
+  if (!TakeVarint(argc) || argc == 0 || argc > left_.size())
+    return Error{"a record of effects has a broken number of arguments"};
+  out.db = static_cast<int>(db);
+  out.args.clear();
+  out.args.reserve(static_cast<size_t>(argc));
+  for (; argc > 0; --argc) {
+    uint64_t bytes = 0;
+    if (!TakeVarint(bytes) || bytes > left_.size())
+      return Error{"a record of effects has an argument that goes beyond its end"};
+    out.args.push_back(left_.substr(0, static_cast<size_t>(bytes)));
+    left_.remove_prefix(static_cast<size_t>(bytes));
+  }
+  return true;
+}
+
+}  // namespace tidegate

@@ -1,0 +1,55 @@
+// RecordApplier: does again what a record tells of (effect_record.h), on an engine that has the
+// data from before it.
+//
+// Through the ordinary handlers, one command after the other: a second way to change values would
+// be a second set of bugs. But on behalf of the past, so for as long as it applies its thread is
+// "loading": no key and no field expires by the clock, only by the DEL and HDEL that the record of
+// their expiry holds (otherwise what a later command found at that time would be gone too early);
+// nothing is evicted or refused for want of memory; nothing is recorded, and nobody is notified.
+// Nothing runs in turns either. For a time at which nobody else uses the engine: a record is
+// applied whole, but command by command, and could be seen half done. An error is a record that is
+// broken or does not fit the data, and the engine is left with what was applied. Thread: the one it
+// is given. Cost: as the commands, without a client.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/output_buffer.h"
+#include "base/reply_writer.h"
+#include "base/result.h"
+#include "storage/command.h"
+#include "storage/engine.h"
+#include "storage/journal/effect_record.h"
+#include "storage/request.h"
+
+namespace tidegate {
+
+class RecordApplier final {
+ public:
+  // All three must outlive it.
+  RecordApplier(Engine& engine, EngineThread& thread, const CommandTable& table)
+      : engine_(engine), thread_(thread), table_(table), out_(pool_), reply_(out_) {}
+
+  // now_ms: Unix time, of which values keep when they were last used. Outside a batch.
+  Status Apply(std::string_view record, int64_t now_ms);
+
+ private:
+  Status ApplyCommand(const EffectCommand& effect, int64_t now_ms);
+  Result<const Command*> Resolve(const EffectCommand& effect) const;
+  Status Execute(const Request& request, int64_t now_ms);
+
+  Engine& engine_;
+  EngineThread& thread_;
+  const CommandTable& table_;
+  OutputBlockPool pool_;
+  OutputBuffer out_;
+  ReplyWriter reply_;
+  ClientState client_;
+  EffectCommand effect_;
+  std::vector<int> key_arguments_;
+  std::vector<KeyRef> keys_;
+};
+
+}  // namespace tidegate
