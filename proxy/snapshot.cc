@@ -137,7 +137,12 @@ Status LoadAppendOnlyFile(Server& server, EngineThread& thread, const Options& o
 
 Status LoadSnapshotAtStart(Server& server) {
   const auto options = server.config().Snapshot();
-  if (!FileExists(SnapshotPath(*options))) return {};
+  const std::string path = SnapshotPath(*options);
+  if (!FileExists(path)) return {};
+  if (options->appendonly) {
+    log::Warning(path + " is not read: with appendonly yes the data is in the journal");
+    return {};
+  }
   Engine& engine = server.engine();
   EngineThread& thread = server.engine_thread();
   ClientState nobody;

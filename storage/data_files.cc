@@ -53,7 +53,7 @@ Result<SaveReport> SaveRdb(Engine& engine, EngineThread& thread, const std::stri
   rdb::FileHeader header;
   const bool field_times = !options.for_redis && rdb::AnyFieldExpires(engine);
   header.version = field_times ? rdb::kVersionOfFieldExpiry : rdb::kVersion;
-  header.now_ms = thread.now_ms;
+  header.now_ms = thread.wall_ms;
   header.used_memory_bytes = engine.UsedMemoryBytes();
   header.access = AccessKeptUnder(settings.maxmemory_policy.load(std::memory_order_relaxed));
   header.lfu_decay_minutes = settings.lfu_decay_minutes.load(std::memory_order_relaxed);
@@ -71,7 +71,7 @@ Result<LoadReport> LoadRdb(Engine& engine, EngineThread& thread, const std::stri
   if (!file.ok()) return std::move(file).error();
   rdb::RdbLoader loader(engine, thread, options, file->bytes());
   rdb::RdbFileReader reader(*file, loader, {.databases = engine.databases()});
-  const rdb::LoadSection section(thread);
+  const rdb::LoadSection section(engine, thread);
   Result<rdb::RdbFileReader::Summary> summary = reader.Read();
   if (!summary.ok()) return std::move(summary).error();
   LoadReport report = loader.report();
@@ -93,7 +93,7 @@ Result<LoadReport> LoadAof(Engine& engine, EngineThread& thread, const std::stri
     files.push_back(std::move(file).value());
   }
   AofLoader loader(engine, thread, options, bytes);
-  const rdb::LoadSection section(thread);
+  const rdb::LoadSection section(engine, thread);
   for (const InputFile& file : files) {
     const bool last = &file == &files.back();
     TG_RETURN_IF_ERROR(loader.Run(file, last && options.may_be_cut_off));

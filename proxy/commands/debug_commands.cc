@@ -149,7 +149,11 @@ ExecStatus LoadAof(SessionCommand& c, const std::string& path) {
   return c.Fail("ERR Error trying to load the AOF files, check server logs.");
 }
 
+constexpr std::string_view kNotInJournal =
+    "ERR with appendonly yes only DEBUG RELOAD without options: the journal would not know of it";
+
 ExecStatus DebugLoadAof(SessionCommand& c) {
+  if (c.options().appendonly) return c.Fail(kNotInJournal);
   const std::optional<std::string> path = AppendOnlyFilePath(c.options());
   if (!path) return c.Fail("ERR there is no append-only file in dir: nothing is loaded");
   EngineThread& thread = c.worker().engine_thread();
@@ -166,6 +170,8 @@ struct ReloadOptions {
   bool merge = false;
   bool flush = true;
   bool save = true;
+
+  bool keeps_data() const { return save && flush && !merge; }
 };
 
 // Nothing after the error reply.
@@ -200,6 +206,7 @@ ExecStatus Reload(SessionCommand& c, const ReloadOptions& options) {
 ExecStatus DebugReload(SessionCommand& c) {
   const std::optional<ReloadOptions> options = ParseReload(c);
   if (!options) return ExecStatus::kDone;
+  if (c.options().appendonly && !options->keeps_data()) return c.Fail(kNotInJournal);
   EngineThread& thread = c.worker().engine_thread();
   if (c.engine().BeginAtomic(thread, {}, /*whole=*/true, c.session().client()) ==
       ExecStatus::kSuspended) {

@@ -25,18 +25,14 @@ std::string Quoted(std::string_view name) {
   return quoted;
 }
 
-// No key expires while commands are run: what happened to it then stands in the file.
-constexpr int64_t kBeforeAllTimes = 0;
-
 bool HasWord(std::span<const std::string_view> args, size_t from, std::string_view word) {
   return std::any_of(args.begin() + static_cast<ptrdiff_t>(std::min(from, args.size())), args.end(),
                      [word](std::string_view arg) { return EqualsIgnoreCase(arg, word); });
 }
 
-// Whether it matters what time it is: a time to live that counts from now (Redis writes none that
-// does, but people do), or the time of a delivery, which cannot be in the future.
-bool LooksAtTheClock(std::span<const std::string_view> args) {
-  static constexpr std::string_view kAlways[] = {"expire", "pexpire", "setex", "psetex", "xclaim"};
+// Whether a time to live counts from now. Redis writes none that does, but people do.
+bool CountsFromNow(std::span<const std::string_view> args) {
+  static constexpr std::string_view kAlways[] = {"expire", "pexpire", "setex", "psetex"};
   for (const std::string_view name : kAlways) {
     if (EqualsIgnoreCase(args[0], name)) return true;
   }
@@ -196,10 +192,10 @@ Status AofLoader::RunOne(Args args, uint64_t offset) {
 }
 
 void AofLoader::Execute(const Request& request, uint64_t offset) {
-  const int64_t now_ms = thread_.now_ms;
-  if (!LooksAtTheClock(request.args)) thread_.now_ms = kBeforeAllTimes;
+  // Otherwise it is before all times: no key expires while commands are run, since what happened to
+  // it stands in the file.
+  thread_.now_ms = CountsFromNow(request.args) ? thread_.wall_ms : kLoadingNowMs;
   engine_.ExecuteAtomic(thread_, request, client_, reply_);
-  thread_.now_ms = now_ms;
   OutputBuffer::Piece piece{};
   if (out_.Peek(&piece, 1) == 1 && piece.data[0] == '-') {
     if (report_.failed_commands++ == 0) {

@@ -18,18 +18,30 @@ void WalkEngine(Engine& engine, EntrySink& sink);
 // those that had such a hash since they were last swept.
 bool AnyFieldExpires(Engine& engine);
 
-// Nobody hears of what is loaded.
+// As long as it is there, the thread is loading: nobody hears of what it does to the data, nothing
+// is recorded or refused, and its time stands in front of all times at which anything expires.
 class LoadSection final {
  public:
-  explicit LoadSection(EngineThread& thread)
-      : thread_(thread), notify_classes_(std::exchange(thread.notify_classes, 0)) {}
-  ~LoadSection() { thread_.notify_classes = notify_classes_; }
+  LoadSection(Engine& engine, EngineThread& thread)
+      : engine_(engine),
+        thread_(thread),
+        notify_classes_(std::exchange(thread.notify_classes, 0)),
+        now_ms_(std::exchange(thread.now_ms, kLoadingNowMs)) {
+    engine.SetLoading(thread, true);
+  }
+  ~LoadSection() {
+    engine_.SetLoading(thread_, false);
+    thread_.notify_classes = notify_classes_;
+    thread_.now_ms = now_ms_;
+  }
   LoadSection(const LoadSection&) = delete;
   LoadSection& operator=(const LoadSection&) = delete;
 
  private:
+  Engine& engine_;
   EngineThread& thread_;
   const uint32_t notify_classes_;
+  const int64_t now_ms_;
 };
 
 }  // namespace tidegate::rdb

@@ -66,7 +66,7 @@ RdbLoader::RdbLoader(Engine& engine, EngineThread& thread, const LoadOptions& op
     : engine_(engine), thread_(thread), options_(options), file_bytes_(file_bytes) {}
 
 Status RdbLoader::OnKey(const FileKey& key, Type type, RdbReader& in) {
-  Database db(engine_.keyspace(), thread_, key.db, thread_.now_ms, {.no_touch = true});
+  Database db(engine_.keyspace(), thread_, key.db, thread_.wall_ms, {.no_touch = true});
   const KeyRef ref = KeyRef::Of(key.name);
   Entry* existing = db.Peek(ref);
   if (existing != nullptr && !options_.replace) return Error{"this key is there already"};
