@@ -195,9 +195,9 @@ struct Options {
   bool rdbchecksum = true;
   std::string appendfilename = "appendonly.aof";
   std::string appenddirname = "appendonlydir";
-  bool aof_load_truncated = true;
   bool appendonly = false;
   Appendfsync appendfsync = Appendfsync::kEverysec;
+  bool aof_load_truncated = true;
 
   // Seeing it.
   std::chrono::microseconds slowlog_log_slower_than{10000};  // negative: nothing is logged

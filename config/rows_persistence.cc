@@ -1,5 +1,5 @@
-// Persistence. This version writes snapshots when it is asked to and no log, so every value that
-// promises more is refused.
+// Persistence: the journal, snapshots, and the names of Redis's files. A value that promises what
+// this version cannot do (snapshots at save points) is refused.
 
 #include "base/text.h"
 #include "config/option_value.h"
@@ -12,12 +12,8 @@ using enum OptionType;
 
 constexpr auto kEngine = YamlPlace::kEngine;
 constexpr std::string_view kNoSnapshots =
-    "this version of Tidegate writes no snapshots by itself; say save \"\", and use SAVE and "
-    "SHUTDOWN "
-    "SAVE";
-constexpr std::string_view kNoAppendOnly =
-    "this version of Tidegate keeps data in memory only and cannot promise durability; say "
-    "appendonly no if losing the data at a restart is fine";
+    "this version of Tidegate writes no snapshots by itself; say save \"\", and appendonly yes if "
+    "the data must outlive a restart, or use SAVE and SHUTDOWN SAVE";
 
 constexpr EnumName kAppendfsync[] = {
     {"everysec", static_cast<int64_t>(Appendfsync::kEverysec)},
@@ -85,7 +81,7 @@ constexpr OptionRow kRows[] = {
      .codec = {ParseDir, PrintDir},
      .protected_config = true,
      .yaml = kEngine,
-     .help = "Directory of the data."},
+     .help = "Directory of the data; made when it is missing."},
     {.name = "save",
      .type = kSpecial,
      .initial = "",
@@ -99,15 +95,18 @@ constexpr OptionRow kRows[] = {
      .initial = "no",
      .member = NumberMember<&Options::appendonly>(),
      .yaml = kEngine,
-     .fixed = kNoAppendOnly,
-     .help = "Log every write to disk."},
+     .help =
+         "Record every change on disk, in `dir`, and replay it at the next start. Takes effect at "
+         "a start; the record is never shortened in this version."},
     {.name = "appendfsync",
      .type = kEnum,
      .initial = "everysec",
      .names = kAppendfsync,
      .member = NumberMember<&Options::appendfsync>(),
      .yaml = kEngine,
-     .help = "When logged writes are forced to disk. Without `appendonly` it means nothing."},
+     .help =
+         "When recorded changes are forced to disk: before their replies are sent (always), once "
+         "a second, or when the system likes. Without `appendonly` it means nothing."},
     {.name = "appendfilename",
      .type = kSpecial,
      .initial = "appendonly.aof",
@@ -150,7 +149,7 @@ constexpr OptionRow kRows[] = {
      .initial = "yes",
      .member = NumberMember<&Options::aof_load_truncated>(),
      .yaml = kEngine,
-     .help = "Load an append-only file that ends early."},
+     .help = "Start also when the record of changes ends in a torn one, which is dropped then."},
     {.name = "aof-use-rdb-preamble",
      .type = kYesNo,
      .initial = "yes",
@@ -221,9 +220,9 @@ constexpr OptionRow kRows[] = {
 
 const OptionGroup kPersistenceOptions = {
     "Persistence",
-    "Snapshots are written by SAVE and SHUTDOWN SAVE, and read "
-    "at the start. A value that promises more is an error, "
-    "never ignored.",
+    "With `appendonly yes` every change is recorded on disk; without, SAVE and SHUTDOWN SAVE write "
+    "snapshots, and a start reads the last. A value that promises what this version cannot do is "
+    "an error, never ignored.",
     kRows};
 
 }  // namespace tidegate

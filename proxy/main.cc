@@ -48,6 +48,7 @@ AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
   sources.commands = &server.commands();
   sources.engine = &server.engine();
   sources.config = &server.config();
+  sources.persistence = server.persistence();
   sources.start_unix_ms = server.start_unix_ms();
   sources.readiness = [&server, &ready] {
     if (server.shutting_down()) return Readiness::kDraining;
@@ -133,7 +134,8 @@ int Serve(LoadedConfig config, int argc, char** argv) {
                 std::to_string(server.workers().size()) + " workers");
     for (const std::string& place : server.listening()) log::Notice("Listening on " + place);
     if (admin) log::Notice("Admin pages on " + admin->url());
-    log::Notice("Data is kept in memory: a restart begins with what SAVE wrote last");
+    if (!options.appendonly)
+      log::Notice("Data is kept in memory: a restart begins with what SAVE wrote last");
     log::Notice("Ready to accept connections");
     ready.store(true);
   });

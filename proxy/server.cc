@@ -17,6 +17,7 @@
 #include "proxy/server_stats.h"
 #include "proxy/snapshot.h"
 #include "proxy/worker.h"
+#include "storage/persistence.h"
 
 namespace tidegate {
 namespace {
@@ -91,6 +92,7 @@ Status Server::Assemble(Families process_families) {
       [](void* server, uint64_t) { static_cast<Server*>(server)->wake_up_->Send(); }, this);
   engine_->SetKeyEventSink(&OnKeyEvents, this);
   TG_RETURN_IF_ERROR(InstallConfigHooks());
+  if (options->appendonly) TG_RETURN_IF_ERROR(OpenPersistence(*options));
   loop_ = std::make_unique<EventLoop>();
   wake_up_ = std::make_unique<WakeUp>(*loop_, [this] { OnWakeUp(); });
   Result<std::unique_ptr<Acceptor>> acceptor = Acceptor::Open(*this, *loop_, *options);
@@ -117,11 +119,15 @@ int Server::Run(const std::function<void()>& on_ready) {
   loop_->Run();
   for (const auto& worker : workers_) worker->Join();
   signals_.clear();
-  return 0;
+  const Status stopped = StopPersistence();
+  if (!stopped.ok())
+    log::Warning("Journal: the end of it is not on disk: " + stopped.error().message);
+  return stopped.ok() ? 0 : 1;
 }
 
 void Server::WatchSignals() {
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of writing, not the end
   const auto watch = [this](int number, std::function<void()> callback) {
     signals_.push_back(std::make_unique<SignalWatcher>(*loop_, number, std::move(callback)));
   };

@@ -38,6 +38,7 @@ namespace tidegate {
 
 class Acceptor;
 class EventLoop;
+class Persistence;
 class SignalWatcher;
 class Timer;
 class WakeUp;
@@ -104,6 +105,8 @@ class Server final {
   ConfigStore& config() { return config_; }
   const CommandTable& commands() const { return *commands_; }
   Engine& engine() { return *engine_; }
+  // Null without appendonly.
+  Persistence* persistence() { return persistence_.get(); }
   std::span<const std::unique_ptr<Worker>> workers() const { return workers_; }
 
   // The main thread's: for what is done before there are clients.
@@ -165,6 +168,10 @@ class Server final {
 
   Status Assemble(Families process_families);
   Status InstallConfigHooks();
+  // server_persistence.cc. With appendonly: opens the data directory, replays the journal, and has
+  // the engine append to it.
+  Status OpenPersistence(const Options& options);
+  Status StopPersistence();
   void WatchSignals();
   void OnTerminationSignal(std::string_view name, const std::string& flags);
   void SaveAndShutdown();
@@ -174,6 +181,7 @@ class Server final {
 
   ConfigStore config_;
   std::unique_ptr<CommandTable> commands_;
+  std::unique_ptr<Persistence> persistence_;  // outlives the engine, which appends to it
   std::unique_ptr<Engine> engine_;
   EngineThread* engine_thread_ = nullptr;
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "proxy/process_limits.h"
 #include "proxy/server.h"
+#include "storage/persistence.h"
 
 namespace tidegate {
 namespace {
@@ -104,6 +105,14 @@ Status Server::InstallConfigHooks() {
     });
   }
   config_.OnApply("maxclients", ApplyMaxclients);
+  config_.OnApply("appendfsync", [this](const Options& next) -> Status {
+    if (persistence_ != nullptr) persistence_->SetFsync(next.appendfsync);
+    return {};
+  });
+  config_.OnApply("appendonly", [this](const Options& next) -> Status {
+    if (next.appendonly == (persistence_ != nullptr)) return {};
+    return Error{"appendonly takes effect at a start only: restart with the new value"};
+  });
   config_.OnApply("loglevel", [](const Options& next) -> Status {
     log::SetLevel(static_cast<LogSeverity>(next.loglevel));
     return {};

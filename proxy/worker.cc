@@ -162,7 +162,9 @@ void Worker::DrainMailbox() {
 void Worker::Deliver(Message& message) {
   switch (message.kind) {
     case MessageKind::kWake:
-      if (Session* session = FindSession(SessionOfTicket(message.ticket))) {
+      if (SessionOfTicket(message.ticket) == kJournalTicketSession) {
+        ReleaseReplies();
+      } else if (Session* session = FindSession(SessionOfTicket(message.ticket))) {
         session->Resume();
       } else {
         server_.engine().StepAbandoned(*engine_thread_, UnixMillis());
@@ -303,12 +305,13 @@ void Worker::DeliverMonitorLine(const std::string& line) {
 
 void Worker::BeforeWait() {
   while (!dirty_.empty()) {
+    if (__builtin_expect(holds_replies_, 0) && HoldReplies()) break;
     flushing_.swap(dirty_);
     for (const uint64_t id : flushing_) {
       Session* session = FindSession(id);
       if (session == nullptr) continue;
       session->set_dirty(false);
-      session->Flush();
+      session->FlushNow();
     }
     flushing_.clear();
   }
@@ -340,6 +343,8 @@ void Worker::FollowOptions() {
 void Worker::RefreshOptions() {
   options_version_ = server_.config().version();
   options_ = server_.config().Snapshot();
+  holds_replies_ =
+      server_.persistence() != nullptr && options_->appendfsync == Appendfsync::kAlways;
   constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
   const int64_t slowlog_us = options_->slowlog_log_slower_than.count();
   const int64_t latency_ms = options_->latency_monitor_threshold.count();

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <set>
@@ -136,6 +137,10 @@ class Worker final {
 
   WorkerSubscribers& subscribers() { return subscribers_; }
 
+  // Whether replies are sent at the end of a turn, and only when what they may tell of is synced
+  // (appendfsync always).
+  bool holds_replies() const { return holds_replies_; }
+
   // For sessions.
   EventLoop& loop() { return loop_; }
   OutputBlockPool& output_blocks() { return output_blocks_; }
@@ -208,6 +213,9 @@ class Worker final {
   void DeliverMonitorLine(const std::string& line);
   void TakeConnection(AcceptedConnection connection);
   void BeforeWait();
+  // worker_hold.cc. True: what is to be flushed has to wait for the journal.
+  bool HoldReplies();
+  void ReleaseReplies();
   void Tick();
   void StepEviction();
   void StepCompaction();
@@ -232,6 +240,7 @@ class Worker final {
   std::shared_ptr<const Options> options_;
   uint64_t options_version_ = 0;
   uint64_t slow_ticks_ = 0;
+  bool holds_replies_ = false;
   int ticks_per_second_ = 0;
   const Session* current_session_ = nullptr;
   const Request* current_request_ = nullptr;
@@ -252,6 +261,14 @@ class Worker final {
   std::vector<uint64_t> dirty_;
   std::vector<uint64_t> flushing_;
   std::vector<uint64_t> postponed_;
+  // Sessions whose replies wait until this record is synced, turn by turn; then those whose time
+  // has come.
+  struct HeldReplies {
+    uint64_t sequence;
+    std::vector<uint64_t> sessions;
+  };
+  std::deque<HeldReplies> held_;
+  std::deque<uint64_t> released_;
   std::vector<Session*> monitor_sessions_;
   WorkerSubscribers subscribers_;
   std::atomic<size_t> published_bytes_{0};  // of messages that wait in the mailbox

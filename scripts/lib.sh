@@ -10,7 +10,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # A release build, and what to talk to it with. In step with what the CMake files look for.
 packages_run=(
   cmake ninja-build g++ pkg-config
-  libuv1-dev libyaml-cpp-dev libxxhash-dev liblzf-dev libjemalloc-dev prometheus-cpp-dev libcivetweb-dev
+  libuv1-dev libyaml-cpp-dev libxxhash-dev liblzf-dev libjemalloc-dev prometheus-cpp-dev libcivetweb-dev librocksdb-dev
   'redis-cli|redis-tools' 'curl|curl'
 )
 # Beside those: unit tests, transcripts against the real server, and the client libraries of the end-to-end tests.

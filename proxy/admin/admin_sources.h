@@ -14,6 +14,7 @@
 #include "proxy/worker.h"
 #include "storage/command.h"
 #include "storage/engine.h"
+#include "storage/persistence.h"
 
 namespace tidegate {
 
@@ -29,6 +30,7 @@ struct AdminSources {
   const CommandTable* commands = nullptr;
   Engine* engine = nullptr;
   const ConfigStore* config = nullptr;
+  const Persistence* persistence = nullptr;  // null without appendonly
   int64_t start_unix_ms = 0;
   std::function<Readiness()> readiness;
   std::function<uint64_t()> connections_rejected;

@@ -2,6 +2,7 @@
 
 #include "proxy/server_metrics.h"
 #include "storage/engine_metrics.h"
+#include "storage/persistence_metrics.h"
 
 namespace tidegate {
 
@@ -41,7 +42,7 @@ to 10 seconds; a value up to 6.25% under a bound may be counted above it, never 
 }  // namespace
 
 std::vector<MetricGroup> MetricGroups() {
-  std::vector<MetricGroup> groups(4);
+  std::vector<MetricGroup> groups(5);
   groups[0].title = "Process";
   groups[0].rows = {kBuildInfoMetric};
   AppendRows(groups[0].rows, kServerMetrics);
@@ -57,6 +58,8 @@ std::vector<MetricGroup> MetricGroups() {
   groups[3].title = "The engine";
   AppendRows(groups[3].rows, kEngineMetrics);
   AppendRows(groups[3].rows, kDbMetrics);
+  groups[4].title = "Persistence";
+  AppendRows(groups[4].rows, kPersistenceMetrics);
   return groups;
 }
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/version.h"
 #include "storage/engine_metrics.h"
+#include "storage/persistence_metrics.h"
 
 namespace tidegate {
 
@@ -139,6 +140,7 @@ Families StatsCollector::Collect() const {
   CollectWorkers(out);
   CollectCommands(out);
   CollectEngine(out);
+  CollectPersistence(out);
   return out;
 }
 
@@ -228,6 +230,13 @@ void StatsCollector::CollectEngine(Families& out) const {
       AddValue(family, metric.row, static_cast<double>(db_stats.*metric.value), std::to_string(db));
     }
   }
+}
+
+void StatsCollector::CollectPersistence(Families& out) const {
+  const PersistenceStats stats =
+      sources_.persistence != nullptr ? sources_.persistence->Stats() : PersistenceStats();
+  for (const PersistenceMetric& metric : kPersistenceMetrics)
+    AddValue(AddFamily(out, metric.row), metric.row, metric.value(stats));
 }
 
 }  // namespace tidegate

@@ -4,6 +4,7 @@
 #include "proxy/commands/authentication.h"
 #include "proxy/commands/families.h"
 #include "proxy/commands/version.h"
+#include "storage/persistence.h"
 
 namespace tidegate {
 
@@ -141,6 +142,10 @@ ExecStatus CmdHello(SessionCommand& c) {
 
 ExecStatus CmdPing(SessionCommand& c) {
   if (c.argc() > 2) return c.Fail(errors::WrongArity("ping"));
+  // As Redis: whoever watches a server by PING learns that it takes no writes.
+  if (const Persistence* persistence = c.server().persistence();
+      persistence != nullptr && persistence->refuses_writes())
+    return c.Fail(persistence->refusal());
   if (c.session().subscribed() && c.session().protocol() == Protocol::kResp2) {
     // In the shape of a message, since that is all such a client expects.
     c.reply().Push(2);

@@ -13,6 +13,7 @@
 #include "proxy/commands/version.h"
 #include "proxy/observe/process_stats.h"
 #include "storage/engine.h"
+#include "storage/persistence.h"
 
 namespace tidegate {
 namespace {
@@ -72,6 +73,7 @@ void WriteClients(InfoWriter& out, Server& server) {
 }
 
 void WriteMemory(InfoWriter& out, Server& server) {
+  const Persistence* persistence = server.persistence();
   const MemoryReport report = ReadMemoryReport(server);
   const AllocatorStats allocator = report.allocator();
   const EngineStats engine = server.engine().Stats();
@@ -125,15 +127,46 @@ void WriteMemory(InfoWriter& out, Server& server) {
       .Number("mem_clients_slaves", 0)
       .Number("mem_clients_normal", report.client_bytes)
       .Number("mem_cluster_links", 0)
-      .Number("mem_aof_buffer", 0)
+      .Number("mem_aof_buffer", persistence != nullptr ? persistence->Stats().waiting_bytes : 0)
       .Text("mem_allocator", AllocatorName())
       .Number("active_defrag_running", server.engine().IsCompacting() ? 10 : 0)
       .Number("lazyfree_pending_objects", engine.lazyfree_pending_objects)
       .Number("lazyfreed_objects", engine.lazyfreed_objects);
 }
 
+// As Redis, these come only with appendonly; those of the journal are Tidegate's own.
+void WriteJournal(InfoWriter& out, const PersistenceStats& stats) {
+  const uint64_t pending_sync = stats.written_sequence != stats.synced_sequence ? 1 : 0;
+  out.Number("aof_current_size", stats.journal_bytes)
+      .Number("aof_base_size", 0)
+      .Number("aof_pending_rewrite", 0)
+      .Number("aof_buffer_length", stats.waiting_bytes)
+      .Number("aof_pending_bio_fsync", pending_sync)
+      .Number("aof_delayed_fsync", 0)
+      .Number("journal_sequence", stats.sequence)
+      .Number("journal_written_sequence", stats.written_sequence)
+      .Number("journal_synced_sequence", stats.synced_sequence)
+      .Number("journal_lag_us", stats.lag_us)
+      .Number("journal_lag_p99_us", stats.lag_p99_us)
+      .Number("journal_lag_max_us", stats.lag_max_us)
+      .Number("journal_waiting_bytes", stats.waiting_bytes)
+      .Number("journal_tail_bytes", stats.tail_bytes)
+      .Number("journal_groups", stats.groups)
+      .Number("journal_written_bytes", stats.written_bytes)
+      .Number("journal_syncs", stats.syncs)
+      .Number("journal_failures", stats.failures)
+      .Number("journal_waits", stats.waits)
+      .Number("journal_refusals", stats.refusals)
+      .Number("journal_replayed_records", stats.replayed_records)
+      .Fixed("journal_replay_seconds", stats.replay_seconds, 3)
+      .Number("store_disk_bytes", stats.store_disk_bytes)
+      .Number("store_memory_bytes", stats.store_memory_bytes);
+}
+
 void WritePersistence(InfoWriter& out, Server& server) {
   const SaveStatus& saves = server.save_status();
+  const Persistence* persistence = server.persistence();
+  const PersistenceStats stats = persistence != nullptr ? persistence->Stats() : PersistenceStats();
   out.Section("Persistence");
   out.Number("loading", 0)
       .Number("async_loading", 0)
@@ -154,7 +187,7 @@ void WritePersistence(InfoWriter& out, Server& server) {
       .Number("rdb_last_cow_size", 0)
       .Number("rdb_last_load_keys_expired", saves.keys_expired())
       .Number("rdb_last_load_keys_loaded", saves.keys_loaded())
-      .Number("aof_enabled", 0)
+      .Number("aof_enabled", stats.enabled)
       .Number("aof_rewrite_in_progress", 0)
       .Number("aof_rewrite_scheduled", 0)
       .Signed("aof_last_rewrite_time_sec", -1)
@@ -162,10 +195,11 @@ void WritePersistence(InfoWriter& out, Server& server) {
       .Text("aof_last_bgrewrite_status", "ok")
       .Number("aof_rewrites", 0)
       .Number("aof_rewrites_consecutive_failures", 0)
-      .Text("aof_last_write_status", "ok")
+      .Text("aof_last_write_status", stats.failing != 0 ? "err" : "ok")
       .Number("aof_last_cow_size", 0)
       .Number("module_fork_in_progress", 0)
       .Number("module_fork_last_cow_size", 0);
+  if (persistence != nullptr) WriteJournal(out, stats);
 }
 
 void WriteReplication(InfoWriter& out, Server& server) {

@@ -6,6 +6,7 @@
 #include "proxy/commands/families.h"
 #include "proxy/commands/reply_help.h"
 #include "proxy/snapshot.h"
+#include "storage/persistence.h"
 
 namespace tidegate {
 namespace {
@@ -127,6 +128,78 @@ ExecStatus CmdWait(SessionCommand& c) {
   return ExecStatus::kDone;
 }
 
+// What WAITAOF waits for, and until when.
+struct WaitAofState final : ClientState::Continuation {
+  uint64_t sequence = 0;
+  int64_t until_ms = 0;  // 0: without end
+};
+
+struct WaitAofArguments {
+  bool local = false;
+  int64_t timeout_ms = 0;
+};
+
+// Nothing after the error reply.
+std::optional<WaitAofArguments> ParseWaitAof(SessionCommand& c) {
+  constexpr std::string_view kReplicasError = "ERR value is out of range, must be positive";
+  const auto local = c.IntegerArg(1);
+  if (!local) return std::nullopt;
+  if (*local < 0 || *local > 1) {
+    c.Fail("ERR value is out of range, value must between 0 and 1");
+    return std::nullopt;
+  }
+  const auto replicas = c.IntegerArg(2, kReplicasError);
+  if (!replicas) return std::nullopt;
+  if (*replicas < 0) {
+    c.Fail(kReplicasError);
+    return std::nullopt;
+  }
+  const auto timeout_ms = c.IntegerArg(3, "ERR timeout is not an integer or out of range");
+  if (!timeout_ms) return std::nullopt;
+  if (*timeout_ms < 0) {
+    c.Fail("ERR timeout is negative");
+    return std::nullopt;
+  }
+  return WaitAofArguments{*local == 1, *timeout_ms};
+}
+
+ExecStatus ReplyWaitAof(SessionCommand& c, bool local) {
+  c.reply().Array(2);
+  c.reply().Integer(local ? 1 : 0);
+  c.reply().Integer(0);  // replicas
+  return ExecStatus::kDone;
+}
+
+// Waits until everything that was recorded when it came is synced; what the client wrote is among
+// it. Of replicas there are none to wait for, see WAIT.
+ExecStatus CmdWaitAof(SessionCommand& c) {
+  const std::optional<WaitAofArguments> arguments = ParseWaitAof(c);
+  if (!arguments) return ExecStatus::kDone;
+  Persistence* persistence = c.server().persistence();
+  if (persistence == nullptr) {
+    if (!arguments->local) return ReplyWaitAof(c, false);
+    return c.Fail("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
+  }
+  auto* state = static_cast<WaitAofState*>(c.continuation());
+  const uint64_t sequence = state != nullptr ? state->sequence : persistence->sequence();
+  const bool synced = persistence->synced() >= sequence;
+  const bool over = state != nullptr && state->until_ms != 0 && UnixMillis() >= state->until_ms;
+  if (synced || !arguments->local || over || c.session().client().in_multi)
+    return ReplyWaitAof(c, synced);
+  if (state == nullptr) {
+    auto fresh = std::make_unique<WaitAofState>();
+    fresh->sequence = sequence;
+    if (arguments->timeout_ms > 0) {
+      fresh->until_ms = UnixMillis() + arguments->timeout_ms;
+      c.worker().WakeAfter(c.session().id(), std::chrono::milliseconds(arguments->timeout_ms));
+    }
+    c.set_continuation(std::move(fresh));
+  }
+  persistence->AwaitSynced(
+      sequence, {&c.worker().engine_thread(), static_cast<uint64_t>(c.session().ticket())});
+  return c.Suspend();
+}
+
 constexpr CommandSpec kServerCommands[] = {
     {.name = "LOLWUT",
      .arity = AtLeast(1),
@@ -209,6 +282,17 @@ constexpr CommandSpec kServerCommands[] = {
      .complexity = "O(1)",
      .summary = "Waits until replicas have what was written.",
      .session_handler = CmdWait,
+     .tips = "request_policy:all_shards response_policy:agg_min"},
+    {.name = "WAITAOF",
+     .arity = Exactly(4),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kNoScript | kBlocking,
+     .group = Group::kGeneric,
+     .since = "7.2.0",
+     .complexity = "O(1)",
+     .summary = "Waits until what was written is on disk, here and on replicas.",
+     .session_handler = CmdWaitAof,
      .tips = "request_policy:all_shards response_policy:agg_min"},
 };
 

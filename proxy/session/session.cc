@@ -242,6 +242,10 @@ bool Session::Unblock(ClientState::Unblock how) {
 
 void Session::Resume() {
   if (!suspended() || kill_ || stream_.closing()) return;
+  if (__builtin_expect((stops_ & kStopSync) != 0, 0)) {
+    woken_while_held_ = true;
+    return;
+  }
   DisarmDeadline();
   EndWait(kStopSuspended);
   resuming_ = true;

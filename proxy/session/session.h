@@ -56,6 +56,9 @@ constexpr size_t WorkerOfTicket(uint64_t ticket) {
   return ticket & ((uint64_t{1} << kTicketWorkerBits) - 1);
 }
 
+// Tickets of this session, which none is, are the worker's own: the journal has synced something.
+inline constexpr uint64_t kJournalTicketSession = 0;
+
 // Unsent output above which a session's further pipelined commands wait for the client to read.
 inline constexpr Bytes kUnsentOutputBytesMax = 1_MiB;
 
@@ -205,6 +208,7 @@ class Session final : private StreamOwner {
   void CloseAfterReply() { close_after_reply_ = true; }
   // Soon, without waiting for output. CLIENT KILL of another session, limits.
   void Kill();
+  bool killed() const { return kill_; }
   bool closing() const { return kill_ || close_after_reply_; }
 
   // --- suspension ---
@@ -230,8 +234,18 @@ class Session final : private StreamOwner {
   // Out-of-band data (MONITOR lines): appended to the output and sent at the end of the turn.
   void Push(std::string_view bytes);
 
-  // Sends what is there; called at the end of a batch and of a loop turn. May close.
+  // Sends what is there; called at the end of a batch. May close. With appendfsync always it is
+  // sent at the end of the turn or later, see worker_hold.cc.
   void Flush();
+  // At the end of a turn.
+  void FlushNow();
+
+  // Its replies wait until what they tell of is synced, and it executes nothing meanwhile.
+  void HoldReplies() { StopFor(kStopSync); }
+  bool holds_replies() const { return (stops_ & kStopSync) != 0; }
+  void ReleaseReplies();
+  // Since its replies were last sent it changed something.
+  bool has_unsynced_changes() const { return has_unsynced_changes_; }
 
   // Once a second: idle timeout, soft output limit, age. May close.
   void Housekeeping(int64_t now_ms);
@@ -252,6 +266,7 @@ class Session final : private StreamOwner {
     kStopPostponed = 2,    // CLIENT PAUSE
     kStopOutput = 4,       // too much unsent output
     kStopProxyHeader = 8,  // the PROXY header has not come yet
+    kStopSync = 16,        // its replies wait for the journal
   };
 
   // StreamOwner.
@@ -306,6 +321,10 @@ class Session final : private StreamOwner {
   const OutputBufferLimit& OutputLimit() const;
   void SendOutput();
   void GoOnWriting();
+  // Executes what waited for the client to read, when it has read enough.
+  void EndOutputStop();
+  // One batch's requests, noting whether they changed something.
+  size_t ExecuteHeld(std::span<const Request> requests, int64_t now_ms);
   // Sends when much is unsent; false: it still is, or the client is gone.
   bool OutputHasRoom();
   // Nothing of it is unanswered or unsent. Asks the kernel: for connections that are to end.
@@ -363,6 +382,8 @@ class Session final : private StreamOwner {
   bool dirty_ = false;
   bool parsed_as_authenticated_ = true;  // what the batch at hand was parsed as
   bool draining_ = false;
+  bool woken_while_held_ = false;  // Resume() was called and must be called again
+  bool has_unsynced_changes_ = false;
   bool skip_armed_ = false;  // CLIENT REPLY SKIP was answered: the next reply is the one
   uint8_t stops_ = 0;
   ReplyMode reply_mode_ = ReplyMode::kOn;

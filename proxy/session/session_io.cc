@@ -67,7 +67,9 @@ inline bool Session::RunBatch(std::string_view bytes, int64_t now_ms, size_t& at
   parsed_as_authenticated_ = !AuthRequired();
   const ParseLimits limits{worker_.options().proto_max_bulk_len.count, parsed_as_authenticated_};
   const ParseStop stop = parser_.Parse(bytes, limits, worker_.server().commands(), batch);
-  const size_t done = Execute(batch.requests(), now_ms);
+  const size_t done = __builtin_expect(worker_.holds_replies(), 0)
+                          ? ExecuteHeld(batch.requests(), now_ms)
+                          : Execute(batch.requests(), now_ms);
   const bool reset = parsed_as_authenticated_ && AuthRequired();  // by RESET
   const bool whole = done == batch.size() && !reset;
   if (whole) {
@@ -91,7 +93,7 @@ inline bool Session::RunBatch(std::string_view bytes, int64_t now_ms, size_t& at
 
 bool Session::OutputHasRoom() {
   if (output_.size() <= kUnsentOutputBytesMax.count) return true;
-  SendOutput();
+  if (!worker_.holds_replies()) SendOutput();
   if (stream_.closing()) return false;
   if (output_.size() <= kUnsentOutputBytesMax.count) return true;
   StopFor(kStopOutput);
@@ -142,6 +144,12 @@ void Session::FailProtocol(std::string_view text) {
 void Session::OnReadEnd() { Close(); }
 
 void Session::Flush() {
+  if (__builtin_expect(worker_.holds_replies() && !output_.empty() && !kill_, 0))
+    return worker_.MarkDirty(*this);
+  FlushNow();
+}
+
+void Session::FlushNow() {
   if (stream_.closing()) return;
   if (kill_) return Close();
   SendOutput();
@@ -199,10 +207,13 @@ void Session::OnWritten(bool ok) {
 void Session::GoOnWriting() {
   if (stream_.closing()) return;
   Flush();
-  if ((stops_ & kStopOutput) != 0 && output_.size() < kUnsentOutputBytesMax.count / 2) {
-    stops_ = static_cast<uint8_t>(stops_ & ~kStopOutput);
-    RunKept();
-  }
+  EndOutputStop();
+}
+
+void Session::EndOutputStop() {
+  if ((stops_ & kStopOutput) == 0 || output_.size() >= kUnsentOutputBytesMax.count / 2) return;
+  stops_ = static_cast<uint8_t>(stops_ & ~kStopOutput);
+  RunKept();
 }
 
 void Session::OnClosed() { worker_.Forget(*this); }
@@ -275,7 +286,7 @@ bool Session::IsIdleForTooLong(int64_t now_ms) {
   if (unsent != unsent_bytes_seen_) last_interaction_ms_ = std::max(last_interaction_ms_, now_ms);
   unsent_bytes_seen_ = unsent;
   const int64_t timeout_ms = worker_.options().timeout / std::chrono::milliseconds(1);
-  const bool waits_for_us = (stops_ & (kStopSuspended | kStopPostponed)) != 0;
+  const bool waits_for_us = (stops_ & (kStopSuspended | kStopPostponed | kStopSync)) != 0;
   return timeout_ms > 0 && !waits_for_us && !monitor_ && !subscribed() &&
          now_ms - last_interaction_ms_ > timeout_ms;
 }

@@ -52,7 +52,7 @@ class Server:
     def __enter__(self):
         if self.command is None:
             return self
-        self.log = open(pathlib.Path(self.directory) / "server.log", "wb")
+        self.log = open(pathlib.Path(self.directory) / "server.log", "ab")
         self.process = subprocess.Popen(self.command, cwd=self.directory, stdout=self.log, stderr=self.log,
                                         stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + START_SECONDS_MAX
@@ -87,6 +87,16 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
+
+    def crash(self):
+        """kill -9: nothing is written after this."""
+        self.process.kill()
+        self.process.wait(STOP_SECONDS_MAX)
+
+    def restart(self):
+        """Starts the process again, which must have ended, in the same directory and on the same port."""
+        self.log.close()
+        self.__enter__()
 
     @property
     def alive(self):

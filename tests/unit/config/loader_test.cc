@@ -92,7 +92,7 @@ TEST(ParseRedisConf, NeverShowsASecret) {
 TEST(ParseRedisConf, RefusesDirectivesItCannotHonour) {
   for (const char* line : {"rename-command FLUSHALL \"\"", "user alice on nopass ~* +@all",
                            "loadmodule /x.so", "sentinel monitor a b 1 2", "include other.conf",
-                           "appendonly yes", "save 900 1", "syslog-enabled yes"}) {
+                           "appendonly maybe", "save 900 1", "syslog-enabled yes"}) {
     EXPECT_THAT(ErrorOf(ParseRedisConf(line, "f")), StartsWith("f:1: ")) << line;
   }
 }
@@ -317,8 +317,8 @@ TEST(ParseYaml, RefusesWhatThisVersionDoesNotHave) {
           "routes:\n  - {match: a, cluster: local, policies: {ttl_jitter: {max: 10%}}}\n", "f")),
       "f:2: this version of Tidegate has no policies on routes");
   EXPECT_THAT(
-      ErrorOf(ParseYaml("clusters:\n  - {name: a, kind: engine, appendonly: true}\n", "f")),
-      StartsWith("f:2: appendonly 'yes': this version of Tidegate keeps data in memory only"));
+      ErrorOf(ParseYaml("clusters:\n  - {name: a, kind: engine, save: \"900 1\"}\n", "f")),
+      StartsWith("f:2: save '900 1': this version of Tidegate writes no snapshots by itself"));
 }
 
 TEST(ParseYaml, ListsThatAreNone) {

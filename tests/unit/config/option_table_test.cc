@@ -170,7 +170,7 @@ TEST(SetOption, OwnSettingsSayWhatTheyTake) {
 // Promises this version cannot keep are refused by every value but the default.
 TEST(SetOption, PromisesThatCannotBeKeptAreRefused) {
   const std::pair<const char*, const char*> promises[] = {
-      {"appendonly", "yes"},       {"save", "900 1"},
+      {"save", "900 1"},           {"shutdown-on-sigterm", "save"},
       {"tls-cluster", "yes"},      {"replicaof", "10.0.0.1 6379"},
       {"cluster-enabled", "yes"},  {"tls-port", "6380"},
       {"aclfile", "users.acl"},    {"min-replicas-to-write", "1"},
@@ -184,7 +184,7 @@ TEST(SetOption, PromisesThatCannotBeKeptAreRefused) {
   }
   Options options;
   for (const auto& [name, value] :
-       {std::pair("appendonly", "no"), {"save", ""}, {"daemonize", "no"}}) {
+       {std::pair("appendonly", "yes"), {"save", ""}, {"daemonize", "no"}}) {
     EXPECT_EQ(Set(options, name, {value}), std::nullopt) << name;
   }
 }

@@ -1,0 +1,96 @@
+#include "storage/journal/journal.h"
+
+#include "storage/engine_thread.h"
+#include "storage/journal/journal_writer.h"
+
+namespace tidegate {
+
+Journal::Journal(JournalLog& log, const JournalOptions& options)
+    : sequence_(options.last),
+      mode_(options.mode),
+      progress_(options.last),
+      writer_(std::make_unique<JournalWriter>(*this, log, options.retry_time)) {}
+
+Journal::~Journal() { static_cast<void>(Stop()); }
+
+EffectSink::Admission Journal::Admit(EngineThread& thread, const Waiter& waiter) {
+  const auto ring = static_cast<size_t>(thread.index());
+  if (__builtin_expect(
+          !progress_.failing() && rings_[ring].waiting_bytes() < kJournalRingBytesMax.count, 1))
+    return Admission::kYes;
+  return AdmitSlowly(ring, waiter);
+}
+
+EffectSink::Admission Journal::AdmitSlowly(size_t ring, const Waiter& waiter) {
+  // Look once it is known that somebody waits: the writer may have made room meanwhile, or failed.
+  waiters_.AddForRoom(waiter);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  const bool failing = progress_.failing();
+  if (failing || rings_[ring].waiting_bytes() < kJournalRingBytesMax.count) {
+    waiters_.Remove(waiter);
+    if (!failing) return Admission::kYes;
+    progress_.totals().refusals.fetch_add(1, std::memory_order_relaxed);
+    return Admission::kRefused;
+  }
+  progress_.totals().waits.fetch_add(1, std::memory_order_relaxed);
+  bell_.Ring();
+  return Admission::kLater;
+}
+
+std::string Journal::refusal() const {
+  return "MISCONF Errors writing to the AOF file: " + progress_.failure();
+}
+
+uint64_t Journal::Append(EngineThread& thread, std::string_view record) {
+  const auto ring = static_cast<size_t>(thread.index());
+  // Before the number is taken: who sees the number looks into the ring.
+  if (__builtin_expect(ring >= rings_used_.load(std::memory_order_relaxed), 0)) {
+    size_t used = rings_used_.load(std::memory_order_relaxed);
+    while (used <= ring && !rings_used_.compare_exchange_weak(used, ring + 1)) {
+    }
+  }
+  const uint64_t sequence = sequence_.fetch_add(1, std::memory_order_seq_cst) + 1;
+  rings_[ring].Push(sequence, record);
+  bell_.OnRecord();
+  return sequence;
+}
+
+void Journal::SetMode(Appendfsync mode) {
+  mode_.store(mode, std::memory_order_seq_cst);
+  bell_.Ring();
+}
+
+void Journal::AwaitSynced(uint64_t sequence, const Waiter& waiter) {
+  waiters_.AddForSync(sequence, waiter);
+  // The writer looks for waiters after it has said how far it is.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (progress_.synced() >= sequence) waiters_.WakeForSync(progress_.synced());
+  bell_.Ring();
+}
+
+JournalStats Journal::Stats() const {
+  JournalStats stats;
+  // The other way round than they advance, so that none is ahead of what comes before it.
+  stats.synced_sequence = progress_.synced();
+  stats.written_sequence = progress_.written();
+  stats.sequence = sequence();
+  for (const JournalRing& ring : rings_) stats.waiting_bytes += ring.waiting_bytes();
+  stats.tail_bytes = tail_.bytes();
+  const JournalProgress::Lag lag = progress_.lag();
+  stats.lag_us = lag.last_us;
+  stats.lag_p99_us = lag.p99_us;
+  stats.lag_max_us = lag.max_us;
+  const JournalProgress::Totals& totals = progress_.totals();
+  stats.groups = totals.groups.load(std::memory_order_relaxed);
+  stats.written_bytes = totals.bytes.load(std::memory_order_relaxed);
+  stats.syncs = totals.syncs.load(std::memory_order_relaxed);
+  stats.failures = totals.failures.load(std::memory_order_relaxed);
+  stats.waits = totals.waits.load(std::memory_order_relaxed);
+  stats.refusals = totals.refusals.load(std::memory_order_relaxed);
+  stats.failing = progress_.failing() ? 1 : 0;
+  return stats;
+}
+
+Status Journal::Stop() { return writer_->Stop(); }
+
+}  // namespace tidegate

@@ -1,0 +1,123 @@
+#include "storage/journal/journal_group.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "base/crc32c.h"
+
+namespace tidegate {
+namespace {
+
+constexpr size_t kChecksumBytes = 4;
+constexpr size_t kVersionAt = 4;
+constexpr size_t kFirstAt = 8;
+constexpr size_t kUnixMsAt = 16;
+constexpr size_t kCountAt = 24;
+constexpr size_t kVarintBytesMax = 10;
+
+template <typename T>
+void Put(std::string& bytes, size_t at, T value) {
+  for (size_t i = 0; i < sizeof value; ++i)
+    bytes[at + i] = static_cast<char>(static_cast<uint64_t>(value) >> (8 * i));
+}
+
+template <typename T>
+T Get(std::string_view bytes, size_t at) {
+  uint64_t value = 0;
+  for (size_t i = 0; i < sizeof(T); ++i)
+    value |= static_cast<uint64_t>(static_cast<uint8_t>(bytes[at + i])) << (8 * i);
+  return static_cast<T>(value);
+}
+
+size_t PutVarint(char* out, uint64_t value) {
+  size_t size = 0;
+  for (; value >= 0x80; value >>= 7) out[size++] = static_cast<char>(value | 0x80);
+  out[size++] = static_cast<char>(value);
+  return size;
+}
+
+// Takes a varint from the front; false when there is none.
+bool TakeVarint(std::string_view& bytes, uint64_t* value) {
+  *value = 0;
+  for (size_t i = 0; i < std::min(bytes.size(), kVarintBytesMax); ++i) {
+    const auto byte = static_cast<uint8_t>(bytes[i]);
+    *value |= static_cast<uint64_t>(byte & 0x7f) << (7 * i);
+    if (byte >= 0x80) continue;
+    bytes.remove_prefix(i + 1);
+    return true;
+  }
+  return false;
+}
+
+bool TakeRecord(std::string_view& bytes, std::string_view* record) {
+  uint64_t size = 0;
+  if (!TakeVarint(bytes, &size) || size > bytes.size()) return false;
+  *record = bytes.substr(0, size);
+  bytes.remove_prefix(size);
+  return true;
+}
+
+}  // namespace
+
+void JournalGroupBuilder::Begin(uint64_t first) {
+  TG_DCHECK(count_ == 0);
+  first_ = first;
+  bytes_.assign(usual_bytes_, '\0');
+  size_ = kJournalGroupHeaderBytes;
+}
+
+// Into room that is there: two appends to a string would cost more than all the rest.
+void JournalGroupBuilder::Add(std::string_view record) {
+  const size_t wanted = size_ + kVarintBytesMax + record.size();
+  if (__builtin_expect(wanted > bytes_.size(), 0)) bytes_.resize(std::max(wanted, 2 * size_));
+  char* out = bytes_.data() + size_;
+  out += PutVarint(out, record.size());
+  std::memcpy(out, record.data(), record.size());
+  size_ = static_cast<size_t>(out - bytes_.data()) + record.size();
+  ++count_;
+}
+
+std::shared_ptr<const JournalGroup> JournalGroupBuilder::Finish(int64_t unix_ms) {
+  TG_CHECK(count_ > 0);
+  bytes_.resize(size_);
+  Put<uint8_t>(bytes_, kVersionAt, kJournalGroupVersion);
+  Put<uint64_t>(bytes_, kFirstAt, first_);
+  Put<int64_t>(bytes_, kUnixMsAt, unix_ms);
+  Put<uint32_t>(bytes_, kCountAt, count_);
+  Put<uint32_t>(bytes_, 0, Crc32c(std::string_view(bytes_).substr(kChecksumBytes)));
+  usual_bytes_ = std::min<size_t>(size_ + size_ / 4, kJournalGroupBytesMax.count);
+  auto group = std::make_shared<const JournalGroup>(first_, count_, std::move(bytes_));
+  bytes_ = {};
+  count_ = 0;
+  return group;
+}
+
+Result<JournalGroupView> JournalGroupView::Parse(std::string_view bytes) {
+  if (bytes.size() < kJournalGroupHeaderBytes)
+    return Error{"it has " + std::to_string(bytes.size()) + " bytes, less than its header"};
+  if (Get<uint32_t>(bytes, 0) != Crc32c(bytes.substr(kChecksumBytes)))
+    return Error{"its checksum is wrong"};
+  const auto version = Get<uint8_t>(bytes, kVersionAt);
+  if (version != kJournalGroupVersion)
+    return Error{"its format version is " + std::to_string(version) + ", known is " +
+                 std::to_string(kJournalGroupVersion)};
+  JournalGroupView view;
+  view.first_ = Get<uint64_t>(bytes, kFirstAt);
+  view.unix_ms_ = Get<int64_t>(bytes, kUnixMsAt);
+  view.count_ = Get<uint32_t>(bytes, kCountAt);
+  view.rest_ = bytes.substr(kJournalGroupHeaderBytes);
+  std::string_view rest = view.rest_;
+  std::string_view record;
+  for (uint32_t i = 0; i < view.count_; ++i) {
+    if (!TakeRecord(rest, &record))
+      return Error{"record " + std::to_string(i) + " of " + std::to_string(view.count_) +
+                   " is longer than the group"};
+  }
+  if (view.count_ == 0 || !rest.empty()) return Error{"its count of records is wrong"};
+  return view;
+}
+
+bool JournalGroupView::Next(std::string_view* record) { return TakeRecord(rest_, record); }
+
+}  // namespace tidegate

@@ -1,0 +1,90 @@
+// JournalGroup: consecutive records as one immutable run of bytes, the unit that is written to disk
+// and kept in memory. About a millisecond's records share one header and one checksum, so that a
+// record costs a copy and a few bytes of framing.
+//
+//    0  4  CRC-32C of all that follows
+//    4  1  format version (1)
+//    5  3  zero
+//    8  8  sequence number of the first record
+//   16  8  Unix time in milliseconds at which the group was closed
+//   24  4  records (at least 1)
+//   28  4  zero
+//   32     for each record: its size (varint, 7 bits a byte, the lowest first), its bytes
+//
+// Numbers are little-endian. The builder makes the checksum, and Parse, which trusts
+// nothing, checks it. Thread: immutable, shared between the writer and readers of the tail.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace tidegate {
+
+inline constexpr uint8_t kJournalGroupVersion = 1;
+inline constexpr size_t kJournalGroupHeaderBytes = 32;
+
+// Bytes of records after which a group is closed: large enough that its write costs little for each
+// record, small enough to be one value of the store. A longer record has a group of its own.
+inline constexpr Bytes kJournalGroupBytesMax = 1_MiB;
+
+class JournalGroup final {
+ public:
+  JournalGroup(uint64_t first, uint64_t count, std::string bytes)
+      : first_(first), count_(count), bytes_(std::move(bytes)) {}
+
+  uint64_t first() const { return first_; }
+  uint64_t count() const { return count_; }
+  uint64_t last() const { return first_ + count_ - 1; }
+  std::string_view bytes() const { return bytes_; }
+
+ private:
+  const uint64_t first_;
+  const uint64_t count_;
+  const std::string bytes_;
+};
+
+// Makes one group after the other.
+class JournalGroupBuilder final {
+ public:
+  void Begin(uint64_t first);
+  void Add(std::string_view record);
+  bool empty() const { return count_ == 0; }
+  size_t bytes() const { return size_; }
+  // At least one record was added.
+  std::shared_ptr<const JournalGroup> Finish(int64_t unix_ms);
+
+ private:
+  uint64_t first_ = 0;
+  uint32_t count_ = 0;
+  size_t usual_bytes_ = kJournalGroupHeaderBytes;  // what the next group will need
+  std::string bytes_;                              // room; what is in use of it:
+  size_t size_ = 0;
+};
+
+// What a group's bytes say, after they were checked. Views into them.
+class JournalGroupView final {
+ public:
+  // An error says what is wrong with the bytes, which may be anything.
+  static Result<JournalGroupView> Parse(std::string_view bytes);
+
+  uint64_t first() const { return first_; }
+  uint64_t last() const { return first_ + count_ - 1; }
+  uint32_t count() const { return count_; }
+  int64_t unix_ms() const { return unix_ms_; }
+  // The next record; false at the end.
+  bool Next(std::string_view* record);
+
+ private:
+  uint64_t first_ = 0;
+  uint32_t count_ = 0;
+  int64_t unix_ms_ = 0;
+  std::string_view rest_;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,304 @@
+#include "storage/journal/journal_writer.h"
+
+#include <pthread.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+namespace tidegate {
+namespace {
+
+// Tries of Stop() to write what is left.
+constexpr int kStopTriesMax = 3;
+
+constexpr std::chrono::milliseconds kSleepMax{10'000};
+// With appendfsync always records that nobody waits for do not wake the writer.
+constexpr std::chrono::milliseconds kAlwaysSleepMax{100};
+
+int64_t NanosOf(std::chrono::nanoseconds time) { return time.count(); }
+
+}  // namespace
+
+JournalWriter::JournalWriter(Journal& journal, JournalLog& log,
+                             std::chrono::milliseconds retry_time)
+    : journal_(journal),
+      log_(log),
+      retry_time_(retry_time),
+      merger_(journal.rings_, journal.sequence()) {
+  writer_ = std::thread([this] { Run(); });
+  sync_ = std::thread([this] { RunSync(); });
+}
+
+JournalWriter::~JournalWriter() { static_cast<void>(Stop()); }
+
+Status JournalWriter::Stop() {
+  if (writer_.joinable()) {
+    stopping_.store(true, std::memory_order_seq_cst);
+    journal_.bell_.Ring();
+    {
+      const std::lock_guard lock(sync_sleep_mutex_);
+      sync_sleep_.notify_all();
+    }
+    writer_.join();
+    sync_.join();
+  }
+  return finished_;
+}
+
+// --- the writer ---
+
+void JournalWriter::Run() {
+  pthread_setname_np(pthread_self(), "journal");
+  looked_nanos_ = MonotonicNanos();
+  while (!stopping_.load(std::memory_order_acquire)) {
+    CheckSpace();
+    if (failed_) {
+      TryAgain();
+    } else if (!HasWork()) {
+      looked_nanos_ = MonotonicNanos();
+      SleepOrNap();
+    } else {
+      idle_naps_ = 0;
+      if (always()) {
+        GatherForSync();
+      } else {
+        std::this_thread::sleep_for(kJournalGatherTime);
+      }
+      Step();
+    }
+  }
+  finished_ = Finish();
+}
+
+bool JournalWriter::HasWork() const {
+  return merger_.last() != journal_.sequence() || !merged_.empty() ||
+         sync_failed_.load(std::memory_order_acquire) ||
+         (always() && journal_.progress_.written() != journal_.progress_.synced());
+}
+
+void JournalWriter::SleepOrNap() {
+  const bool for_turns = always();
+  if (!for_turns && ++idle_naps_ <= kJournalIdleNapsMax)
+    return std::this_thread::sleep_for(kJournalGatherTime);
+  WriterBell& bell = journal_.bell_;
+  bell.LieDown(for_turns ? WriterBell::Sleep::kForTurns : WriterBell::Sleep::kForRecords);
+  if (HasWork() || stopping_.load(std::memory_order_seq_cst)) return bell.GetUp();
+  bell.Wait(full_ ? retry_time_ : for_turns ? kAlwaysSleepMax : kSleepMax);
+  // Before it was rung there was nothing.
+  looked_nanos_ = std::max(looked_nanos_, bell.rung_nanos());
+}
+
+void JournalWriter::GatherForSync() const {
+  if (last_group_records_ < 2) return;
+  const int64_t until_nanos = MonotonicNanos() + NanosOf(kJournalAlwaysGatherMax);
+  for (uint64_t before = 0, now = journal_.sequence(); now != before;) {
+    if (now - merger_.last() >= last_group_records_ || MonotonicNanos() >= until_nanos) return;
+    std::this_thread::sleep_for(kJournalAlwaysGatherStep);
+    before = std::exchange(now, journal_.sequence());
+  }
+}
+
+void JournalWriter::Step() {
+  const int64_t oldest_nanos = looked_nanos_;
+  if (sync_failed_.exchange(false, std::memory_order_acq_rel))
+    return Fail(journal_.progress_.failure());
+  looked_nanos_ = MonotonicNanos();
+  Collect();
+  // A number was taken by somebody who has not published his record yet.
+  if (merged_.empty() && always() && merger_.last() != journal_.sequence())
+    std::this_thread::yield();
+  const bool any = !merged_.empty();
+  if (!WriteMerged()) return;
+  if (any) journal_.progress_.NoteLag(MonotonicNanos() - oldest_nanos);
+}
+
+void JournalWriter::Collect() {
+  const size_t before = merged_.size();
+  for (;;) {
+    const uint64_t taken = journal_.sequence();
+    const size_t used = journal_.rings_used_.load(std::memory_order_acquire);
+    const size_t known = merged_.size();
+    const size_t count = merger_.Collect(taken, used, UnixMillis(), merged_);
+    for (size_t i = known; i < merged_.size(); ++i) merged_bytes_ += merged_[i]->bytes().size();
+    if (count < kJournalPassRecords || merged_bytes_ > kJournalMergedBytesMax.count) break;
+  }
+  if (merged_.size() == before) return;
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (journal_.waiters_.any_for_room()) journal_.waiters_.WakeForRoom();
+}
+
+bool JournalWriter::Write(const std::shared_ptr<const JournalGroup>& group, bool sync) {
+  const Status status = [&]() -> Status {
+    if (!sync) return log_.Write(*group, false);
+    MutexLock lock(sync_mutex_);
+    return log_.Write(*group, true);
+  }();
+  if (status.ok()) return true;
+  Fail(status.error().message);
+  return false;
+}
+
+bool JournalWriter::WriteMerged() {
+  JournalProgress& progress = journal_.progress_;
+  const bool sync = always();
+  while (!merged_.empty()) {
+    const std::shared_ptr<const JournalGroup> group = merged_.front();
+    last_group_records_ = group->count();
+    if (!Write(group, sync && merged_.size() == 1)) return false;
+    merged_.pop_front();
+    merged_bytes_ -= group->bytes().size();
+    journal_.tail_.Add(group);
+    progress.totals().groups.fetch_add(1, std::memory_order_relaxed);
+    progress.totals().bytes.fetch_add(group->bytes().size(), std::memory_order_relaxed);
+    progress.Wrote(group->last());
+    if (sync && merged_.empty()) {
+      synced_bytes_.store(progress.totals().bytes.load(std::memory_order_relaxed),
+                          std::memory_order_relaxed);
+      progress.totals().syncs.fetch_add(1, std::memory_order_relaxed);
+      NoteSynced(group->last());
+    }
+  }
+  journal_.tail_.Trim(journal_.mode() == Appendfsync::kNo ? progress.written() : progress.synced());
+  const uint64_t unsynced_bytes = progress.totals().bytes.load(std::memory_order_relaxed) -
+                                  synced_bytes_.load(std::memory_order_relaxed);
+  const bool must_sync = sync || (journal_.mode() == Appendfsync::kEverysec &&
+                                  unsynced_bytes > kJournalUnsyncedBytesMax.count);
+  if (!must_sync) return true;
+  const Status synced = SyncNow();
+  if (!synced.ok()) Fail(synced.error().message);
+  return synced.ok();
+}
+
+// --- failures ---
+
+void JournalWriter::CheckSpace() {
+  const int64_t now_nanos = MonotonicNanos();
+  if (now_nanos < next_space_check_nanos_) return;
+  next_space_check_nanos_ = now_nanos + NanosOf(retry_time_);
+  const bool full = log_.IsNearlyFull();
+  if (full == full_) return;
+  full_ = full;
+  if (failed_) return;
+  if (full) {
+    log::Warning("Journal: the disk is nearly full: writes are refused until it is not");
+    journal_.progress_.Failed(strerror(ENOSPC));
+    journal_.waiters_.WakeForRoom();
+  } else {
+    log::Notice("Journal: there is room on the disk again");
+    journal_.progress_.Healed();
+  }
+}
+
+void JournalWriter::Fail(const std::string& why) {
+  if (!failed_) log::Warning("Journal: error writing: " + why + ": writes are refused meanwhile");
+  failed_ = true;
+  next_try_nanos_ = MonotonicNanos() + NanosOf(retry_time_);
+  journal_.progress_.set_broken(true);
+  journal_.progress_.Failed(why);
+  journal_.progress_.totals().failures.fetch_add(1, std::memory_order_relaxed);
+  // Who waits looks what has become of the journal.
+  journal_.waiters_.WakeForRoom();
+  journal_.waiters_.WakeForSync(UINT64_MAX);
+}
+
+void JournalWriter::TryAgain() {
+  const int64_t wait_nanos = next_try_nanos_ - MonotonicNanos();
+  if (wait_nanos > 0) {
+    journal_.bell_.LieDown(WriterBell::Sleep::kForTurns);
+    if (stopping_.load(std::memory_order_seq_cst)) return journal_.bell_.GetUp();
+    return journal_.bell_.Wait(std::chrono::milliseconds(wait_nanos / 1'000'000 + 1));
+  }
+  Result<uint64_t> kept = [&]() -> Result<uint64_t> {
+    MutexLock lock(sync_mutex_);
+    sync_failed_.store(false, std::memory_order_relaxed);
+    return log_.Recover();
+  }();
+  if (!kept.ok()) return Fail(kept.error().message);
+  if (const Status lost = WriteLost(*kept); !lost.ok()) return Fail(lost.error().message);
+  Collect();
+  if (!WriteMerged()) return;
+  if (const Status synced = SyncNow(); !synced.ok()) return Fail(synced.error().message);
+  failed_ = false;
+  journal_.progress_.set_broken(false);
+  log::Notice("Journal: writing works again");
+  if (full_) {
+    journal_.progress_.Failed(strerror(ENOSPC));
+  } else {
+    journal_.progress_.Healed();
+  }
+}
+
+Status JournalWriter::WriteLost(uint64_t kept) {
+  if (kept >= journal_.progress_.written()) return {};
+  const auto groups = journal_.tail_.From(kept + 1);
+  if (groups.empty()) {
+    return Error{"records from " + std::to_string(kept + 1) + " on are lost"};
+  }
+  for (const auto& group : groups) TG_RETURN_IF_ERROR(log_.Write(*group, false));
+  return {};
+}
+
+Status JournalWriter::Finish() {
+  Status result;
+  for (int i = 0; i < kStopTriesMax; ++i) {
+    if (failed_) {
+      std::this_thread::sleep_for(retry_time_);
+      next_try_nanos_ = 0;
+      TryAgain();
+    }
+    while (!failed_ && merger_.last() != journal_.sequence()) Step();
+    if (!failed_ && WriteMerged()) {
+      result = SyncNow();
+      if (result.ok()) return {};
+      Fail(result.error().message);
+    }
+  }
+  return Error{journal_.progress_.failure()};
+}
+
+// --- syncing ---
+
+void JournalWriter::RunSync() {
+  pthread_setname_np(pthread_self(), "journal-sync");
+  std::unique_lock lock(sync_sleep_mutex_);
+  while (!stopping_.load(std::memory_order_acquire)) {
+    sync_sleep_.wait_for(lock, std::chrono::seconds(1));
+    if (journal_.mode() != Appendfsync::kEverysec || stopping_.load(std::memory_order_acquire))
+      continue;
+    if (journal_.progress_.failing() && sync_failed_.load(std::memory_order_acquire)) continue;
+    lock.unlock();
+    const Status synced = SyncNow();
+    if (!synced.ok()) {
+      journal_.progress_.Failed(synced.error().message);
+      sync_failed_.store(true, std::memory_order_release);
+      journal_.bell_.Ring();
+    }
+    lock.lock();
+  }
+}
+
+Status JournalWriter::SyncNow() {
+  MutexLock lock(sync_mutex_);
+  JournalProgress& progress = journal_.progress_;
+  const uint64_t bytes = progress.totals().bytes.load(std::memory_order_relaxed);
+  const uint64_t written = progress.written();
+  if (written == progress.synced()) return {};
+  TG_RETURN_IF_ERROR(log_.Sync());
+  synced_bytes_.store(bytes, std::memory_order_relaxed);
+  progress.totals().syncs.fetch_add(1, std::memory_order_relaxed);
+  NoteSynced(written);
+  return {};
+}
+
+void JournalWriter::NoteSynced(uint64_t sequence) {
+  journal_.progress_.Synced(sequence);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (journal_.waiters_.any_for_sync()) journal_.waiters_.WakeForSync(sequence);
+}
+
+}  // namespace tidegate

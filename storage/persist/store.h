@@ -1,0 +1,119 @@
+// Store: the RocksDB database of one data directory, the only door to RocksDB.
+//
+//   column family "journal"  key: number of the group's first record, 8 bytes, big-endian
+//                            value: the group (storage/journal/journal_group.h)
+//   column family "data"     made, and empty
+//
+// How RocksDB is used: the journal is written in the order of its keys, once, and read at a start
+// alone. So: a write-ahead log, which is what makes a group safe; memtables that are written to files
+// one after the other; files that are moved down a level and never rewritten (their ranges do not
+// overlap); no compression and no filters; one thread for flushes and one for moves; a block cache
+// of a few MiB. What it takes in memory is bounded by these and is in Stats().
+// A write that fails leaves RocksDB refusing all writes; Recover() opens the database anew. (Its
+// own way back, Resume, first writes what the failed log has buffered, and ends the process when
+// that fails too, where it was built with its checks on, as Debian's is.) Threads: Write, Recover
+// and Replay by one thread at a time; Sync, Stats by any, but not during Recover. RocksDB's headers
+// are seen by the .cc alone: they cost seconds to compile.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/thread_annotations.h"
+#include "storage/journal/journal_log.h"
+
+namespace rocksdb {
+class Env;
+}
+
+namespace tidegate {
+
+// Memtable of the journal, and how many of them there may be: one is filled while others are
+// written to files. When all are full, writing waits, and with it the journal's writer. Small, so
+// that the same memory is used again and again.
+inline constexpr Bytes kStoreMemtableBytes = 8_MiB;
+inline constexpr int kStoreMemtablesMax = 6;
+inline constexpr Bytes kStoreBlockCacheBytes = 8_MiB;
+
+// Free bytes of the disk below which writes are refused: enough for what is under way then, and for
+// the files that RocksDB needs to write on the way to a clean end.
+inline constexpr Bytes kStoreFreeBytesMin = 64_MiB;
+
+struct StoreOptions {
+  std::string dir;
+  // Whether a journal that ends in a torn group may be opened (aof-load-truncated).
+  bool load_truncated = true;
+  // What RocksDB takes for the file system; null: the real one. For tests that pull the plug.
+  rocksdb::Env* env = nullptr;
+};
+
+struct StoreStats {
+  uint64_t disk_bytes = 0;    // of the database's files
+  uint64_t memory_bytes = 0;  // memtables and cache
+};
+
+struct ReplayProgress {
+  uint64_t records = 0;
+  uint64_t bytes = 0;
+  uint64_t last = 0;  // number of the last record
+};
+
+class Store final : public JournalLog {
+ public:
+  static Result<std::unique_ptr<Store>> Open(StoreOptions options);
+  ~Store() override;
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  // Calls `apply` for each record of the journal in order, and `progress` after each group. Checks
+  // checksums and that no number is missing. A last group that is damaged is removed, with a
+  // warning; one in the middle is an error, and so is what `apply` returns.
+  using ApplyFn = std::function<Status(std::string_view record)>;
+  using ProgressFn = std::function<void(const ReplayProgress&)>;
+  Result<ReplayProgress> Replay(const ApplyFn& apply, const ProgressFn& progress);
+
+  // JournalLog.
+  Status Write(const JournalGroup& group, bool sync) override;
+  Status Sync() override;
+  Result<uint64_t> Recover() override;
+  bool IsNearlyFull() override;
+
+  // As they were when IsNearlyFull was last asked: RocksDB takes locks to tell them.
+  StoreStats Stats() const {
+    return {disk_bytes_.load(std::memory_order_relaxed),
+            memory_bytes_.load(std::memory_order_relaxed)};
+  }
+
+ private:
+  struct Database;
+  explicit Store(StoreOptions options);
+  void Break();
+  Status OpenDatabase();
+  // The number of the last record; 0: there is none.
+  Result<uint64_t> LastRecord() const;
+  void NoteStats();
+
+  std::shared_ptr<Database> database() const {
+    MutexLock lock(mutex_);
+    return database_;
+  }
+
+  const StoreOptions options_;
+  std::string path_;
+  std::unique_ptr<rocksdb::Env> env_;
+  Mutex sync_mutex_;  // held while syncing
+  // A write failed, and Recover() has not come yet.
+  bool broken_ TG_GUARDED_BY(sync_mutex_) = false;
+  std::atomic<uint64_t> disk_bytes_{0};
+  std::atomic<uint64_t> memory_bytes_{0};
+  mutable Mutex mutex_;
+  std::shared_ptr<Database> database_ TG_GUARDED_BY(mutex_);  // null: between two openings
+};
+
+}  // namespace tidegate

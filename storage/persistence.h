@@ -1,0 +1,85 @@
+// Persistence: what makes the engine's data outlive the process: the store of a data directory, and
+// the journal that is written to it. The one header about it that the proxy sees.
+//
+//   Open      the directory is checked, locked and opened; nothing is read yet
+//   Replay    every record of the journal is applied, in order, before anybody is served
+//   Begin     the journal's threads run; sink() is the engine's from now on
+//   Stop      what was appended is written and synced
+//
+// The journal is never shortened in this version: it holds every change since the directory was
+// made, so a start takes as long as all of them do, and the directory grows as long as there are
+// writes.
+// Threads: Open to Begin and Stop by the main thread; the rest by any. Owner: the Server, which
+// destroys it after the last command.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "config/options.h"
+#include "storage/persistence_metrics.h"
+#include "storage/waiter.h"
+
+namespace tidegate {
+
+class CommandTable;
+class EffectSink;
+class Engine;
+class EngineThread;
+class Journal;
+class Store;
+
+struct PersistenceOptions {
+  std::string dir;
+  Appendfsync fsync = Appendfsync::kEverysec;
+  bool load_truncated = true;
+};
+
+class Persistence final {
+ public:
+  static Result<std::unique_ptr<Persistence>> Open(PersistenceOptions options);
+  ~Persistence();
+  Persistence(const Persistence&) = delete;
+  Persistence& operator=(const Persistence&) = delete;
+
+  // On `thread`, which nobody else uses, as nobody uses the engine. Says in the log how far it is,
+  // every few seconds.
+  Status Replay(Engine& engine, EngineThread& thread, const CommandTable& commands);
+  void Begin();
+  Status Stop();
+
+  EffectSink& sink();
+
+  void SetFsync(Appendfsync fsync);
+  // Whether a reply may be sent only when what it tells of is synced.
+  bool syncs_always() const;
+  // Numbers of records: the newest, and the newest that is synced. Whatever anybody has seen by now
+  // is in the newest or before it.
+  uint64_t sequence() const;
+  uint64_t synced() const;
+  // Writes are refused; refusal() is the error reply.
+  bool refuses_writes() const;
+  // Nothing can be synced now: who only read need not wait for it.
+  bool cannot_sync() const;
+  std::string refusal() const;
+  // See Journal: wakes the waiter when the record is synced, or cannot be now.
+  void AwaitSynced(uint64_t sequence, const Waiter& waiter);
+  void Forget(const Waiter& waiter);
+
+  PersistenceStats Stats() const;
+
+ private:
+  explicit Persistence(PersistenceOptions options, std::unique_ptr<Store> store);
+
+  const PersistenceOptions options_;
+  std::unique_ptr<Store> store_;
+  uint64_t last_ = 0;
+  uint64_t replayed_records_ = 0;
+  uint64_t replayed_bytes_ = 0;
+  double replay_seconds_ = 0;
+  std::unique_ptr<Journal> journal_;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,234 @@
+#include "storage/journal/journal.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "storage/engine_thread.h"
+#include "tests/support/memory_log.h"
+
+namespace tidegate {
+namespace {
+
+constexpr std::chrono::milliseconds kSoon{10};
+
+bool Eventually(const std::function<bool()>& condition) {
+  for (int i = 0; i < 3000; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return false;
+}
+
+class JournalTest : public ::testing::Test {
+ protected:
+  JournalTest() : engine_(std::move(Engine::Create({})).value()) {}
+
+  void Open(Appendfsync mode, uint64_t last = 0) {
+    journal_ = std::make_unique<Journal>(
+        log_, JournalOptions{.mode = mode, .last = last, .retry_time = kSoon});
+  }
+  EngineThread& AddThread() {
+    return engine_->AddThread(
+        [](void* self, uint64_t ticket) {
+          static_cast<JournalTest*>(self)->woken_.store(ticket);
+          static_cast<JournalTest*>(self)->wakes_.fetch_add(1);
+        },
+        this);
+  }
+
+  std::unique_ptr<Engine> engine_;
+  MemoryLog log_;
+  std::unique_ptr<Journal> journal_;
+  std::atomic<uint64_t> woken_{0};
+  std::atomic<int> wakes_{0};
+};
+
+TEST_F(JournalTest, WritesWhatManyThreadsAppendInOneDenseOrder) {
+  constexpr int kThreads = 4;
+  constexpr int kRecords = 20000;
+  Open(Appendfsync::kNo, 100);
+  std::vector<std::vector<uint64_t>> numbers(kThreads);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    EngineThread& thread = AddThread();
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < kRecords; ++i) {
+        numbers[t].push_back(journal_->Append(thread, std::to_string(t) + ":" + std::to_string(i)));
+        if (i % 1000 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_TRUE(journal_->Stop().ok());
+  uint64_t first = 0;
+  const std::vector<std::string> records = log_.Records(&first);
+  EXPECT_EQ(first, 101u);
+  ASSERT_EQ(records.size(), static_cast<size_t>(kThreads) * kRecords);
+  for (int t = 0; t < kThreads; ++t) {
+    for (int i = 0; i < kRecords; ++i)
+      ASSERT_EQ(records[numbers[t][i] - first], std::to_string(t) + ":" + std::to_string(i));
+  }
+  EXPECT_EQ(log_.synced(), 100u + records.size());
+  EXPECT_LT(log_.group_count(), records.size() / 10);
+}
+
+TEST_F(JournalTest, AFastProducerWaitsForRoomAndIsWoken) {
+  EngineThread& thread = AddThread();
+  Open(Appendfsync::kEverysec);
+  log_.Block(true);
+  const std::string record(100'000, 'x');
+  const Waiter waiter{&thread, 42};
+  int appended = 0;
+  while (journal_->Admit(thread, waiter) == EffectSink::Admission::kYes) {
+    journal_->Append(thread, record);
+    ASSERT_LT(++appended, 2000);
+  }
+  EXPECT_LE(journal_->Stats().waiting_bytes, kJournalRingBytesMax.count + 2 * record.size());
+  EXPECT_EQ(journal_->Stats().waits, 1u);
+  // The writer may make room once, for it merges ahead of what it writes.
+  while (woken_.exchange(0) == 42 && journal_->Admit(thread, waiter) == EffectSink::Admission::kYes)
+    journal_->Append(thread, record);
+  log_.Block(false);
+  EXPECT_TRUE(
+      Eventually([&] { return journal_->Admit(thread, waiter) == EffectSink::Admission::kYes; }));
+  EXPECT_TRUE(Eventually([&] { return journal_->Stats().waiting_bytes == 0; }));
+}
+
+TEST_F(JournalTest, AForgottenWaiterIsNotWoken) {
+  EngineThread& thread = AddThread();
+  Open(Appendfsync::kEverysec);
+  log_.Block(true);
+  const std::string record(1'000'000, 'x');
+  const Waiter waiter{&thread, 42};
+  EXPECT_TRUE(Eventually([&] {
+    if (journal_->Admit(thread, waiter) == EffectSink::Admission::kLater) return wakes_ == 0;
+    journal_->Append(thread, record);
+    wakes_ = 0;
+    return false;
+  }));
+  journal_->Forget(waiter);
+  log_.Block(false);
+  EXPECT_TRUE(Eventually([&] { return journal_->Stats().waiting_bytes == 0; }));
+  EXPECT_EQ(wakes_, 0);
+}
+
+TEST_F(JournalTest, AlwaysWakesWhenSynced) {
+  EngineThread& thread = AddThread();
+  Open(Appendfsync::kAlways);
+  for (int i = 0; i < 50; ++i) {
+    wakes_ = 0;
+    const uint64_t sequence = journal_->Append(thread, "record");
+    journal_->AwaitSynced(sequence, {&thread, 7});
+    EXPECT_TRUE(Eventually([&] { return wakes_ > 0; }));
+    EXPECT_GE(journal_->synced(), sequence);
+    EXPECT_GE(log_.synced(), sequence);
+  }
+}
+
+TEST_F(JournalTest, EverysecSyncsWithinAboutASecond) {
+  EngineThread& thread = AddThread();
+  Open(Appendfsync::kEverysec);
+  const uint64_t sequence = journal_->Append(thread, "record");
+  journal_->AwaitSynced(sequence, {&thread, 7});
+  EXPECT_TRUE(Eventually([&] { return wakes_ > 0; }));
+  EXPECT_EQ(log_.synced(), sequence);
+}
+
+TEST_F(JournalTest, ModeChangesTakeEffectAtOnce) {
+  EngineThread& thread = AddThread();
+  Open(Appendfsync::kNo);
+  const uint64_t sequence = journal_->Append(thread, "record");
+  EXPECT_TRUE(Eventually([&] { return journal_->Stats().written_sequence == sequence; }));
+  EXPECT_EQ(log_.synced(), 0u);
+  journal_->SetMode(Appendfsync::kAlways);
+  EXPECT_TRUE(Eventually([&] { return journal_->synced() == sequence; }));
+}
+
+TEST_F(JournalTest, AFailureRefusesWritesKeepsRecordsAndHeals) {
+  EngineThread& thread = AddThread();
+  Open(Appendfsync::kEverysec);
+  const Waiter waiter{&thread, 1};
+  log_.Fail("No space left on device");
+  journal_->Append(thread, "first");
+  ASSERT_TRUE(Eventually([&] { return journal_->failing(); }));
+  EXPECT_EQ(journal_->Admit(thread, waiter), EffectSink::Admission::kRefused);
+  EXPECT_EQ(journal_->refusal(), "MISCONF Errors writing to the AOF file: No space left on device");
+  journal_->Append(thread, "second");  // of a command that was under way
+  log_.Fail("Input/output error");
+  EXPECT_TRUE(Eventually([&] {
+    return journal_->refusal() == "MISCONF Errors writing to the AOF file: Input/output error";
+  }));
+  log_.Fail("");
+  ASSERT_TRUE(Eventually([&] { return !journal_->failing(); }));
+  EXPECT_EQ(journal_->Admit(thread, waiter), EffectSink::Admission::kYes);
+  EXPECT_THAT(log_.Records(), ::testing::ElementsAre("first", "second"));
+  EXPECT_EQ(journal_->synced(), 2u);
+}
+
+TEST_F(JournalTest, AlwaysSaysNothingIsSyncedWhileItFails) {
+  EngineThread& thread = AddThread();
+  Open(Appendfsync::kAlways);
+  log_.Fail("Input/output error");
+  const uint64_t sequence = journal_->Append(thread, "record");
+  journal_->AwaitSynced(sequence, {&thread, 7});
+  ASSERT_TRUE(Eventually([&] { return wakes_ > 0; }));  // to see that it fails
+  EXPECT_TRUE(journal_->broken());
+  EXPECT_LT(journal_->synced(), sequence);
+  wakes_ = 0;
+  journal_->AwaitSynced(sequence, {&thread, 7});
+  log_.Fail("");
+  ASSERT_TRUE(Eventually([&] { return wakes_ > 0 && journal_->synced() == sequence; }));
+  EXPECT_EQ(log_.synced(), sequence);
+}
+
+TEST_F(JournalTest, WritesAgainWhatARecoveredLogHasLost) {
+  EngineThread& thread = AddThread();
+  Open(Appendfsync::kEverysec);
+  for (int i = 1; i <= 10; ++i) {
+    const uint64_t sequence = journal_->Append(thread, "record" + std::to_string(i));
+    ASSERT_TRUE(Eventually([&] { return journal_->Stats().written_sequence == sequence; }));
+  }
+  log_.Fail("Input/output error");
+  journal_->Append(thread, "record11");
+  ASSERT_TRUE(Eventually([&] { return journal_->failing(); }));
+  log_.LoseUnsynced();
+  log_.Fail("");
+  ASSERT_TRUE(Eventually([&] { return !journal_->failing(); }));
+  EXPECT_EQ(log_.Records().size(), 11u);
+  EXPECT_EQ(log_.synced(), 11u);
+}
+
+TEST_F(JournalTest, ANearlyFullDiskRefusesWritesAndStillTakesWhatIsUnderWay) {
+  EngineThread& thread = AddThread();
+  Open(Appendfsync::kAlways);
+  log_.SetNearlyFull(true);
+  ASSERT_TRUE(Eventually([&] {
+    journal_->Append(thread, "record");
+    return journal_->failing();
+  }));
+  EXPECT_FALSE(journal_->broken());
+  const uint64_t sequence = journal_->Append(thread, "record");
+  journal_->AwaitSynced(sequence, {&thread, 7});
+  EXPECT_TRUE(Eventually([&] { return journal_->synced() == sequence; }));
+  log_.SetNearlyFull(false);
+  EXPECT_TRUE(Eventually([&] { return !journal_->failing(); }));
+}
+
+TEST_F(JournalTest, StopSaysWhenTheEndCouldNotBeWritten) {
+  EngineThread& thread = AddThread();
+  Open(Appendfsync::kEverysec);
+  log_.Fail("No space left on device");
+  journal_->Append(thread, "record");
+  const Status stopped = journal_->Stop();
+  ASSERT_FALSE(stopped.ok());
+  EXPECT_EQ(stopped.error().message, "No space left on device");
+}
+
+}  // namespace
+}  // namespace tidegate
