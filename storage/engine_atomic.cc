@@ -66,6 +66,7 @@ void Engine::DeliverAtomic(EngineThread& thread) {
 void Engine::SealAtomic(EngineThread& thread) {
   TG_CHECK(thread.exclusive);
   thread.ready.clear();
+  Record(thread);
   thread.in_transaction = false;
   thread.exclusive = false;
   Deliver(thread);
