@@ -138,11 +138,13 @@ Status LoadAppendOnlyFile(Server& server, EngineThread& thread, const Options& o
 Status LoadSnapshotAtStart(Server& server) {
   const auto options = server.config().Snapshot();
   const std::string path = SnapshotPath(*options);
-  if (!FileExists(path)) return {};
   if (options->appendonly) {
-    log::Warning(path + " is not read: with appendonly yes the data is in the journal");
+    server.save_status().Loaded({}, server.engine().StatsSinceStart().changes);
+    if (FileExists(path))
+      log::Warning(path + " is not read: with appendonly yes the data is in the journal");
     return {};
   }
+  if (!FileExists(path)) return {};
   Engine& engine = server.engine();
   EngineThread& thread = server.engine_thread();
   ClientState nobody;
