@@ -29,7 +29,7 @@
 namespace tidegate {
 
 // How long records gather before they are written. Half of what a record waits at the most.
-inline constexpr std::chrono::microseconds kJournalGatherTime{800};
+inline constexpr std::chrono::microseconds kJournalGatherTime{1000};
 
 // With appendfsync always: how long a group that several clients write to goes on gathering, as
 // long as records come. Clients that were all answered by one sync come again at about the same

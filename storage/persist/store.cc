@@ -92,7 +92,7 @@ rocksdb::ColumnFamilyOptions JournalOptions(const std::shared_ptr<rocksdb::Cache
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
   table.cache_index_and_filter_blocks = true;
-  table.checksum = rocksdb::kCRC32c;
+  table.checksum = rocksdb::kXXH3;
   rocksdb::ColumnFamilyOptions options;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   options.write_buffer_size = kStoreMemtableBytes.count;

@@ -82,3 +82,18 @@ std::optional<WalDamage> FindWalDamage(const std::string& directory) {
 }
 
 }  // namespace tidegate
+
+// RocksDB's checksum of its log, by the processor's instruction. Debian builds RocksDB for
+// processors without it, so that a byte of the log costs as much as all the rest of its way to the
+// disk: a twentieth of a SET. The library calls this function through the dynamic linker, as it
+// does all that are not local to a file, and a program that has it comes first. It computes the
+// same: what is checked above is what RocksDB wrote. Here, and not in a file of its own, because
+// nothing in the program refers to it, and a linker leaves such files out.
+namespace rocksdb::crc32c {
+
+// NOLINTNEXTLINE(misc-use-internal-linkage): RocksDB declares it, in a header it keeps to itself
+uint32_t Extend(uint32_t before, const char* data, size_t size) {
+  return tidegate::Crc32c({data, size}, before);
+}
+
+}  // namespace rocksdb::crc32c
