@@ -6,13 +6,13 @@ BINARY_KEY = b"bin\x00\xff\r\nary"
 FAR_FUTURE_MS = 4102444800000
 
 
-def commands(seed, keys=400):
+def commands(seed, keys):
     """Lists of words. Databases 0, 1 and 9; the last command leaves the connection in database 0."""
     rng = random.Random(seed)
     made = []
     for db in (0, 1, 9):
         made.append([b"SELECT", str(db).encode()])
-        for i in range(keys if db == 0 else 20):
+        for i in range(keys if db == 0 else min(keys, 20)):
             name = b"%s:%d" % (rng.choice((b"key", b"{tag}", b"k\x00\xfe", b"long" * 70)), i)
             made.extend(rng.choice(MAKERS)(rng, name))
             if rng.random() < 0.3:
