@@ -12,7 +12,7 @@ from support import dataset, resp, servers
 
 # Another data set, or a larger one: these in the environment.
 SEED = int(os.environ.get("TIDEGATE_SEED", "20231114"))
-KEYS = int(os.environ.get("TIDEGATE_KEYS", "120"))
+KEYS = int(os.environ.get("TIDEGATE_KEYS", "300"))
 TOOL_SECONDS_MAX = 60
 
 
