@@ -109,7 +109,12 @@ std::string FirstLine(const std::string& text) {
 
 Result<std::unique_ptr<ServerFeed>> OpenServer(const ToolArguments& arguments) {
   Result<std::unique_ptr<ServerFeed>> feed = ServerFeed::Connect(arguments.to_server);
-  if (!feed.ok() || arguments.password_file.empty()) return feed;
+  if (!feed.ok()) return feed;
+  if (arguments.password_file.empty()) {
+    // Whether it wants a password: one that does cuts off who sends data without.
+    TG_RETURN_IF_ERROR((*feed)->Greet());
+    return feed;
+  }
   constexpr size_t kPasswordFileBytesMax = 65536;
   Result<std::string> text = ReadSmallFile(arguments.password_file, kPasswordFileBytesMax);
   if (!text.ok()) return std::move(text).error();
