@@ -103,15 +103,22 @@ void WarnOf(const ConvertReport& report) {
     Warn(Count(report.written.hashes_without_times, "hashes lost the times of their fields"));
 }
 
-std::string FirstLine(std::string text) { return text.substr(0, text.find_first_of("\r\n")); }
+std::string FirstLine(const std::string& text) {
+  return text.substr(0, text.find_first_of("\r\n"));
+}
 
 Result<std::unique_ptr<ServerFeed>> OpenServer(const ToolArguments& arguments) {
   Result<std::unique_ptr<ServerFeed>> feed = ServerFeed::Connect(arguments.to_server);
-  if (!feed.ok() || arguments.password_file.empty()) return feed;
+  if (!feed.ok()) return feed;
+  if (arguments.password_file.empty()) {
+    // Whether it wants a password: one that does cuts off who sends data without.
+    TG_RETURN_IF_ERROR((*feed)->Greet());
+    return feed;
+  }
   constexpr size_t kPasswordFileBytesMax = 65536;
   Result<std::string> text = ReadSmallFile(arguments.password_file, kPasswordFileBytesMax);
   if (!text.ok()) return std::move(text).error();
-  TG_RETURN_IF_ERROR((*feed)->LogIn(arguments.user, FirstLine(std::move(text).value())));
+  TG_RETURN_IF_ERROR((*feed)->LogIn(arguments.user, FirstLine(*text)));
   return feed;
 }
 

@@ -66,7 +66,9 @@ Result<std::unique_ptr<ServerFeed>> ServerFeed::Connect(const std::string& addre
 ServerFeed::~ServerFeed() { close(descriptor_); }
 
 Error ServerFeed::Failed(std::string_view what) const {
-  return Error{address_ + ": " + std::string(what)};
+  std::string text = address_ + ": " + std::string(what);
+  if (errors_ > 0 && what != first_error_) text += ", after it had answered " + first_error_;
+  return Error{std::move(text)};
 }
 
 void ServerFeed::TakeLine(std::string_view line) {
@@ -125,6 +127,11 @@ Status ServerFeed::Wait() {
   return {};
 }
 
+Status ServerFeed::Greet() {
+  TG_RETURN_IF_ERROR(Wait());
+  return errors_ > 0 ? Status(Failed(first_error_)) : Status();
+}
+
 Status ServerFeed::LogIn(const std::string& user, const std::string& password) {
   std::string command = user.empty() ? "*2\r\n$4\r\nAUTH\r\n" : "*3\r\n$4\r\nAUTH\r\n";
   const auto add = [&command](const std::string& word) {
@@ -133,8 +140,7 @@ Status ServerFeed::LogIn(const std::string& user, const std::string& password) {
   if (!user.empty()) add(user);
   add(password);
   TG_RETURN_IF_ERROR(Write(command));
-  TG_RETURN_IF_ERROR(Wait());
-  return errors_ > 0 ? Status(Failed(first_error_)) : Status();
+  return Greet();
 }
 
 }  // namespace tidegate

@@ -23,6 +23,8 @@ class ServerFeed final : public ByteOutput {
   ServerFeed(const ServerFeed&) = delete;
   ServerFeed& operator=(const ServerFeed&) = delete;
 
+  // Whether it answers, and lets us in.
+  Status Greet();
   // Without a user: the default one.
   Status LogIn(const std::string& user, const std::string& password);
   Status Write(std::string_view bytes) override;

@@ -100,12 +100,37 @@ std::optional<Line> ParseLine(std::string_view left) {
   return line;
 }
 
+// What the lines so far name.
+class Files final {
+ public:
+  // Says what is wrong, or nothing.
+  std::string_view Add(Line line) {
+    if (line.file.find('/') != std::string::npos) return "the file name has a path";
+    if (line.type == 'b') {
+      if (!base_.empty()) return "a second base file";
+      base_ = std::move(line.file);
+    } else if (line.type == 'i') {
+      if (line.sequence <= last_sequence_) return "the sequence numbers do not grow";
+      last_sequence_ = line.sequence;
+      increments_.push_back(std::move(line.file));
+    }
+    return "";
+  }
+  std::vector<std::string> Take() {
+    if (!base_.empty()) increments_.insert(increments_.begin(), std::move(base_));
+    return std::move(increments_);
+  }
+
+ private:
+  std::string base_;
+  std::vector<std::string> increments_;
+  int64_t last_sequence_ = 0;
+};
+
 }  // namespace
 
 Result<std::vector<std::string>> ParseAofManifest(std::string_view text) {
-  std::string base;
-  std::vector<std::string> increments;
-  int64_t last_sequence = 0;
+  Files files;
   for (int number = 1; !text.empty(); ++number) {
     const auto fail = [number](std::string_view what) {
       return Error{"line " + std::to_string(number) + ": " + std::string(what)};
@@ -119,19 +144,12 @@ Result<std::vector<std::string>> ParseAofManifest(std::string_view text) {
     if (words[0] == '#') continue;
     std::optional<Line> line = ParseLine(words);
     if (!line) return fail("not 'file NAME seq NUMBER type b|i|h'");
-    if (line->file.find('/') != std::string::npos) return fail("the file name has a path");
-    if (line->type == 'b') {
-      if (!base.empty()) return fail("a second base file");
-      base = std::move(line->file);
-    } else if (line->type == 'i') {
-      if (line->sequence <= last_sequence) return fail("the sequence numbers do not grow");
-      last_sequence = line->sequence;
-      increments.push_back(std::move(line->file));
-    }
+    const std::string_view wrong = files.Add(std::move(*line));
+    if (!wrong.empty()) return fail(wrong);
   }
-  if (!base.empty()) increments.insert(increments.begin(), std::move(base));
-  if (increments.empty()) return Error{"no files in it"};
-  return increments;
+  std::vector<std::string> names = files.Take();
+  if (names.empty()) return Error{"no files in it"};
+  return names;
 }
 
 }  // namespace tidegate

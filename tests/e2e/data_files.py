@@ -10,7 +10,9 @@ import tempfile
 from report import eventually
 from support import dataset, resp, servers
 
+# Another data set, or a larger one: these in the environment.
 SEED = int(os.environ.get("TIDEGATE_SEED", "20231114"))
+KEYS = int(os.environ.get("TIDEGATE_KEYS", "300"))
 TOOL_SECONDS_MAX = 60
 
 
@@ -25,10 +27,10 @@ class Folder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def fill(server, seed=SEED, **options):
+def fill(server, seed=SEED, keys=KEYS):
     """Sends a data set and returns the first error, or None."""
     connection = server.connect(timeout=30)
-    words = dataset.commands(seed, **options)
+    words = dataset.commands(seed, keys)
     for at in range(0, len(words), 200):
         batch = words[at : at + 200]
         connection.send(b"".join(resp.encode_command(command) for command in batch))
@@ -199,11 +201,11 @@ def aof_files(report, start):
         with Folder() as theirs, Folder() as rdb, Folder() as aof:
             flags = ("--dir", theirs, "--appendonly", "yes", "--aof-use-rdb-preamble", preamble, "--aof-timestamp-enabled", "yes")
             with servers.redis_server(*flags) as server:
-                fill(server, keys=100)
+                fill(server, keys=KEYS // 4)
                 connection = server.connect(timeout=30)
                 connection.command("BGREWRITEAOF")
                 eventually(lambda: server.info()["aof_rewrite_in_progress"] == "0", 10)
-                fill(server, SEED + 1, keys=100)
+                fill(server, SEED + 1, keys=KEYS // 4)
                 for words in ("MULTI", "SET in-transaction 1", "INCR in-transaction", "EXEC"):
                     connection.command(*words.split())
                 wanted, wanted_streams, wanted_totals = digest(server), stream_figures(server), totals(server)
@@ -252,7 +254,7 @@ def cut_off_aof(report, start):
 def import_to_server(report, start):
     with Folder() as folder:
         with servers.redis_server("--dir", folder) as server:
-            fill(server, keys=100)
+            fill(server, keys=KEYS // 2)
             wanted, wanted_totals = digest(server), totals(server)
             save(report, server, "redis-server")
         with start("--workers", "2") as server, servers.redis_server() as redis:

@@ -1,18 +1,20 @@
 """Random data of every type and encoding that Redis has, as commands; the same for the same seed."""
 
+import functools
 import random
 
 BINARY_KEY = b"bin\x00\xff\r\nary"
 FAR_FUTURE_MS = 4102444800000
 
 
-def commands(seed, keys=400):
+@functools.lru_cache
+def commands(seed, keys):
     """Lists of words. Databases 0, 1 and 9; the last command leaves the connection in database 0."""
     rng = random.Random(seed)
     made = []
     for db in (0, 1, 9):
         made.append([b"SELECT", str(db).encode()])
-        for i in range(keys if db == 0 else 20):
+        for i in range(keys if db == 0 else min(keys, 20)):
             name = b"%s:%d" % (rng.choice((b"key", b"{tag}", b"k\x00\xfe", b"long" * 70)), i)
             made.extend(rng.choice(MAKERS)(rng, name))
             if rng.random() < 0.3:
@@ -28,7 +30,7 @@ def fixed():
         [b"SET", BINARY_KEY, bytes(range(256))],
         [b"SET", b"empty", b""],
         [b"SET", b"compressible", b"abc" * 50000],
-        [b"SET", b"big", bytes(random.Random(1).randrange(256) for _ in range(200000))],
+        [b"SET", b"big", random.Random(1).randbytes(200000)],
         [b"ZADD", b"infinite", b"inf", b"a", b"-inf", b"b", b"1e300", b"c", b"-0.1", b"d", b"3", b"e"],
         [b"RPUSH", b"bigelements", b"x" * 70000, b"small", b"y" * 9000, b"-7"],
         [b"HSET", b"bigfield", b"f", b"v" * 100000, b"g", b"1"],
@@ -69,7 +71,7 @@ def text(rng):
     if kind == 0:
         return b"%d" % rng.choice((rng.randrange(100), -rng.randrange(10**5), rng.randrange(2**62)))
     if kind == 1:
-        return bytes(rng.randrange(256) for _ in range(rng.randrange(1, 30)))
+        return rng.randbytes(rng.randrange(1, 30))
     if kind == 2:
         return b"abcdef" * rng.randrange(1, 30)
     return b"word%d" % rng.randrange(1000)

@@ -8,6 +8,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/data_convert.h"
 #include "storage/rdb/crc64.h"
 #include "storage/rdb/rdb_writer.h"
 #include "tests/support/data_engine.h"
@@ -64,6 +65,45 @@ TEST(RdbFile, AllTypesComeBack) {
   EXPECT_EQ(other.Run("PEXPIRETIME t"), Integer(1'800'000'000'000));
   EXPECT_EQ(other.Run("XINFO STREAM empty"), engine.Run("XINFO STREAM empty"));
   EXPECT_EQ(other.Run("BF.EXISTS b item"), Integer(1));
+}
+
+// The file is read through a window, and written through a buffer, that are smaller than these.
+TEST(RdbFile, ValuesLargerThanTheWindow) {
+  TemporaryFolder folder;
+  DataEngine engine;
+  std::mt19937 random(11);
+  const auto bytes = [&random](size_t size) {
+    std::string text(size, '\0');
+    for (char& c : text) c = static_cast<char>(random());
+    return text;
+  };
+  const auto run = [&engine](const std::vector<std::string>& words) {
+    engine.test().RunWords(words);
+  };
+  run({"SET", "string", bytes(5'000'000)});
+  run({"SET", "repeated", std::string(3'000'000, 'a')});
+  run({"RPUSH", "list", bytes(1'500'000), "small", bytes(2'000'000), bytes(100)});
+  run({"HSET", "hash", "f", bytes(2'500'000), bytes(1'100'000), "v"});
+  for (int i = 0; i < 300; ++i) {
+    const std::string n = std::to_string(i);
+    run({"SADD", "set", bytes(9000), n});
+    run({"ZADD", "sorted", n, bytes(7000)});
+    run({"HSET", "fields", bytes(500), bytes(8000)});
+    run({"XADD", "stream", n + "-1", "field", bytes(9000)});
+  }
+  for (const bool compress : {false, true}) {
+    ASSERT_TRUE(engine.Save(folder.File("dump.rdb"), {.compress = compress}).ok());
+    DataEngine other;
+    const Result<LoadReport> loaded = other.Load(folder.File("dump.rdb"));
+    ASSERT_TRUE(loaded.ok()) << loaded.error().message;
+    EXPECT_EQ(other.Digest(), engine.Digest()) << compress;
+    const Result<ConvertReport> converted =
+        ConvertToRdb({DataFormat::kRdb, folder.File("dump.rdb")}, folder.File("copy.rdb"), {});
+    ASSERT_TRUE(converted.ok()) << converted.error().message;
+    DataEngine copy;
+    ASSERT_TRUE(copy.Load(folder.File("copy.rdb")).ok());
+    EXPECT_EQ(copy.Digest(), engine.Digest()) << compress;
+  }
 }
 
 TEST(RdbFile, IsOfVersion10WhenRedis7CanHoldIt) {
