@@ -5,8 +5,8 @@
 //   column family "data"     made, and empty
 //
 // How RocksDB is used: the journal is written in the order of its keys, once, and read at a start
-// alone. So: a write-ahead log, which is what makes a group safe; memtables that are written to files
-// one after the other; files that are moved down a level and never rewritten (their ranges do not
+// alone. So: a write-ahead log, which is what makes a group safe; memtables that become files one
+// after the other, and files that are moved down a level and never rewritten (their ranges do not
 // overlap); no compression and no filters; one thread for flushes and one for moves; a block cache
 // of a few MiB. What it takes in memory is bounded by these and is in Stats().
 // A write that fails leaves RocksDB refusing all writes; Recover() opens the database anew. (Its
