@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
+import time
 
 from report import eventually
 from support import dataset, resp, servers
@@ -175,6 +177,42 @@ def shutdown_save(report, start):
             report.equal("SHUTDOWN SAVE that fails", reply.value, b"ERR Errors trying to SHUTDOWN. Check logs.")
             report.equal("the server goes on", connection.command("GET", "k2").value, b"v2")
             folder.unlink()
+
+
+def saved_under_load(report, start):
+    """What was answered is in the file, whichever way a shutdown that saves is asked for."""
+    for way in ("SIGTERM", "SHUTDOWN SAVE"):
+        with Folder() as folder:
+            answered = [0] * 6
+            with start("--dir", folder, "--workers", "2", "--shutdown-on-sigterm", "save") as server:
+                threads = [threading.Thread(target=count_up, args=(server, answered, i)) for i in range(len(answered))]
+                for thread in threads:
+                    thread.start()
+                time.sleep(0.4)
+                if way == "SIGTERM":
+                    server.process.send_signal(signal.SIGTERM)
+                else:
+                    server.connect().send(resp.encode_command(["SHUTDOWN", "SAVE"]))
+                for thread in threads:
+                    thread.join()
+                report.equal("%s under load ends the server" % way, server.process.wait(20), 0)
+            with start("--dir", folder) as server:
+                saved = int(server.connect().command("GET", "counter").value)
+                report.check("%s: every answered INCR is there" % way, 0 < sum(answered) <= saved, (sum(answered), saved))
+
+
+def count_up(server, answered, index):
+    """Sends INCR until the server is gone, and counts the replies."""
+    try:
+        connection = server.connect(timeout=10)
+        while True:
+            connection.send(resp.encode_command(["INCR", "counter"]) * 16)
+            for _ in range(16):
+                if connection.read(10).kind == "error":
+                    return
+                answered[index] += 1
+    except (OSError, resp.Closed, resp.Timeout):
+        pass
 
 
 def broken_files(report, start):
