@@ -153,6 +153,9 @@ struct Options {
   std::string logfile;  // empty: standard output
   LogLevel loglevel = LogLevel::kNotice;
   bool crash_log_enabled = true;
+  // Words in the order of Redis's list: "default", "save force".
+  std::string shutdown_on_sigint = "default";
+  std::string shutdown_on_sigterm = "default";
 
   // The engine.
   std::string dir = "./data";
@@ -186,7 +189,12 @@ struct Options {
   std::chrono::milliseconds busy_reply_threshold{5000};
   int64_t tracking_table_max_keys = 1000000;
 
-  // Persistence.
+  // Persistence. A value that promises what this version cannot do is refused, see the rows.
+  std::string dbfilename = "dump.rdb";
+  bool rdbcompression = true;
+  bool rdbchecksum = true;
+  std::string appendfilename = "appendonly.aof";
+  std::string appenddirname = "appendonlydir";
   bool appendonly = false;
   Appendfsync appendfsync = Appendfsync::kEverysec;
   bool aof_load_truncated = true;

@@ -1,5 +1,5 @@
-// Persistence: the journal, and the names of Redis's files. A value that promises what this version
-// cannot do (snapshots at save points) is refused.
+// Persistence: the journal, snapshots, and the names of Redis's files. A value that promises what
+// this version cannot do (snapshots at save points) is refused.
 
 #include "base/text.h"
 #include "config/option_value.h"
@@ -13,7 +13,7 @@ using enum OptionType;
 constexpr auto kEngine = YamlPlace::kEngine;
 constexpr std::string_view kNoSnapshots =
     "this version of Tidegate writes no snapshots by itself; say save \"\", and appendonly yes if "
-    "the data must outlive a restart";
+    "the data must outlive a restart, or use SAVE and SHUTDOWN SAVE";
 
 constexpr EnumName kAppendfsync[] = {
     {"everysec", static_cast<int64_t>(Appendfsync::kEverysec)},
@@ -42,11 +42,37 @@ OptionFault KeepSavePoints(std::span<const std::string> words, std::string& text
   return std::nullopt;
 }
 
-OptionFault KeepFileName(std::span<const std::string> words, std::string& text) {
-  if (words[0].find('/') != std::string::npos) return "must be a file name without a path";
-  text = words[0];
+// A name within `dir`. Texts as Redis.
+template <std::string Options::*kMember>
+OptionFault ParseFileName(Options& options, std::span<const std::string> words,
+                          std::string_view option, std::string_view kind) {
+  if (words.size() != 1) return "wrong number of arguments";
+  if (words[0].find('/') != std::string::npos)
+    return std::string(option) + " can't be a path, just a " + std::string(kind);
+  if (words[0].empty()) return std::string(option) + " can't be empty";
+  options.*kMember = words[0];
   return std::nullopt;
 }
+
+constexpr OptionCodec kDbFilename = {
+    .parse =
+        [](Options& options, std::span<const std::string> words) {
+          return ParseFileName<&Options::dbfilename>(options, words, "dbfilename", "filename");
+        },
+    .print = [](const Options& options) { return options.dbfilename; }};
+constexpr OptionCodec kAppendFilename = {
+    .parse =
+        [](Options& options, std::span<const std::string> words) {
+          return ParseFileName<&Options::appendfilename>(options, words, "appendfilename",
+                                                         "filename");
+        },
+    .print = [](const Options& options) { return options.appendfilename; }};
+constexpr OptionCodec kAppendDirname = {
+    .parse =
+        [](Options& options, std::span<const std::string> words) {
+          return ParseFileName<&Options::appenddirname>(options, words, "appenddirname", "dirname");
+        },
+    .print = [](const Options& options) { return options.appenddirname; }};
 
 constexpr OptionRow kRows[] = {
     {.name = "dir",
@@ -83,26 +109,26 @@ constexpr OptionRow kRows[] = {
          "When recorded changes are forced to disk: before their replies are sent (always), once "
          "a second, or when the system likes. Without `appendonly` it means nothing."},
     {.name = "appendfilename",
-     .type = kText,
+     .type = kSpecial,
      .initial = "appendonly.aof",
+     .codec = kAppendFilename,
      .run_time = false,
      .yaml = kEngine,
-     .keep = KeepFileName,
-     .help = "Name of Redis's append-only files."},
+     .help = "Name of Redis's append-only files, for DEBUG LOADAOF."},
     {.name = "appenddirname",
-     .type = kText,
+     .type = kSpecial,
      .initial = "appendonlydir",
+     .codec = kAppendDirname,
      .run_time = false,
      .yaml = kEngine,
-     .keep = KeepFileName,
-     .help = "Directory of Redis's append-only files."},
+     .help = "Directory of Redis's append-only files in `dir`."},
     {.name = "dbfilename",
-     .type = kText,
+     .type = kSpecial,
      .initial = "dump.rdb",
+     .codec = kDbFilename,
      .protected_config = true,
      .yaml = kEngine,
-     .keep = KeepFileName,
-     .help = "Name of Redis's snapshot file."},
+     .help = "Name of the snapshot file in `dir`: SAVE writes it, and a start reads it."},
     {.name = "no-appendfsync-on-rewrite",
      .type = kYesNo,
      .initial = "no",
@@ -148,11 +174,13 @@ constexpr OptionRow kRows[] = {
     {.name = "rdbcompression",
      .type = kYesNo,
      .initial = "yes",
+     .member = NumberMember<&Options::rdbcompression>(),
      .yaml = kEngine,
      .help = "Compress strings in snapshots."},
     {.name = "rdbchecksum",
      .type = kYesNo,
      .initial = "yes",
+     .member = NumberMember<&Options::rdbchecksum>(),
      .run_time = false,
      .yaml = kEngine,
      .help = "Checksum at the end of a snapshot."},
@@ -191,10 +219,11 @@ constexpr OptionRow kRows[] = {
 
 }  // namespace
 
-const OptionGroup kPersistenceOptions = {"Persistence",
-                                         "With `appendonly yes` every change is recorded on disk. "
-                                         "A value that promises what this version cannot do is an "
-                                         "error, never ignored.",
-                                         kRows};
+const OptionGroup kPersistenceOptions = {
+    "Persistence",
+    "With `appendonly yes` every change is recorded on disk; without, SAVE and SHUTDOWN SAVE write "
+    "snapshots, and a start reads the last. A value that promises what this version cannot do is "
+    "an error, never ignored.",
+    kRows};
 
 }  // namespace tidegate

@@ -20,7 +20,7 @@ constexpr EnumName kLogLevels[] = {
 constexpr EnumName kOomScoreAdj[] = {{"no", 0}, {"yes", 1}, {"relative", 1}, {"absolute", 2}};
 
 // `now nosave`: every word known, save and nosave not together. Prints in the order of this list.
-OptionFault KeepShutdownFlags(std::span<const std::string> words, std::string& text) {
+OptionFault ReadShutdownFlags(std::span<const std::string> words, std::string& text) {
   static constexpr std::string_view kFlags[] = {"default", "save", "nosave", "now", "force"};
   bool given[std::size(kFlags)] = {};
   for (const std::string& word : words) {
@@ -34,7 +34,6 @@ OptionFault KeepShutdownFlags(std::span<const std::string> words, std::string& t
     }
   }
   if (given[1] && given[2]) return "shutdown options SAVE and NOSAVE can't be used simultaneously";
-  if (given[1]) return "this version of Tidegate has no persistence, so there is nothing to save";
   text.clear();
   for (size_t i = 1; i < std::size(kFlags); ++i) {
     if (!given[i]) continue;
@@ -44,6 +43,19 @@ OptionFault KeepShutdownFlags(std::span<const std::string> words, std::string& t
   if (text.empty()) text = kFlags[0];
   return std::nullopt;
 }
+
+constexpr OptionCodec kShutdownOnSigint = {
+    .parse =
+        [](Options& options, std::span<const std::string> words) {
+          return ReadShutdownFlags(words, options.shutdown_on_sigint);
+        },
+    .print = [](const Options& options) { return options.shutdown_on_sigint; }};
+constexpr OptionCodec kShutdownOnSigterm = {
+    .parse =
+        [](Options& options, std::span<const std::string> words) {
+          return ReadShutdownFlags(words, options.shutdown_on_sigterm);
+        },
+    .print = [](const Options& options) { return options.shutdown_on_sigterm; }};
 
 OptionFault KeepOomScoreValues(std::span<const std::string> words, std::string& text) {
   if (words.size() != 3) return "wrong number of arguments";
@@ -106,15 +118,17 @@ constexpr OptionRow kRows[] = {
     {.name = "shutdown-on-sigint",
      .type = kSpecial,
      .initial = "default",
+     .codec = kShutdownOnSigint,
      .many_words = true,
-     .keep = KeepShutdownFlags,
-     .help = "How SIGINT ends the process."},
+     .help = "How SIGINT ends the process. `save`: the snapshot is written first; without "
+             "`force` the process goes on when that fails."},
     {.name = "shutdown-on-sigterm",
      .type = kSpecial,
      .initial = "default",
+     .codec = kShutdownOnSigterm,
      .many_words = true,
-     .keep = KeepShutdownFlags,
-     .help = "How SIGTERM ends the process."},
+     .help = "How SIGTERM ends the process. `save`: the snapshot is written first; without "
+             "`force` the process goes on when that fails."},
     {.name = "syslog-enabled",
      .type = kYesNo,
      .initial = "no",

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "config/loader.h"
@@ -19,6 +20,8 @@
 #include "proxy/config_reload.h"
 #include "proxy/crash_report.h"
 #include "proxy/server.h"
+#include "proxy/snapshot.h"
+#include "proxy/tools/data_tool.h"
 #include "proxy/worker.h"
 
 // Read by jemalloc when it starts. Unused pages go back to the system on a thread of jemalloc's
@@ -122,12 +125,17 @@ int Serve(LoadedConfig config, int argc, char** argv) {
     log::Warning("Reload: the settings came from standard input, which cannot be read again");
   });
   const PidFile pid_file(options.pidfile);
+  if (Status loaded = LoadSnapshotAtStart(server); !loaded.ok()) {
+    log::Warning("Fatal: the data cannot be loaded: " + loaded.error().message);
+    return Fail(loaded.error());
+  }
   const int status = server.Run([&] {
     log::Notice("PID: " + std::to_string(getpid()) + ", " +
                 std::to_string(server.workers().size()) + " workers");
     for (const std::string& place : server.listening()) log::Notice("Listening on " + place);
     if (admin) log::Notice("Admin pages on " + admin->url());
-    if (!options.appendonly) log::Notice("Data is kept in memory only: a restart begins empty");
+    if (!options.appendonly)
+      log::Notice("Data is kept in memory: a restart begins with what SAVE wrote last");
     log::Notice("Ready to accept connections");
     ready.store(true);
   });
@@ -143,6 +151,8 @@ int Main(int argc, char** argv) {
     std::fputs(MetricsReference().c_str(), stdout);
     return 0;
   }
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (const std::optional<int> status = RunDataTool(arguments)) return *status;
   Result<LoadedConfig> config = LoadConfig(argc, argv);
   if (!config.ok()) return Fail(config.error());
   if (config->mode != RunMode::kRun) {

@@ -15,6 +15,7 @@
 #include "proxy/process_limits.h"
 #include "proxy/pubsub/key_events.h"
 #include "proxy/server_stats.h"
+#include "proxy/snapshot.h"
 #include "proxy/worker.h"
 #include "storage/persistence.h"
 
@@ -70,6 +71,7 @@ Result<std::unique_ptr<Server>> Server::Create(LoadedConfig config, Families pro
 Server::Server(LoadedConfig config)
     : config_(std::move(config)),
       start_unix_ms_(UnixMillis()),
+      save_status_(start_unix_ms_ / 1000),
       run_id_(MakeRunId()),
       executable_(ExecutablePath()),
       stats_base_(std::make_unique<StatsBase>()) {}
@@ -86,6 +88,8 @@ Status Server::Assemble(Families process_families) {
   Result<std::unique_ptr<Engine>> engine = Engine::Create({.databases = options->databases});
   if (!engine.ok()) return std::move(engine).error().WithContext("start the engine");
   engine_ = std::move(engine).value();
+  engine_thread_ = &engine_->AddThread(
+      [](void* server, uint64_t) { static_cast<Server*>(server)->wake_up_->Send(); }, this);
   engine_->SetKeyEventSink(&OnKeyEvents, this);
   TG_RETURN_IF_ERROR(InstallConfigHooks());
   if (options->appendonly) TG_RETURN_IF_ERROR(OpenPersistence(*options));
@@ -127,17 +131,41 @@ void Server::WatchSignals() {
   const auto watch = [this](int number, std::function<void()> callback) {
     signals_.push_back(std::make_unique<SignalWatcher>(*loop_, number, std::move(callback)));
   };
-  watch(SIGTERM, [this] {
-    log::Warning("Received SIGTERM scheduling shutdown...");
-    RequestShutdown({.now = shutting_down()});
-  });
-  watch(SIGINT, [this] {
-    log::Warning("Received SIGINT scheduling shutdown...");
-    RequestShutdown({.now = shutting_down()});
-  });
+  watch(SIGTERM,
+        [this] { OnTerminationSignal("SIGTERM", config_.Snapshot()->shutdown_on_sigterm); });
+  watch(SIGINT, [this] { OnTerminationSignal("SIGINT", config_.Snapshot()->shutdown_on_sigint); });
   watch(SIGHUP, [this] {
     if (reload_) reload_();
   });
+}
+
+void Server::OnTerminationSignal(std::string_view name, const std::string& flags) {
+  log::Warning("Received " + std::string(name) + " scheduling shutdown...");
+  const auto has = [&flags](const std::string& word) {
+    return (" " + flags + " ").find(" " + word + " ") != std::string::npos;
+  };
+  if (!has("save") || shutting_down()) return RequestShutdown({.now = shutting_down()});
+  saving_for_shutdown_ = true;
+  shutdown_forced_ = has("force");
+  SaveAndShutdown();
+}
+
+// Behind the gate, which stays closed when that worked: what clients were told is in the file. May
+// have to wait for the gate: it is called again then.
+void Server::SaveAndShutdown() {
+  engine_->BeginBatch(*engine_thread_, UnixMillis());
+  const ExecStatus entered =
+      engine_->BeginAtomic(*engine_thread_, {}, /*whole=*/true, main_client_);
+  bool saved = false;
+  if (entered == ExecStatus::kDone) {
+    saving_for_shutdown_ = false;
+    saved = SaveSnapshot(*this, *engine_thread_, *config_.Snapshot()).ok() || shutdown_forced_;
+    saved ? engine_->SealAtomic(*engine_thread_) : engine_->EndAtomic(*engine_thread_);
+  }
+  engine_->EndBatch(*engine_thread_);
+  if (entered != ExecStatus::kDone) return;
+  if (saved) return RequestShutdown({.now = true});
+  log::Warning("Errors trying to shut down the server, check the logs for more information");
 }
 
 void Server::RequestShutdown(ShutdownRequest request) {
@@ -158,6 +186,7 @@ void Server::WorkerEnded() {
 
 void Server::OnWakeUp() {
   if (workers_left_.load(std::memory_order_acquire) == 0) return loop_->Stop();
+  if (saving_for_shutdown_) SaveAndShutdown();
   if (shutting_down_.load(std::memory_order_acquire)) BeginDrain();
 }
 

@@ -25,6 +25,7 @@
 #include "proxy/observe/activity_meter.h"
 #include "proxy/observe/error_stats.h"
 #include "proxy/observe/latency_monitor.h"
+#include "proxy/observe/save_status.h"
 #include "proxy/observe/slowlog.h"
 #include "proxy/pubsub/pubsub_hub.h"
 #include "proxy/session/client_pause.h"
@@ -108,6 +109,10 @@ class Server final {
   Persistence* persistence() { return persistence_.get(); }
   std::span<const std::unique_ptr<Worker>> workers() const { return workers_; }
 
+  // The main thread's: for what is done before there are clients.
+  EngineThread& engine_thread() { return *engine_thread_; }
+  SaveStatus& save_status() { return save_status_; }
+
   Slowlog& slowlog() { return slowlog_; }
   LatencyMonitor& latency_monitor() { return latency_monitor_; }
   ErrorStats& error_stats() { return error_stats_; }
@@ -168,6 +173,8 @@ class Server final {
   Status OpenPersistence(const Options& options);
   Status StopPersistence();
   void WatchSignals();
+  void OnTerminationSignal(std::string_view name, const std::string& flags);
+  void SaveAndShutdown();
   static void OnKeyEvents(void* server, EngineThread& thread, std::span<const KeyEvent> events);
   void OnWakeUp();
   void BeginDrain();
@@ -176,6 +183,7 @@ class Server final {
   std::unique_ptr<CommandTable> commands_;
   std::unique_ptr<Persistence> persistence_;  // outlives the engine, which appends to it
   std::unique_ptr<Engine> engine_;
+  EngineThread* engine_thread_ = nullptr;
   std::vector<std::unique_ptr<Worker>> workers_;
   Slowlog slowlog_;
   LatencyMonitor latency_monitor_;
@@ -191,6 +199,7 @@ class Server final {
   std::atomic<bool> shutdown_now_{false};
 
   const int64_t start_unix_ms_;
+  SaveStatus save_status_;
   const std::string run_id_;
   const std::string executable_;
   std::vector<std::string> listening_;
@@ -207,6 +216,10 @@ class Server final {
   std::atomic<size_t> workers_left_{0};     // whose threads run
   std::atomic<size_t> workers_serving_{0};  // that have sessions, or may get some
   bool draining_ = false;
+  // A signal asked for a shutdown that saves, as the option says; and for one whatever happens.
+  bool saving_for_shutdown_ = false;
+  bool shutdown_forced_ = false;
+  ClientState main_client_;
   std::unique_ptr<Acceptor> acceptor_;
   std::vector<std::unique_ptr<SignalWatcher>> signals_;
 };

@@ -250,6 +250,11 @@ class Engine final {
   void ExecuteAtomic(EngineThread& thread, const Request& request, ClientState& client,
                      ReplyWriter& reply);
   void EndAtomic(EngineThread& thread);
+  // In a long section: frees what its requests left to be freed so far.
+  void DeliverAtomic(EngineThread& thread);
+  // Ends one over the whole keyspace when the process is about to end: nobody enters the engine any
+  // more, requests wait until they are cancelled. Once.
+  void SealAtomic(EngineThread& thread);
   // In an atomic section: whether a key that the client watches was changed, or has expired.
   bool WatchesAreDirty(EngineThread& thread, ClientState& client);
 
@@ -285,6 +290,9 @@ class Engine final {
   // batch. True when there is more to do: call again soon.
   bool CompactInBackground(EngineThread& thread, int64_t now_ms);
   bool IsCompacting() const;
+
+  // For the other folders of storage: what is in it is their concern alone.
+  Keyspace& keyspace() { return *keyspace_; }
 
   EngineSettings& settings() { return settings_; }
   const EngineOptions& options() const { return options_; }

@@ -57,6 +57,21 @@ void Engine::EndAtomic(EngineThread& thread) {
   Deliver(thread);
 }
 
+void Engine::DeliverAtomic(EngineThread& thread) {
+  TG_DCHECK(thread.in_transaction);
+  Deliver(thread);
+}
+
+// The gate stays closed, and its owner does not come back for it.
+void Engine::SealAtomic(EngineThread& thread) {
+  TG_CHECK(thread.exclusive);
+  thread.ready.clear();
+  Record(thread);
+  thread.in_transaction = false;
+  thread.exclusive = false;
+  Deliver(thread);
+}
+
 bool Engine::WatchesAreDirty(EngineThread& thread, ClientState& client) {
   // Looking an expired key up removes it, which is a change.
   for (const ClientWatches::Key& key : client.watches.keys())

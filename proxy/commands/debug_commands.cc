@@ -9,6 +9,7 @@
 #include "config/option_value.h"
 #include "proxy/commands/families.h"
 #include "proxy/commands/reply_help.h"
+#include "proxy/snapshot.h"
 #include "storage/engine_thread.h"
 #include "storage/introspection.h"
 
@@ -32,6 +33,8 @@ constexpr std::string_view kDebugHelp[] = {
     "    Sizes of a database.",
     "HTSTATS-KEY <key>",
     "    Sizes of a value that is a hash table.",
+    "LOADAOF",
+    "    Drop all data and load the append-only file that a Redis left in dir.",
     "LOG <text>",
     "    Write a line to the log.",
     "OBJECT <key>",
@@ -47,6 +50,9 @@ constexpr std::string_view kDebugHelp[] = {
     "    array, set, map, attrib, push, verbatim, true, false.",
     "QUICKLIST-PACKED-THRESHOLD <size>",
     "    Accepted; it changes nothing here.",
+    "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
+    "    Save, drop all data and load it again; MERGE: keys of the file take the place of",
+    "    others, NOFLUSH: nothing is dropped, NOSAVE: what was saved before is loaded.",
     "REPLICATE <argument> [<argument> ...]",
     "    Accepted; there are no replicas to tell.",
     "REPLYBUFFER (PEAK-RESET-TIME (NEVER|RESET|<milliseconds>)|RESIZING <0|1>)",
@@ -58,7 +64,7 @@ constexpr std::string_view kDebugHelp[] = {
     "SET-DISABLE-DENY-SCRIPTS <0|1>",
     "    Accepted; there are no scripts.",
     "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
-    "    Accepted; nothing is loaded.",
+    "    Accepted; checksums are looked at.",
     "SLEEP <seconds>",
     "    Answer after a time; other clients are served meanwhile.",
     "STRINGMATCH-TEST",
@@ -133,8 +139,82 @@ ExecStatus DebugLog(SessionCommand& c) {
   return c.Ok();
 }
 
-ExecStatus DebugNeedsPersistence(SessionCommand& c) {
-  return c.Fail("ERR this version of Tidegate has no persistence: nothing can be loaded");
+// Behind the gate.
+ExecStatus LoadAof(SessionCommand& c, const std::string& path) {
+  EngineThread& thread = c.worker().engine_thread();
+  c.engine().ClearDatabase(thread, -1);
+  const Status loaded = LoadAppendOnlyFile(c.server(), thread, c.options(), path);
+  if (loaded.ok()) return c.Ok();
+  log::Warning("DEBUG LOADAOF failed: " + loaded.error().message);
+  return c.Fail("ERR Error trying to load the AOF files, check server logs.");
+}
+
+constexpr std::string_view kNotInJournal =
+    "ERR with appendonly yes only DEBUG RELOAD without options: the journal would not know of it";
+
+ExecStatus DebugLoadAof(SessionCommand& c) {
+  if (c.options().appendonly) return c.Fail(kNotInJournal);
+  const std::optional<std::string> path = AppendOnlyFilePath(c.options());
+  if (!path) return c.Fail("ERR there is no append-only file in dir: nothing is loaded");
+  EngineThread& thread = c.worker().engine_thread();
+  if (c.engine().BeginAtomic(thread, {}, /*whole=*/true, c.session().client()) ==
+      ExecStatus::kSuspended) {
+    return ExecStatus::kSuspended;
+  }
+  const ExecStatus status = LoadAof(c, *path);
+  c.engine().EndAtomic(thread);
+  return status;
+}
+
+struct ReloadOptions {
+  bool merge = false;
+  bool flush = true;
+  bool save = true;
+
+  bool keeps_data() const { return save && flush && !merge; }
+};
+
+// Nothing after the error reply.
+std::optional<ReloadOptions> ParseReload(SessionCommand& c) {
+  ReloadOptions options;
+  for (size_t i = 2; i < c.argc(); ++i) {
+    if (EqualsIgnoreCase(c.arg(i), "merge")) {
+      options.merge = true;
+    } else if (EqualsIgnoreCase(c.arg(i), "noflush")) {
+      options.flush = false;
+    } else if (EqualsIgnoreCase(c.arg(i), "nosave")) {
+      options.save = false;
+    } else {
+      c.Fail("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
+      return std::nullopt;
+    }
+  }
+  return options;
+}
+
+// Behind the gate.
+ExecStatus Reload(SessionCommand& c, const ReloadOptions& options) {
+  EngineThread& thread = c.worker().engine_thread();
+  if (options.save && !SaveSnapshot(c.server(), thread, c.options()).ok()) return c.Fail("ERR");
+  if (options.flush) c.engine().ClearDatabase(thread, -1);
+  const Status loaded = LoadSnapshot(c.server(), thread, c.options(), options.merge);
+  if (loaded.ok()) return c.Ok();
+  log::Warning("DEBUG RELOAD failed: " + loaded.error().message);
+  return c.Fail("ERR Error trying to load the RDB dump, check server logs.");
+}
+
+ExecStatus DebugReload(SessionCommand& c) {
+  const std::optional<ReloadOptions> options = ParseReload(c);
+  if (!options) return ExecStatus::kDone;
+  if (c.options().appendonly && !options->keeps_data()) return c.Fail(kNotInJournal);
+  EngineThread& thread = c.worker().engine_thread();
+  if (c.engine().BeginAtomic(thread, {}, /*whole=*/true, c.session().client()) ==
+      ExecStatus::kSuspended) {
+    return ExecStatus::kSuspended;
+  }
+  const ExecStatus status = Reload(c, *options);
+  c.engine().EndAtomic(thread);
+  return status;
 }
 
 ExecStatus DebugPackedThreshold(SessionCommand& c) {
@@ -276,7 +356,7 @@ constexpr DebugPart kParts[] = {
     {"help", 2, 2, DebugHelp},
     {"htstats", 3, 3, DebugHtStats},
     {"htstats-key", 3, 3, DebugHtStatsKey},
-    {"loadaof", 2, kAnyNumber, DebugNeedsPersistence},
+    {"loadaof", 2, kAnyNumber, DebugLoadAof},
     {"log", 3, 3, DebugLog},
     {"object", 3, 3, DebugObject},
     {"panic", 2, kAnyNumber, DebugPanic},
@@ -284,7 +364,7 @@ constexpr DebugPart kParts[] = {
     {"populate", 3, 5, DebugPopulate},
     {"protocol", 3, 3, DebugProtocol},
     {"quicklist-packed-threshold", 3, 3, DebugPackedThreshold},
-    {"reload", 2, kAnyNumber, DebugNeedsPersistence},
+    {"reload", 2, kAnyNumber, DebugReload},
     {"replicate", 3, kAnyNumber, DebugAccepted},
     {"replybuffer", 4, 4, DebugReplyBuffer},
     {"segfault", 2, kAnyNumber, DebugSegfault},

@@ -21,6 +21,7 @@ extern const std::span<const CommandSpec> kInfoFamily;
 extern const std::span<const CommandSpec> kLatencyFamily;
 extern const std::span<const CommandSpec> kMemoryFamily;
 extern const std::span<const CommandSpec> kModuleFamily;
+extern const std::span<const CommandSpec> kPersistenceFamily;
 extern const std::span<const CommandSpec> kPubSubFamily;
 extern const std::span<const CommandSpec> kServerFamily;
 extern const std::span<const CommandSpec> kSlowlogFamily;

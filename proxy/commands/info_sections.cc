@@ -164,6 +164,7 @@ void WriteJournal(InfoWriter& out, const PersistenceStats& stats) {
 }
 
 void WritePersistence(InfoWriter& out, Server& server) {
+  const SaveStatus& saves = server.save_status();
   const Persistence* persistence = server.persistence();
   const PersistenceStats stats = persistence != nullptr ? persistence->Stats() : PersistenceStats();
   out.Section("Persistence");
@@ -175,16 +176,17 @@ void WritePersistence(InfoWriter& out, Server& server) {
       .Text("current_fork_perc", "0.00")
       .Number("current_save_keys_processed", 0)
       .Number("current_save_keys_total", 0)
-      .Number("rdb_changes_since_last_save", server.engine().Stats().changes)
+      .Number("rdb_changes_since_last_save",
+              saves.ChangesSince(server.engine().StatsSinceStart().changes))
       .Number("rdb_bgsave_in_progress", 0)
-      .Signed("rdb_last_save_time", server.start_unix_ms() / 1000)
+      .Signed("rdb_last_save_time", saves.last_save_unix_s())
       .Text("rdb_last_bgsave_status", "ok")
       .Signed("rdb_last_bgsave_time_sec", -1)
       .Signed("rdb_current_bgsave_time_sec", -1)
-      .Number("rdb_saves", 0)
+      .Number("rdb_saves", saves.saves())
       .Number("rdb_last_cow_size", 0)
-      .Number("rdb_last_load_keys_expired", 0)
-      .Number("rdb_last_load_keys_loaded", 0)
+      .Number("rdb_last_load_keys_expired", saves.keys_expired())
+      .Number("rdb_last_load_keys_loaded", saves.keys_loaded())
       .Number("aof_enabled", stats.enabled)
       .Number("aof_rewrite_in_progress", 0)
       .Number("aof_rewrite_scheduled", 0)

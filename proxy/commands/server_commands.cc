@@ -1,6 +1,6 @@
 // Commands about the process as a whole: TIME, ROLE, MONITOR, SHUTDOWN, and the answers to what
-// clients and tools ask of any Redis although this one has no persistence and no replication yet.
-// What cannot be done is refused in clear words, never confirmed.
+// clients and tools ask of any Redis although this one has no replication yet. What cannot be done
+// is refused in clear words, never confirmed.
 #include <algorithm>
 #include <limits>
 
@@ -8,28 +8,11 @@
 #include "base/version.h"
 #include "proxy/commands/families.h"
 #include "proxy/commands/reply_help.h"
+#include "proxy/snapshot.h"
 #include "storage/persistence.h"
 
 namespace tidegate {
 namespace {
-
-constexpr std::string_view kNoPersistence =
-    "ERR this version of Tidegate has no persistence: nothing can be saved";
-
-ExecStatus CmdBgRewriteAof(SessionCommand& c) { return c.Fail(kNoPersistence); }
-
-ExecStatus CmdBgSave(SessionCommand& c) {
-  const bool schedule = c.argc() == 2 && EqualsIgnoreCase(c.arg(1), "schedule");
-  return c.Fail(c.argc() == 1 || schedule ? kNoPersistence : errors::kSyntax);
-}
-
-ExecStatus CmdSave(SessionCommand& c) { return c.Fail(kNoPersistence); }
-
-// The data is as old as the process.
-ExecStatus CmdLastSave(SessionCommand& c) {
-  c.reply().Integer(c.server().start_unix_ms() / 1000);
-  return ExecStatus::kDone;
-}
 
 ExecStatus CmdLolwut(SessionCommand& c) {
   if (c.argc() >= 3 && EqualsIgnoreCase(c.arg(1), "version") && !c.IntegerArg(2)) {
@@ -94,13 +77,36 @@ std::optional<ShutdownArguments> ParseShutdown(SessionCommand& c) {
   return out;
 }
 
+// Saves, and lets nobody change the data any more after that: what clients were told is in the
+// file. kRefused: it did not work, and the error is written.
+ExecStatus SaveForShutdown(SessionCommand& c, bool force) {
+  EngineThread& thread = c.worker().engine_thread();
+  if (c.engine().BeginAtomic(thread, {}, /*whole=*/true, c.session().client()) ==
+      ExecStatus::kSuspended) {
+    return ExecStatus::kSuspended;
+  }
+  if (SaveSnapshot(c.server(), thread, c.options()).ok() || force) {
+    c.engine().SealAtomic(thread);
+    return ExecStatus::kDone;
+  }
+  c.engine().EndAtomic(thread);
+  c.Fail("ERR Errors trying to SHUTDOWN. Check logs.");
+  return ExecStatus::kRefused;
+}
+
 ExecStatus CmdShutdown(SessionCommand& c) {
-  const std::optional<ShutdownArguments> arguments = ParseShutdown(c);
+  std::optional<ShutdownArguments> arguments = ParseShutdown(c);
   if (!arguments) return ExecStatus::kDone;
   if (arguments->abort) {
     return c.server().AbortShutdown() ? c.Ok() : c.Fail("ERR No shutdown in progress.");
   }
-  if (arguments->save && !arguments->request.force) return c.Fail(kNoPersistence);
+  if (arguments->save) {
+    const ExecStatus saved = SaveForShutdown(c, arguments->request.force);
+    if (saved == ExecStatus::kSuspended) return saved;
+    if (saved == ExecStatus::kRefused) return ExecStatus::kDone;
+    // Nobody gets an answer from the data any more, so nobody is waited for.
+    arguments->request.now = true;
+  }
   c.server().RequestShutdown(arguments->request);
   // The end of the connection is the reply.
   c.session().CloseAfterReply();
@@ -207,37 +213,6 @@ ExecStatus CmdWaitAof(SessionCommand& c) {
 }
 
 constexpr CommandSpec kServerCommands[] = {
-    {.name = "BGREWRITEAOF",
-     .arity = Exactly(1),
-     .access = Access::kNone,
-     .scope = Scope::kProcess,
-     .flags = kAdmin | kNoScript | kNoAsyncLoading,
-     .group = Group::kServer,
-     .since = "1.0.0",
-     .complexity = "O(1)",
-     .summary = "Rewrites the append-only file.",
-     .session_handler = CmdBgRewriteAof},
-    {.name = "BGSAVE",
-     .arity = AtLeast(1),
-     .access = Access::kNone,
-     .scope = Scope::kProcess,
-     .flags = kAdmin | kNoScript | kNoAsyncLoading,
-     .group = Group::kServer,
-     .since = "1.0.0",
-     .complexity = "O(1)",
-     .summary = "Saves the data in the background.",
-     .session_handler = CmdBgSave},
-    {.name = "LASTSAVE",
-     .arity = Exactly(1),
-     .access = Access::kNone,
-     .scope = Scope::kProcess,
-     .flags = kLoading | kStale | kFast | kAclAdmin,
-     .group = Group::kServer,
-     .since = "1.0.0",
-     .complexity = "O(1)",
-     .summary = "The Unix time of the last save.",
-     .session_handler = CmdLastSave,
-     .tips = "nondeterministic_output"},
     {.name = "LOLWUT",
      .arity = AtLeast(1),
      .access = Access::kRead,
@@ -276,16 +251,6 @@ constexpr CommandSpec kServerCommands[] = {
      .complexity = "O(1)",
      .summary = "The role of the server in replication.",
      .session_handler = CmdRole},
-    {.name = "SAVE",
-     .arity = Exactly(1),
-     .access = Access::kNone,
-     .scope = Scope::kProcess,
-     .flags = kAdmin | kNoScript | kNoAsyncLoading | kNoMulti,
-     .group = Group::kServer,
-     .since = "1.0.0",
-     .complexity = "O(N) in the number of keys",
-     .summary = "Saves the data.",
-     .session_handler = CmdSave},
     {.name = "SHUTDOWN",
      .arity = AtLeast(1),
      .access = Access::kNone,
@@ -293,7 +258,7 @@ constexpr CommandSpec kServerCommands[] = {
      .flags = kAdmin | kNoScript | kLoading | kStale | kNoMulti | kAllowBusy,
      .group = Group::kServer,
      .since = "1.0.0",
-     .complexity = "O(1)",
+     .complexity = "O(N) in the number of keys when it saves",
      .summary = "Ends the server.",
      .session_handler = CmdShutdown},
     {.name = "SLAVEOF",

@@ -38,7 +38,7 @@ size_t SerializedBytes(const Entry& entry, int64_t now_ms) {
   std::string payload;
   if (!entry.embedded()) payload.reserve(ValueBytes(ValueObject::Of(entry)));
   rdb::RdbWriter writer(payload);
-  rdb::WriteValue(entry, now_ms, writer);
+  rdb::WriteValue(entry, {.now_ms = now_ms}, writer);
   return payload.size() - kTypeBytes;
 }
 

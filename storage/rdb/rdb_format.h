@@ -1,10 +1,12 @@
-// Redis's RDB format for values: the numbers that DUMP payloads and RDB files share. A payload is
-// one type byte, the value, two bytes of version and eight of CRC-64, both little-endian.
+// Redis's RDB format: the numbers of DUMP payloads and RDB files. A payload is one type byte, the
+// value, two bytes of version and eight of CRC-64, both little-endian. What a file is made of is in
+// rdb_file_reader.h.
 // Source: Redis's rdb.h and rdb.c.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace tidegate::rdb {
 
@@ -22,7 +24,9 @@ enum class Type : uint8_t {
   kSortedSet = 3,  // scores as text
   kHash = 4,
   kSortedSet2 = 5,  // scores as doubles
+  kModule = 6,      // of a module, in a form that only it can read
   kModule2 = 7,     // of a module: its id, then marked parts
+  kHashZipmap = 9,
   kListZiplist = 10,
   kSetIntset = 11,
   kSortedSetZiplist = 12,
@@ -36,6 +40,7 @@ enum class Type : uint8_t {
   kSetListpack = 20,
   kStreamListpacks3 = 21,
   kHashMetadata = 24,  // fields that expire
+  kHashListpackExpiring = 25,
 };
 
 // Containers of kListQuicklist2.
@@ -44,8 +49,31 @@ inline constexpr uint64_t kContainerPacked = 2;
 
 // What a part of kModule2 is.
 inline constexpr uint64_t kModuleEnd = 0;
+inline constexpr uint64_t kModuleSigned = 1;
 inline constexpr uint64_t kModuleUnsigned = 2;
+inline constexpr uint64_t kModuleFloat = 3;
+inline constexpr uint64_t kModuleDouble = 4;
 inline constexpr uint64_t kModuleString = 5;
+
+// What stands in a file beside keys, in the place of a value's type.
+enum class Opcode : uint8_t {
+  kSlotInfo = 244,  // of a cluster's node: slot, keys, keys that expire
+  kFunction = 245,
+  kFunctionPreview = 246,  // of release candidates of Redis 7.0
+  kModuleAux = 247,
+  kIdle = 248,       // seconds, of the key that follows
+  kFrequency = 249,  // the same for LFU
+  kAux = 250,
+  kResizeDb = 251,
+  kExpireMillis = 252,
+  kExpireSeconds = 253,
+  kSelectDb = 254,
+  kEnd = 255,
+};
+inline constexpr std::string_view kMagic = "REDIS";
+inline constexpr size_t kHeaderBytes = 9;    // magic and four digits of version
+inline constexpr size_t kChecksumBytes = 8;  // behind kEnd, since version 5
+inline constexpr uint16_t kVersionOfChecksum = 5;
 
 // The id of a module's type: nine characters of six bits, ten bits of version.
 constexpr uint64_t ModuleId(const char (&name)[10], uint64_t version) {

@@ -10,8 +10,14 @@
 
 namespace tidegate::rdb {
 
+bool RdbReader::Refill(size_t wanted) {
+  if (source_ == nullptr || !ok_) return false;
+  left_ = source_->More(left_, wanted);
+  return wanted <= left_.size();
+}
+
 std::string_view RdbReader::Raw(size_t bytes) {
-  if (bytes > left_.size()) {
+  if (__builtin_expect(bytes > left_.size(), 0) && !Refill(bytes)) {
     Fail();
     return {};
   }
@@ -68,6 +74,13 @@ uint64_t RdbReader::Length() {
 }
 
 std::string_view RdbReader::String(std::string& scratch) {
+  const std::string_view text = BorrowString(scratch);
+  if (source_ == nullptr || text.data() == scratch.data()) return text;
+  scratch.assign(text);
+  return scratch;
+}
+
+std::string_view RdbReader::BorrowString(std::string& scratch) {
   uint64_t length = 0;
   uint8_t form = 0;
   if (LengthOrForm(length, form)) return Raw(length);

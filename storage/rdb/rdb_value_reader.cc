@@ -28,6 +28,7 @@ struct Target {
   Database& db;
   const KeyRef& key;
   Entry* existing;
+  int64_t expire_at_ms;  // of strings; others get it when they are there
 
   const EngineSettings& settings() const { return db.keyspace().settings(); }
 };
@@ -38,7 +39,7 @@ template <typename Fn>
 bool ForEachPlain(RdbReader& in, uint64_t count, Fn&& fn) {
   std::string scratch;
   for (; count > 0 && in.ok(); --count) {
-    const std::string_view element = in.String(scratch);
+    const std::string_view element = in.BorrowString(scratch);
     if (!in.ok() || !fn(element)) return false;
   }
   return in.ok();
@@ -66,11 +67,35 @@ bool ForEachOfZiplist(std::string_view bytes, Fn&& fn) {
   return !list.broken();
 }
 
+// Fields and values one after the other, of the packed form of hashes before Redis 2.6:
+//
+//   | count (1B) | field size | field | value size | unused (1B) | value | unused … | 0xff |
+//   size: one byte below 254, or 254 and four bytes
+//
+// Source: Redis's zipmap.c.
+template <typename Fn>
+bool ForEachOfZipmap(std::string_view bytes, Fn&& fn) {
+  constexpr uint8_t kLongSize = 254;
+  constexpr uint8_t kEnd = 255;
+  RdbReader in(bytes);
+  (void)in.Byte();
+  for (bool is_value = false;; is_value = !is_value) {
+    const uint8_t first = in.Byte();
+    if (!in.ok()) return false;
+    if (first == kEnd) return !is_value && in.at_end();
+    const uint64_t size = first == kLongSize ? in.Fixed32() : first;
+    const size_t unused = is_value ? in.Byte() : 0;
+    const std::string_view element = in.Raw(size);
+    (void)in.Raw(unused);
+    if (!in.ok() || !fn(element)) return false;
+  }
+}
+
 // All elements of one string that is a listpack or a ziplist.
 template <typename Fn>
 bool ForEachPacked(RdbReader& in, bool ziplist, Fn&& fn) {
   std::string scratch;
-  const std::string_view bytes = in.String(scratch);
+  const std::string_view bytes = in.BorrowString(scratch);
   if (!in.ok()) return false;
   return ziplist ? ForEachOfZiplist(bytes, fn) : ForEachOfListpack(bytes, fn);
 }
@@ -99,12 +124,14 @@ class Pairs final {
 
 // --- types ---
 
-bool ReadString(RdbReader& in, const Target& to) {
+using enum ValueOutcome;
+
+ValueOutcome ReadString(RdbReader& in, const Target& to) {
   std::string scratch;
-  const std::string_view text = in.String(scratch);
-  if (!in.ok()) return false;
-  to.db.SetString(to.key, to.existing, text, kNoExpire);
-  return true;
+  const std::string_view text = in.BorrowString(scratch);
+  if (!in.ok()) return kBroken;
+  to.db.SetString(to.key, to.existing, text, to.expire_at_ms);
+  return kRead;
 }
 
 // Visits all elements of a list.
@@ -129,15 +156,31 @@ bool ForEachOfList(Type type, RdbReader& in, Fn&& fn) {
   return in.ok();
 }
 
+// What comes from a source can be read once only: when it turns out to be broken, the key is gone.
+ValueOutcome ReadStreamedList(Type type, RdbReader& in, const Target& to) {
+  ListValue list = ListValue::Instead(to.db, to.key, to.existing);
+  const bool sound = ForEachOfList(type, in, [&list](std::string_view element) {
+    list.Push(ListEnd::kTail, {&element, 1});
+    return true;
+  });
+  if (!list.exists()) return sound ? kEmpty : kBroken;
+  list.Commit();
+  if (sound) return kRead;
+  to.db.Delete(to.key);
+  return kBroken;
+}
+
 // Read twice: to see that all is well, and then into the key.
-bool ReadList(Type type, RdbReader& in, const Target& to) {
+ValueOutcome ReadList(Type type, RdbReader& in, const Target& to) {
+  if (in.streams()) return ReadStreamedList(type, in, to);
   RdbReader first_pass = in;
   uint64_t count = 0;
   const bool sound = ForEachOfList(type, first_pass, [&count](std::string_view) {
     ++count;
     return true;
   });
-  if (!sound || count == 0) return false;
+  if (!sound) return kBroken;
+  if (count == 0) return kEmpty;
   if (to.existing != nullptr) to.db.Delete(to.key);
   ListValue list(to.db, to.key, nullptr);
   const bool again = ForEachOfList(type, in, [&list](std::string_view element) {
@@ -146,10 +189,10 @@ bool ReadList(Type type, RdbReader& in, const Target& to) {
   });
   TG_CHECK(again);
   list.Commit();
-  return true;
+  return kRead;
 }
 
-bool ReadSet(Type type, RdbReader& in, const Target& to) {
+ValueOutcome ReadSet(Type type, RdbReader& in, const Target& to) {
   SetBuilder set(SetLimits::Of(to.settings()), to.db.epoch());
   const auto add = [&set](std::string_view member) { return set.Add(member); };
   bool sound = false;
@@ -159,21 +202,22 @@ bool ReadSet(Type type, RdbReader& in, const Target& to) {
     sound = ForEachPacked(in, false, add);
   } else {
     std::string scratch;
-    const std::string_view bytes = in.String(scratch);
-    if (!in.ok() || !IntsetView::Validate(bytes)) return false;
+    const std::string_view bytes = in.BorrowString(scratch);
+    if (!in.ok() || !IntsetView::Validate(bytes)) return kBroken;
     const IntsetView integers(bytes);
     char digits[kListpackDigitsBytes];
     sound = true;
     for (size_t i = 0; i < integers.count() && sound; ++i)
       sound = add({digits, FormatInt64(integers.At(i), digits)});
   }
-  if (!sound || set.view().size() == 0) return false;
+  if (!sound) return kBroken;
+  if (set.view().size() == 0) return kEmpty;
   set.Store(to.db, to.key, to.existing);
   to.db.Modified(to.key);
-  return true;
+  return kRead;
 }
 
-bool ReadSortedSet(Type type, RdbReader& in, const Target& to) {
+ValueOutcome ReadSortedSet(Type type, RdbReader& in, const Target& to) {
   auto set = SortedSetWriter::Instead(to.db, to.key, to.existing, to.settings());
   const auto add = [&set](std::string_view member, double score) {
     if (std::isnan(score)) return false;
@@ -196,9 +240,10 @@ bool ReadSortedSet(Type type, RdbReader& in, const Target& to) {
                           [&pairs](std::string_view element) { return pairs(element); }) &&
             pairs.complete();
   }
-  if (!sound || !in.ok() || set.size() == 0) return false;
+  if (!sound || !in.ok()) return kBroken;
+  if (set.size() == 0) return kEmpty;
   set.Finish();
-  return true;
+  return kRead;
 }
 
 // A time is what it is later than the earliest, and one; 0 is none.
@@ -220,7 +265,31 @@ bool ReadExpiringHash(RdbReader& in, int64_t now_ms, HashBuilder& hash) {
   return in.ok();
 }
 
-bool ReadHash(Type type, RdbReader& in, const Target& to) {
+// As the fields of one listpack: field, value, and the time or 0 for none.
+bool ReadExpiringListpack(RdbReader& in, int64_t now_ms, HashBuilder& hash) {
+  (void)in.Fixed64();  // the earliest time: it is known
+  std::string scratch;
+  const std::string_view bytes = in.BorrowString(scratch);
+  if (!in.ok() || !ListpackView::Validate(bytes, /*deep=*/true)) return false;
+  const ListpackView list(bytes);
+  if (list.count() % 3 != 0) return false;
+  char field_digits[kListpackDigitsBytes];
+  char value_digits[kListpackDigitsBytes];
+  for (size_t at = list.First(); at != list.End();) {
+    const std::string_view field = list.Get(at).Render(field_digits);
+    at = list.Next(at);
+    const std::string_view value = list.Get(at).Render(value_digits);
+    at = list.Next(at);
+    const ListpackValue time = list.Get(at);
+    at = list.Next(at);
+    if (!time.is_integer() || time.integer() < 0) return false;
+    const int64_t at_ms = time.integer() == 0 ? kNoExpire : time.integer();
+    if (!hash.Add(field, value, at_ms, at_ms != kNoExpire && at_ms <= now_ms)) return false;
+  }
+  return true;
+}
+
+ValueOutcome ReadHash(Type type, RdbReader& in, const Target& to) {
   HashBuilder hash(to.settings(), to.db.epoch());
   Pairs pairs([&hash](std::string_view field, std::string_view value) {
     return hash.Add(field, value, kNoExpire, false);
@@ -229,28 +298,35 @@ bool ReadHash(Type type, RdbReader& in, const Target& to) {
   bool sound = false;
   if (type == Type::kHashMetadata) {
     sound = ReadExpiringHash(in, to.db.now_ms(), hash);
+  } else if (type == Type::kHashListpackExpiring) {
+    sound = ReadExpiringListpack(in, to.db.now_ms(), hash);
+  } else if (type == Type::kHashZipmap) {
+    std::string scratch;
+    const std::string_view bytes = in.BorrowString(scratch);
+    sound = in.ok() && ForEachOfZipmap(bytes, add);
   } else if (type == Type::kHash) {
     const uint64_t count = in.Length();
     sound = count <= std::numeric_limits<uint64_t>::max() / 2 && ForEachPlain(in, count * 2, add);
   } else {
     sound = ForEachPacked(in, type == Type::kHashZiplist, add);
   }
-  if (!sound || !pairs.complete() || hash.seen() == 0) return false;
+  if (!sound || !pairs.complete()) return kBroken;
+  if (hash.seen() == 0) return kEmpty;
   hash.Store(to.db, to.key, to.existing);
   to.db.Modified(to.key);
-  return true;
+  return kRead;
 }
 
-bool ReadStreamInto(Type type, RdbReader& in, const Target& to) {
+ValueOutcome ReadStreamInto(Type type, RdbReader& in, const Target& to) {
   const EngineSettings& settings = to.settings();
   const StreamValue::Limits limits = {
       settings.stream_node_bytes_max.load(std::memory_order_relaxed),
       settings.stream_node_entries_max.load(std::memory_order_relaxed)};
   StreamValue* stream = ReadStream(type, in, limits, to.db.epoch());
-  if (stream == nullptr) return false;
+  if (stream == nullptr) return kBroken;
   to.db.PutObject(to.key, to.existing, ValueType::kStream, Encoding::kStream, stream, kNoExpire);
   to.db.Modified(to.key);
-  return true;
+  return kRead;
 }
 
 // The parts that WriteBloom makes. Owns what it has read until Take.
@@ -264,7 +340,7 @@ class BloomReader final {
   BloomReader& operator=(const BloomReader&) = delete;
 
   bool Read() {
-    if (in_.Length() != kBloomModuleId || in_.Length() != kModuleString) return false;
+    if (in_.Length() != kModuleString) return false;
     const std::string_view header = in_.String(scratch_);
     if (!in_.ok()) return false;
     filter_ = BloomFilter::FromHeader(header, epoch_);
@@ -291,32 +367,16 @@ class BloomReader final {
   BloomFilter* filter_ = nullptr;
 };
 
-bool ReadBloom(RdbReader& in, const Target& to) {
+ValueOutcome ReadBloom(RdbReader& in, const Target& to) {
   BloomReader reader(in, to.db.epoch());
-  if (!reader.Read()) return false;
+  if (!reader.Read()) return kBroken;
   to.db.PutObject(to.key, to.existing, ValueType::kBloom, Encoding::kBloom, reader.Take(),
                   kNoExpire);
   to.db.Modified(to.key);
-  return true;
+  return kRead;
 }
 
-}  // namespace
-
-bool TakeFooter(std::string_view& payload) {
-  if (payload.size() < kFooterBytes) return false;
-  RdbReader footer(payload.substr(payload.size() - kFooterBytes));
-  const auto version = static_cast<uint16_t>(footer.Byte() | footer.Byte() << 8);
-  const uint64_t sum = footer.Fixed64();
-  constexpr size_t kSumBytes = 8;
-  if (version > kVersionMax || sum != Crc64InPieces(payload.substr(0, payload.size() - kSumBytes)))
-    return false;
-  payload.remove_suffix(kFooterBytes);
-  return true;
-}
-
-bool ReadValue(RdbReader& in, Database& db, const KeyRef& key, Entry* existing) {
-  const Target to{db, key, existing};
-  const auto type = static_cast<Type>(in.Byte());
+ValueOutcome ReadAs(Type type, RdbReader& in, const Target& to) {
   switch (type) {
     case Type::kString:
       return ReadString(in, to);
@@ -335,16 +395,91 @@ bool ReadValue(RdbReader& in, Database& db, const KeyRef& key, Entry* existing) 
     case Type::kSortedSetListpack:
       return ReadSortedSet(type, in, to);
     case Type::kHash:
+    case Type::kHashZipmap:
     case Type::kHashZiplist:
     case Type::kHashListpack:
     case Type::kHashMetadata:
+    case Type::kHashListpackExpiring:
       return ReadHash(type, in, to);
     case Type::kStreamListpacks:
     case Type::kStreamListpacks2:
     case Type::kStreamListpacks3:
       return ReadStreamInto(type, in, to);
     case Type::kModule2:
-      return ReadBloom(in, to);
+      return in.Length() == kBloomModuleId ? ReadBloom(in, to) : kBroken;
+    case Type::kModule:
+      break;
+  }
+  return kBroken;
+}
+
+}  // namespace
+
+bool TakeFooter(std::string_view& payload) {
+  if (payload.size() < kFooterBytes) return false;
+  RdbReader footer(payload.substr(payload.size() - kFooterBytes));
+  const auto version = static_cast<uint16_t>(footer.Byte() | footer.Byte() << 8);
+  const uint64_t sum = footer.Fixed64();
+  constexpr size_t kSumBytes = 8;
+  if (version > kVersionMax || sum != Crc64InPieces(payload.substr(0, payload.size() - kSumBytes)))
+    return false;
+  payload.remove_suffix(kFooterBytes);
+  return true;
+}
+
+bool ReadValue(RdbReader& in, Database& db, const KeyRef& key, Entry* existing) {
+  const auto type = static_cast<Type>(in.Byte());
+  return ReadAs(type, in, {db, key, existing, kNoExpire}) == kRead;
+}
+
+namespace {
+
+// Whether its time has come is the caller's concern.
+void GiveExpiry(Database& db, const KeyRef& key, int64_t expire_at_ms) {
+  constexpr int64_t kBeforeAllTimes = 0;
+  Database timeless(db.keyspace(), db.thread(), db.index(), kBeforeAllTimes, {.no_touch = true});
+  if (Entry* entry = timeless.Peek(key)) timeless.SetExpire(key, entry, expire_at_ms);
+}
+
+}  // namespace
+
+ValueOutcome ReadValueOfType(Type type, RdbReader& in, Database& db, const KeyRef& key,
+                             Entry* existing, int64_t expire_at_ms) {
+  const ValueOutcome outcome = ReadAs(type, in, {db, key, existing, expire_at_ms});
+  const bool wanting = expire_at_ms != kNoExpire && type != Type::kString;
+  if (outcome == kRead && wanting) GiveExpiry(db, key, expire_at_ms);
+  return outcome;
+}
+
+ValueOutcome ReadBloomFilter(RdbReader& in, Database& db, const KeyRef& key, Entry* existing,
+                             int64_t expire_at_ms) {
+  const ValueOutcome outcome = ReadBloom(in, {db, key, existing, expire_at_ms});
+  if (outcome == kRead && expire_at_ms != kNoExpire) GiveExpiry(db, key, expire_at_ms);
+  return outcome;
+}
+
+bool SkipModuleParts(RdbReader& in) {
+  std::string scratch;
+  while (in.ok()) {
+    switch (in.Length()) {
+      case kModuleEnd:
+        return in.ok();
+      case kModuleSigned:
+      case kModuleUnsigned:
+        (void)in.Length();
+        break;
+      case kModuleFloat:
+        (void)in.Fixed32();
+        break;
+      case kModuleDouble:
+        (void)in.Fixed64();
+        break;
+      case kModuleString:
+        (void)in.BorrowString(scratch);
+        break;
+      default:
+        return false;
+    }
   }
   return false;
 }

@@ -21,7 +21,17 @@
 namespace tidegate::rdb {
 namespace {
 
-void WriteType(Type type, RdbWriter& out) { out.Byte(static_cast<uint8_t>(type)); }
+// Where a value goes: behind its type byte comes the key, where there is one.
+struct Output {
+  RdbWriter& to;
+  const Entry* key_of;  // null: no key
+
+  RdbWriter& Begin(Type type) const {
+    to.Byte(static_cast<uint8_t>(type));
+    if (key_of != nullptr) to.String(key_of->key());
+    return to;
+  }
+};
 
 void WriteElement(const ListpackValue& value, RdbWriter& out) {
   if (value.is_integer()) {
@@ -35,9 +45,9 @@ void WriteElement(const ListpackValue& value, RdbWriter& out) {
 // they are, piece by piece.
 constexpr Bytes kCompressedStringBytesMax = 4_MiB;
 
-void WriteString(const Entry& entry, RdbWriter& out) {
+void WriteString(const Entry& entry, const Output& output) {
   std::string scratch;
-  WriteType(Type::kString, out);
+  RdbWriter& out = output.Begin(Type::kString);
   if (StringLength(entry) > kCompressedStringBytesMax.count) {
     out.Length(StringLength(entry));
     return VisitStringRange(entry, 0, StringLength(entry),
@@ -46,8 +56,8 @@ void WriteString(const Entry& entry, RdbWriter& out) {
   out.String(StringContents(entry, scratch));
 }
 
-void WriteList(const Entry& entry, RdbWriter& out) {
-  WriteType(Type::kListQuicklist2, out);
+void WriteList(const Entry& entry, const Output& output) {
+  RdbWriter& out = output.Begin(Type::kListQuicklist2);
   const auto page = [&out](std::string_view listpack) {
     out.Length(kContainerPacked);
     out.String(listpack);
@@ -61,24 +71,20 @@ void WriteList(const Entry& entry, RdbWriter& out) {
   list.ForEachPage(page);
 }
 
-void WriteSet(const Entry& entry, RdbWriter& out) {
+void WriteSet(const Entry& entry, const Output& output) {
   const SetView set(entry);
-  if (set.form() == SetForm::kIntset) {
-    WriteType(Type::kSetIntset, out);
-    return out.String(PackedBytes(entry));
-  }
-  WriteType(Type::kSet, out);
+  if (set.form() == SetForm::kIntset)
+    return output.Begin(Type::kSetIntset).String(PackedBytes(entry));
+  RdbWriter& out = output.Begin(Type::kSet);
   out.Length(set.size());
   set.ForEach([&out](const ListpackValue& member) { WriteElement(member, out); });
 }
 
-void WriteSortedSet(const Entry& entry, RdbWriter& out) {
-  if (entry.encoding() != Encoding::kSortedSet) {
-    WriteType(Type::kSortedSetListpack, out);
-    return out.String(PackedBytes(entry));
-  }
+void WriteSortedSet(const Entry& entry, const Output& output) {
+  if (entry.encoding() != Encoding::kSortedSet)
+    return output.Begin(Type::kSortedSetListpack).String(PackedBytes(entry));
   const SortedSetView set(entry);
-  WriteType(Type::kSortedSet2, out);
+  RdbWriter& out = output.Begin(Type::kSortedSet2);
   out.Length(set.size());
   // From the end, as Redis does: its skiplist grows fastest at the head.
   set.ForEach({0, set.size()}, true, [&out](std::string_view member, double score) {
@@ -96,21 +102,20 @@ void WriteHashValue(const HashItem& item, RdbWriter& out) {
   out.String(value);
 }
 
-uint16_t WriteHash(const Entry& entry, int64_t now_ms, RdbWriter& out) {
+uint16_t WriteHash(const Entry& entry, const ValueForm& form, const Output& output) {
   if (entry.encoding() != Encoding::kFieldTable) {
-    WriteType(Type::kHashListpack, out);
-    out.String(PackedBytes(entry));
+    output.Begin(Type::kHashListpack).String(PackedBytes(entry));
     return kVersion;
   }
-  const HashView hash(entry, now_ms);
+  const HashView hash(entry, form.now_ms);
   int64_t earliest_ms = std::numeric_limits<int64_t>::max();
   bool expires = false;
   hash.ForEach([&](const HashItem& item) {
-    if (item.expire_at_ms == kNoExpire) return;
+    if (item.expire_at_ms == kNoExpire || !form.field_times) return;
     expires = true;
     earliest_ms = std::min(earliest_ms, item.expire_at_ms);
   });
-  WriteType(expires ? Type::kHashMetadata : Type::kHash, out);
+  RdbWriter& out = output.Begin(expires ? Type::kHashMetadata : Type::kHash);
   if (expires) out.Fixed64(static_cast<uint64_t>(earliest_ms));
   out.Length(hash.size());
   hash.ForEach([&](const HashItem& item) {
@@ -127,8 +132,8 @@ uint16_t WriteHash(const Entry& entry, int64_t now_ms, RdbWriter& out) {
 
 // The header, then the bits in stretches with where they belong; stretches without a bit are left
 // out.
-void WriteBloom(const BloomFilter& filter, RdbWriter& out) {
-  WriteType(Type::kModule2, out);
+void WriteBloom(const BloomFilter& filter, const Output& output) {
+  RdbWriter& out = output.Begin(Type::kModule2);
   out.Length(kBloomModuleId);
   out.Length(kModuleString);
   out.String(filter.DumpHeader());
@@ -149,41 +154,48 @@ void WriteBloom(const BloomFilter& filter, RdbWriter& out) {
   out.Length(kModuleEnd);
 }
 
-}  // namespace
-
-uint16_t WriteValue(const Entry& entry, int64_t now_ms, RdbWriter& out) {
+uint16_t WriteTo(const Entry& entry, const ValueForm& form, const Output& output) {
   switch (entry.type()) {
     case ValueType::kString:
-      WriteString(entry, out);
+      WriteString(entry, output);
       return kVersion;
     case ValueType::kList:
-      WriteList(entry, out);
+      WriteList(entry, output);
       return kVersion;
     case ValueType::kSet:
-      WriteSet(entry, out);
+      WriteSet(entry, output);
       return kVersion;
     case ValueType::kSortedSet:
-      WriteSortedSet(entry, out);
+      WriteSortedSet(entry, output);
       return kVersion;
     case ValueType::kHash:
-      return WriteHash(entry, now_ms, out);
+      return WriteHash(entry, form, output);
     case ValueType::kStream:
-      WriteType(Type::kStreamListpacks2, out);
-      WriteStream(*entry.object<StreamValue>(), out);
+      WriteStream(*entry.object<StreamValue>(), output.Begin(Type::kStreamListpacks2));
       return kVersion;
     case ValueType::kBloom:
-      WriteBloom(*entry.object<BloomFilter>(), out);
+      WriteBloom(*entry.object<BloomFilter>(), output);
       return kVersion;
   }
   CheckFailed(__FILE__, __LINE__, "no such type");
 }
 
-std::string DumpPayload(const Entry& entry, int64_t now_ms) {
+}  // namespace
+
+uint16_t WriteValue(const Entry& entry, const ValueForm& form, RdbWriter& out) {
+  return WriteTo(entry, form, {out, nullptr});
+}
+
+void WriteKeyAndValue(const Entry& entry, const ValueForm& form, RdbWriter& out) {
+  WriteTo(entry, form, {out, &entry});
+}
+
+std::string DumpPayload(const Entry& entry, const ValueForm& form) {
   std::string payload;
   // Enough nearly always: to move a large payload to a larger place takes long.
   if (!entry.embedded()) payload.reserve(ValueBytes(ValueObject::Of(entry)));
   RdbWriter out(payload);
-  const uint16_t version = WriteValue(entry, now_ms, out);
+  const uint16_t version = WriteValue(entry, form, out);
   out.Fixed16(version);
   out.Fixed64(Crc64InPieces(payload));
   return payload;

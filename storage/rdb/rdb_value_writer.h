@@ -14,11 +14,21 @@
 
 namespace tidegate::rdb {
 
-// Writes the type byte and the value; returns the version that a reader must know. Fields whose
-// time had come by now_ms stay behind.
-uint16_t WriteValue(const Entry& entry, int64_t now_ms, RdbWriter& out);
+struct ValueForm {
+  int64_t now_ms = 0;       // fields of hashes whose time had come stay behind
+  bool field_times = true;  // else fields that expire go out as if they did not
+};
+
+// Writes the type byte and the value; returns the version that a reader must know.
+uint16_t WriteValue(const Entry& entry, const ValueForm& form, RdbWriter& out);
+
+// The same with the key behind the type byte, as in files.
+void WriteKeyAndValue(const Entry& entry, const ValueForm& form, RdbWriter& out);
 
 // A whole payload of DUMP, with its footer.
-std::string DumpPayload(const Entry& entry, int64_t now_ms);
+std::string DumpPayload(const Entry& entry, const ValueForm& form);
+inline std::string DumpPayload(const Entry& entry, int64_t now_ms) {
+  return DumpPayload(entry, ValueForm{.now_ms = now_ms});
+}
 
 }  // namespace tidegate::rdb

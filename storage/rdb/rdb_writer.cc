@@ -31,6 +31,7 @@ void RdbWriter::BigEndian(uint64_t value, size_t bytes) {
 }
 
 void RdbWriter::Length(uint64_t length) {
+  if (__builtin_expect(out_.size() >= kBufferBytes, 0)) DrainIfWanted();
   if (length < (1u << 6)) {
     Byte(static_cast<uint8_t>(length));
   } else if (length < (1u << 14)) {
@@ -45,6 +46,7 @@ void RdbWriter::Length(uint64_t length) {
 }
 
 void RdbWriter::Integer(int64_t value) {
+  if (__builtin_expect(out_.size() >= kBufferBytes, 0)) DrainIfWanted();
   const auto form = [this](StringForm f) {
     Byte(static_cast<uint8_t>(kEncodedString | static_cast<uint8_t>(f)));
   };
@@ -70,18 +72,17 @@ void RdbWriter::String(std::string_view text) {
     const std::optional<int64_t> number = ParseInt64(text);
     if (number && Fits<int32_t>(*number)) return Integer(*number);
   }
-  if (text.size() >= kCompressedBytesMin && Compressed(text)) return;
+  if (compress_ && text.size() >= kCompressedBytesMin && Compressed(text)) return;
   Length(text.size());
   Raw(text);
 }
 
 bool RdbWriter::Compressed(std::string_view text) {
-  std::string packed;
-  if (!LzfCompress(text, packed)) return false;
+  if (!LzfCompress(text, packed_)) return false;
   Byte(static_cast<uint8_t>(kEncodedString | static_cast<uint8_t>(StringForm::kLzf)));
-  Length(packed.size());
+  Length(packed_.size());
   Length(text.size());
-  Raw(packed);
+  Raw(packed_);
   return true;
 }
 

@@ -1,7 +1,8 @@
 // RdbWriter: the primitives of the RDB format, appended to a string.
 //
 // Lengths, strings in their shortest form (small integers, LZF where it helps) and doubles. Values
-// are made of these in rdb_value_writer.h. Source: Redis's rdb.c.
+// are made of these in rdb_value_writer.h. With an RdbSink the string is a buffer that is emptied
+// into it, so that a value of any size takes little memory. Source: Redis's rdb.c.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +11,27 @@
 
 namespace tidegate::rdb {
 
+// Takes what was written so far off the buffer.
+class RdbSink {
+ public:
+  virtual ~RdbSink() = default;
+  virtual void Drain(std::string& buffer) = 0;
+};
+
 class RdbWriter final {
  public:
+  // What a buffer holds before it is emptied.
+  static constexpr size_t kBufferBytes = size_t{256} << 10;
+
   explicit RdbWriter(std::string& out) : out_(out) {}
+  RdbWriter(std::string& buffer, RdbSink& sink, bool compress)
+      : out_(buffer), sink_(&sink), compress_(compress) {}
 
   void Byte(uint8_t byte) { out_.push_back(static_cast<char>(byte)); }
-  void Raw(std::string_view bytes) { out_.append(bytes); }
+  void Raw(std::string_view bytes) {
+    out_.append(bytes);
+    if (__builtin_expect(out_.size() >= kBufferBytes, 0)) DrainIfWanted();
+  }
   // Fixed widths, little-endian.
   void Fixed16(uint16_t value) { Fixed(value, 2); }
   void Fixed64(uint64_t value) { Fixed(value, 8); }
@@ -29,8 +45,14 @@ class RdbWriter final {
   void Fixed(uint64_t value, size_t bytes);
   void BigEndian(uint64_t value, size_t bytes);
   bool Compressed(std::string_view text);
+  void DrainIfWanted() {
+    if (sink_ != nullptr) sink_->Drain(out_);
+  }
 
   std::string& out_;
+  RdbSink* const sink_ = nullptr;
+  const bool compress_ = true;
+  std::string packed_;
 };
 
 }  // namespace tidegate::rdb

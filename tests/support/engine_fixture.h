@@ -73,6 +73,12 @@ class TestEngine final {
     return TakeReply();
   }
 
+  // A request of a command that no client can name.
+  std::string RunCommand(const Request& request) {
+    Execute(request);
+    return TakeReply();
+  }
+
   // Calls fn in a command that writes to this key, for tests of what handlers use.
   using Body = std::function<void(Database& db, const KeyRef& key)>;
   void WithDatabase(std::string_view key, const Body& fn) {

@@ -170,11 +170,15 @@ TEST(SetOption, OwnSettingsSayWhatTheyTake) {
 // Promises this version cannot keep are refused by every value but the default.
 TEST(SetOption, PromisesThatCannotBeKeptAreRefused) {
   const std::pair<const char*, const char*> promises[] = {
-      {"save", "900 1"},           {"shutdown-on-sigterm", "save"},
-      {"tls-cluster", "yes"},      {"replicaof", "10.0.0.1 6379"},
-      {"cluster-enabled", "yes"},  {"tls-port", "6380"},
-      {"aclfile", "users.acl"},    {"min-replicas-to-write", "1"},
-      {"maxmemory-clients", "5%"}, {"syslog-enabled", "yes"},
+      {"save", "900 1"},
+      {"tls-cluster", "yes"},
+      {"replicaof", "10.0.0.1 6379"},
+      {"cluster-enabled", "yes"},
+      {"tls-port", "6380"},
+      {"aclfile", "users.acl"},
+      {"min-replicas-to-write", "1"},
+      {"maxmemory-clients", "5%"},
+      {"syslog-enabled", "yes"},
       {"activedefrag", "yes"},
   };
   for (const auto& [name, value] : promises) {
@@ -204,11 +208,17 @@ TEST(SetOption, SettingsWithoutMeaningAreKeptInCanonicalForm) {
   EXPECT_EQ(Set(options, "REPL-DISKLESS-LOAD", {"SWAPDB"}), std::nullopt);
   EXPECT_EQ(Print(options, "repl-backlog-size"), "2097152");
   EXPECT_EQ(Print(options, "repl-diskless-load"), "swapdb");
+  EXPECT_EQ(options.kept.size(), 2u);
+  EXPECT_EQ(Set(options, "repl-backlog-size", {"1mb"}), std::nullopt);  // the default again
+  EXPECT_EQ(options.kept.size(), 1u);
+}
+
+TEST(SetOption, FlagsOfSignalsPrintInTheOrderOfTheirList) {
+  Options options;
   EXPECT_EQ(Set(options, "shutdown-on-sigint", {"NOW nosave"}), std::nullopt);
   EXPECT_EQ(Print(options, "shutdown-on-sigint"), "nosave now");
-  EXPECT_EQ(options.kept.size(), 3u);
-  EXPECT_EQ(Set(options, "repl-backlog-size", {"1mb"}), std::nullopt);  // the default again
-  EXPECT_EQ(options.kept.size(), 2u);
+  EXPECT_EQ(Set(options, "shutdown-on-sigterm", {"force", "save"}), std::nullopt);
+  EXPECT_EQ(options.shutdown_on_sigterm, "save force");
 }
 
 TEST(SetOption, PercentilesPrintWithoutZeros) {

@@ -1,0 +1,89 @@
+// SAVE and LASTSAVE, and the refusals of what works in the background: BGSAVE, BGREWRITEAOF. What
+// cannot be done is refused in clear words, never confirmed.
+#include "proxy/commands/families.h"
+#include "proxy/session/session_command.h"
+#include "proxy/snapshot.h"
+
+namespace tidegate {
+namespace {
+
+constexpr std::string_view kNoBackground =
+    "ERR this version of Tidegate saves nothing in the background: SAVE does, and everybody waits";
+constexpr std::string_view kNoAppendOnlyFile =
+    "ERR this version of Tidegate writes no append-only file";
+
+ExecStatus CmdBgRewriteAof(SessionCommand& c) { return c.Fail(kNoAppendOnlyFile); }
+
+ExecStatus CmdBgSave(SessionCommand& c) {
+  const bool schedule = c.argc() == 2 && EqualsIgnoreCase(c.arg(1), "schedule");
+  return c.Fail(c.argc() == 1 || schedule ? kNoBackground : errors::kSyntax);
+}
+
+ExecStatus CmdLastSave(SessionCommand& c) {
+  c.reply().Integer(c.server().save_status().last_save_unix_s());
+  return ExecStatus::kDone;
+}
+
+// As Redis: everybody waits, and why it did not work is in the log.
+ExecStatus CmdSave(SessionCommand& c) {
+  EngineThread& thread = c.worker().engine_thread();
+  if (c.engine().BeginAtomic(thread, {}, /*whole=*/true, c.session().client()) ==
+      ExecStatus::kSuspended) {
+    return ExecStatus::kSuspended;
+  }
+  c.server().save_status().Began();
+  const Status saved = SaveSnapshot(c.server(), thread, c.options());
+  c.engine().EndAtomic(thread);
+  return saved.ok() ? c.Ok() : c.Fail("ERR");
+}
+
+constexpr CommandSpec kPersistenceCommands[] = {
+    {.name = "BGREWRITEAOF",
+     .arity = Exactly(1),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kAdmin | kNoScript | kNoAsyncLoading,
+     .group = Group::kServer,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Rewrites the append-only file.",
+     .session_handler = CmdBgRewriteAof},
+    {.name = "BGSAVE",
+     .arity = AtLeast(1),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kAdmin | kNoScript | kNoAsyncLoading,
+     .group = Group::kServer,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Saves the data in the background.",
+     .session_handler = CmdBgSave},
+    {.name = "LASTSAVE",
+     .arity = Exactly(1),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kLoading | kStale | kFast | kAclAdmin,
+     .group = Group::kServer,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "The Unix time of the last save.",
+     .session_handler = CmdLastSave,
+     .tips = "nondeterministic_output"},
+    {.name = "SAVE",
+     .arity = Exactly(1),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kAdmin | kNoScript | kNoAsyncLoading | kNoMulti,
+     .group = Group::kServer,
+     .since = "1.0.0",
+     .complexity = "O(N) in the number of keys",
+     .summary = "Saves the data.",
+     .session_handler = CmdSave},
+};
+
+}  // namespace
+
+static_assert(IsValidFamily(kPersistenceCommands));
+const std::span<const CommandSpec> kPersistenceFamily = kPersistenceCommands;
+
+}  // namespace tidegate

@@ -1,0 +1,145 @@
+#include "proxy/tools/tool_arguments.h"
+
+#include <utility>
+
+#include "base/limits.h"
+#include "base/text.h"
+
+namespace tidegate {
+namespace {
+
+constexpr std::string_view kSourceUsage =
+    "\n"
+    "SOURCE is an RDB file, an append-only file, the manifest of one, or a directory\n"
+    "with a manifest in it or in its appendonlydir.\n";
+
+constexpr std::string_view kImportUsage =
+    "usage: tidegate import SOURCE DESTINATION [OPTION...]\n"
+    "\n"
+    "Brings the data of a Redis, or of another Tidegate, to a Tidegate.\n"
+    "\n"
+    "destinations:\n"
+    "  --to-server HOST:PORT  a running server, whose keys of the same names are replaced\n"
+    "  --dir DIR              the snapshot that a Tidegate with this `dir` reads at its start\n"
+    "  --to-rdb FILE          an RDB file\n"
+    "options:\n"
+    "  --user NAME            user to log in as\n"
+    "  --password-file FILE   file with the password\n"
+    "  --skip-modules         leave out values of modules that Tidegate does not have\n"
+    "  --databases N          of an append-only file (default 16)\n";
+
+constexpr std::string_view kExportUsage =
+    "usage: tidegate export SOURCE DESTINATION [OPTION...]\n"
+    "\n"
+    "Writes data in a form that others read.\n"
+    "\n"
+    "destinations:\n"
+    "  --to-rdb FILE          an RDB file\n"
+    "  --to-aof FILE          an append-only file of plain commands\n"
+    "  --to-server HOST:PORT  a running server, whose keys of the same names are replaced\n"
+    "options:\n"
+    "  --redis                leave out what Redis 7.0 cannot hold: Bloom filters, and the\n"
+    "                         times of fields of hashes\n"
+    "  --user NAME            user to log in as\n"
+    "  --password-file FILE   file with the password\n"
+    "  --skip-modules         leave out values of modules that Tidegate does not have\n"
+    "  --databases N          of an append-only file (default 16)\n";
+
+constexpr std::string_view kCheckUsage =
+    "usage: tidegate check SOURCE [OPTION...]\n"
+    "\n"
+    "Reads all of it and says what is in it. Ends with 0 when it is sound, with 1 when\n"
+    "it is broken, ends early or has the wrong checksum.\n"
+    "\n"
+    "options:\n"
+    "  --skip-modules         pass over values of modules that Tidegate does not have\n"
+    "  --databases N          of an append-only file (default 16)\n";
+
+// Where the value of an option goes; null: there is no such option.
+std::string* TextOption(ToolArguments& arguments, std::string_view name) {
+  if (arguments.tool == Tool::kCheck) return nullptr;
+  if (name == "--to-rdb") return &arguments.to_rdb;
+  if (name == "--to-aof" && arguments.tool == Tool::kExport) return &arguments.to_aof;
+  if (name == "--to-server") return &arguments.to_server;
+  if (name == "--user") return &arguments.user;
+  if (name == "--password-file") return &arguments.password_file;
+  return nullptr;
+}
+
+bool* SwitchOption(ToolArguments& arguments, std::string_view name) {
+  if (name == "--skip-modules") return &arguments.skip_modules;
+  if (name == "--redis" && arguments.tool == Tool::kExport) return &arguments.for_redis;
+  if (name == "--help" || name == "-h") return &arguments.help;
+  return nullptr;
+}
+
+// One option with a value.
+Status SetOption(ToolArguments& arguments, const std::string& name, const std::string& value) {
+  if (std::string* text = TextOption(arguments, name)) {
+    if (value.empty()) return Error{name + " is empty"};
+    *text = value;
+    return {};
+  }
+  if (name == "--dir" && arguments.tool == Tool::kImport) {
+    arguments.to_rdb = value + "/dump.rdb";
+    return {};
+  }
+  if (name == "--databases") {
+    const std::optional<int64_t> number = ParseInt64(value);
+    if (!number || *number < 1 || *number > kDatabasesMax)
+      return Error{"--databases must be between 1 and " + std::to_string(kDatabasesMax)};
+    arguments.databases = static_cast<int>(*number);
+    return {};
+  }
+  return Error{"unknown option " + name};
+}
+
+Status CheckDestination(const ToolArguments& arguments) {
+  const int destinations = (arguments.to_rdb.empty() ? 0 : 1) + (arguments.to_aof.empty() ? 0 : 1) +
+                           (arguments.to_server.empty() ? 0 : 1);
+  const int wanted = arguments.tool == Tool::kCheck ? 0 : 1;
+  if (destinations != wanted) return Error{"say one destination"};
+  return {};
+}
+
+}  // namespace
+
+std::optional<Tool> ToolOf(std::span<const std::string> arguments) {
+  if (arguments.empty()) return std::nullopt;
+  if (arguments[0] == "import") return Tool::kImport;
+  if (arguments[0] == "export") return Tool::kExport;
+  if (arguments[0] == "check") return Tool::kCheck;
+  return std::nullopt;
+}
+
+std::string_view ToolUsage(Tool tool) {
+  static const std::string kTexts[] = {std::string(kImportUsage).append(kSourceUsage),
+                                       std::string(kExportUsage).append(kSourceUsage),
+                                       std::string(kCheckUsage).append(kSourceUsage)};
+  return kTexts[static_cast<size_t>(tool)];
+}
+
+Result<ToolArguments> ParseToolArguments(Tool tool, std::span<const std::string> arguments) {
+  ToolArguments parsed;
+  parsed.tool = tool;
+  for (size_t i = 1; i < arguments.size(); ++i) {
+    const std::string& word = arguments[i];
+    if (bool* given = SwitchOption(parsed, word)) {
+      *given = true;
+    } else if (word.starts_with("-")) {
+      if (i + 1 == arguments.size())
+        return Error{"unknown option, or one without its value: " + word};
+      TG_RETURN_IF_ERROR(SetOption(parsed, word, arguments[++i]));
+    } else if (parsed.source.empty()) {
+      parsed.source = word;
+    } else {
+      return Error{"more than one source: " + word};
+    }
+  }
+  if (parsed.help) return parsed;
+  if (parsed.source.empty()) return Error{"say a source"};
+  TG_RETURN_IF_ERROR(CheckDestination(parsed));
+  return parsed;
+}
+
+}  // namespace tidegate

@@ -1,0 +1,35 @@
+// The command line of `tidegate import`, `export` and `check`: what it may say, and the text that
+// tells so. Values, parsed once; no thread of their own.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace tidegate {
+
+enum class Tool : uint8_t { kImport, kExport, kCheck };
+
+struct ToolArguments {
+  Tool tool = Tool::kCheck;
+  bool help = false;
+  std::string source;
+  std::string to_rdb;  // empty: not there
+  std::string to_aof;
+  std::string to_server;  // host:port
+  std::string user;
+  std::string password_file;
+  bool for_redis = false;
+  bool skip_modules = false;
+  int databases = 16;
+};
+
+// Nothing: the first argument names no tool.
+std::optional<Tool> ToolOf(std::span<const std::string> arguments);
+Result<ToolArguments> ParseToolArguments(Tool tool, std::span<const std::string> arguments);
+std::string_view ToolUsage(Tool tool);
+
+}  // namespace tidegate

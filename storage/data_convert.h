@@ -1,0 +1,66 @@
+// Data of one form into another, without a server: what `tidegate import`, `export` and `check` do.
+//
+// An RDB file is read key by key: each is made in a scratch engine, given on, and removed, so that
+// a file of any size takes the memory of its largest value. The commands of an append-only file
+// need all of the data at once, so that is loaded as a whole. Blocks for as long as it takes.
+// Thread: any one.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "storage/data_files.h"
+
+namespace tidegate {
+
+enum class DataFormat : uint8_t { kRdb, kAof, kAofManifest };
+
+struct DataSource {
+  DataFormat format = DataFormat::kRdb;
+  std::string path;
+};
+
+// What is at `path`: an RDB file, an append-only file, the manifest of one, or a directory with a
+// manifest in it or in its appendonlydir. A file that begins as RDB is taken for an RDB file,
+// unless its name ends in .aof: then commands may follow.
+Result<DataSource> FindDataSource(const std::string& path);
+
+struct ConvertOptions {
+  bool for_redis = false;     // see RdbWriteOptions
+  bool skip_modules = false;  // see LoadOptions
+  int databases = 16;         // of an append-only file
+  int64_t now_ms = 0;
+  std::string redis_version;  // that an RDB file says it is of
+  std::function<void(const LoadProgress&)> on_progress = {};
+};
+
+inline constexpr size_t kValueTypes = 7;  // of ValueType
+struct ConvertReport {
+  LoadReport read;
+  SaveReport written;
+  std::array<uint64_t, kValueTypes> keys_by_type{};
+  uint64_t databases = 0;  // that hold something
+  uint64_t expiring = 0;
+  bool sum_checked = false;   // of an RDB file
+  uint64_t bytes_behind = 0;  // the end of an RDB file
+};
+
+// Reads all of it and keeps nothing: whether it is sound.
+Result<ConvertReport> CheckData(const DataSource& source, const ConvertOptions& options);
+// The file takes its place when it is whole.
+Result<ConvertReport> ConvertToRdb(const DataSource& source, const std::string& path,
+                                   const ConvertOptions& options);
+Result<ConvertReport> ConvertToAof(const DataSource& source, const std::string& path,
+                                   const ConvertOptions& options);
+// As SELECT and RESTORE commands, for a server; each is answered with one line.
+Result<ConvertReport> ConvertToCommands(const DataSource& source, ByteOutput& output,
+                                        const ConvertOptions& options);
+
+// Names of ValueType, by number: "strings", "lists", ….
+std::string_view ValueTypeName(size_t type);
+
+}  // namespace tidegate

@@ -1,0 +1,68 @@
+// RdbFileWriter: an RDB file, one key after the other. The grammar is in rdb_file_reader.h.
+//
+// Writes version 10, which Redis 7.0 reads; 12, when told that fields of hashes expire, which Redis
+// has since 7.4. What Redis has not (Bloom filters) is a module's value, see rdb_value_writer.h.
+// The file takes its place when Finish is through. Owner: one thread, which has the slots of the
+// entries. Cost: memory for one buffer, whatever the size of values.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/file.h"
+#include "base/result.h"
+#include "storage/data_files.h"
+#include "storage/entry_sink.h"
+#include "storage/keyspace/entry.h"
+#include "storage/rdb/rdb_format.h"
+#include "storage/rdb/rdb_writer.h"
+
+namespace tidegate::rdb {
+
+// What of an entry's use a file tells.
+enum class AccessKept : uint8_t { kNone, kIdleTime, kFrequency };
+
+struct FileHeader {
+  uint16_t version = kVersion;
+  int64_t now_ms = 0;
+  uint64_t used_memory_bytes = 0;
+  AccessKept access = AccessKept::kNone;
+  int lfu_decay_minutes = 1;
+};
+
+class RdbFileWriter final : public EntrySink, private RdbSink {
+ public:
+  static Result<std::unique_ptr<RdbFileWriter>> Create(const std::string& path,
+                                                       const RdbWriteOptions& options,
+                                                       const FileHeader& header);
+
+  void OnDatabase(int db, uint64_t keys, uint64_t expiring) override;
+  void OnEntry(const Entry& entry) override;
+  bool failed() const override { return !status_.ok(); }
+  Status Finish() override;
+
+  const SaveReport& report() const { return report_; }
+
+ private:
+  RdbFileWriter(ReplacedFile file, const RdbWriteOptions& options, const FileHeader& header);
+
+  void Drain(std::string& buffer) override;
+  void WriteHeader();
+  void WriteAux(std::string_view name, std::string_view text);
+  void WriteAccess(const Entry& entry);
+  // Whether the entry is left out, for what this file is.
+  bool LeavesOut(const Entry& entry);
+  void WriteOpcode(Opcode opcode) { out_.Byte(static_cast<uint8_t>(opcode)); }
+
+  ReplacedFile file_;
+  const RdbWriteOptions options_;
+  const FileHeader header_;
+  std::string buffer_;
+  RdbWriter out_;
+  uint64_t crc_ = 0;
+  Status status_;
+  SaveReport report_;
+};
+
+}  // namespace tidegate::rdb
