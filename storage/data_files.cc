@@ -4,31 +4,21 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "storage/aof/aof_loader.h"
 #include "storage/aof/aof_manifest.h"
+#include "storage/cut_walker.h"
 #include "storage/engine_thread.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/rdb/engine_walk.h"
+#include "storage/rdb/rdb_cut_sink.h"
 #include "storage/rdb/rdb_file_reader.h"
 #include "storage/rdb/rdb_file_writer.h"
 #include "storage/rdb/rdb_loader.h"
 
 namespace tidegate {
 namespace {
-
-rdb::AccessKept AccessKeptUnder(EvictionPolicy policy) {
-  switch (policy) {
-    case EvictionPolicy::kAllKeysLru:
-    case EvictionPolicy::kVolatileLru:
-      return rdb::AccessKept::kIdleTime;
-    case EvictionPolicy::kAllKeysLfu:
-    case EvictionPolicy::kVolatileLfu:
-      return rdb::AccessKept::kFrequency;
-    default:
-      return rdb::AccessKept::kNone;
-  }
-}
 
 // What a manifest names, in its own directory; any other file alone.
 Result<std::vector<std::string>> FilesOf(const std::string& path) {
@@ -49,20 +39,27 @@ Result<std::vector<std::string>> FilesOf(const std::string& path) {
 
 Result<SaveReport> SaveRdb(Engine& engine, EngineThread& thread, const std::string& path,
                            const RdbWriteOptions& options) {
-  const EngineSettings& settings = engine.settings();
-  rdb::FileHeader header;
   const bool field_times = !options.for_redis && rdb::AnyFieldExpires(engine);
-  header.version = field_times ? rdb::kVersionOfFieldExpiry : rdb::kVersion;
-  header.now_ms = thread.wall_ms;
-  header.used_memory_bytes = engine.UsedMemoryBytes();
-  header.access = AccessKeptUnder(settings.maxmemory_policy.load(std::memory_order_relaxed));
-  header.lfu_decay_minutes = settings.lfu_decay_minutes.load(std::memory_order_relaxed);
+  const rdb::FileHeader header = rdb::HeaderOf(engine, thread.wall_ms, field_times);
   Result<std::unique_ptr<rdb::RdbFileWriter>> writer =
       rdb::RdbFileWriter::Create(path, options, header);
   if (!writer.ok()) return std::move(writer).error();
   rdb::WalkEngine(engine, **writer);
   TG_RETURN_IF_ERROR((*writer)->Finish());
   return (*writer)->report();
+}
+
+Result<BackgroundSaveReport> SaveRdbInBackground(Engine& engine, CutWalker& walker,
+                                                 const std::string& path,
+                                                 const RdbWriteOptions& options,
+                                                 const BackgroundSaveControl& control) {
+  TG_CHECK(!options.for_redis);
+  rdb::RdbCutSink sink(engine, path, options, control.cancelled);
+  walker.Write(sink, &UnixMillis);
+  MutexLock lock(control.file_mutex);
+  Result<SaveReport> report = sink.Finish();
+  if (!report.ok()) return std::move(report).error();
+  return BackgroundSaveReport{*report, sink.moment().changes};
 }
 
 Result<LoadReport> LoadRdb(Engine& engine, EngineThread& thread, const std::string& path,

@@ -7,6 +7,7 @@
 // docs/performance.md.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -14,10 +15,12 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "base/thread_annotations.h"
 #include "storage/engine.h"
 
 namespace tidegate {
 
+class CutWalker;
 class EngineThread;
 
 // Where bytes go: a file, or a server.
@@ -49,6 +52,23 @@ struct SaveReport {
 // whole and on the disk; after an error that is still there.
 Result<SaveReport> SaveRdb(Engine& engine, EngineThread& thread, const std::string& path,
                            const RdbWriteOptions& options);
+
+struct BackgroundSaveReport {
+  SaveReport file;
+  uint64_t changes = 0;  // EngineStats::changes at its moment
+};
+
+struct BackgroundSaveControl {
+  const std::atomic<bool>& cancelled;  // once true it ends soon, with an error and without a file
+  Mutex& file_mutex;                   // held while the file takes its place
+};
+
+// The same while everybody goes on: of the moment at which the cut begins (cut/cut.h). Not
+// for_redis. Thread: the walker's.
+Result<BackgroundSaveReport> SaveRdbInBackground(Engine& engine, CutWalker& walker,
+                                                 const std::string& path,
+                                                 const RdbWriteOptions& options,
+                                                 const BackgroundSaveControl& control);
 
 // How far reading has come.
 struct LoadProgress {

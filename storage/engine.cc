@@ -10,6 +10,7 @@
 #include "config/notify.h"
 #include "storage/command_context.h"
 #include "storage/compaction.h"
+#include "storage/cut/cut_queue.h"
 #include "storage/engine_thread.h"
 #include "storage/errors.h"
 #include "storage/eviction.h"
@@ -66,6 +67,7 @@ Result<std::unique_ptr<Engine>> Engine::Create(EngineOptions options) {
       std::make_unique<Keyspace>(options.databases, engine->settings_, *engine->lazy_freer_);
   engine->parking_ = std::make_unique<SlotParking>();
   engine->gate_ = std::make_unique<ExclusiveGate>(engine->threads_);
+  engine->cut_queue_ = std::make_unique<CutQueue>();
   engine->compaction_ = std::make_unique<Compaction>(*engine, *engine->keyspace_);
   return engine;
 }
@@ -141,7 +143,18 @@ void Engine::FollowSettings(EngineThread& thread, int64_t now_ms) {
 
 void Engine::BeginBatch(EngineThread& thread, int64_t now_ms) {
   FollowSettings(thread, now_ms);
-  gate_->EnterShared(thread);
+  Enter(thread);
+}
+
+bool Engine::Enter(EngineThread& thread) {
+  if (!gate_->EnterShared(thread)) return false;
+  FollowCut(thread);
+  return true;
+}
+
+void Engine::FollowCut(EngineThread& thread) {
+  thread.cut = cut_.load(std::memory_order_relaxed);
+  thread.cut_mark = cut_mark_;
 }
 
 void Engine::EndBatch(EngineThread& thread) {
@@ -249,6 +262,10 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
     const ExecStatus room = FindRoom(thread, client, reply);
     if (__builtin_expect(room != ExecStatus::kDone, 0)) return room;
   }
+  if (__builtin_expect(thread.cut != nullptr, 0) &&
+      request.command->spec->access == Access::kWrite &&
+      AwaitCut(thread, request, client) == ExecStatus::kSuspended)
+    return ExecStatus::kSuspended;
   switch (scope) {
     case Scope::kOneKey:
       return ExecuteOneKey(thread, request, client, reply);
@@ -276,6 +293,9 @@ ExecStatus Engine::FindRoom(EngineThread& thread, ClientState& client, ReplyWrit
 Room Engine::MakeRoom(EngineThread& thread) {
   const uint64_t limit = settings_.maxmemory_bytes.load(std::memory_order_relaxed);
   if (limit == 0 || thread.loading || UsedAbout(thread) <= limit) return Room::kYes;
+  // Whoever has the gate has the data to himself.
+  if (thread.in_engine.load(std::memory_order_relaxed) == 0 && !thread.exclusive)
+    return Room::kLater;
   return Eviction(*this, *keyspace_, thread).MakeRoom();
 }
 
@@ -315,7 +335,7 @@ uint64_t Engine::CountKeys(bool with_expiry_only) const {
 
 bool Engine::EnterOrPark(EngineThread& thread, ClientState& client) {
   while (thread.in_engine.load(std::memory_order_relaxed) == 0) {
-    if (gate_->EnterShared(thread)) return true;
+    if (Enter(thread)) return true;
     if (gate_->ParkUntilOpen({&thread, client.ticket})) {
       client.parked = true;
       return false;
@@ -392,6 +412,7 @@ ExecStatus Engine::ExecuteBehindGate(EngineThread& thread, const Request& reques
   std::vector<uint16_t> targets;
   const ExecStatus locked = LockSlots(thread, set.slots(), client, targets);
   TG_CHECK(locked == ExecStatus::kDone);
+  FollowCut(thread);
   gate_->OpenAndEnter(thread);
   if ((request.command->spec->flags & kDenyOom) != 0 && MakeRoom(thread) == Room::kNo) {
     for (const uint16_t slot : set.slots()) Unlock(slot);
@@ -410,6 +431,7 @@ ExecStatus Engine::ExecuteExclusive(EngineThread& thread, const Request& request
   }
   thread.counters.gate_closings.Add();
   thread.exclusive = true;
+  FollowCut(thread);
   ExecStatus status = ExecStatus::kRefused;
   // Whoever has the gate keeps everybody waiting: it does not wait itself.
   if ((request.command->spec->flags & kDenyOom) != 0 && MakeRoom(thread) == Room::kNo) {
@@ -480,6 +502,7 @@ void Engine::Cancel(EngineThread& thread, ClientState& client) {
   const Waiter waiter{&thread, client.ticket};
   parking_->Remove(waiter);
   gate_->Remove(waiter);
+  cut_queue_->Forget(waiter);
   if (effect_sink_ != nullptr) effect_sink_->Forget(waiter);
   client.parked = false;
   client.rounds = 0;
@@ -492,7 +515,7 @@ void Engine::BackgroundStep(EngineThread& thread, int64_t now_ms, int worker_ind
   if (!settings_.active_expire.load(std::memory_order_relaxed) || settings_.IsFrozen(now_ms))
     return;
   FollowSettings(thread, now_ms);
-  if (!gate_->EnterShared(thread)) return;
+  if (!Enter(thread)) return;
   ExpirySweep sweep(*this, *keyspace_, thread, now_ms);
   const int64_t begin_nanos = MonotonicNanos();
   sweep.Run(static_cast<uint32_t>(worker_index), static_cast<uint32_t>(worker_count), budget_nanos);
@@ -507,7 +530,7 @@ bool Engine::EvictInBackground(EngineThread& thread, int64_t now_ms) {
   FollowSettings(thread, now_ms);
   if (UsedNow(thread) <= limit) eviction_limit_.Within(MonotonicNanos());
   if (UsedAbout(thread) <= limit || settings_.IsFrozen(now_ms)) return false;
-  if (!gate_->EnterShared(thread)) return true;
+  if (!Enter(thread)) return true;
   const Room room = Eviction(*this, *keyspace_, thread).MakeRoom();
   gate_->LeaveShared(thread);
   return room != Room::kNo && UsedNow(thread) > limit + PendingFreeBytes();
@@ -516,7 +539,7 @@ bool Engine::EvictInBackground(EngineThread& thread, int64_t now_ms) {
 bool Engine::CompactInBackground(EngineThread& thread, int64_t now_ms) {
   if (!compaction_->IsDue(now_ms)) return false;
   FollowSettings(thread, now_ms);
-  if (gate_->EnterShared(thread)) {
+  if (Enter(thread)) {
     thread.counters.compaction_moves.Add(static_cast<int64_t>(compaction_->Step(now_ms)));
     gate_->LeaveShared(thread);
   }

@@ -41,6 +41,8 @@ namespace tidegate {
 
 struct BlockedRequest;
 class Compaction;
+class Cut;
+class CutQueue;
 class EffectSink;
 class EngineThread;
 struct KeyEvent;
@@ -319,6 +321,7 @@ class Engine final {
  private:
   friend class CommandContext;
   friend class Compaction;
+  friend class CutWalker;
   friend class Eviction;
   friend class ExpirySweep;
   explicit Engine(EngineOptions options);
@@ -362,6 +365,15 @@ class Engine final {
   void Unlock(uint16_t slot);
   template <typename Wanted, typename Fn>
   void ForEachOfOneKey(std::span<const Request> batch, Wanted&& wanted, Fn&& fn);
+  // The thread works in the engine from here on; false: the gate is closed.
+  bool Enter(EngineThread& thread);
+  // What only changes behind the gate.
+  void FollowCut(EngineThread& thread);
+  // While a cut is made: whether a request that may change its keys can go on.
+  ExecStatus AwaitCut(EngineThread& thread, const Request& request, ClientState& client);
+  // With the slot locked: whether the cut, if there is one, wants this key's value, and encoding it
+  // takes long.
+  bool IsLargeForCut(EngineThread& thread, const KeyRef& key, int db);
   // Makes sure that the thread is in the engine; false: the gate is closed, the request parked.
   bool EnterOrPark(EngineThread& thread, ClientState& client);
   ExecStatus ParkAt(EngineThread& thread, uint16_t slot, ClientState& client);
@@ -393,6 +405,10 @@ class Engine final {
   std::vector<std::unique_ptr<EngineThread>> threads_;
   EvictionLimit eviction_limit_;
   std::unique_ptr<Compaction> compaction_;
+  // The cut that is under way, and the mark of the last one (cut/cut.h). Written with the gate.
+  std::atomic<Cut*> cut_{nullptr};
+  bool cut_mark_ = false;
+  std::unique_ptr<CutQueue> cut_queue_;
   EffectSink* effect_sink_ = nullptr;
   KeyEventSink key_event_sink_ = nullptr;
   void* key_event_context_ = nullptr;

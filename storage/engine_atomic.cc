@@ -21,6 +21,7 @@ ExecStatus Engine::BeginAtomic(EngineThread& thread, std::span<const uint16_t> s
     }
     thread.counters.gate_closings.Add();
     thread.exclusive = true;
+    FollowCut(thread);
   } else {
     if (!EnterOrPark(thread, client)) return ExecStatus::kSuspended;
     const SlotSet set(slots);

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/cut/cut_queue.h"
 #include "storage/engine.h"
 #include "storage/eviction_pool.h"
 #include "storage/fiber.h"
@@ -20,6 +21,8 @@
 #include "storage/waiter.h"
 
 namespace tidegate {
+
+class Cut;
 
 // What counts as now while records are applied: before all times at which anything expires.
 inline constexpr int64_t kLoadingNowMs = 0;
@@ -123,6 +126,12 @@ class alignas(64) EngineThread final {
   bool exclusive = false;       // this thread has the gate to itself
   bool lfu = false;             // the eviction policy wants frequencies, not times
   uint32_t notify_classes = 0;  // bits of notify:: that somebody may hear
+
+  // The cut that is under way, for as long as the thread is in the engine (Engine::Enter), and what
+  // the thread has encoded for it. cut_mark: of new entries, also without one.
+  Cut* cut = nullptr;
+  bool cut_mark = false;
+  PreservedEntries preserved;
 
   // What the execution under way has done to the data, where that is recorded.
   bool recording = false;

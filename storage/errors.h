@@ -27,6 +27,13 @@ inline constexpr std::string_view kOutOfMemory =
 // A client in MONITOR mode asks for a key. Redis counts monitors among its replicas.
 inline constexpr std::string_view kMonitorNoKeyspace =
     "ERR Replica can't interact with the keyspace";
+// With save points, while the last snapshot in the background has failed.
+inline constexpr std::string_view kSnapshotFailed =
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to "
+    "disk. Commands that may modify the data set are disabled, because this instance is configured "
+    "to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error "
+    "option). "
+    "Please check the Redis logs for details about the RDB error.";
 inline constexpr std::string_view kNoAuth = "NOAUTH Authentication required.";
 
 // "ERR wrong number of arguments for 'get' command". `full_name` in lower case, sub-commands as

@@ -225,11 +225,16 @@ int64_t Eviction::Score(const Entry& entry) const {
   }
 }
 
-// False when it has to stay: it is busy, gone, or was used since it was sampled.
+// False when it has to stay: it is busy, gone, was used since it was sampled, or is large and a cut
+// has not had it yet.
 bool Eviction::Remove(const EvictionPool::Candidate& victim) {
   if (!engine_.TryLock(victim.slot)) return false;
   Database db(keyspace_, thread_, victim.db, thread_.now_ms, {.no_touch = true});
   const KeyRef key{victim.key, KeyHash(victim.key), victim.slot};
+  if (engine_.IsLargeForCut(thread_, key, victim.db)) {
+    engine_.Unlock(victim.slot);
+    return false;
+  }
   const Entry* entry = db.Peek(key);
   const bool goes = entry != nullptr && (!OnlyVolatile(state_.policy) || entry->has_expire()) &&
                     (IsRandom(state_.policy) || Score(*entry) >= victim.score);

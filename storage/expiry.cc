@@ -150,6 +150,11 @@ bool ExpirySweep::ExpireFields(uint16_t slot, int db, const std::string& name,
       pass.complete = false;
       return true;
     }
+    if (engine_.IsLargeForCut(thread_, key, db)) {
+      engine_.Unlock(slot);
+      pass.complete = false;
+      return true;
+    }
     Database database(keyspace_, thread_, db, now_ms_, {.no_touch = true});
     Entry* entry = database.Peek(key);
     const bool swept = entry != nullptr && entry->type() == ValueType::kHash &&

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "config/notify.h"
+#include "storage/cut/cut.h"
 #include "storage/engine_thread.h"
 #include "storage/keyspace/access.h"
 #include "storage/keyspace/keyspace.h"
@@ -61,6 +62,10 @@ Entry* Database::Find(const KeyRef& key) {
     if (!use_.read_only || !keyspace_->settings().IsFrozen(now_ms_)) RemoveExpired(key);
     return nullptr;
   }
+  // Who may change it has looked it up.
+  if (__builtin_expect(thread_->cut != nullptr, 0) && entry != nullptr && !use_.read_only &&
+      thread_->cut->Wants(key.slot, *entry))
+    thread_->cut->Preserve(*thread_, index_, *entry);
   return entry;
 }
 
@@ -127,6 +132,7 @@ Entry* Database::NewEntry(std::string_view key, ValueType type, Encoding encodin
   Entry* entry =
       Entry::Format(MemoryAllocate(bytes), key, type, encoding, embedded_bytes, has_expire);
   if (has_expire) entry->overwrite_expire_at_ms(expire_at_ms);
+  entry->set_cut_mark(thread_->cut_mark);
   entry->set_access(thread_->lfu ? access::LfuFresh(thread_->wall_ms)
                                  : access::LruClock(thread_->wall_ms));
   return entry;

@@ -10,7 +10,7 @@
 // Why one allocation and optional parts: most keys of a cache are small strings without much else,
 // and every pointer or fixed field costs more than the data. A 12-byte key with a 32-byte value
 // takes 8 + 12 + 32 = 52 bytes, which the allocator's 8-byte classes round to 56. There is no next
-// pointer (tables are bucketed) and no sequence number (cuts need two bits). An integer value has
+// pointer (tables are bucketed) and no sequence number (cuts need a bit). An integer value has
 // no encoding of its own: its digits are smaller than 8 bytes for most counters, and OBJECT
 // ENCODING tells "int" from the text. Adding or dropping a part, or growing the value, makes a new
 // entry: Database does it and puts the new pointer in place, so an Entry* is valid only until the
@@ -60,10 +60,8 @@ class Entry final {
     kRaw =
         1u << 2,  // a string that was changed in place: OBJECT ENCODING says raw whatever its size
     kPlainText =
-        1u << 3,        // a string of digits that OBJECT ENCODING does not call int: INCRBYFLOAT's
-    kCutLow = 1u << 6,  // the two bits of cuts: which snapshot round this entry was last written or
-                        // walked in
-    kCutHigh = 1u << 7,
+        1u << 3,         // a string of digits that OBJECT ENCODING does not call int: INCRBYFLOAT's
+    kCutMark = 1u << 6,  // the mark of the last cut that has it, see cut.h
   };
 
   // Largest entry whose value is embedded; above it the value gets an object of its own. The
@@ -149,6 +147,11 @@ class Entry final {
   // see access.h.
   uint32_t access() const { return packed_ & kAccessMask; }
   void set_access(uint32_t access) { packed_ = (packed_ & ~kAccessMask) | (access & kAccessMask); }
+
+  bool cut_mark() const { return (flags_ & kCutMark) != 0; }
+  void set_cut_mark(bool mark) {
+    flags_ = static_cast<uint8_t>(mark ? flags_ | kCutMark : flags_ & ~kCutMark);
+  }
 
   // Bytes the entry takes, as allocated.
   size_t allocated_bytes() const {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "storage/cut/cut.h"
 #include "storage/engine_thread.h"
 #include "storage/keyspace/database.h"
 #include "storage/keyspace/lazy_freer.h"
@@ -146,7 +147,9 @@ uint64_t Keyspace::Clear(EngineThread& thread, int db) {
     keys += table->count();
     thread.dbs[static_cast<size_t>(index)].keys.Add(-static_cast<int64_t>(table->count()));
     thread.dbs[static_cast<size_t>(index)].expires.Add(-static_cast<int64_t>(table->expires()));
-    gone.push_back(*table);
+    if (thread.cut == nullptr ||
+        !thread.cut->TakeDropped(static_cast<uint16_t>(slot), index, *table))
+      gone.push_back(*table);
     *table = Table{};
   };
   for (uint32_t slot = 0; slot < kSlotCount; ++slot) {
@@ -173,6 +176,7 @@ uint64_t Keyspace::BytesOfShare(uint64_t keys, uint64_t keys_left) const {
 
 void Keyspace::Swap(EngineThread& thread, int a, int b) {
   if (a == b) return;
+  if (thread.cut != nullptr) thread.cut->Swapped(a, b);
   int64_t keys = 0;
   int64_t expires = 0;
   for (uint32_t i = 0; i < kSlotCount; ++i) {

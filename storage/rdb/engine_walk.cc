@@ -34,4 +34,16 @@ bool AnyFieldExpires(Engine& engine) {
   return found;
 }
 
+bool FieldsMayExpire(Engine& engine) {
+  Keyspace& keyspace = engine.keyspace();
+  for (uint32_t slot = 0; slot < kSlotCount; ++slot) {
+    for (int db = 0; db < engine.databases(); ++db) {
+      const Table* table = keyspace.FindTable(static_cast<uint16_t>(slot), db);
+      if (table == nullptr) break;  // nor are there any of the other databases
+      if (table->fields_expire()) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace tidegate::rdb

@@ -18,6 +18,10 @@ void WalkEngine(Engine& engine, EntrySink& sink);
 // those that had such a hash since they were last swept.
 bool AnyFieldExpires(Engine& engine);
 
+// Whether there may be one: true for a while after the last one is gone. Only the look at each
+// table.
+bool FieldsMayExpire(Engine& engine);
+
 // As long as it is there, the thread is loading: nobody hears of what it does to the data, nothing
 // is recorded or refused, and its time stands in front of all times at which anything expires.
 class LoadSection final {

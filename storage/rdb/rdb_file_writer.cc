@@ -13,12 +13,67 @@
 #include "storage/value/hash_value.h"
 
 namespace tidegate::rdb {
+namespace {
+
+void WriteAccess(const Entry& entry, const FileHeader& header, RdbWriter& out) {
+  if (header.access == AccessKept::kIdleTime) {
+    out.Byte(static_cast<uint8_t>(Opcode::kIdle));
+    out.Length(access::LruIdleSeconds(entry.access(), header.now_ms));
+  } else if (header.access == AccessKept::kFrequency) {
+    out.Byte(static_cast<uint8_t>(Opcode::kFrequency));
+    out.Byte(static_cast<uint8_t>(
+        access::LfuCounter(entry.access(), header.now_ms, header.lfu_decay_minutes)));
+  }
+}
+
+AccessKept AccessKeptUnder(EvictionPolicy policy) {
+  switch (policy) {
+    case EvictionPolicy::kAllKeysLru:
+    case EvictionPolicy::kVolatileLru:
+      return AccessKept::kIdleTime;
+    case EvictionPolicy::kAllKeysLfu:
+    case EvictionPolicy::kVolatileLfu:
+      return AccessKept::kFrequency;
+    default:
+      return AccessKept::kNone;
+  }
+}
+
+// A hash of which some fields expire.
+bool HasFieldTimes(const Entry& entry) {
+  return entry.type() == ValueType::kHash && entry.encoding() == Encoding::kFieldTable &&
+         entry.object<FieldTable>()->expires() > 0;
+}
+
+}  // namespace
+
+FileHeader HeaderOf(Engine& engine, int64_t now_ms, bool field_times) {
+  const EngineSettings& settings = engine.settings();
+  return {.version = field_times ? kVersionOfFieldExpiry : kVersion,
+          .now_ms = now_ms,
+          .used_memory_bytes = engine.UsedMemoryBytes(),
+          .access = AccessKeptUnder(settings.maxmemory_policy.load(std::memory_order_relaxed)),
+          .lfu_decay_minutes = settings.lfu_decay_minutes.load(std::memory_order_relaxed)};
+}
+
+bool IsGone(const Entry& entry, int64_t now_ms) {
+  return HasFieldTimes(entry) && HashView(entry, now_ms).size() == 0;
+}
+
+void WriteEntry(const Entry& entry, const FileHeader& header, bool field_times, RdbWriter& out) {
+  if (entry.has_expire()) {
+    out.Byte(static_cast<uint8_t>(Opcode::kExpireMillis));
+    out.Fixed64(static_cast<uint64_t>(entry.expire_at_ms()));
+  }
+  WriteAccess(entry, header, out);
+  WriteKeyAndValue(entry, {.now_ms = header.now_ms, .field_times = field_times}, out);
+}
 
 Result<std::unique_ptr<RdbFileWriter>> RdbFileWriter::Create(const std::string& path,
                                                              const RdbWriteOptions& options,
                                                              const FileHeader& header) {
   Result<ReplacedFile> file =
-      ReplacedFile::Create(path, "temp-" + std::to_string(getpid()) + ".rdb");
+      ReplacedFile::Create(path, "temp-" + std::to_string(gettid()) + ".rdb");
   if (!file.ok()) return std::move(file).error();
   std::unique_ptr<RdbFileWriter> writer(
       new RdbFileWriter(std::move(file).value(), options, header));
@@ -61,11 +116,22 @@ void RdbFileWriter::WriteAux(std::string_view name, std::string_view text) {
 }
 
 void RdbFileWriter::OnDatabase(int db, uint64_t keys, uint64_t expiring) {
-  WriteOpcode(Opcode::kSelectDb);
-  out_.Length(static_cast<uint64_t>(db));
+  SelectDatabase(db);
   WriteOpcode(Opcode::kResizeDb);
   out_.Length(keys);
   out_.Length(expiring);
+}
+
+void RdbFileWriter::SelectDatabase(int db) {
+  if (std::exchange(selected_, db) == db) return;
+  WriteOpcode(Opcode::kSelectDb);
+  out_.Length(static_cast<uint64_t>(db));
+}
+
+void RdbFileWriter::OnEncoded(std::string_view entries, uint64_t keys) {
+  if (failed()) return;
+  out_.Raw(entries);
+  report_.keys += keys;
 }
 
 bool RdbFileWriter::LeavesOut(const Entry& entry) {
@@ -73,33 +139,15 @@ bool RdbFileWriter::LeavesOut(const Entry& entry) {
     ++report_.filters_left_out;
     return true;
   }
-  if (entry.type() != ValueType::kHash || entry.encoding() != Encoding::kFieldTable) return false;
-  if (entry.object<FieldTable>()->expires() == 0) return false;
-  // Nothing that reads a file makes a hash without fields.
-  if (HashView(entry, header_.now_ms).size() == 0) return true;
+  if (!HasFieldTimes(entry)) return false;
+  if (IsGone(entry, header_.now_ms)) return true;
   if (options_.for_redis) ++report_.hashes_without_times;
   return false;
 }
 
-void RdbFileWriter::WriteAccess(const Entry& entry) {
-  if (header_.access == AccessKept::kIdleTime) {
-    WriteOpcode(Opcode::kIdle);
-    out_.Length(access::LruIdleSeconds(entry.access(), header_.now_ms));
-  } else if (header_.access == AccessKept::kFrequency) {
-    WriteOpcode(Opcode::kFrequency);
-    out_.Byte(static_cast<uint8_t>(
-        access::LfuCounter(entry.access(), header_.now_ms, header_.lfu_decay_minutes)));
-  }
-}
-
 void RdbFileWriter::OnEntry(const Entry& entry) {
   if (failed() || LeavesOut(entry)) return;
-  if (entry.has_expire()) {
-    WriteOpcode(Opcode::kExpireMillis);
-    out_.Fixed64(static_cast<uint64_t>(entry.expire_at_ms()));
-  }
-  WriteAccess(entry);
-  WriteKeyAndValue(entry, {.now_ms = header_.now_ms, .field_times = !options_.for_redis}, out_);
+  WriteEntry(entry, header_, !options_.for_redis, out_);
   ++report_.keys;
 }
 

@@ -31,6 +31,18 @@ struct FileHeader {
   int lfu_decay_minutes = 1;
 };
 
+// What a file of this engine begins with. `field_times`: there may be hashes with fields that
+// expire.
+FileHeader HeaderOf(Engine& engine, int64_t now_ms, bool field_times);
+
+// What a file says of one key: its expiry, its use, type, name and value. Any thread that has the
+// entry's slot.
+void WriteEntry(const Entry& entry, const FileHeader& header, bool field_times, RdbWriter& out);
+
+// Whether nothing is left of the entry at the time of the file: nothing that reads a file makes a
+// hash without fields.
+bool IsGone(const Entry& entry, int64_t now_ms);
+
 class RdbFileWriter final : public EntrySink, private RdbSink {
  public:
   static Result<std::unique_ptr<RdbFileWriter>> Create(const std::string& path,
@@ -39,6 +51,10 @@ class RdbFileWriter final : public EntrySink, private RdbSink {
 
   void OnDatabase(int db, uint64_t keys, uint64_t expiring) override;
   void OnEntry(const Entry& entry) override;
+  // The same for keys whose database is not the one of those before, mostly: none is announced.
+  void SelectDatabase(int db);
+  // Keys of the database that is selected, as WriteEntry writes them.
+  void OnEncoded(std::string_view entries, uint64_t keys);
   bool failed() const override { return !status_.ok(); }
   Status Finish() override;
 
@@ -50,7 +66,6 @@ class RdbFileWriter final : public EntrySink, private RdbSink {
   void Drain(std::string& buffer) override;
   void WriteHeader();
   void WriteAux(std::string_view name, std::string_view text);
-  void WriteAccess(const Entry& entry);
   // Whether the entry is left out, for what this file is.
   bool LeavesOut(const Entry& entry);
   void WriteOpcode(Opcode opcode) { out_.Byte(static_cast<uint8_t>(opcode)); }
@@ -63,6 +78,7 @@ class RdbFileWriter final : public EntrySink, private RdbSink {
   uint64_t crc_ = 0;
   Status status_;
   SaveReport report_;
+  int selected_ = -1;
 };
 
 }  // namespace tidegate::rdb

@@ -23,7 +23,7 @@ class RdbWriter final {
   // What a buffer holds before it is emptied.
   static constexpr size_t kBufferBytes = size_t{256} << 10;
 
-  explicit RdbWriter(std::string& out) : out_(out) {}
+  explicit RdbWriter(std::string& out, bool compress = true) : out_(out), compress_(compress) {}
   RdbWriter(std::string& buffer, RdbSink& sink, bool compress)
       : out_(buffer), sink_(&sink), compress_(compress) {}
 

@@ -6,35 +6,31 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <iterator>
 #include <map>
 #include <memory>
-#include <mutex>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "storage/engine.h"
-#include "storage/engine_thread.h"
 #include "storage/introspection.h"
 #include "storage/journal/record_applier.h"
-#include "storage/slot_set.h"
 #include "tests/support/effect_capture.h"
 #include "tests/support/sim_worker.h"
-#include "tests/support/write_commands.h"
+#include "tests/support/writing_client.h"
 
 namespace tidegate {
 namespace {
 
 using testing::EffectCapture;
+using testing::ForEachWrittenKey;
+using testing::LoneThread;
+using testing::NextCommand;
 using testing::Random;
-using testing::RespValue;
-using testing::SimClient;
 using testing::SimWorker;
 using testing::SimWorld;
 using testing::Words;
+using testing::WritingClient;
 
 #ifdef TIDEGATE_SANITIZE
 constexpr int kScale = 1;
@@ -44,188 +40,6 @@ constexpr int kScale = 4;
 constexpr int kWorkers = 3;
 constexpr int kClientsPerWorker = 4;
 constexpr int kPhases = 3;
-constexpr uint64_t kKeys = 12;
-// Keys that commands of one type mostly have to themselves: what is in them gets old enough.
-constexpr std::string_view kFamilies = "HXZSL";
-constexpr uint64_t kKeysOfFamily = 3;
-
-std::string KeyName(uint64_t i, char family = 'k') {
-  return "{tag" + std::to_string(i % 6) + "}" + family + "ey" + std::to_string(i);
-}
-
-// Of a command by its name; 'k': none.
-char FamilyOf(std::string_view name) {
-  if (name.starts_with("GEO") || name.starts_with("BZ")) return 'Z';
-  if (name.starts_with("SET") || name.starts_with("SORT")) return 'k';
-  if (name.starts_with("BL") || name.starts_with("BR") || name.starts_with("RP")) return 'L';
-  return kFamilies.find(name[0]) != std::string_view::npos ? name[0] : 'k';
-}
-
-std::string Fill(const std::string& word, char family, Random& random, int64_t now_ms) {
-  if (word == "K" && family != 'k') return KeyName(random() % kKeysOfFamily, family);
-  if (word == "K") return KeyName(random() % kKeys);
-  if (word == "F") return "f" + std::to_string(random() % 12);
-  if (word == "N") return std::to_string(random() % 20);
-  if (word == "#N") return "#" + std::to_string(random() % 20);
-  if (word == "T") return std::to_string(1 + random() % 30);
-  if (word == "A" || word == "A-0")
-    return std::to_string(now_ms - 5 + static_cast<int64_t>(random() % 30)) + word.substr(1);
-  if (word == "V") return std::string(random() % 8 == 0 ? 3000 : random() % 90, 'v');
-  return word;
-}
-
-Words NextCommand(Random& random, int64_t now_ms) {
-  const bool whole = random() % 3000 == 0;
-  std::istringstream line(
-      whole ? testing::kWholeWriteCommands[random() % std::size(testing::kWholeWriteCommands)]
-            : testing::kWriteCommands[random() % std::size(testing::kWriteCommands)]);
-  Words words;
-  char family = 'k';
-  for (std::string word; line >> word;) {
-    if (words.empty() && random() % 3 != 0) family = FamilyOf(word);
-    words.push_back(Fill(word, family, random, now_ms));
-  }
-  return words;
-}
-
-class WritingClient final : public SimClient {
- public:
-  WritingClient(SimWorld& world, int db, int commands) : world_(world), db_(db), left_(commands) {}
-
-  int db() const override { return db_; }
-  Words Next(Random& random) override {
-    if (left_-- == 0) return {};
-    // Reads find what has expired.
-    if (random() % 16 == 0) return {"GET", KeyName(random() % kKeys)};
-    // Who is in the way, and has no end.
-    if (random() % 100 == 0) {
-      const char family = kFamilies[random() % kFamilies.size()];
-      return {"DEL", KeyName(random() % kKeysOfFamily, family)};
-    }
-    return NextCommand(random, world_.now_ms);
-  }
-  void OnReply(const Words& sent, const RespValue& reply) override {
-    if (reply.type != '-') return;
-    const bool malformed = reply.text.find("syntax") != std::string::npos ||
-                           reply.text.find("unknown") != std::string::npos ||
-                           reply.text.find("wrong number") != std::string::npos;
-    if (malformed) world_.Fail(sent[0] + ": " + reply.text);
-  }
-
- private:
-  SimWorld& world_;
-  int db_;
-  int left_;
-};
-
-// A request with its keys, as a parser makes it.
-struct ParsedRequest {
-  ParsedRequest(const CommandTable& table, Words words_in) : words(std::move(words_in)) {
-    args.assign(words.begin(), words.end());
-    const Command* command = table.Find(args[0]);
-    if (command->is_container()) command = CommandTable::FindSubcommand(*command, args[1]);
-    std::vector<int> positions;
-    TG_CHECK(FindKeyArguments(*command->spec, args, positions));
-    for (const int position : positions)
-      keys.push_back(KeyRef::Of(args[static_cast<size_t>(position)]));
-    request = {.command = command, .args = args, .keys = keys};
-  }
-  ParsedRequest(const ParsedRequest&) = delete;
-  ParsedRequest& operator=(const ParsedRequest&) = delete;
-
-  Words words;
-  std::vector<std::string_view> args;
-  std::vector<KeyRef> keys;
-  Request request;
-};
-
-// A thread of the engine that runs one thing after the other, and sleeps while it is suspended.
-class LoneThread final {
- public:
-  LoneThread(Engine& engine, const CommandTable& table)
-      : engine_(engine), table_(table), thread_(&engine.AddThread(&LoneThread::Wake, this)) {}
-
-  std::string Run(const Words& words, int64_t now_ms, int db = 0) {
-    const ParsedRequest parsed(table_, words);
-    return Run(parsed.request, now_ms, db);
-  }
-  std::string Run(const Request& request, int64_t now_ms, int db) {
-    client_.db = db;
-    OutputBuffer out(pool_);
-    ReplyWriter reply(out);
-    reply.set_protocol(Protocol::kResp3);
-    Until([&] { return engine_.Execute(*thread_, request, client_, reply); }, now_ms);
-    return out.CopyFrom(0);
-  }
-  void RunTransaction(const std::vector<Words>& commands, int64_t now_ms, int db) {
-    client_.db = db;
-    std::vector<std::unique_ptr<ParsedRequest>> parsed;
-    std::vector<uint16_t> slots;
-    bool whole = false;
-    for (const Words& words : commands) {
-      const Request& request =
-          parsed.emplace_back(std::make_unique<ParsedRequest>(table_, words))->request;
-      for (const KeyRef& key : request.keys) slots.push_back(key.slot);
-      const Scope scope = ScopeOfCall(*request.command->spec, request.args);
-      whole = whole || scope == Scope::kWholeKeyspace || scope == Scope::kSlotBySlot;
-    }
-    OutputBuffer out(pool_);
-    ReplyWriter reply(out);
-    Until(
-        [&] {
-          const ExecStatus admitted = engine_.AdmitWrite(*thread_, client_);
-          if (admitted != ExecStatus::kDone) return admitted;
-          if (engine_.BeginAtomic(*thread_, slots, whole, client_) == ExecStatus::kSuspended)
-            return ExecStatus::kSuspended;
-          for (const auto& one : parsed)
-            engine_.ExecuteAtomic(*thread_, one->request, client_, reply);
-          engine_.EndAtomic(*thread_);
-          return ExecStatus::kDone;
-        },
-        now_ms);
-  }
-  // Evicts a few keys.
-  void Evict(int64_t now_ms) {
-    EngineSettings& settings = engine_.settings();
-    settings.maxmemory_policy = EvictionPolicy::kAllKeysRandom;
-    settings.maxmemory_bytes = 1;
-    thread_->eviction.turn_nanos_left = 1;
-    engine_.BeginBatch(*thread_, now_ms);
-    (void)engine_.MakeRoom(*thread_);
-    engine_.EndBatch(*thread_);
-    settings.maxmemory_bytes = 0;
-  }
-  EngineThread& thread() { return *thread_; }
-
- private:
-  template <typename Try>
-  void Until(Try&& attempt, int64_t now_ms) {
-    for (;;) {
-      engine_.BeginBatch(*thread_, now_ms);
-      const ExecStatus status = attempt();
-      engine_.EndBatch(*thread_);
-      if (status != ExecStatus::kSuspended) return;
-      std::unique_lock lock(mutex_);
-      ASSERT_TRUE(signal_.wait_for(lock, std::chrono::seconds(60), [this] { return woken_; }));
-      woken_ = false;
-    }
-  }
-  static void Wake(void* self, uint64_t /*ticket*/) {
-    auto& lone = *static_cast<LoneThread*>(self);
-    const std::lock_guard lock(lone.mutex_);
-    lone.woken_ = true;
-    lone.signal_.notify_one();
-  }
-
-  Engine& engine_;
-  const CommandTable& table_;
-  EngineThread* thread_;
-  ClientState client_;
-  OutputBlockPool pool_;
-  std::mutex mutex_;
-  std::condition_variable signal_;
-  bool woken_ = false;
-};
 
 // The reply behind a name, of one that says names and values.
 std::string ValueAfter(const std::string& reply, const std::string& name) {
@@ -240,10 +54,7 @@ std::string ValueAfter(const std::string& reply, const std::string& name) {
 std::map<std::string, std::string> ContentsOf(LoneThread& lone, int64_t now_ms) {
   std::map<std::string, std::string> contents;
   std::vector<std::string> names;
-  for (uint64_t i = 0; i < kKeys; ++i) names.push_back(KeyName(i));
-  for (const char family : kFamilies) {
-    for (uint64_t i = 0; i < kKeysOfFamily; ++i) names.push_back(KeyName(i, family));
-  }
+  ForEachWrittenKey([&names](std::string key) { names.push_back(std::move(key)); });
   for (const int db : {0, 1}) {
     for (const std::string& key : names) {
       const std::string type = lone.Run({"TYPE", key}, now_ms, db);

@@ -1,0 +1,164 @@
+#include "storage/cut_walker.h"
+
+#include <chrono>
+#include <thread>
+
+#include "storage/engine_thread.h"
+#include "storage/gate.h"
+#include "storage/keyspace/keyspace.h"
+#include "storage/keyspace/lazy_freer.h"
+
+namespace tidegate {
+namespace {
+
+// Between two tries at a slot that somebody holds for longer than a moment.
+constexpr std::chrono::microseconds kBusySlotPause{50};
+
+// What a key takes, about, for the sum of what waits to be freed.
+constexpr uint64_t kDroppedKeyBytes = 64;
+
+// The walker's only request.
+constexpr uint64_t kTicket = 1;
+
+}  // namespace
+
+CutWalker::CutWalker(Engine& engine)
+    : engine_(engine),
+      thread_(engine.AddThread(
+          [](void* self, uint64_t) {
+            auto& walker = *static_cast<CutWalker*>(self);
+            MutexLock lock(walker.mutex_);
+            walker.woken_ = true;
+            walker.condition_.notify_one();
+          },
+          this)) {}
+
+bool CutWalker::WaitForWake() {
+  MutexLock lock(mutex_);
+  while (!woken_ && !given_up_) condition_.wait(mutex_);
+  woken_ = false;
+  return !given_up_;
+}
+
+void CutWalker::GiveUp() {
+  MutexLock lock(mutex_);
+  given_up_ = true;
+  condition_.notify_one();
+}
+
+bool CutWalker::CloseGate() {
+  while (engine_.gate_->Close({&thread_, kTicket}) == ExclusiveGate::Entry::kSuspended) {
+    if (!WaitForWake()) return false;
+  }
+  return true;
+}
+
+// Into the engine, and in the way of nobody who wants the gate: who does waits until we are out,
+// while all others go on.
+bool CutWalker::EnterHolding() {
+  for (;;) {
+    bool wait = false;
+    if (engine_.gate_->EnterShared(thread_)) {
+      if (engine_.gate_->BeginHold({&thread_, kTicket})) return true;
+      engine_.gate_->LeaveShared(thread_);
+      wait = true;
+    } else {
+      wait = engine_.gate_->ParkUntilOpen({&thread_, kTicket});
+    }
+    if (wait && !WaitForWake()) return false;
+  }
+}
+
+void CutWalker::Leave() {
+  engine_.gate_->EndHold();
+  engine_.gate_->LeaveShared(thread_);
+}
+
+void CutWalker::Write(CutSink& sink, int64_t (*now_ms)()) {
+  slots_walked_.store(0, std::memory_order_relaxed);
+  if (!CloseGate()) return;
+  engine_.cut_mark_ = !engine_.cut_mark_;
+  Cut cut(sink, *engine_.cut_queue_, engine_.databases(), engine_.cut_mark_);
+  Begin(cut, sink, now_ms());
+  if (WalkAll(cut, sink) && End(cut)) DrainQueue(sink);
+}
+
+bool CutWalker::WalkAll(Cut& cut, CutSink& sink) {
+  for (uint32_t slot = 0; slot < kSlotCount; ++slot) {
+    while (const auto wanted = engine_.cut_queue_->NextWanted()) {
+      if (!WalkSlot(cut, sink, *wanted)) return false;
+    }
+    if (!WalkSlot(cut, sink, static_cast<uint16_t>(slot))) return false;
+    DrainQueue(sink);
+  }
+  return true;
+}
+
+void CutWalker::Begin(Cut& cut, CutSink& sink, int64_t now_ms) {
+  CutMoment moment{.unix_ms = now_ms, .changes = engine_.StatsSinceStart().changes, .dbs = {}};
+  for (int db = 0; db < engine_.databases(); ++db) moment.dbs.push_back(engine_.StatsOfDb(db));
+  sink.OnMoment(moment);
+  engine_.cut_.store(&cut, std::memory_order_relaxed);
+  engine_.gate_->Open();
+}
+
+bool CutWalker::End(Cut& cut) {
+  if (!CloseGate()) return false;
+  for (const auto& thread : engine_.threads_) cut.CollectFrom(*thread);
+  engine_.cut_.store(nullptr, std::memory_order_relaxed);
+  engine_.gate_->Open();
+  engine_.cut_queue_->WakeAll();
+  return true;
+}
+
+bool CutWalker::WalkSlot(Cut& cut, CutSink& sink, uint16_t slot) {
+  if (cut.IsWalked(slot)) return true;  // only this thread sets it
+  if (!EnterHolding()) return false;
+  while (!engine_.TryLock(slot)) {
+    Leave();
+    std::this_thread::sleep_for(kBusySlotPause);
+    if (!EnterHolding()) return false;
+  }
+  Keyspace& keyspace = *engine_.keyspace_;
+  keyspace.slot(slot).HoldLong();
+  for (int db = 0; db < keyspace.databases(); ++db) {
+    const Table* table = keyspace.FindTable(slot, db);
+    if (table != nullptr && table->count() > 0) WalkTable(cut, sink, cut.NumberOf(db), *table);
+  }
+  const std::vector<Cut::Dropped> dropped = cut.TakeDroppedOf(slot);
+  for (const Cut::Dropped& table : dropped) WalkTable(cut, sink, table.db, table.table);
+  cut.SetWalked(slot);
+  engine_.Unlock(slot);
+  Leave();
+  engine_.cut_queue_->SlotWalked(slot);
+  FreeDropped(dropped);
+  slots_walked_.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+void CutWalker::WalkTable(Cut& cut, CutSink& sink, int db, const Table& table) const {
+  table.ForEach([&](Entry& entry) {
+    if (entry.cut_mark() == cut.mark()) return;
+    if (!sink.failed()) sink.OnEntry(db, entry);
+    entry.set_cut_mark(cut.mark());
+  });
+}
+
+void CutWalker::FreeDropped(const std::vector<Cut::Dropped>& dropped) const {
+  if (dropped.empty()) return;
+  std::vector<Table> tables;
+  uint64_t keys = 0;
+  for (const Cut::Dropped& table : dropped) {
+    tables.push_back(table.table);
+    keys += table.table.count();
+  }
+  engine_.keyspace_->lazy_freer().AddTables(std::move(tables), keys * kDroppedKeyBytes);
+}
+
+void CutWalker::DrainQueue(CutSink& sink) {
+  for (const PreservedEntries& entries : engine_.cut_queue_->Take()) {
+    if (!sink.failed()) sink.OnEncoded(entries.db, entries.bytes);
+  }
+}
+
+}  // namespace tidegate

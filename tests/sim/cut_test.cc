@@ -1,0 +1,253 @@
+// A cut holds what was there at its moment, whatever happens while it is made: several workers
+// write to keys of all types, drop and swap databases, and the sink takes its time.
+#include "storage/cut/cut.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "storage/cut_walker.h"
+#include "storage/rdb/rdb_value_writer.h"
+#include "tests/support/writing_client.h"
+
+namespace tidegate {
+namespace {
+
+using testing::ForEachWrittenKey;
+using testing::LoneThread;
+using testing::NextCommand;
+using testing::Random;
+using testing::SimWorker;
+using testing::SimWorld;
+using testing::Words;
+using testing::WritingClient;
+
+#ifdef TIDEGATE_SANITIZE
+constexpr int kScale = 1;
+#else
+constexpr int kScale = 3;
+#endif
+constexpr int kWorkers = 3;
+constexpr int kRounds = 6;
+
+// "db:key" -> expiry and payload of DUMP.
+using Contents = std::map<std::string, std::string>;
+
+std::string Describe(int64_t expire_at_ms, const std::string& payload) {
+  return std::to_string(expire_at_ms) + " " + payload;
+}
+
+class MapSink final : public CutSink {
+ public:
+  explicit MapSink(std::chrono::microseconds pause) : pause_(pause) {}
+
+  void OnMoment(const CutMoment& moment) override {
+    moment_ = moment;
+    begun_ = true;
+  }
+  void Encode(const Entry& entry, std::string& out) const override {
+    for (const std::string& part : {std::string(entry.key()), About(entry)}) {
+      const auto bytes = static_cast<uint32_t>(part.size());
+      out.append(reinterpret_cast<const char*>(&bytes), sizeof bytes);
+      out += part;
+    }
+  }
+  void OnEntry(int db, const Entry& entry) override {
+    std::this_thread::sleep_for(pause_);
+    Add(db, std::string(entry.key()), About(entry));
+  }
+  void OnEncoded(int db, std::string_view entries) override {
+    const auto next = [&] {
+      uint32_t bytes = 0;
+      std::memcpy(&bytes, entries.data(), sizeof bytes);
+      std::string part(entries.substr(sizeof bytes, bytes));
+      entries.remove_prefix(sizeof bytes + bytes);
+      return part;
+    };
+    while (!entries.empty()) {
+      std::string key = next();
+      Add(db, key, next());
+      ++encoded_;
+    }
+  }
+  bool failed() const override { return fails_; }
+
+  void Fail() { fails_ = true; }
+  bool begun() const { return begun_; }
+  const CutMoment& moment() const { return moment_; }
+  const Contents& contents() const { return contents_; }
+  int twice() const { return twice_; }
+  int encoded() const { return encoded_; }
+
+ private:
+  std::string About(const Entry& entry) const {
+    return Describe(entry.expire_at_ms(), rdb::DumpPayload(entry, moment_.unix_ms));
+  }
+  void Add(int db, const std::string& key, std::string about) {
+    if (!contents_.emplace(std::to_string(db) + ":" + key, std::move(about)).second) ++twice_;
+  }
+
+  const std::chrono::microseconds pause_;
+  std::atomic<bool> begun_{false};
+  std::atomic<bool> fails_{false};
+  CutMoment moment_;
+  Contents contents_;
+  int twice_ = 0;
+  int encoded_ = 0;
+};
+
+std::atomic<int64_t> g_now_ms{0};
+int64_t Now() { return g_now_ms.load(); }
+
+class CutTest : public ::testing::Test {
+ protected:
+  CutTest()
+      : engine_(std::move(Engine::Create({})).value()),
+        table_(CommandTable::Create(StorageCommandFamilies())),
+        world_(*engine_, *table_),
+        seed_(testing::SimSeed()) {
+    EngineSettings& settings = engine_->settings();
+    settings.hash_listpack_entries_max = 6;
+    settings.set_listpack_entries_max = 6;
+    settings.zset_listpack_entries_max = 6;
+    settings.list_listpack_size = 4;
+    settings.stream_node_entries_max = 3;
+    lone_ = std::make_unique<LoneThread>(*engine_, *table_);
+    walker_ = std::make_unique<CutWalker>(*engine_);
+    g_now_ms = world_.now_ms.load();
+  }
+
+  // With nobody writing: what is there now. `fleeting`: may be gone before anybody looks, because
+  // its time comes.
+  void ReadContents(Contents& contents, std::map<std::string, bool>& fleeting) {
+    for (const int db : {0, 1}) {
+      ForEachWrittenKey([&](const std::string& key) {
+        const std::string payload = lone_->Run({"DUMP", key}, world_.now_ms, db);
+        if (payload == "_\r\n") return;
+        const std::string expire = lone_->Run({"PEXPIRETIME", key}, world_.now_ms, db);
+        const std::string name = std::to_string(db) + ":" + key;
+        const size_t begin = payload.find("\r\n") + 2;
+        contents[name] = Describe(std::stoll(expire.substr(1)),
+                                  payload.substr(begin, payload.size() - begin - 2));
+        fleeting[name] = expire != ":-1\r\n" || HasFieldTimes(key, db);
+      });
+    }
+  }
+
+  bool HasFieldTimes(const std::string& key, int db) {
+    Words fields = {"HPEXPIRETIME", key, "FIELDS", "12"};
+    for (int f = 0; f < 12; ++f) fields.push_back("f" + std::to_string(f));
+    return lone_->Run(fields, world_.now_ms, db).find(":17") != std::string::npos;
+  }
+
+  void RunWorkers(uint64_t seed, int commands) {
+    std::vector<std::unique_ptr<SimWorker>> workers;
+    for (int i = 0; i < kWorkers; ++i) {
+      auto& worker = workers.emplace_back(std::make_unique<SimWorker>(world_, i, kWorkers, seed));
+      for (int client = 0; client < 4; ++client)
+        worker->Add(std::make_unique<WritingClient>(world_, client == 0 ? 1 : 0, commands));
+    }
+    for (auto& worker : workers) worker->Start();
+    std::atomic<bool> running{true};
+    std::thread others([&] {
+      Random random(seed + 7);
+      while (running) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        g_now_ms = ++world_.now_ms;
+        std::vector<Words> transaction(1 + random() % 3);
+        for (Words& words : transaction) words = NextCommand(random, world_.now_ms);
+        lone_->RunTransaction(transaction, world_.now_ms, static_cast<int>(random() % 2));
+        if (random() % 16 == 0) lone_->Run({"SWAPDB", "0", "1"}, world_.now_ms, 0);
+        if (random() % 32 == 0) lone_->Run({"FLUSHDB"}, world_.now_ms, 1);
+        if (random() % 64 == 0) lone_->Evict(world_.now_ms);
+      }
+    });
+    for (auto& worker : workers) worker->Join();
+    running = false;
+    others.join();
+  }
+
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<CommandTable> table_;
+  SimWorld world_;
+  uint64_t seed_;
+  std::unique_ptr<LoneThread> lone_;
+  std::unique_ptr<CutWalker> walker_;
+};
+
+TEST_F(CutTest, HoldsWhatWasThereAtItsMoment) {
+  int encoded = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    const uint64_t seed = seed_ + static_cast<uint64_t>(100 * round);
+    RunWorkers(seed, 200 * kScale);
+    Contents expected;
+    std::map<std::string, bool> fleeting;
+    ReadContents(expected, fleeting);
+    const DbStats stats = engine_->StatsOfDb(0);
+
+    MapSink sink(std::chrono::microseconds(500));
+    std::thread walk([&] { walker_->Write(sink, &Now); });
+    while (!sink.begun()) std::this_thread::yield();
+    RunWorkers(seed + 50, 200 * kScale);
+    walk.join();
+
+    ASSERT_EQ(world_.failure(), "") << "seed " << seed_;
+    EXPECT_EQ(sink.twice(), 0) << "seed " << seed_;
+    EXPECT_EQ(sink.moment().dbs[0].keys, stats.keys);
+    for (const auto& [key, about] : expected) {
+      const auto found = sink.contents().find(key);
+      if (found == sink.contents().end()) {
+        EXPECT_TRUE(fleeting[key]) << key << " is missing, round " << round << ", seed " << seed_;
+      } else {
+        EXPECT_EQ(found->second, about) << key << ", round " << round << ", seed " << seed_;
+      }
+    }
+    for (const auto& [key, about] : sink.contents())
+      EXPECT_TRUE(expected.contains(key)) << key << " is too many, seed " << seed_;
+    encoded += sink.encoded();
+    if (HasFailure()) return;
+  }
+  EXPECT_GT(encoded, 0);
+}
+
+// The entries that a failed cut did not write have its mark all the same.
+TEST_F(CutTest, OneThatFailedLeavesNothingBehind) {
+  for (int i = 0; i < 100; ++i) lone_->Run({"SET", "k" + std::to_string(i), "v"}, Now());
+  MapSink failing(std::chrono::microseconds(0));
+  failing.Fail();
+  walker_->Write(failing, &Now);
+  EXPECT_TRUE(failing.contents().empty());
+  lone_->Run({"SET", "more", "v"}, Now());
+  MapSink sink(std::chrono::microseconds(0));
+  walker_->Write(sink, &Now);
+  EXPECT_EQ(sink.contents().size(), 101u);
+  MapSink again(std::chrono::microseconds(0));
+  walker_->Write(again, &Now);
+  EXPECT_EQ(again.contents(), sink.contents());
+}
+
+// What would take long to encode is left to the walk, and the writer waits for it.
+TEST_F(CutTest, AWriterWaitsForTheWalkOfALargeValue) {
+  Words fill = {"RPUSH", "large"};
+  for (int i = 0; i < 50'000; ++i) fill.push_back("element:" + std::to_string(i));
+  lone_->Run(fill, Now());
+  for (int i = 0; i < 2000; ++i) lone_->Run({"SET", "k" + std::to_string(i), "v"}, Now());
+  MapSink sink(std::chrono::microseconds(100));
+  std::thread walk([&] { walker_->Write(sink, &Now); });
+  while (!sink.begun()) std::this_thread::yield();
+  EXPECT_EQ(lone_->Run({"RPUSH", "large", "more"}, Now()), ":50001\r\n");
+  const uint32_t walked = walker_->slots_walked();
+  walk.join();
+  EXPECT_LT(walked, kSlotCount);  // it did not wait for all of it
+  EXPECT_EQ(sink.encoded(), 0);
+  EXPECT_EQ(sink.contents().size(), 2001u);
+}
+
+}  // namespace
+}  // namespace tidegate
