@@ -121,6 +121,12 @@ size_t FormatInt64(int64_t value, char* out) {
   return 1 + FormatUint64(0 - static_cast<uint64_t>(value), out + 1);
 }
 
+std::string FormatFixed(double value, int digits) {
+  char text[kNumberTextBytesMax];
+  const int size = std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return std::string(text, static_cast<size_t>(size));
+}
+
 std::string ToText(int64_t value) {
   char digits[kInt64TextBytesMax];
   return std::string(digits, FormatInt64(value, digits));

@@ -36,6 +36,9 @@ std::optional<long double> ParseLongDouble(std::string_view text);
 // Writes the digits to `out` (room for kInt64TextBytesMax) and returns how many.
 size_t FormatInt64(int64_t value, char* out);
 size_t FormatUint64(uint64_t value, char* out);
+
+// With so many digits behind the point: "0.250".
+std::string FormatFixed(double value, int digits);
 std::string ToText(int64_t value);
 
 // As Redis prints a double in a reply: 17 significant digits without trailing zeros, so that it

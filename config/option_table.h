@@ -78,6 +78,7 @@ struct OptionRow {
   bool run_time = true;           // CONFIG SET may change it
   bool at_start = false;          // CONFIG SET takes the value that it has, and no other
   bool many_words = false;        // the value is a list of words
+  bool lines_add_up = false;      // several lines of a file are one list; an empty one begins anew
   bool secret = false;            // never shown in logs, SLOWLOG, MONITOR
   bool protected_config = false;  // CONFIG SET needs enable-protected-configs
   bool hidden = false;            // patterns of CONFIG GET do not find it

@@ -108,6 +108,13 @@ struct OutputBufferLimit {
 enum class ClientClass : uint8_t { kNormal, kReplica, kPubsub };
 inline constexpr size_t kClientClasses = 3;
 
+// A snapshot is written when there were so many changes and the last one is older than that.
+struct SavePoint {
+  int64_t seconds = 0;
+  uint64_t changes = 0;
+  friend bool operator==(const SavePoint&, const SavePoint&) = default;
+};
+
 struct Options {
   // Tidegate's own.
   Profile profile = Profile::kStandard;
@@ -189,7 +196,9 @@ struct Options {
   std::chrono::milliseconds busy_reply_threshold{5000};
   int64_t tracking_table_max_keys = 1000000;
 
-  // Persistence. A value that promises what this version cannot do is refused, see the rows.
+  // Persistence.
+  std::vector<SavePoint> save_points;
+  bool stop_writes_on_bgsave_error = true;
   std::string dbfilename = "dump.rdb";
   bool rdbcompression = true;
   bool rdbchecksum = true;

@@ -44,6 +44,16 @@ void OptionsBuilder::Assign(std::string_view name, std::span<const std::string> 
     Fail(place, "unknown option '" + Excerpt(name) + "'" + DidYouMean(NearestOption(name)));
     return;
   }
+  std::vector<std::string> all;
+  if (row->lines_add_up && !(words.size() == 1 && words[0].empty())) {
+    const std::string before = PrintOption(*row, options_);
+    if (!before.empty()) all = SplitAtSpaces(before);
+    for (const std::string& word : words) {
+      const std::vector<std::string> parts = SplitAtSpaces(word);
+      all.insert(all.end(), parts.begin(), parts.end());
+    }
+    words = all;
+  }
   if (OptionFault fault = SetOption(*row, options_, words)) {
     const std::string value = row->secret ? "" : " '" + Excerpt(JoinWords(words)) + "'";
     Fail(place, std::string(name) + value + ": " + *fault);

@@ -1,5 +1,4 @@
-// Persistence: the journal, snapshots, and the names of Redis's files. A value that promises what
-// this version cannot do (snapshots at save points) is refused.
+// Persistence: the journal, snapshots, and the names of Redis's files.
 
 #include "base/text.h"
 #include "config/option_value.h"
@@ -11,10 +10,6 @@ namespace {
 using enum OptionType;
 
 constexpr auto kEngine = YamlPlace::kEngine;
-constexpr std::string_view kNoSnapshots =
-    "this version of Tidegate writes no snapshots by itself; say save \"\", and appendonly yes if "
-    "the data must outlive a restart, or use SAVE and SHUTDOWN SAVE";
-
 constexpr EnumName kAppendfsync[] = {
     {"everysec", static_cast<int64_t>(Appendfsync::kEverysec)},
     {"always", static_cast<int64_t>(Appendfsync::kAlways)},
@@ -30,16 +25,27 @@ OptionFault ParseDir(Options& options, std::span<const std::string> words) {
 std::string PrintDir(const Options& options) { return options.dir; }
 
 // Pairs of seconds and changes; one empty word for none.
-OptionFault KeepSavePoints(std::span<const std::string> words, std::string& text) {
-  text.clear();
-  if (words.size() == 1 && words[0].empty()) return std::nullopt;
+OptionFault ParseSavePoints(Options& options, std::span<const std::string> words) {
+  std::vector<SavePoint> points;
+  if (words.size() == 1 && words[0].empty()) words = {};
   if (words.size() % 2 != 0) return "Invalid save parameters";
-  for (size_t i = 0; i < words.size(); ++i) {
-    const std::optional<int64_t> number = ParseInt64(words[i]);
-    if (!number || *number < (i % 2 == 0 ? 1 : 0)) return "Invalid save parameters";
+  for (size_t i = 0; i < words.size(); i += 2) {
+    const std::optional<int64_t> seconds = ParseInt64(words[i]);
+    const std::optional<int64_t> changes = ParseInt64(words[i + 1]);
+    if (!seconds || *seconds < 1 || !changes || *changes < 0) return "Invalid save parameters";
+    points.push_back({*seconds, static_cast<uint64_t>(*changes)});
   }
-  text = JoinWords(words);
+  options.save_points = std::move(points);
   return std::nullopt;
+}
+
+std::string PrintSavePoints(const Options& options) {
+  std::vector<std::string> words;
+  for (const SavePoint& point : options.save_points) {
+    words.push_back(std::to_string(point.seconds));
+    words.push_back(std::to_string(point.changes));
+  }
+  return JoinWords(words);
 }
 
 // A name within `dir`. Texts as Redis.
@@ -85,11 +91,11 @@ constexpr OptionRow kRows[] = {
     {.name = "save",
      .type = kSpecial,
      .initial = "",
+     .codec = {ParseSavePoints, PrintSavePoints},
      .many_words = true,
+     .lines_add_up = true,
      .yaml = kEngine,
-     .fixed = kNoSnapshots,
-     .keep = KeepSavePoints,
-     .help = "When a snapshot is written: pairs of seconds and changes."},
+     .help = "When a snapshot is written by itself: pairs of seconds and changes."},
     {.name = "appendonly",
      .type = kYesNo,
      .initial = "no",
@@ -197,8 +203,10 @@ constexpr OptionRow kRows[] = {
     {.name = "stop-writes-on-bgsave-error",
      .type = kYesNo,
      .initial = "yes",
+     .member = NumberMember<&Options::stop_writes_on_bgsave_error>(),
      .yaml = kEngine,
-     .help = "Refuse writes after a failed snapshot."},
+     .help = "Refuse writes while there are save points and the last snapshot in the background "
+             "failed."},
     {.name = "rdb-key-save-delay",
      .type = kInteger,
      .initial = "0",
@@ -221,9 +229,8 @@ constexpr OptionRow kRows[] = {
 
 const OptionGroup kPersistenceOptions = {
     "Persistence",
-    "With `appendonly yes` every change is recorded on disk; without, SAVE and SHUTDOWN SAVE write "
-    "snapshots, and a start reads the last. A value that promises what this version cannot do is "
-    "an error, never ignored.",
+    "With `appendonly yes` every change is recorded on disk. Snapshots are written by SAVE, BGSAVE "
+    "and SHUTDOWN SAVE and at the save points, and read at the start when `appendonly` is off.",
     kRows};
 
 }  // namespace tidegate

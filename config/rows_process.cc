@@ -120,14 +120,16 @@ constexpr OptionRow kRows[] = {
      .initial = "default",
      .codec = kShutdownOnSigint,
      .many_words = true,
-     .help = "How SIGINT ends the process. `save`: the snapshot is written first; without "
+     .help = "How SIGINT ends the process. `save`, or save points and no `nosave`: the snapshot is "
+             "written first; without "
              "`force` the process goes on when that fails."},
     {.name = "shutdown-on-sigterm",
      .type = kSpecial,
      .initial = "default",
      .codec = kShutdownOnSigterm,
      .many_words = true,
-     .help = "How SIGTERM ends the process. `save`: the snapshot is written first; without "
+     .help = "How SIGTERM ends the process. `save`, or save points and no `nosave`: the snapshot "
+             "is written first; without "
              "`force` the process goes on when that fails."},
     {.name = "syslog-enabled",
      .type = kYesNo,

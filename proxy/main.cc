@@ -135,7 +135,7 @@ int Serve(LoadedConfig config, int argc, char** argv) {
     for (const std::string& place : server.listening()) log::Notice("Listening on " + place);
     if (admin) log::Notice("Admin pages on " + admin->url());
     if (!options.appendonly)
-      log::Notice("Data is kept in memory: a restart begins with what SAVE wrote last");
+      log::Notice("Data is kept in memory: a restart begins with the last snapshot");
     log::Notice("Ready to accept connections");
     ready.store(true);
   });

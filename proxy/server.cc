@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proxy/acceptor.h"
+#include "proxy/background_save.h"
 #include "proxy/event/loop.h"
 #include "proxy/process_limits.h"
 #include "proxy/pubsub/key_events.h"
@@ -93,6 +94,7 @@ Status Server::Assemble(Families process_families) {
   engine_->SetKeyEventSink(&OnKeyEvents, this);
   TG_RETURN_IF_ERROR(InstallConfigHooks());
   if (options->appendonly) TG_RETURN_IF_ERROR(OpenPersistence(*options));
+  background_save_ = std::make_unique<BackgroundSave>(*this);
   loop_ = std::make_unique<EventLoop>();
   wake_up_ = std::make_unique<WakeUp>(*loop_, [this] { OnWakeUp(); });
   Result<std::unique_ptr<Acceptor>> acceptor = Acceptor::Open(*this, *loop_, *options);
@@ -115,10 +117,12 @@ int Server::Run(const std::function<void()>& on_ready) {
   WatchSignals();
   for (const auto& worker : workers_) worker->Start();
   acceptor_->Start();
+  background_save_->Begin();
   on_ready();
   loop_->Run();
   for (const auto& worker : workers_) worker->Join();
   signals_.clear();
+  background_save_->Stop();
   const Status stopped = StopPersistence();
   if (!stopped.ok())
     log::Warning("Journal: the end of it is not on disk: " + stopped.error().message);
@@ -144,7 +148,8 @@ void Server::OnTerminationSignal(std::string_view name, const std::string& flags
   const auto has = [&flags](const std::string& word) {
     return (" " + flags + " ").find(" " + word + " ") != std::string::npos;
   };
-  if (!has("save") || shutting_down()) return RequestShutdown({.now = shutting_down()});
+  const bool save = has("save") || (!has("nosave") && !config_.Snapshot()->save_points.empty());
+  if (!save || shutting_down()) return RequestShutdown({.now = shutting_down()});
   saving_for_shutdown_ = true;
   shutdown_forced_ = has("force");
   SaveAndShutdown();

@@ -38,6 +38,7 @@ namespace tidegate {
 
 class Acceptor;
 class EventLoop;
+class BackgroundSave;
 class Persistence;
 class SignalWatcher;
 class Timer;
@@ -112,6 +113,7 @@ class Server final {
   // The main thread's: for what is done before there are clients.
   EngineThread& engine_thread() { return *engine_thread_; }
   SaveStatus& save_status() { return save_status_; }
+  BackgroundSave& background_save() { return *background_save_; }
 
   Slowlog& slowlog() { return slowlog_; }
   LatencyMonitor& latency_monitor() { return latency_monitor_; }
@@ -184,6 +186,7 @@ class Server final {
   std::unique_ptr<Persistence> persistence_;  // outlives the engine, which appends to it
   std::unique_ptr<Engine> engine_;
   EngineThread* engine_thread_ = nullptr;
+  std::unique_ptr<BackgroundSave> background_save_;
   std::vector<std::unique_ptr<Worker>> workers_;
   Slowlog slowlog_;
   LatencyMonitor latency_monitor_;

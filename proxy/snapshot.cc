@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
+#include "proxy/background_save.h"
 #include "proxy/commands/version.h"
 #include "proxy/server.h"
 #include "storage/engine_thread.h"
@@ -16,12 +18,6 @@ namespace tidegate {
 namespace {
 
 constexpr int64_t kNanosPerSecond = 1'000'000'000;
-
-std::string Fixed(double number) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3f", number);
-  return text;
-}
 
 double SecondsSince(int64_t begin_nanos) {
   return static_cast<double>(MonotonicNanos() - begin_nanos) / kNanosPerSecond;
@@ -59,7 +55,7 @@ void LogLoaded(const LoadReport& report, const std::string& path, double seconds
               (report.redis_version.empty() ? "unknown" : report.redis_version) +
               ", keys loaded: " + std::to_string(report.keys) +
               ", keys expired: " + std::to_string(report.expired) + ", empty keys skipped: " +
-              std::to_string(report.empty) + ", " + Fixed(seconds) + " seconds");
+              std::to_string(report.empty) + ", " + FormatFixed(seconds, 3) + " seconds");
   if (report.functions > 0) {
     log::Warning(path + " holds " + std::to_string(report.functions) +
                  " libraries of functions, which are left out: Tidegate has no functions");
@@ -72,6 +68,8 @@ std::string SnapshotPath(const Options& options) { return options.dir + "/" + op
 
 Status SaveSnapshot(Server& server, EngineThread& thread, const Options& options) {
   const int64_t begin_nanos = MonotonicNanos();
+  server.background_save().Abandon();
+  MutexLock lock(server.background_save().file_mutex());
   std::error_code ignored;  // what does not work is said when the file is made
   std::filesystem::create_directories(options.dir, ignored);
   Result<SaveReport> saved = SaveRdb(server.engine(), thread, SnapshotPath(options),
@@ -84,8 +82,8 @@ Status SaveSnapshot(Server& server, EngineThread& thread, const Options& options
   }
   server.save_status().Saved(UnixMillis() / 1000, server.engine().StatsSinceStart().changes);
   log::Notice("DB saved on disk: " + std::to_string(saved->keys) + " keys, " +
-              std::to_string(saved->bytes) + " bytes, " + Fixed(SecondsSince(begin_nanos)) +
-              " seconds");
+              std::to_string(saved->bytes) + " bytes, " +
+              FormatFixed(SecondsSince(begin_nanos), 3) + " seconds");
   return {};
 }
 
@@ -122,7 +120,7 @@ Status LoadAppendOnlyFile(Server& server, EngineThread& thread, const Options& o
   if (!loaded.ok()) return std::move(loaded).error();
   server.save_status().Loaded(*loaded, server.engine().StatsSinceStart().changes);
   log::Notice("Loaded " + path + ": " + std::to_string(loaded->commands) + " commands, " +
-              Fixed(SecondsSince(begin_nanos)) + " seconds");
+              FormatFixed(SecondsSince(begin_nanos), 3) + " seconds");
   if (loaded->cut_off_at) {
     log::Warning(path + " ends early: what begins at offset " +
                  std::to_string(*loaded->cut_off_at) + " is not whole and left out");

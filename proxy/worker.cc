@@ -48,6 +48,7 @@ Worker::Worker(Server& server, int index)
       index_(index),
       server_monitors_(server.monitors()),
       server_pause_(server.pause()),
+      server_saves_(server.save_status()),
       command_stats_(server.commands().size()),
       engine_thread_(&server.engine().AddThread(WakeSession, &server)),
       mailbox_(kMailboxPayloadMax),

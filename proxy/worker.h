@@ -25,6 +25,7 @@
 #include "base/output_buffer.h"
 #include "config/options.h"
 #include "proxy/event/loop.h"
+#include "proxy/observe/save_status.h"
 #include "proxy/pubsub/worker_subscribers.h"
 #include "proxy/resp/request_batch.h"
 #include "proxy/route/router.h"
@@ -160,9 +161,11 @@ class Worker final {
   // Executes what CLIENT PAUSE holds back once the pause is over.
   void Postpone(Session& session);
   void EndPause();
-  // Whether a command has to look further before it runs: somebody monitors, or clients are paused.
+  // Whether a command has to look further before it runs: somebody monitors, clients are paused, or
+  // a snapshot has failed.
   bool attention() const {
-    return server_monitors_.load(std::memory_order_relaxed) != 0 || server_pause_.possible();
+    return server_monitors_.load(std::memory_order_relaxed) != 0 || server_pause_.possible() ||
+           server_saves_.background_failed();
   }
   // Commands that took this long are looked at by the slow log and the latency monitor.
   uint64_t slow_ticks() const { return slow_ticks_; }
@@ -232,6 +235,7 @@ class Worker final {
   const int index_;
   const std::atomic<int>& server_monitors_;
   const ClientPause& server_pause_;
+  const SaveStatus& server_saves_;
   std::atomic<int64_t> load_{0};
   std::atomic<bool> monitors_overflowed_{false};
   WorkerCounters counters_;

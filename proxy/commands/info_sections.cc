@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "proxy/background_save.h"
 #include "proxy/commands/info_stats.h"
 #include "proxy/commands/info_writer.h"
 #include "proxy/commands/memory_report.h"
@@ -164,9 +165,12 @@ void WriteJournal(InfoWriter& out, const PersistenceStats& stats) {
 }
 
 void WritePersistence(InfoWriter& out, Server& server) {
-  const SaveStatus& saves = server.save_status();
   const Persistence* persistence = server.persistence();
   const PersistenceStats stats = persistence != nullptr ? persistence->Stats() : PersistenceStats();
+  const SaveStatus& saves = server.save_status();
+  const BackgroundSave& background = server.background_save();
+  const bool saving = background.in_progress();
+  const int64_t saving_seconds = (MonotonicNanos() - background.begin_nanos()) / 1'000'000'000;
   out.Section("Persistence");
   out.Number("loading", 0)
       .Number("async_loading", 0)
@@ -178,11 +182,11 @@ void WritePersistence(InfoWriter& out, Server& server) {
       .Number("current_save_keys_total", 0)
       .Number("rdb_changes_since_last_save",
               saves.ChangesSince(server.engine().StatsSinceStart().changes))
-      .Number("rdb_bgsave_in_progress", 0)
+      .Number("rdb_bgsave_in_progress", saving ? 1 : 0)
       .Signed("rdb_last_save_time", saves.last_save_unix_s())
-      .Text("rdb_last_bgsave_status", "ok")
-      .Signed("rdb_last_bgsave_time_sec", -1)
-      .Signed("rdb_current_bgsave_time_sec", -1)
+      .Text("rdb_last_bgsave_status", saves.background_failed() ? "err" : "ok")
+      .Signed("rdb_last_bgsave_time_sec", saves.background_seconds())
+      .Signed("rdb_current_bgsave_time_sec", saving ? saving_seconds : -1)
       .Number("rdb_saves", saves.saves())
       .Number("rdb_last_cow_size", 0)
       .Number("rdb_last_load_keys_expired", saves.keys_expired())

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/text.h"
 #include "proxy/session/command_stats.h"
 #include "storage/engine.h"
 
@@ -18,15 +19,9 @@ std::string SafeName(std::string_view name) {
   return safe;
 }
 
-std::string Fixed(double value, int digits) {
-  char text[64];
-  const int size = std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return {text, static_cast<size_t>(size)};
-}
-
 // 99.9 as "99.9", 50 as "50".
 std::string PercentName(double percent) {
-  std::string name = Fixed(percent, 6);
+  std::string name = FormatFixed(percent, 6);
   name.erase(name.find_last_not_of('0') + 1);
   if (name.back() == '.') name.pop_back();
   return name;
@@ -132,7 +127,7 @@ void WriteCommandStatsSection(InfoWriter& out, Server& server) {
                                                     static_cast<double>(totals.calls);
     out.Text("cmdstat_" + SafeName(command->full_name),
              "calls=" + std::to_string(totals.calls) + ",usec=" + std::to_string(micros) +
-                 ",usec_per_call=" + Fixed(per_call, 2) +
+                 ",usec_per_call=" + FormatFixed(per_call, 2) +
                  ",rejected_calls=" + std::to_string(totals.rejected) +
                  ",failed_calls=" + std::to_string(totals.failed));
   }
@@ -158,7 +153,7 @@ void WriteLatencyStatsSection(InfoWriter& out, Server& server) {
     for (const double percent : options->latency_tracking_info_percentiles) {
       if (!percentiles.empty()) percentiles += ',';
       percentiles += "p" + PercentName(percent) + "=" +
-                     Fixed(PercentileMicros(totals.latency, calls, percent), 3);
+                     FormatFixed(PercentileMicros(totals.latency, calls, percent), 3);
     }
     out.Text("latency_percentiles_usec_" + SafeName(command->full_name), percentiles);
   }

@@ -1,5 +1,6 @@
-// SAVE and LASTSAVE, and the refusals of what works in the background: BGSAVE, BGREWRITEAOF. What
-// cannot be done is refused in clear words, never confirmed.
+// SAVE, BGSAVE and LASTSAVE, and the refusal of BGREWRITEAOF: what cannot be done is refused in
+// clear words, never confirmed.
+#include "proxy/background_save.h"
 #include "proxy/commands/families.h"
 #include "proxy/session/session_command.h"
 #include "proxy/snapshot.h"
@@ -7,16 +8,19 @@
 namespace tidegate {
 namespace {
 
-constexpr std::string_view kNoBackground =
-    "ERR this version of Tidegate saves nothing in the background: SAVE does, and everybody waits";
+constexpr std::string_view kInProgress = "ERR Background save already in progress";
 constexpr std::string_view kNoAppendOnlyFile =
     "ERR this version of Tidegate writes no append-only file";
 
 ExecStatus CmdBgRewriteAof(SessionCommand& c) { return c.Fail(kNoAppendOnlyFile); }
 
+// SCHEDULE makes a difference in Redis while it rewrites an append-only file.
 ExecStatus CmdBgSave(SessionCommand& c) {
   const bool schedule = c.argc() == 2 && EqualsIgnoreCase(c.arg(1), "schedule");
-  return c.Fail(c.argc() == 1 || schedule ? kNoBackground : errors::kSyntax);
+  if (c.argc() != 1 && !schedule) return c.Fail(errors::kSyntax);
+  if (!c.server().background_save().Start()) return c.Fail(kInProgress);
+  c.reply().SimpleString("Background saving started");
+  return ExecStatus::kDone;
 }
 
 ExecStatus CmdLastSave(SessionCommand& c) {
@@ -26,6 +30,7 @@ ExecStatus CmdLastSave(SessionCommand& c) {
 
 // As Redis: everybody waits, and why it did not work is in the log.
 ExecStatus CmdSave(SessionCommand& c) {
+  if (c.server().background_save().in_progress()) return c.Fail(kInProgress);
   EngineThread& thread = c.worker().engine_thread();
   if (c.engine().BeginAtomic(thread, {}, /*whole=*/true, c.session().client()) ==
       ExecStatus::kSuspended) {

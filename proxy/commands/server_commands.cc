@@ -100,7 +100,8 @@ ExecStatus CmdShutdown(SessionCommand& c) {
   if (arguments->abort) {
     return c.server().AbortShutdown() ? c.Ok() : c.Fail("ERR No shutdown in progress.");
   }
-  if (arguments->save) {
+  const bool has_save_points = !c.options().save_points.empty();
+  if (arguments->save || (has_save_points && !arguments->nosave)) {
     const ExecStatus saved = SaveForShutdown(c, arguments->request.force);
     if (saved == ExecStatus::kSuspended) return saved;
     if (saved == ExecStatus::kRefused) return ExecStatus::kDone;

@@ -19,6 +19,14 @@ class SaveStatus final {
     last_save_unix_s_.store(now_unix_s, std::memory_order_relaxed);
     changes_at_save_.store(changes, std::memory_order_relaxed);
   }
+  // A snapshot in the background.
+  void BackgroundEnded(bool ok, int64_t seconds) {
+    background_failed_.store(!ok, std::memory_order_relaxed);
+    background_seconds_.store(seconds, std::memory_order_relaxed);
+  }
+  bool background_failed() const { return background_failed_.load(std::memory_order_relaxed); }
+  // -1: none has ended yet.
+  int64_t background_seconds() const { return background_seconds_.load(std::memory_order_relaxed); }
   void Began() { saves_.fetch_add(1, std::memory_order_relaxed); }
   void Loaded(const LoadReport& report, uint64_t changes) {
     keys_loaded_.store(report.keys, std::memory_order_relaxed);
@@ -40,6 +48,8 @@ class SaveStatus final {
   std::atomic<int64_t> last_save_unix_s_;
   std::atomic<uint64_t> changes_at_save_{0};
   std::atomic<uint64_t> saves_{0};
+  std::atomic<bool> background_failed_{false};
+  std::atomic<int64_t> background_seconds_{-1};
   std::atomic<uint64_t> keys_loaded_{0};
   std::atomic<uint64_t> keys_expired_{0};
 };

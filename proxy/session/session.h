@@ -295,6 +295,7 @@ class Session final : private StreamOwner {
   bool Admit(const Request& request, int64_t now_ms);
   void RefuseWith(const Request& request, std::string_view error);
   void Queue(const Request& request);
+  bool MayWrite(const Request& request) const;
   bool IsHeld(PauseMode mode, const Request& request) const;
   void Refuse(const Request& request);
   std::string UnknownCommand(const Request& request) const;

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "proxy/background_save.h"
 #include "proxy/server.h"
 #include "proxy/session/redaction.h"
 #include "proxy/session/session.h"
@@ -167,6 +168,10 @@ bool Session::Admit(const Request& request, int64_t now_ms) {
     RefuseWith(request, worker_.server().engine().RefusalOfWrites());
     return false;
   }
+  if (MayWrite(request) && worker_.server().background_save().RefusesWrites(worker_.options())) {
+    RefuseWith(request, errors::kSnapshotFailed);
+    return false;
+  }
   if (subscribed() && protocol() == Protocol::kResp2 && (spec.flags & kRunsSubscribed) == 0) {
     RefuseWith(request, "ERR Can't execute '" + request.command->full_name +
                             "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
@@ -186,6 +191,15 @@ bool Session::Admit(const Request& request, int64_t now_ms) {
   }
   if (queued) Queue(request);
   return !queued;
+}
+
+// EXEC counts as what it will execute. So does PING for Redis, where monitoring asks it whether the
+// server is well.
+bool Session::MayWrite(const Request& request) const {
+  if (request.command->spec->access == Access::kWrite || request.command->full_name == "ping")
+    return true;
+  return transaction_.open() && (request.command->spec->flags & kRunsInMulti) != 0 &&
+         request.command->full_name == "exec" && transaction_.writes();
 }
 
 // EXEC counts as what it will execute.

@@ -92,9 +92,23 @@ TEST(ParseRedisConf, NeverShowsASecret) {
 TEST(ParseRedisConf, RefusesDirectivesItCannotHonour) {
   for (const char* line : {"rename-command FLUSHALL \"\"", "user alice on nopass ~* +@all",
                            "loadmodule /x.so", "sentinel monitor a b 1 2", "include other.conf",
-                           "appendonly maybe", "save 900 1", "syslog-enabled yes"}) {
+                           "appendonly maybe", "save 900", "syslog-enabled yes"}) {
     EXPECT_THAT(ErrorOf(ParseRedisConf(line, "f")), StartsWith("f:1: ")) << line;
   }
+}
+
+TEST(ParseRedisConf, SaveLinesAddUpUntilAnEmptyOne) {
+  const auto points = [](const char* text) {
+    std::string out;
+    const Options options = ParseRedisConf(text, "f").value();
+    for (const SavePoint& point : options.save_points)
+      out += std::to_string(point.seconds) + ":" + std::to_string(point.changes) + " ";
+    return out;
+  };
+  EXPECT_EQ(points("save 900 1\nsave 300 10 60 10000\n"), "900:1 300:10 60:10000 ");
+  EXPECT_EQ(points("save 900 1\nsave \"\"\nsave 60 5\n"), "60:5 ");
+  EXPECT_EQ(points("save 900 1\nsave \"\"\n"), "");
+  EXPECT_EQ(points(""), "");
 }
 
 TEST(ParseRedisConf, QuotesNoBinaryAndNothingWithoutEnd) {
@@ -316,9 +330,6 @@ TEST(ParseYaml, RefusesWhatThisVersionDoesNotHave) {
       ErrorOf(ParseYaml(
           "routes:\n  - {match: a, cluster: local, policies: {ttl_jitter: {max: 10%}}}\n", "f")),
       "f:2: this version of Tidegate has no policies on routes");
-  EXPECT_THAT(
-      ErrorOf(ParseYaml("clusters:\n  - {name: a, kind: engine, save: \"900 1\"}\n", "f")),
-      StartsWith("f:2: save '900 1': this version of Tidegate writes no snapshots by itself"));
 }
 
 TEST(ParseYaml, ListsThatAreNone) {

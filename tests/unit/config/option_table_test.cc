@@ -170,16 +170,9 @@ TEST(SetOption, OwnSettingsSayWhatTheyTake) {
 // Promises this version cannot keep are refused by every value but the default.
 TEST(SetOption, PromisesThatCannotBeKeptAreRefused) {
   const std::pair<const char*, const char*> promises[] = {
-      {"save", "900 1"},
-      {"tls-cluster", "yes"},
-      {"replicaof", "10.0.0.1 6379"},
-      {"cluster-enabled", "yes"},
-      {"tls-port", "6380"},
-      {"aclfile", "users.acl"},
-      {"min-replicas-to-write", "1"},
-      {"maxmemory-clients", "5%"},
-      {"syslog-enabled", "yes"},
-      {"activedefrag", "yes"},
+      {"tls-cluster", "yes"},      {"replicaof", "10.0.0.1 6379"}, {"cluster-enabled", "yes"},
+      {"tls-port", "6380"},        {"aclfile", "users.acl"},       {"min-replicas-to-write", "1"},
+      {"maxmemory-clients", "5%"}, {"syslog-enabled", "yes"},      {"activedefrag", "yes"},
   };
   for (const auto& [name, value] : promises) {
     Options options;
