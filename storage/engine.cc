@@ -257,15 +257,12 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
   if (__builtin_expect(thread.in_engine.load(std::memory_order_relaxed) == 0, 0) &&
       !EnterOrPark(thread, client))
     return ExecStatus::kSuspended;
-  if (__builtin_expect(settings_.maxmemory_bytes.load(std::memory_order_relaxed) != 0, 0) &&
-      (request.command->spec->flags & kDenyOom) != 0) {
-    const ExecStatus room = FindRoom(thread, client, reply);
+  if (__builtin_expect(
+          settings_.maxmemory_bytes.load(std::memory_order_relaxed) != 0 || thread.cut != nullptr,
+          0)) {
+    const ExecStatus room = FindRoom(thread, request, client, reply);
     if (__builtin_expect(room != ExecStatus::kDone, 0)) return room;
   }
-  if (__builtin_expect(thread.cut != nullptr, 0) &&
-      request.command->spec->access == Access::kWrite &&
-      AwaitCut(thread, request, client) == ExecStatus::kSuspended)
-    return ExecStatus::kSuspended;
   switch (scope) {
     case Scope::kOneKey:
       return ExecuteOneKey(thread, request, client, reply);
@@ -282,12 +279,17 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
   CheckFailed(__FILE__, __LINE__, "a command of no scope");
 }
 
-ExecStatus Engine::FindRoom(EngineThread& thread, ClientState& client, ReplyWriter& reply) {
-  const Room room = MakeRoom(thread);
-  if (__builtin_expect(room == Room::kYes, 1)) return ExecStatus::kDone;
+ExecStatus Engine::FindRoom(EngineThread& thread, const Request& request, ClientState& client,
+                            ReplyWriter& reply) {
+  const CommandSpec& spec = *request.command->spec;
+  const Room room = (spec.flags & kDenyOom) != 0 ? MakeRoom(thread) : Room::kYes;
   if (room == Room::kLater) return TryLater(thread, client);
-  reply.Error(errors::kOutOfMemory);
-  return Finish(client, ExecStatus::kRefused);
+  if (room == Room::kNo) {
+    reply.Error(errors::kOutOfMemory);
+    return Finish(client, ExecStatus::kRefused);
+  }
+  if (thread.cut == nullptr || spec.access != Access::kWrite) return ExecStatus::kDone;
+  return AwaitCut(thread, request, client);
 }
 
 Room Engine::MakeRoom(EngineThread& thread) {

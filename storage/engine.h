@@ -350,9 +350,10 @@ class Engine final {
   // Gives what was recorded to the sink, as one record: before the slots are unlocked.
   void Record(EngineThread& thread);
   void AppendRecord(EngineThread& thread);
-  // Before a request locks anything: whether it may go on as far as memory and as far as the sink
-  // are concerned. kRefused: the error is written.
-  ExecStatus FindRoom(EngineThread& thread, ClientState& client, ReplyWriter& reply);
+  // Before a request locks anything: whether it may go on as far as memory, a cut and the sink are
+  // concerned. kRefused: the error is written.
+  ExecStatus FindRoom(EngineThread& thread, const Request& request, ClientState& client,
+                      ReplyWriter& reply);
   ExecStatus AdmitOrRefuse(EngineThread& thread, const Request& request, ClientState& client,
                            ReplyWriter& reply);
   // All effects of a command that had to wait for the unlock.

@@ -33,7 +33,7 @@ class ByKind final {
 
 // So that maps by name are asked with views.
 struct NameHash {
-  using is_transparent = void;
+  using is_transparent = void;  // NOLINT(readability-identifier-naming): the library's word
   size_t operator()(std::string_view name) const { return KeyHash(name); }
 };
 

@@ -92,7 +92,8 @@ void RequestParser::Remember(const Cursor& at, const RequestBatch& batch, Openin
   const char* const end = name.data() + name.size() + 2;
   // Not of an inline command, whose name may also be elsewhere; sub-commands are told by more.
   if (*at.command != '*' || request.command == nullptr || request.command->container != nullptr ||
-      request.command->is_container() || at.end - at.command < Opening::kBytesMax)
+      request.command->is_container() ||
+      static_cast<size_t>(at.end - at.command) < Opening::kBytesMax)
     return;
   const auto bytes = static_cast<size_t>(end - at.command);
   if (bytes > Opening::kBytesMax) return;
