@@ -5,6 +5,7 @@
 #include <array>
 #include <cctype>
 
+#include "base/escapes.h"
 #include "base/text.h"
 
 namespace tidegate {
@@ -52,30 +53,6 @@ std::optional<int64_t> ParseWithUnit(std::string_view text, std::span<const Unit
 bool IsLiteral(int family, std::string_view text) {
   std::array<unsigned char, sizeof(in6_addr)> address;
   return inet_pton(family, std::string(text).c_str(), address.data()) == 1;
-}
-
-// The bytes a backslash stands for inside double quotes.
-char Unescape(char c) {
-  switch (c) {
-    case 'n':
-      return '\n';
-    case 'r':
-      return '\r';
-    case 't':
-      return '\t';
-    case 'b':
-      return '\b';
-    case 'a':
-      return '\a';
-    default:
-      return c;
-  }
-}
-
-int HexDigit(char c) {
-  if (IsDigit(c)) return c - '0';
-  const char lower = ToLowerAscii(c);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 bool IsSpace(char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; }

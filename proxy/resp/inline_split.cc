@@ -4,36 +4,14 @@
 #include <string>
 #include <utility>
 
+#include "base/escapes.h"
+
 namespace tidegate {
 namespace {
 
 bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 // What ends a word outside of quotes: fewer characters than separate words at their start.
 bool EndsWord(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-char Unescape(char c) {
-  switch (c) {
-    case 'n':
-      return '\n';
-    case 'r':
-      return '\r';
-    case 't':
-      return '\t';
-    case 'b':
-      return '\b';
-    case 'a':
-      return '\a';
-    default:
-      return c;
-  }
-}
 
 // Reads one quoted part from after its opening quote to after its closing one. False: unbalanced.
 bool ReadQuoted(std::string_view line, size_t& at, char quote, std::string& word) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/escapes.h"
 #include "base/text.h"
 
 namespace tidegate {
@@ -27,39 +28,17 @@ std::string_view NextWord(std::string_view& left) {
   return word;
 }
 
-bool IsHex(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-int HexValue(char c) { return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10; }
-
-char Unescaped(char c) {
-  switch (c) {
-    case 'n':
-      return '\n';
-    case 'r':
-      return '\r';
-    case 't':
-      return '\t';
-    case 'b':
-      return '\b';
-    case 'a':
-      return '\a';
-    default:
-      return c;
-  }
-}
-
 // A name in double quotes, as Redis writes one with spaces or bytes that do not print.
 std::optional<std::string> TakeQuoted(std::string_view& left) {
   left.remove_prefix(1);
   std::string name;
   while (!left.empty() && left[0] != '"') {
-    if (left.size() >= 4 && left[0] == '\\' && left[1] == 'x' && IsHex(left[2]) && IsHex(left[3])) {
-      name.push_back(static_cast<char>(HexValue(left[2]) * 16 + HexValue(left[3])));
+    if (left.size() >= 4 && left[0] == '\\' && left[1] == 'x' && HexDigit(left[2]) >= 0 &&
+        HexDigit(left[3]) >= 0) {
+      name.push_back(static_cast<char>(HexDigit(left[2]) * 16 + HexDigit(left[3])));
       left.remove_prefix(4);
     } else if (left.size() >= 2 && left[0] == '\\') {
-      name.push_back(Unescaped(left[1]));
+      name.push_back(Unescape(left[1]));
       left.remove_prefix(2);
     } else {
       name.push_back(left[0]);
