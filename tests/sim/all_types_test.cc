@@ -22,6 +22,7 @@
 namespace tidegate {
 namespace {
 
+using testing::FailIfMalformed;
 using testing::Random;
 using testing::RespValue;
 using testing::SimClient;
@@ -168,11 +169,7 @@ class AnyCommandClient final : public SimClient {
     return words;
   }
   void OnReply(const Words& sent, const RespValue& reply) override {
-    if (reply.type != '-') return;
-    const bool malformed = reply.text.find("syntax") != std::string::npos ||
-                           reply.text.find("unknown") != std::string::npos ||
-                           reply.text.find("wrong number") != std::string::npos;
-    if (malformed) world_.Fail(sent[0] + ": " + reply.text);
+    FailIfMalformed(world_, sent, reply);
   }
 
  private:

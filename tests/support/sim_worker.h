@@ -111,4 +111,13 @@ class SimWorker final {
 // The seed of this run: TIDEGATE_SEED, else a new one. Tests show it when they fail.
 uint64_t SimSeed();
 
+// A random test should send what the server understands: an error about the form fails it.
+inline void FailIfMalformed(SimWorld& world, const Words& sent, const RespValue& reply) {
+  if (reply.type != '-') return;
+  const bool malformed = reply.text.find("syntax") != std::string::npos ||
+                         reply.text.find("unknown") != std::string::npos ||
+                         reply.text.find("wrong number") != std::string::npos;
+  if (malformed) world.Fail(sent[0] + ": " + reply.text);
+}
+
 }  // namespace tidegate::testing

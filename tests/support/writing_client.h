@@ -84,11 +84,7 @@ class WritingClient final : public SimClient {
     return NextCommand(random, world_.now_ms);
   }
   void OnReply(const Words& sent, const RespValue& reply) override {
-    if (reply.type != '-') return;
-    const bool malformed = reply.text.find("syntax") != std::string::npos ||
-                           reply.text.find("unknown") != std::string::npos ||
-                           reply.text.find("wrong number") != std::string::npos;
-    if (malformed) world_.Fail(sent[0] + ": " + reply.text);
+    FailIfMalformed(world_, sent, reply);
   }
 
  private:
