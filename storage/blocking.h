@@ -14,7 +14,7 @@
 //
 //   kWaiting ──claim──> kClaimed ──> kServed   the pusher's thread
 //      ^  │                 │
-//      │  └──────────┐      └── nothing for it after all: kWaiting again
+//      │  └──────────┐      └── nothing for it after all: kWaiting again, or kEnded without client
 //      │             └──> kEnded               its own thread: time is up, UNBLOCK, client gone
 //
 // A command that moves what it gets (BLMOVE) also writes to another key: its slot is among
@@ -45,6 +45,7 @@ struct BlockedRequest {
   enum State : uint8_t { kWaiting, kClaimed, kServed, kEnded };
 
   std::atomic<State> state{kWaiting};
+  std::atomic<bool> abandoned{false};  // the client is gone: never waits again
   OwnedRequest request;
   int db = 0;
   bool no_touch = false;
@@ -59,10 +60,22 @@ struct BlockedRequest {
     State expected = kWaiting;
     return state.compare_exchange_strong(expected, kClaimed, std::memory_order_acq_rel);
   }
+  // By who claimed it: there is nothing for it.
+  void PutBack() {
+    state.store(kWaiting);
+    if (abandoned.load()) End();
+  }
   // False: it is claimed or served.
   bool End() {
     State expected = kWaiting;
-    return state.compare_exchange_strong(expected, kEnded, std::memory_order_acq_rel);
+    return state.compare_exchange_strong(expected, kEnded);
+  }
+  // The client is gone. Who has claimed the request may serve it all the same, but does not let it
+  // wait on: it would take what comes next from those who are there. Of two that pass each other
+  // here and in PutBack one sees the other, hence the order.
+  void Abandon() {
+    abandoned.store(true);
+    End();
   }
 };
 

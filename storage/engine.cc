@@ -497,7 +497,7 @@ void Engine::Cancel(EngineThread& thread, ClientState& client) {
     return thread.Wake(client.ticket);
   }
   if (client.blocked != nullptr) {
-    client.blocked->End();  // when it was served already, what it got is gone with the client
+    client.blocked->Abandon();  // when it was served already, what it got is gone with the client
     client.blocked.reset();
   }
   if (!client.parked) return;

@@ -69,7 +69,7 @@ bool Engine::ServeOne(EngineThread& thread, BlockedRequest& blocked, const KeyRe
   CommandContext context(*this, thread, request, client, reply);
   context.ServeOnly(key);
   if (context.Run() == ExecStatus::kSuspended) {
-    blocked.state.store(BlockedRequest::kWaiting, std::memory_order_release);
+    blocked.PutBack();
     return false;
   }
   blocked.reply = out.CopyFrom(0);

@@ -294,5 +294,23 @@ TEST(BlockingTest, EachThingArrivesOnceWhileThreadsRace) {
   for (int i = 0; i < kThings; ++i) ASSERT_EQ(all[static_cast<size_t>(i)], i);
 }
 
+// Who has claimed a request and has nothing for it must not put it back for a client that left in
+// between: it would take what comes next.
+TEST(BlockedRequestTest, DoesNotWaitOnWithoutItsClient) {
+  BlockedRequest left_while_claimed;
+  ASSERT_TRUE(left_while_claimed.Claim());
+  left_while_claimed.Abandon();
+  EXPECT_EQ(left_while_claimed.state, BlockedRequest::kClaimed);
+  left_while_claimed.PutBack();
+  EXPECT_EQ(left_while_claimed.state, BlockedRequest::kEnded);
+
+  BlockedRequest stays;
+  ASSERT_TRUE(stays.Claim());
+  stays.PutBack();
+  EXPECT_EQ(stays.state, BlockedRequest::kWaiting);
+  stays.Abandon();
+  EXPECT_EQ(stays.state, BlockedRequest::kEnded);
+}
+
 }  // namespace
 }  // namespace tidegate
