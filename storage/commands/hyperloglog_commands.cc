@@ -161,10 +161,13 @@ ExecStatus CmdPfAdd(CommandContext& context) {
     return context.Fail(kHyperLogLogCorrupted);
   }
   bool corrupted = false;
-  for (size_t i = 2; i < context.argc() && !corrupted; ++i) {
-    const Change change = buffer.Raise(HyperLogLogUpdateOf(context.arg(i)));
+  size_t added = 0;
+  while (2 + added < context.argc()) {
+    const Change change = buffer.Raise(HyperLogLogUpdateOf(context.arg(2 + added)));
     changed |= change == Change::kChanged;
     corrupted = change == Change::kCorrupted;
+    if (corrupted) break;
+    ++added;
   }
   if (changed) {
     buffer.MarkStale();
@@ -172,7 +175,11 @@ ExecStatus CmdPfAdd(CommandContext& context) {
   } else {
     entry->set_raw(true);
   }
-  if (corrupted) return context.Fail(kHyperLogLogCorrupted);
+  if (corrupted) {
+    // What came before stays, and does so again.
+    if (changed) context.RecordAs({"PFADD", key.name}, context.args().subspan(2, added));
+    return context.Fail(kHyperLogLogCorrupted);
+  }
   if (changed) AddedSome(context, key);
   context.reply().Integer(changed ? 1 : 0);
   return ExecStatus::kDone;

@@ -372,6 +372,26 @@ TEST_F(EffectsTest, RestoreOfAHashLeavesOutWhatHasExpired) {
   ExpectSameAgain(0, effect);
 }
 
+// What went in before the element that has no place is recorded, and not the error.
+TEST_F(EffectsTest, AHyperLogLogThatIsBroken) {
+  // Sparse, with half of the registers.
+  const std::string half = std::string("HYLL\1\0\0\0", 8) + std::string(8, '\0') + "\x5f\xff";
+  std::string good;
+  std::string bad;
+  for (int i = 0; good.empty() || bad.empty(); ++i) {
+    const std::string element = "e" + std::to_string(i);
+    engine_.RunWords({"SET", "h", half});
+    (engine_.RunWords({"PFADD", "h", element})[0] == ':' ? good : bad) = element;
+  }
+  const size_t first = capture_.records().size();
+  engine_.RunWords({"SET", "h", half});
+  EXPECT_EQ(engine_.RunWords({"PFADD", "h", bad})[0], '-');
+  EXPECT_EQ(engine_.RunWords({"PFADD", "h", good, bad, good})[0], '-');
+  ASSERT_EQ(capture_.records().size(), first + 2);
+  EXPECT_EQ(EffectCapture::Text(capture_.records().back()), "PFADD h " + good);
+  ExpectSameAgain(first, "PFADD");
+}
+
 TEST_F(EffectsTest, AFilterInPieces) {
   engine_.Run("BF.ADD a x");
   const auto second_of = [](const std::string& reply) {
