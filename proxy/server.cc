@@ -115,12 +115,14 @@ void Server::OnKeyEvents(void* server, EngineThread& /*thread*/, std::span<const
 
 int Server::Run(const std::function<void()>& on_ready) {
   WatchSignals();
+  engine_->StartLoading();
   for (const auto& worker : workers_) worker->Start();
   acceptor_->Start();
   background_save_->Begin();
   on_ready();
   loop_->Run();
   for (const auto& worker : workers_) worker->Join();
+  engine_->StopLoading();  // while there is what it reads from
   signals_.clear();
   background_save_->Stop();
   const Status stopped = StopPersistence();
@@ -159,8 +161,8 @@ void Server::OnTerminationSignal(std::string_view name, const std::string& flags
 // have to wait for the gate: it is called again then.
 void Server::SaveAndShutdown() {
   engine_->BeginBatch(*engine_thread_, UnixMillis());
-  const ExecStatus entered =
-      engine_->BeginAtomic(*engine_thread_, {}, /*whole=*/true, main_client_);
+  const ExecStatus entered = engine_->BeginAtomic(*engine_thread_, {}, /*whole=*/true, main_client_,
+                                                  {.keys = {}, .everything = true});
   bool saved = false;
   if (entered == ExecStatus::kDone) {
     saving_for_shutdown_ = false;
@@ -168,7 +170,11 @@ void Server::SaveAndShutdown() {
     saved ? engine_->SealAtomic(*engine_thread_) : engine_->EndAtomic(*engine_thread_);
   }
   engine_->EndBatch(*engine_thread_);
-  if (entered != ExecStatus::kDone) return;
+  if (entered == ExecStatus::kSuspended) return;
+  if (entered == ExecStatus::kRefused) {
+    saving_for_shutdown_ = false;
+    saved = shutdown_forced_;
+  }
   if (saved) return RequestShutdown({.now = true});
   log::Warning("Errors trying to shut down the server, check the logs for more information");
 }

@@ -100,6 +100,13 @@ class BlockedQueues final {
   void ForEachKey(Fn&& fn) const {
     for (const auto& [name, queue] : queues_) fn(DbOf(name), KeyOf(name));
   }
+  // Calls fn(const BlockedRequest&), for some of them more than once.
+  template <typename Fn>
+  void ForEachRequest(Fn&& fn) const {
+    for (const auto& [name, queue] : queues_) {
+      for (const auto& request : queue) fn(*request);
+    }
+  }
 
  private:
   // Database and key as one string.

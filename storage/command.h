@@ -97,6 +97,8 @@ enum CommandFlag : uint32_t {
   kRunsInMulti = 1u << 22,     // not queued by MULTI: EXEC, RESET
   kMaySuspend = 1u << 23,      // a process command that waits for other workers, or for time
   kRunsSubscribed = 1u << 24,  // may be sent by a RESP2 client that subscribes: PING, SUBSCRIBE
+  kOtherDatabases = 1u << 26,  // its keys may be of another database as well: COPY, MOVE
+  kMeetsAnyKey = 1u << 27,     // comes upon keys that it does not name: SCAN, SORT with patterns
   kSystemCommand = 1u << 25,   // COMMAND DOCS says that it is not for clients: PFDEBUG
 };
 

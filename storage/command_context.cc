@@ -3,6 +3,8 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "storage/breathe.h"
+#include "storage/cold/cold_queue.h"
+#include "storage/cold/residency.h"
 #include "storage/keyspace/slot_extras.h"
 #include "storage/long_command.h"
 #include "storage/parking.h"
@@ -107,6 +109,28 @@ void CommandContext::UnlockSlot(uint16_t slot) {
     engine_.ServeReady(thread_);
   if (!thread_.in_transaction) engine_.Record(thread_);
   engine_.Unlock(slot);
+}
+
+bool CommandContext::IsInMemory(const KeyRef& key) const {
+  return engine_.residency_->IsResident(db_.index(), key);
+}
+
+bool CommandContext::IsInMemory(int db, uint16_t slot) const {
+  return !engine_.residency_->IsCold(db, slot);
+}
+
+ExecStatus CommandContext::AwaitKeys(std::span<const KeyRef> keys) {
+  TG_CHECK(!thread_.in_transaction);
+  std::vector<ColdTarget> wants;
+  for (const KeyRef& key : keys)
+    wants.push_back(ColdTarget::Key(engine_.residency_->IdOf(db_.index()), key));
+  return engine_.AwaitLoad(thread_, wants, client_, reply_);
+}
+
+ExecStatus CommandContext::AwaitSlot(int db, uint16_t slot) {
+  TG_CHECK(!thread_.in_transaction);
+  return engine_.AwaitLoad(thread_, {ColdTarget::Slot(engine_.residency_->IdOf(db), slot)}, client_,
+                           reply_);
 }
 
 ExecStatus CommandContext::SuspendAtSlot(uint16_t slot) {

@@ -122,6 +122,15 @@ class CommandContext final {
   bool IsLongValue(const Entry& entry) const;
   ExecStatus RunLong();
 
+  // While not everything is in memory (cold/residency.h). The keys of the request are, and in a
+  // transaction all that it comes upon; for handlers that find others. With the slot locked.
+  bool IsInMemory(const KeyRef& key) const;
+  bool IsInMemory(int db, uint16_t slot) const;
+  // With nothing locked: ends this turn until that is there. kRefused: it cannot be read, and the
+  // error is written.
+  ExecStatus AwaitKeys(std::span<const KeyRef> keys);
+  ExecStatus AwaitSlot(int db, uint16_t slot);
+
   // For slot-by-slot handlers. Locks the slot or returns false at once.
   bool TryLockSlot(uint16_t slot);
   void UnlockSlot(uint16_t slot);

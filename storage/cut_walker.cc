@@ -3,6 +3,8 @@
 #include <chrono>
 #include <thread>
 
+#include "storage/cold/cold_loader.h"
+#include "storage/cold/residency.h"
 #include "storage/engine_thread.h"
 #include "storage/gate.h"
 #include "storage/journal/effect_sink.h"
@@ -15,6 +17,9 @@ namespace {
 
 // Between two tries at a slot that somebody holds for longer than a moment.
 constexpr std::chrono::microseconds kBusySlotPause{50};
+
+// Between two looks whether somebody has given up, while everything is awaited.
+constexpr std::chrono::milliseconds kCancelledPause{50};
 
 // What a key takes, about, for the sum of what waits to be freed.
 constexpr uint64_t kDroppedKeyBytes = 64;
@@ -40,6 +45,31 @@ bool CutWalker::WaitForWake() {
   while (!woken_ && !given_up_) condition_.wait(mutex_);
   woken_ = false;
   return !given_up_;
+}
+
+bool CutWalker::WaitAWhile() {
+  MutexLock lock(mutex_);
+  if (!woken_ && !given_up_) condition_.wait_for(mutex_, kCancelledPause);
+  woken_ = false;
+  return !given_up_;
+}
+
+Status CutWalker::AwaitEverything(const std::atomic<bool>& cancelled) {
+  const std::vector<ColdTarget> everything = {ColdTarget::Everything()};
+  const Waiter waiter{&thread_, kTicket};
+  std::shared_ptr<ColdWait> wait;
+  for (bool goes_on = true;; goes_on = WaitAWhile()) {
+    // In this order: it is closed when all is there, too.
+    const bool closed = engine_.cold_loader_ != nullptr && engine_.cold_loader_->closed();
+    if (!engine_.residency_->any()) return {};
+    if (cancelled.load() || closed || !goes_on) {
+      engine_.cold_loader_->Forget(waiter);
+      return Error{"given up, while keys were read from disk"};
+    }
+    if (wait != nullptr && wait->HasFailed(everything))
+      return Error{"not all keys are in memory yet, and some could not be read from disk"};
+    if (wait == nullptr) wait = engine_.cold_loader_->Add(everything, waiter);
+  }
 }
 
 void CutWalker::GiveUp() {
@@ -176,6 +206,7 @@ void CutWalker::WalkRemoved(Cut& cut, uint16_t slot, int db, StoredState& stored
     if (entry.cut_mark() != cut.mark() && !cut.Walk(slot, db, entry)) done.push_back(&entry);
   });
   for (Entry* tombstone : done) stored.EraseRemoved(KeyHash(tombstone->key()), tombstone);
+  if (!done.empty()) engine_.residency_->TombstonesDropped(slot);
 }
 
 void CutWalker::FreeDropped(const std::vector<Cut::Dropped>& dropped) const {

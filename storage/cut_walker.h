@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <cstdint>
 
+#include "base/result.h"
 #include "base/thread_annotations.h"
 #include "storage/cut/cut.h"
 #include "storage/engine.h"
@@ -30,6 +31,10 @@ class CutWalker final {
   // `now_ms`: reads the clock.
   void Write(CutSink& sink, int64_t (*now_ms)());
 
+  // Before a cut that has everything: until everything is in memory (cold/residency.h), which stays
+  // so. An error: it cannot be read, or was `cancelled`.
+  Status AwaitEverything(const std::atomic<bool>& cancelled);
+
   // The engine is not used any more, and its gate may never open again: Write returns where it
   // stands. Only at the end of the process.
   void GiveUp();
@@ -38,11 +43,12 @@ class CutWalker final {
   uint32_t slots_walked() const { return slots_walked_.load(std::memory_order_relaxed); }
 
  private:
-  // Both false after GiveUp.
+  // All false after GiveUp.
   bool CloseGate();
   bool EnterHolding();
   void Leave();
   bool WaitForWake();
+  bool WaitAWhile();
   void Begin(Cut& cut, CutSink& sink, int64_t now_ms);
   bool WalkAll(Cut& cut, CutSink& sink);
   bool End(Cut& cut);

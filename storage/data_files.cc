@@ -54,6 +54,7 @@ Result<BackgroundSaveReport> SaveRdbInBackground(Engine& engine, CutWalker& walk
                                                  const RdbWriteOptions& options,
                                                  const BackgroundSaveControl& control) {
   TG_CHECK(!options.for_redis);
+  TG_RETURN_IF_ERROR(walker.AwaitEverything(control.cancelled));
   rdb::RdbCutSink sink(engine, path, options, control.cancelled);
   walker.Write(sink, &UnixMillis);
   MutexLock lock(control.file_mutex);

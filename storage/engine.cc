@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/prefetch.h"
 #include "config/notify.h"
+#include "storage/cold/cold_loader.h"
+#include "storage/cold/residency.h"
 #include "storage/command_context.h"
 #include "storage/compaction.h"
 #include "storage/cut/cut_queue.h"
@@ -55,7 +57,8 @@ bool IsOfCollections(Group group) { return group >= Group::kList && group <= Gro
 
 Engine::Engine(EngineOptions options) : options_(options) {}
 
-Engine::~Engine() = default;
+// The loader's threads work in the engine.
+Engine::~Engine() { cold_loader_.reset(); }
 
 Result<std::unique_ptr<Engine>> Engine::Create(EngineOptions options) {
   if (options.databases < 1 || options.databases > kDatabasesMax) {
@@ -65,6 +68,7 @@ Result<std::unique_ptr<Engine>> Engine::Create(EngineOptions options) {
   engine->lazy_freer_ = std::make_unique<LazyFreer>();
   engine->keyspace_ =
       std::make_unique<Keyspace>(options.databases, engine->settings_, *engine->lazy_freer_);
+  engine->residency_ = std::make_unique<Residency>(*engine->keyspace_);
   engine->parking_ = std::make_unique<SlotParking>();
   engine->gate_ = std::make_unique<ExclusiveGate>(engine->threads_);
   engine->cut_queue_ = std::make_unique<CutQueue>();
@@ -221,7 +225,7 @@ inline ExecStatus Engine::ExecuteOneKey(EngineThread& thread, const Request& req
                                         ClientState& client, ReplyWriter& reply) {
   const uint16_t slot = request.keys[0].slot;
   if (__builtin_expect(!TryLock(slot), 0)) return ParkAt(thread, slot, client);
-  if (__builtin_expect((keyspace_->slot(slot).flags & Slot::kBlockedMoves) != 0, 0)) {
+  if (__builtin_expect((keyspace_->slot(slot).flags & Slot::kNeedsMore) != 0, 0)) {
     Unlock(slot);
     return ExecuteMany(thread, request, client, reply);
   }
@@ -395,6 +399,14 @@ ExecStatus Engine::ExecuteMany(EngineThread& thread, const Request& request, Cli
 ExecStatus Engine::ExecuteLocked(EngineThread& thread, const Request& request, ClientState& client,
                                  ReplyWriter& reply, const SlotSet& set,
                                  const std::vector<uint16_t>& targets) {
+  if (__builtin_expect(residency_->any(), 0)) {
+    const std::vector<ColdTarget> missing = MissingFor(request, client.db);
+    if (!missing.empty()) {
+      for (const uint16_t slot : set.slots()) Unlock(slot);
+      for (const uint16_t slot : targets) Unlock(slot);
+      return AwaitLoad(thread, missing, client, reply);
+    }
+  }
   for (const KeyRef& key : request.keys) {
     if (const Table* table = keyspace_->FindTable(key.slot, client.db))
       table->PrefetchEntry(key.hash);
@@ -445,6 +457,15 @@ ExecStatus Engine::ExecuteExclusive(EngineThread& thread, const Request& request
   thread.counters.gate_closings.Add();
   thread.exclusive = true;
   FollowCut(thread);
+  if (__builtin_expect(residency_->any(), 0)) {
+    std::vector<ColdTarget> missing = MissingFor(request, client.db);
+    AddMissingAwaited(missing);
+    if (!missing.empty()) {
+      thread.exclusive = false;
+      gate_->Open();
+      return AwaitLoad(thread, missing, client, reply);
+    }
+  }
   ExecStatus status = ExecStatus::kRefused;
   // Whoever has the gate keeps everybody waiting: it does not wait itself.
   if ((request.command->spec->flags & kDenyOom) != 0 && MakeRoom(thread) == Room::kNo) {
@@ -516,6 +537,8 @@ void Engine::Cancel(EngineThread& thread, ClientState& client) {
   parking_->Remove(waiter);
   gate_->Remove(waiter);
   cut_queue_->Forget(waiter);
+  if (client.cold_wait != nullptr) cold_loader_->Forget(waiter);
+  client.cold_wait.reset();
   if (effect_sink_ != nullptr) effect_sink_->Forget(waiter);
   client.parked = false;
   client.rounds = 0;
@@ -616,13 +639,17 @@ EngineStats Engine::Stats() const {
   return stats;
 }
 
-DbStats Engine::StatsOfDb(int db) const {
-  int64_t keys = 0;
-  int64_t expires = 0;
+Engine::KeyCounts Engine::CountsOf(int db) const {
+  KeyCounts counts;
   for (const auto& thread : threads_) {
-    keys += thread->dbs[static_cast<size_t>(db)].keys.value();
-    expires += thread->dbs[static_cast<size_t>(db)].expires.value();
+    counts.keys += thread->dbs[static_cast<size_t>(db)].keys.value();
+    counts.expires += thread->dbs[static_cast<size_t>(db)].expires.value();
   }
+  return counts;
+}
+
+DbStats Engine::StatsOfDb(int db) const {
+  const auto [keys, expires] = CountsOf(db);
   // Read while others write: a difference may be seen before its counterpart.
   return {static_cast<uint64_t>(std::max<int64_t>(keys, 0)),
           static_cast<uint64_t>(std::max<int64_t>(expires, 0)),
@@ -636,20 +663,37 @@ uint64_t Engine::ExpirySum(int db) const {
   return sum;
 }
 
-// The sums of expiry times are of whole databases: nobody knows them slot by slot.
+// The sums of expiry times are of whole databases: nobody knows them slot by slot. Nor are the
+// tables all there is, as long as some of it is on disk.
 void Engine::ClearDatabase(EngineThread& thread, int db) {
+  residency_->Clear(db);
   keyspace_->Clear(thread, db);
   for (int index = 0; index < options_.databases; ++index) {
     if (db >= 0 && index != db) continue;
-    thread.dbs[static_cast<size_t>(index)].expire_at_s.Add(static_cast<int64_t>(-ExpirySum(index)));
+    DbCounters& counters = thread.dbs[static_cast<size_t>(index)];
+    const KeyCounts left = CountsOf(index);
+    counters.keys.Add(-left.keys);
+    counters.expires.Add(-left.expires);
+    counters.expire_at_s.Add(static_cast<int64_t>(-ExpirySum(index)));
   }
 }
 
 void Engine::SwapDatabases(EngineThread& thread, int a, int b) {
+  DbCounters& upper = thread.dbs[static_cast<size_t>(a)];
+  DbCounters& lower = thread.dbs[static_cast<size_t>(b)];
+  const KeyCounts were_a = CountsOf(a);
+  const KeyCounts were_b = CountsOf(b);
+  residency_->Swap(a, b);
   keyspace_->Swap(thread, a, b);
+  const KeyCounts are_a = CountsOf(a);
+  const KeyCounts are_b = CountsOf(b);
+  upper.keys.Add(were_b.keys - are_a.keys);
+  lower.keys.Add(were_a.keys - are_b.keys);
+  upper.expires.Add(were_b.expires - are_a.expires);
+  lower.expires.Add(were_a.expires - are_b.expires);
   const uint64_t change = ExpirySum(b) - ExpirySum(a);
-  thread.dbs[static_cast<size_t>(a)].expire_at_s.Add(static_cast<int64_t>(change));
-  thread.dbs[static_cast<size_t>(b)].expire_at_s.Add(static_cast<int64_t>(-change));
+  upper.expire_at_s.Add(static_cast<int64_t>(change));
+  lower.expire_at_s.Add(static_cast<int64_t>(-change));
 }
 
 void Engine::ResetStats() {

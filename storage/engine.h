@@ -41,6 +41,11 @@
 namespace tidegate {
 
 struct BlockedRequest;
+class ColdLoader;
+struct ColdStart;
+struct ColdStats;
+struct ColdTarget;
+class ColdWait;
 class Compaction;
 class Cut;
 class CutQueue;
@@ -51,6 +56,7 @@ class Keyspace;
 class SlotSet;
 class LazyFreer;
 class LongCommand;
+class Residency;
 class SlotParking;
 class ExclusiveGate;
 
@@ -163,6 +169,17 @@ struct ClientState {
   // The blocking command that waits now; null: none. CLIENT UNBLOCK says how it shall end.
   std::shared_ptr<BlockedRequest> blocked;
   enum class Unblock : uint8_t { kNo, kTimeout, kError } unblock = Unblock::kNo;
+
+  // What the request that is suspended waits for, of what is still on disk.
+  std::shared_ptr<ColdWait> cold_wait;
+};
+
+// What an atomic section wants to find in memory, as long as not everything is there. The keys that
+// its requests name, which may be of any database; or everything, for requests that may come upon
+// any key.
+struct AtomicNeeds {
+  std::span<const KeyRef> keys;
+  bool everything = false;
 };
 
 // Sums over all threads, for INFO and metrics.
@@ -254,8 +271,9 @@ class Engine final {
   // keys that the requests and WATCH name, in any order; `whole` takes the exclusive gate instead,
   // for requests over the keyspace. kSuspended: as with Execute, call again when woken. kDone: the
   // section is open; each request runs by ExecuteAtomic, which never suspends, until EndAtomic.
+  // kRefused: what it needs cannot be read from disk, errors::kCannotLoad is the error.
   ExecStatus BeginAtomic(EngineThread& thread, std::span<const uint16_t> slots, bool whole,
-                         ClientState& client);
+                         ClientState& client, const AtomicNeeds& needs = {});
   void ExecuteAtomic(EngineThread& thread, const Request& request, ClientState& client,
                      ReplyWriter& reply);
   void EndAtomic(EngineThread& thread);
@@ -266,6 +284,26 @@ class Engine final {
   void SealAtomic(EngineThread& thread);
   // In an atomic section: whether a key that the client watches was changed, or has expired.
   bool WatchesAreDirty(EngineThread& thread, ClientState& client);
+
+  // engine_cold.cc. Keys that are on disk and not in memory yet (cold/residency.h): the databases
+  // of `start` have all theirs there. Before the first command, with the database map as it is on
+  // disk and changes tracked. Commands on them wait from StartLoading on; until then there is only
+  // the one thread that applies records, for which they are read at once.
+  void BeginCold(const ColdStart& start);
+  void StartLoading();
+  // Before that: reads what is on disk of these keys, several at once, for who is about to apply
+  // records that name them. What cannot be read is left to the records.
+  struct KeyOfDatabase {
+    int db = 0;
+    KeyRef key;
+  };
+  void LoadAhead(std::span<const KeyOfDatabase> keys);
+  // When there are no commands any more. Before the source goes.
+  void StopLoading();
+  // Whether some keys are not in memory. Any thread.
+  bool IsCold() const;
+  ColdStats StatsOfCold() const;
+  Residency& residency() { return *residency_; }
 
   // Whether commands that may need memory can go on; evicts what it may to make it so. In a batch.
   Room MakeRoom(EngineThread& thread);
@@ -326,13 +364,21 @@ class Engine final {
   void SwapDatabases(EngineThread& thread, int a, int b);
 
  private:
+  friend class ColdReader;
   friend class CommandContext;
   friend class Compaction;
   friend class CutWalker;
   friend class Eviction;
   friend class ExpirySweep;
+  friend class HotKeySampler;
   explicit Engine(EngineOptions options);
 
+  // Over all threads; exact with the gate.
+  struct KeyCounts {
+    int64_t keys = 0;
+    int64_t expires = 0;
+  };
+  KeyCounts CountsOf(int db) const;
   // Over all threads, as DbCounters::expire_at_s: it may wrap.
   uint64_t ExpirySum(int db) const;
   ExecStatus ExecuteOneKey(EngineThread& thread, const Request& request, ClientState& client,
@@ -397,6 +443,23 @@ class Engine final {
   ExecStatus ResumeBlocked(EngineThread& thread, ClientState& client, ReplyWriter& reply);
   ExecStatus RunHandler(EngineThread& thread, const Request& request, ClientState& client,
                         ReplyWriter& reply);
+  // Unlocks what an atomic section has locked.
+  void LeaveAtomic(EngineThread& thread);
+  // engine_cold.cc. What the request needs of keys that are not in memory: with the slots of its
+  // keys locked, or the gate.
+  std::vector<ColdTarget> MissingFor(const Request& request, int db) const;
+  std::vector<ColdTarget> MissingFor(const AtomicNeeds& needs, bool whole) const;
+  void AddMissing(int db, const KeyRef& key, std::vector<ColdTarget>& out) const;
+  void AddMissing(const KeyRef& key, std::vector<ColdTarget>& out) const;
+  // Keys that somebody watches or is blocked at, and what serving those needs, of all databases: a
+  // SWAPDB puts another one there. With the gate.
+  void AddMissingAwaited(std::vector<ColdTarget>& out) const;
+  // Nothing is locked. kSuspended: the client is woken when it is there. kRefused: it could not be
+  // read; no error is written.
+  ExecStatus AwaitLoad(EngineThread& thread, const std::vector<ColdTarget>& wants,
+                       ClientState& client);
+  ExecStatus AwaitLoad(EngineThread& thread, const std::vector<ColdTarget>& wants,
+                       ClientState& client, ReplyWriter& reply);
   // engine_long.cc. The slots are held, and are the long command's from then on.
   ExecStatus StartLong(EngineThread& thread, const Request& request, ClientState& client,
                        ReplyWriter& reply, std::vector<uint16_t> slots);
@@ -408,6 +471,8 @@ class Engine final {
   EngineSettings settings_;
   std::unique_ptr<LazyFreer> lazy_freer_;
   std::unique_ptr<Keyspace> keyspace_;
+  std::unique_ptr<Residency> residency_;
+  std::unique_ptr<ColdLoader> cold_loader_;  // null: nothing was cold
   std::unique_ptr<SlotParking> parking_;
   std::unique_ptr<ExclusiveGate> gate_;
   std::vector<std::unique_ptr<EngineThread>> threads_;

@@ -1,6 +1,8 @@
 // The part of Engine for several requests as one: EXEC, and whatever else must not be seen half
 // done.
 #include "base/check.h"
+#include "storage/cold/cold_queue.h"
+#include "storage/cold/residency.h"
 #include "storage/command_context.h"
 #include "storage/engine.h"
 #include "storage/engine_thread.h"
@@ -11,9 +13,12 @@
 namespace tidegate {
 
 ExecStatus Engine::BeginAtomic(EngineThread& thread, std::span<const uint16_t> slots, bool whole,
-                               ClientState& client) {
+                               ClientState& client, const AtomicNeeds& needs) {
   TG_DCHECK(!thread.in_transaction);
   client.parked = false;
+  // What is all there stays so.
+  if (__builtin_expect(needs.everything && residency_->any(), 0))
+    return AwaitLoad(thread, {ColdTarget::Everything()}, client);
   if (whole || client.rounds >= kLockRoundsMax) {
     if (gate_->Close({&thread, client.ticket}) == ExclusiveGate::Entry::kSuspended) {
       client.parked = true;
@@ -32,6 +37,13 @@ ExecStatus Engine::BeginAtomic(EngineThread& thread, std::span<const uint16_t> s
     thread.atomic_slots.insert(thread.atomic_slots.end(), targets.begin(), targets.end());
   }
   client.rounds = 0;
+  if (__builtin_expect(residency_->any(), 0)) {
+    const std::vector<ColdTarget> missing = MissingFor(needs, whole);
+    if (!missing.empty()) {
+      LeaveAtomic(thread);
+      return AwaitLoad(thread, missing, client);
+    }
+  }
   thread.in_transaction = true;
   return ExecStatus::kDone;
 }
@@ -48,6 +60,11 @@ void Engine::EndAtomic(EngineThread& thread) {
   if (!thread.ready.empty()) ServeReady(thread);
   Record(thread);
   thread.in_transaction = false;
+  LeaveAtomic(thread);
+  Deliver(thread);
+}
+
+void Engine::LeaveAtomic(EngineThread& thread) {
   if (thread.exclusive) {
     thread.exclusive = false;
     gate_->Open();
@@ -55,7 +72,6 @@ void Engine::EndAtomic(EngineThread& thread) {
     for (const uint16_t slot : thread.atomic_slots) Unlock(slot);
     thread.atomic_slots.clear();
   }
-  Deliver(thread);
 }
 
 void Engine::DeliverAtomic(EngineThread& thread) {

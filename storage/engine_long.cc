@@ -82,6 +82,7 @@ ExecStatus Engine::TurnOfLong(EngineThread& thread, ClientState& client, ReplyWr
     client.rounds = state.rounds;
     client.continuation = std::move(state.continuation);
     client.blocked = std::move(state.blocked);
+    client.cold_wait = std::move(state.cold_wait);
     return ExecStatus::kSuspended;
   }
   command->ReplyTo(reply);

@@ -34,6 +34,11 @@ inline constexpr std::string_view kSnapshotFailed =
     "to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error "
     "option). "
     "Please check the Redis logs for details about the RDB error.";
+// After a restart: what the command needs is still on disk.
+inline constexpr std::string_view kCannotLoad =
+    "MISCONF Data that this command needs is not in memory yet and could not be read from disk. "
+    "Nothing was changed and nothing is lost; try again. Please check the logs for details about "
+    "the error.";
 inline constexpr std::string_view kNoAuth = "NOAUTH Authentication required.";
 
 // "ERR wrong number of arguments for 'get' command". `full_name` in lower case, sub-commands as

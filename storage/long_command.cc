@@ -38,6 +38,7 @@ LongCommand::LongCommand(Engine& engine, EngineThread& thread, OwnedRequest requ
   client_.is_cut_off = client.is_cut_off;
   client_.cut_off_context = client.cut_off_context;
   client_.continuation = std::move(client.continuation);
+  client_.cold_wait = std::move(client.cold_wait);
   reply_.set_protocol(reply.protocol());
   reply_.ObserveErrors(
       [](void* self, std::string_view text) {

@@ -38,6 +38,10 @@ class WatchList final {
   void Touch(int db, std::string_view key, bool gone = false);
   // Calls fn(db, key, expired) for each line; true: it was changed. For FLUSHALL and SWAPDB.
   template <typename Fn>
+  void ForEachKey(Fn&& fn) const {
+    for (const Line& line : lines_) fn(line.db, std::string_view(line.key));
+  }
+  template <typename Fn>
   void TouchIf(Fn&& fn) {
     for (Line& line : lines_) {
       if (fn(line.db, std::string_view(line.key), line.expired)) line.state->dirty.store(true);

@@ -1,6 +1,7 @@
 #include "proxy/admin/metrics_reference.h"
 
 #include "proxy/server_metrics.h"
+#include "storage/cold_metrics.h"
 #include "storage/engine_metrics.h"
 #include "storage/persistence_metrics.h"
 
@@ -60,6 +61,7 @@ std::vector<MetricGroup> MetricGroups() {
   AppendRows(groups[3].rows, kDbMetrics);
   groups[4].title = "Persistence";
   AppendRows(groups[4].rows, kPersistenceMetrics);
+  AppendRows(groups[4].rows, kColdMetrics);
   return groups;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "storage/cold_metrics.h"
 #include "storage/engine_metrics.h"
 #include "storage/persistence_metrics.h"
 
@@ -237,6 +238,9 @@ void StatsCollector::CollectPersistence(Families& out) const {
       sources_.persistence != nullptr ? sources_.persistence->Stats() : PersistenceStats();
   for (const PersistenceMetric& metric : kPersistenceMetrics)
     AddValue(AddFamily(out, metric.row), metric.row, metric.value(stats));
+  const ColdStats cold = sources_.engine->StatsOfCold();
+  for (const ColdMetric& metric : kColdMetrics)
+    AddValue(AddFamily(out, metric.row), metric.row, static_cast<double>(cold.*metric.value));
 }
 
 }  // namespace tidegate

@@ -157,10 +157,10 @@ ExecStatus DebugLoadAof(SessionCommand& c) {
   const std::optional<std::string> path = AppendOnlyFilePath(c.options());
   if (!path) return c.Fail("ERR there is no append-only file in dir: nothing is loaded");
   EngineThread& thread = c.worker().engine_thread();
-  if (c.engine().BeginAtomic(thread, {}, /*whole=*/true, c.session().client()) ==
-      ExecStatus::kSuspended) {
-    return ExecStatus::kSuspended;
-  }
+  const ExecStatus entered = c.engine().BeginAtomic(
+      thread, {}, /*whole=*/true, c.session().client(), {.keys = {}, .everything = true});
+  if (entered == ExecStatus::kSuspended) return entered;
+  if (entered == ExecStatus::kRefused) return c.Fail(errors::kCannotLoad);
   const ExecStatus status = LoadAof(c, *path);
   c.engine().EndAtomic(thread);
   return status;
@@ -208,10 +208,10 @@ ExecStatus DebugReload(SessionCommand& c) {
   if (!options) return ExecStatus::kDone;
   if (c.options().appendonly && !options->keeps_data()) return c.Fail(kNotInJournal);
   EngineThread& thread = c.worker().engine_thread();
-  if (c.engine().BeginAtomic(thread, {}, /*whole=*/true, c.session().client()) ==
-      ExecStatus::kSuspended) {
-    return ExecStatus::kSuspended;
-  }
+  const ExecStatus entered = c.engine().BeginAtomic(
+      thread, {}, /*whole=*/true, c.session().client(), {.keys = {}, .everything = true});
+  if (entered == ExecStatus::kSuspended) return entered;
+  if (entered == ExecStatus::kRefused) return c.Fail(errors::kCannotLoad);
   const ExecStatus status = Reload(c, *options);
   c.engine().EndAtomic(thread);
   return status;

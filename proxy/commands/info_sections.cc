@@ -13,6 +13,7 @@
 #include "proxy/commands/memory_report.h"
 #include "proxy/commands/version.h"
 #include "proxy/observe/process_stats.h"
+#include "storage/cold_metrics.h"
 #include "storage/engine.h"
 #include "storage/persistence.h"
 
@@ -164,6 +165,20 @@ void WriteJournal(InfoWriter& out, const PersistenceStats& stats) {
       .Number("store_memory_bytes", stats.store_memory_bytes);
 }
 
+// How much of what was on disk at the start is in memory.
+void WriteWarmUp(InfoWriter& out, const ColdStats& stats) {
+  out.Number("warmup_in_progress", stats.warming)
+      .Number("warmup_paused", stats.paused)
+      .Number("warmup_slots", stats.slots)
+      .Number("warmup_slots_left", stats.slots_left)
+      .Number("warmup_loaded_keys", stats.loaded_keys)
+      .Number("warmup_loaded_bytes", stats.loaded_bytes)
+      .Number("warmup_keys_on_demand", stats.keys_on_demand)
+      .Number("warmup_slots_on_demand", stats.slots_on_demand)
+      .Number("warmup_failures", stats.failures)
+      .Number("warmup_elapsed_ms", stats.elapsed_ms);
+}
+
 void WritePersistence(InfoWriter& out, Server& server) {
   const Persistence* persistence = server.persistence();
   const PersistenceStats stats = persistence != nullptr ? persistence->Stats() : PersistenceStats();
@@ -203,7 +218,9 @@ void WritePersistence(InfoWriter& out, Server& server) {
       .Number("aof_last_cow_size", 0)
       .Number("module_fork_in_progress", 0)
       .Number("module_fork_last_cow_size", 0);
-  if (persistence != nullptr) WriteJournal(out, stats);
+  if (persistence == nullptr) return;
+  WriteJournal(out, stats);
+  WriteWarmUp(out, server.engine().StatsOfCold());
 }
 
 void WriteReplication(InfoWriter& out, Server& server) {

@@ -32,10 +32,10 @@ ExecStatus CmdLastSave(SessionCommand& c) {
 ExecStatus CmdSave(SessionCommand& c) {
   if (c.server().background_save().in_progress()) return c.Fail(kInProgress);
   EngineThread& thread = c.worker().engine_thread();
-  if (c.engine().BeginAtomic(thread, {}, /*whole=*/true, c.session().client()) ==
-      ExecStatus::kSuspended) {
-    return ExecStatus::kSuspended;
-  }
+  const ExecStatus entered = c.engine().BeginAtomic(
+      thread, {}, /*whole=*/true, c.session().client(), {.keys = {}, .everything = true});
+  if (entered == ExecStatus::kSuspended) return entered;
+  if (entered == ExecStatus::kRefused) return c.Fail(errors::kCannotLoad);
   c.server().save_status().Began();
   const Status saved = SaveSnapshot(c.server(), thread, c.options());
   c.engine().EndAtomic(thread);

@@ -81,9 +81,12 @@ std::optional<ShutdownArguments> ParseShutdown(SessionCommand& c) {
 // file. kRefused: it did not work, and the error is written.
 ExecStatus SaveForShutdown(SessionCommand& c, bool force) {
   EngineThread& thread = c.worker().engine_thread();
-  if (c.engine().BeginAtomic(thread, {}, /*whole=*/true, c.session().client()) ==
-      ExecStatus::kSuspended) {
-    return ExecStatus::kSuspended;
+  const ExecStatus entered = c.engine().BeginAtomic(
+      thread, {}, /*whole=*/true, c.session().client(), {.keys = {}, .everything = true});
+  if (entered == ExecStatus::kSuspended) return entered;
+  if (entered == ExecStatus::kRefused) {
+    c.Fail(errors::kCannotLoad);
+    return entered;
   }
   if (SaveSnapshot(c.server(), thread, c.options()).ok() || force) {
     c.engine().SealAtomic(thread);

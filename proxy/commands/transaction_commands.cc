@@ -68,6 +68,19 @@ void RunQueue(SessionCommand& c) {
   }
 }
 
+// Watched keys are in memory since they are watched.
+ExecStatus BeginQueue(SessionCommand& c, const std::vector<uint16_t>& slots) {
+  const TransactionQueue& queue = c.session().transaction();
+  AtomicNeeds needs;
+  std::vector<KeyRef> keys;
+  if (c.engine().IsCold()) {
+    keys = queue.Keys();
+    needs = {.keys = keys, .everything = queue.MeetsAnyKey()};
+  }
+  return c.engine().BeginAtomic(c.worker().engine_thread(), slots, queue.NeedsWholeKeyspace(),
+                                c.session().client(), needs);
+}
+
 ExecStatus CmdExec(SessionCommand& c) {
   TransactionQueue& queue = c.session().transaction();
   if (!queue.open()) return c.Fail("ERR EXEC without MULTI");
@@ -104,9 +117,12 @@ ExecStatus CmdExec(SessionCommand& c) {
   }
   std::vector<uint16_t> slots = queue.Slots();
   for (const ClientWatches::Key& key : client.watches.keys()) slots.push_back(key.slot);
-  if (c.engine().BeginAtomic(thread, slots, queue.NeedsWholeKeyspace(), client) ==
-      ExecStatus::kSuspended) {
-    return ExecStatus::kSuspended;
+  const ExecStatus begun = BeginQueue(c, slots);
+  if (begun == ExecStatus::kSuspended) return begun;
+  if (begun == ExecStatus::kRefused) {
+    EndTransaction(c);
+    return c.Fail("EXECABORT Transaction discarded because of: " +
+                  std::string(errors::kCannotLoad));
   }
   if (c.engine().WatchesAreDirty(thread, client)) {
     c.reply().NullArray();

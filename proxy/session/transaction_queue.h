@@ -5,8 +5,10 @@
 // as Redis does; one that fails when it runs does not. Owner: the session.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -68,6 +70,23 @@ class TransactionQueue final {
       for (const KeyRef& key : request.view().keys) slots.push_back(key.slot);
     }
     return slots;
+  }
+  // All keys, with repeats: views into the requests.
+  std::vector<KeyRef> Keys() const {
+    std::vector<KeyRef> keys;
+    for (const OwnedRequest& request : requests_) {
+      const std::span<const KeyRef> more = request.view().keys;
+      keys.insert(keys.end(), more.begin(), more.end());
+    }
+    return keys;
+  }
+  // Whether one of the requests may come upon any key.
+  bool MeetsAnyKey() const {
+    return std::any_of(requests_.begin(), requests_.end(), [](const OwnedRequest& request) {
+      const CommandSpec& spec = *request.command()->spec;
+      return (spec.flags & kMeetsAnyKey) != 0 &&
+             ScopeOfCall(spec, request.view().args) != Scope::kManyKeys;
+    });
   }
   // Whether one of the requests is over the whole keyspace.
   bool NeedsWholeKeyspace() const {

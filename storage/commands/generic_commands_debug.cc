@@ -97,6 +97,10 @@ ExecStatus CmdDebugDigest(CommandContext& ctx) {
     if (walk.work >= kEntriesPerTurn || steps >= kSlotCount) return ctx.Yield();
     const auto slot = static_cast<uint16_t>(walk.slot);
     if (!ctx.TryLockSlot(slot)) return ctx.SuspendAtSlot(slot);
+    if (!ctx.IsInMemory(walk.db, slot)) {
+      ctx.UnlockSlot(slot);
+      return ctx.AwaitSlot(walk.db, slot);
+    }
     walk.position = ctx.keyspace().Visit(
         slot, walk.db, walk.position, kDigestEntriesPerHold, [&](Entry& entry) {
           walk.digest.Also(DigestOfKey(entry, walk.db, ctx.now_ms()));
@@ -149,6 +153,10 @@ ExecStatus CmdDebugPopulate(CommandContext& ctx) {
     const std::string name = std::string(prefix) + ":" + ToText(progress.next);
     const KeyRef key = KeyRef::Of(name);
     if (!ctx.TryLockSlot(key.slot)) return ctx.SuspendAtSlot(key.slot);
+    if (!ctx.IsInMemory(key)) {
+      ctx.UnlockSlot(key.slot);
+      return ctx.AwaitKeys({&key, 1});
+    }
     if (ctx.db().Peek(key) == nullptr) {
       const std::string value = PopulatedValue(progress.next, bytes);
       ctx.db().SetString(key, nullptr, value, kNoExpire);

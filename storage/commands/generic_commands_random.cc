@@ -36,10 +36,32 @@ std::optional<std::string> PickFromSlot(CommandContext& ctx, uint16_t slot) {
   return std::move(found.live[ctx.thread().Random() % found.live.size()]);
 }
 
+// What was drawn is kept while the slot is read from disk: others are in memory already, and would
+// be chosen too often.
+struct DrawnSlot final : ClientState::Continuation {
+  explicit DrawnSlot(uint16_t drawn) : slot(drawn) {}
+  uint16_t slot;
+};
+
+// With the slot locked; false: it is unlocked.
+bool HasAllOfSlot(CommandContext& ctx, uint16_t slot) {
+  if (__builtin_expect(ctx.IsInMemory(ctx.db().index(), slot), 1)) return true;
+  ctx.UnlockSlot(slot);
+  return false;
+}
+
+ExecStatus AwaitDrawn(CommandContext& ctx, uint16_t slot) {
+  ctx.client().continuation = std::make_unique<DrawnSlot>(slot);
+  return ctx.AwaitSlot(ctx.db().index(), slot);
+}
+
 // The same for a slot that is chosen with the probability keys / keys_max; nothing when it is not,
-// or when it is busy.
-std::optional<std::string> DrawFromSlot(CommandContext& ctx, uint16_t slot, uint64_t keys_max) {
+// or when it is busy. `cold`: the slot is on disk.
+std::optional<std::string> DrawFromSlot(CommandContext& ctx, uint16_t slot, uint64_t keys_max,
+                                        bool& cold) {
   if (!ctx.TryLockSlot(slot)) return std::nullopt;
+  cold = !HasAllOfSlot(ctx, slot);
+  if (cold) return std::nullopt;
   const Table* table = ctx.keyspace().FindTable(slot, ctx.db().index());
   const uint64_t keys = table == nullptr ? 0 : table->count();
   std::optional<std::string> key;
@@ -59,14 +81,20 @@ ExecStatus CmdRandomKey(CommandContext& ctx) {
   const uint64_t keys = ctx.engine().StatsOfDb(ctx.db().index()).keys;
   // About the fullest slot when keys are spread evenly.
   const uint64_t keys_max = 2 + 2 * keys / kSlotCount;
+  const auto drawn = std::move(ctx.client().continuation);
   for (int draw = 0; keys > 0 && draw < kDrawsMax; ++draw) {
-    const auto slot = static_cast<uint16_t>(ctx.thread().Random() % kSlotCount);
-    if (const auto key = DrawFromSlot(ctx, slot, keys_max)) return ReplyKey(ctx, *key);
+    const auto slot = draw == 0 && drawn != nullptr
+                          ? static_cast<DrawnSlot&>(*drawn).slot
+                          : static_cast<uint16_t>(ctx.thread().Random() % kSlotCount);
+    bool cold = false;
+    if (const auto key = DrawFromSlot(ctx, slot, keys_max, cold)) return ReplyKey(ctx, *key);
+    if (cold) return AwaitDrawn(ctx, slot);
   }
   const auto first = static_cast<uint32_t>(ctx.thread().Random());
   for (uint32_t i = 0; keys > 0 && i < kSlotCount; ++i) {
     const auto slot = static_cast<uint16_t>((first + i) % kSlotCount);
     if (!ctx.TryLockSlot(slot)) return ctx.SuspendAtSlot(slot);
+    if (!HasAllOfSlot(ctx, slot)) return ctx.AwaitSlot(ctx.db().index(), slot);
     const auto key = PickFromSlot(ctx, slot);
     ctx.UnlockSlot(slot);
     if (key) return ReplyKey(ctx, *key);

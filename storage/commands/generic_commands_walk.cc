@@ -68,7 +68,7 @@ class KeyWalk final : public ClientState::Continuation {
   uint64_t visited() const { return visited_; }
 
   // Walks until `wanted` entries were visited in all, or to the end, as far as this turn and the
-  // locks allow. kSuspended: not there yet, call again next turn.
+  // locks allow, and what is in memory. kSuspended: not there yet, call again next turn.
   ExecStatus Run(CommandContext& ctx, const ScanArguments& filter, uint64_t wanted);
 
   // Writes the found keys as one array.
@@ -124,6 +124,10 @@ ExecStatus KeyWalk::Run(CommandContext& ctx, const ScanArguments& filter, uint64
     const auto slot = static_cast<uint16_t>(slot_);
     const uint64_t visited_before = visited_;
     if (!ctx.TryLockSlot(slot)) return ctx.SuspendAtSlot(slot);
+    if (__builtin_expect(!ctx.IsInMemory(ctx.db().index(), slot), 0)) {
+      ctx.UnlockSlot(slot);
+      return ctx.AwaitSlot(ctx.db().index(), slot);
+    }
     VisitSome(ctx, filter, std::min<uint64_t>(wanted - visited_, kEntriesPerHold));
     ctx.UnlockSlot(slot);
     if (position_ == 0) ++slot_;
@@ -152,9 +156,8 @@ ExecStatus CmdScan(CommandContext& ctx) {
   if (!arguments) return ExecStatus::kDone;
 
   KeyWalk& walk = WalkOf(ctx, *cursor, *arguments);
-  if (walk.Run(ctx, *arguments, arguments->count) == ExecStatus::kSuspended) {
-    return ExecStatus::kSuspended;
-  }
+  const ExecStatus status = walk.Run(ctx, *arguments, arguments->count);
+  if (status != ExecStatus::kDone) return status;
   BeginScanReply(ctx.reply(), walk.cursor());
   walk.Reply(ctx.reply());
   ctx.client().continuation.reset();
@@ -165,7 +168,8 @@ ExecStatus CmdKeys(CommandContext& ctx) {
   ScanArguments filter;
   if (ctx.arg(1) != "*") filter.pattern = ctx.arg(1);
   KeyWalk& walk = WalkOf(ctx, 0, filter);
-  if (walk.Run(ctx, filter, UINT64_MAX) == ExecStatus::kSuspended) return ExecStatus::kSuspended;
+  const ExecStatus status = walk.Run(ctx, filter, UINT64_MAX);
+  if (status != ExecStatus::kDone) return status;
   walk.Reply(ctx.reply());
   ctx.client().continuation.reset();
   return ExecStatus::kDone;

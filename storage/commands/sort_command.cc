@@ -14,6 +14,9 @@
 // would stop everybody for seconds: they are collected, looked up and sorted as without STORE, and
 // the list is put into its key at the end. So the elements are always those of one moment, and what
 // a large sort looks up for them is not. In a transaction all of it is one step.
+//
+// After a restart keys that patterns name may still be on disk. Those are noted, and when a step is
+// through they are awaited and the sort begins anew.
 #include <algorithm>
 #include <memory>
 #include <utility>
@@ -97,7 +100,7 @@ class SortRun final : public ClientState::Continuation {
 
   ExecStatus Turn(CommandContext& context, const SortArguments& arguments);
   // Whether there is anything that the next turn has to know.
-  bool has_begun() const { return phase_ != Phase::kCollect || in_slices_; }
+  bool has_begun() const { return !begins_anew_ && (phase_ != Phase::kCollect || in_slices_); }
 
  private:
   enum class Phase : uint8_t { kCollect, kWeigh, kSort, kFetch, kAnswer };
@@ -129,6 +132,7 @@ class SortRun final : public ClientState::Continuation {
   bool MayYield(const CommandContext& context, const SortArguments& arguments) const {
     return context.may_yield() && (arguments.store == 0 || in_slices_);
   }
+  ExecStatus AwaitMissing(CommandContext& context);
   static ExecStatus Yield(CommandContext& context) {
     context.client().rounds = 0;  // it has its turn behind it
     return context.Yield();
@@ -150,7 +154,9 @@ class SortRun final : public ClientState::Continuation {
   KeyRef busy_;
   OutputBuffer fetched_;  // GET without STORE: encoded already
   ReplyWriter writer_;
-  SortElements stored_;  // GET with STORE
+  SortElements stored_;               // GET with STORE
+  std::vector<std::string> missing_;  // keys that are not in memory
+  bool begins_anew_ = false;
 };
 
 ExecStatus SortRun::Turn(CommandContext& context, const SortArguments& arguments) {
@@ -159,9 +165,17 @@ ExecStatus SortRun::Turn(CommandContext& context, const SortArguments& arguments
   while (phase_ != Phase::kAnswer) {
     const Phase before = phase_;
     const ExecStatus status = StepOf(before, context, arguments);
-    if (status == ExecStatus::kSuspended || phase_ == before) return status;
+    if (status != ExecStatus::kDone || phase_ == before) return status;
+    if (!missing_.empty()) return AwaitMissing(context);
   }
   return Answer(context, arguments);
+}
+
+ExecStatus SortRun::AwaitMissing(CommandContext& context) {
+  begins_anew_ = true;
+  std::vector<KeyRef> keys;
+  for (const std::string& key : missing_) keys.push_back(KeyRef::Of(key));
+  return context.AwaitKeys(keys);
 }
 
 ExecStatus SortRun::StepOf(Phase phase, CommandContext& context, const SortArguments& arguments) {
@@ -186,6 +200,10 @@ ExecStatus SortRun::Collect(CommandContext& context, const SortArguments& argume
   const bool by_slot = in_slices_ || ScopeOfCall(*context.request().command->spec,
                                                  context.args()) == Scope::kSlotBySlot;
   if (by_slot && !context.TryLockSlot(key.slot)) return context.SuspendAtSlot(key.slot);
+  if (by_slot && !context.IsInMemory(key)) {
+    context.UnlockSlot(key.slot);
+    return context.AwaitKeys({&key, 1});
+  }
   const ExecStatus status = CollectWhole(context, arguments, context.db().FindForRead(key));
   if (by_slot) context.UnlockSlot(key.slot);
   return status;
@@ -302,7 +320,9 @@ bool SortRun::LookUp(CommandContext& context, const SortPattern& pattern, std::s
   }
   SortFinding finding;
   std::optional<HashItem> item;
-  const Entry* entry = context.db().FindForRead(key);
+  const bool missing = !context.IsInMemory(key);
+  if (missing) missing_.push_back(key_);
+  const Entry* entry = missing ? nullptr : context.db().FindForRead(key);
   if (entry != nullptr && pattern.field() && entry->type() == ValueType::kHash) {
     item = HashView(*entry, context.now_ms()).Find(*pattern.field());
     if (item) finding.field = &*item;
@@ -334,7 +354,8 @@ ExecStatus SortRun::Weigh(CommandContext& context, const SortArguments& argument
       return context.SuspendAtSlot(busy_.slot);
     }
   }
-  if (failed_) return context.Fail("ERR One or more scores can't be converted into double");
+  if (failed_ && missing_.empty())
+    return context.Fail("ERR One or more scores can't be converted into double");
   phase_ = Phase::kSort;
   return ExecStatus::kDone;
 }
@@ -489,7 +510,7 @@ constexpr CommandSpec kSortCommands[] = {
      .access = Access::kWrite,
      .scope = Scope::kByCall,
      .scope_of_call = ScopeOfSort,
-     .flags = kDenyOom | kDangerous,
+     .flags = kDenyOom | kDangerous | kMeetsAnyKey,
      .cost = Cost::kPerElement,
      .group = Group::kGeneric,
      .since = "1.0.0",
@@ -506,7 +527,7 @@ constexpr CommandSpec kSortCommands[] = {
      .access = Access::kRead,
      .scope = Scope::kByCall,
      .scope_of_call = ScopeOfSortRo,
-     .flags = kDangerous,
+     .flags = kDangerous | kMeetsAnyKey,
      .cost = Cost::kPerElement,
      .group = Group::kGeneric,
      .since = "7.0.0",

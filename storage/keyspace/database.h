@@ -80,6 +80,10 @@ class Database final {
   // that is not 0.
   void NoteStored(const KeyRef& key, Entry* entry, uint64_t object);
 
+  // Puts an entry that was read from disk into its place. Nobody hears of it, and it was counted
+  // before. The key must not be there.
+  void Place(const KeyRef& key, Entry* entry, uint64_t object);
+
   // Removes the key; false when there is none. Big values are freed after unlock, by the lazy freer
   // when `lazy` (and the value is more than one allocation) or very big.
   bool Delete(const KeyRef& key, bool lazy = false);

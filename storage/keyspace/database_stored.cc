@@ -5,6 +5,7 @@
 #include "storage/keyspace/database.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/keyspace/slot_extras.h"
+#include "storage/value/field_table.h"
 
 namespace tidegate {
 
@@ -60,6 +61,25 @@ void Database::NoteStored(const KeyRef& key, Entry* entry, uint64_t object) {
   TG_DCHECK(!entry->embedded());
   keyspace_->stored(key.slot, index_).SetObject(key.name, object);
   entry->set_has_stored_object(true);
+}
+
+void Database::Place(const KeyRef& key, Entry* entry, uint64_t object) {
+  Table& table = keyspace_->TableForInsert(key.slot, index_);
+  table.Insert(key.hash, entry);
+  if (entry->has_expire()) {
+    NoteExpiry(table, entry->expire_at_ms());
+    table.set_expires(table.expires() + 1);
+  }
+  if (entry->type() == ValueType::kHash && entry->encoding() == Encoding::kFieldTable) {
+    const auto* fields = entry->object<FieldTable>();
+    if (fields->expires() > 0) NoteFieldExpiry(key, fields->earliest_expiry_ms());
+  }
+  const bool smaller = object != 0 && entry->embedded();
+  NoteStored(key, entry, smaller ? 0 : object);
+  if (!smaller) return;
+  // By this server's limits it needs no object any more.
+  entry->set_dirty(true);
+  thread_->dead_objects.push_back(object);
 }
 
 }  // namespace tidegate

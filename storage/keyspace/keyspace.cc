@@ -66,7 +66,7 @@ SlotExtras& Keyspace::extras(uint16_t slot) {
 
 void Keyspace::UpdateFlags(uint16_t slot) {
   const SlotExtras& extras = this->extras(slot);
-  uint32_t flags = 0;
+  uint32_t flags = slots_[slot].flags & Slot::kCold;
   if (!extras.watches.empty()) flags |= Slot::kWatched;
   if (!extras.blocked.empty()) flags |= Slot::kBlocked;
   if (extras.blocked.has_targets()) flags |= Slot::kBlockedMoves;

@@ -39,6 +39,10 @@ struct alignas(64) Slot {
     kBlocked = 2,       // blocked requests
     kBlockedMoves = 4,  // of these, some that write to another slot when they are served
     kRemoved = 8,       // tombstones
+    // Not of `extras`: not all keys of the slot are in memory (cold/residency.h).
+    kCold = 16,
+    // A command with one key has more to look at than that key.
+    kNeedsMore = kBlockedMoves | kCold,
   };
 
   std::atomic<uint32_t> lock{0};

@@ -13,17 +13,17 @@
 #include <vector>
 
 #include "storage/engine.h"
-#include "storage/introspection.h"
 #include "storage/journal/record_applier.h"
 #include "tests/support/effect_capture.h"
+#include "tests/support/engine_contents.h"
 #include "tests/support/sim_worker.h"
 #include "tests/support/writing_client.h"
 
 namespace tidegate {
 namespace {
 
+using testing::ContentsOf;
 using testing::EffectCapture;
-using testing::ForEachWrittenKey;
 using testing::LoneThread;
 using testing::NextCommand;
 using testing::Random;
@@ -40,49 +40,6 @@ constexpr int kScale = 4;
 constexpr int kWorkers = 3;
 constexpr int kClientsPerWorker = 4;
 constexpr int kPhases = 3;
-
-// The reply behind a name, of one that says names and values.
-std::string ValueAfter(const std::string& reply, const std::string& name) {
-  const size_t begin = reply.find("\r\n" + name + "\r\n") + name.size() + 4;
-  size_t end = reply.find("\r\n", begin);
-  if (reply[begin] == '$') end = reply.find("\r\n", end + 2);
-  return name + " " + reply.substr(begin, end - begin) + "\n";
-}
-
-// What an engine holds: for each key, everything about it that a client can see and that is not how
-// it is laid out.
-std::map<std::string, std::string> ContentsOf(LoneThread& lone, int64_t now_ms) {
-  std::map<std::string, std::string> contents;
-  std::vector<std::string> names;
-  ForEachWrittenKey([&names](std::string key) { names.push_back(std::move(key)); });
-  for (const int db : {0, 1}) {
-    for (const std::string& key : names) {
-      const std::string type = lone.Run({"TYPE", key}, now_ms, db);
-      if (type == "+none\r\n") continue;
-      std::string& about = contents[std::to_string(db) + ":" + key];
-      const std::string_view args[] = {"DEBUG", "DIGEST-VALUE", key};
-      const KeyRef keys[] = {KeyRef::Of(key)};
-      about =
-          type + lone.Run({"PEXPIRETIME", key}, now_ms, db) +
-          lone.Run({.command = &DebugDigestValueCommand(), .args = args, .keys = keys}, now_ms, db);
-      if (type == "+hash\r\n") {
-        Words words = {"HPEXPIRETIME", key, "FIELDS", "12"};
-        for (int f = 0; f < 12; ++f) words.push_back("f" + std::to_string(f));
-        about += lone.Run(words, now_ms, db);
-      }
-      if (type == "+stream\r\n") {
-        const std::string info = lone.Run({"XINFO", "STREAM", key}, now_ms, db);
-        for (const char* name : {"length", "last-generated-id", "max-deleted-entry-id",
-                                 "entries-added", "recorded-first-entry-id", "groups"}) {
-          about += ValueAfter(info, name);
-        }
-        about += lone.Run({"XINFO", "GROUPS", key}, now_ms, db) +
-                 lone.Run({"XPENDING", key, "g", "-", "+", "1000"}, now_ms, db);
-      }
-    }
-  }
-  return contents;
-}
 
 class ReplayTest : public ::testing::Test {
  protected:
@@ -165,29 +122,16 @@ class ReplayTest : public ::testing::Test {
     EXPECT_GT(records.size(), 100u);
     for (const auto& [key, about] : expected) {
       const auto at = found.find(key);
-      ASSERT_TRUE(at != found.end()) << key << " is missing, seed " << seed_ << Trace(records, key);
-      ASSERT_EQ(at->second, about) << key << ", seed " << seed_ << Trace(records, key);
+      ASSERT_TRUE(at != found.end())
+          << key << " is missing, seed " << seed_ << EffectCapture::History(records, key.substr(2));
+      ASSERT_EQ(at->second, about)
+          << key << ", seed " << seed_ << EffectCapture::History(records, key.substr(2));
     }
     for (const auto& [key, about] : found)
-      ASSERT_TRUE(expected.contains(key))
-          << key << " is too many, seed " << seed_ << Trace(records, key);
+      ASSERT_TRUE(expected.contains(key)) << key << " is too many, seed " << seed_
+                                          << EffectCapture::History(records, key.substr(2));
     for (const int db : {0, 1})
       EXPECT_EQ(other->StatsOfDb(db).keys, engine_->StatsOfDb(db).keys) << "seed " << seed_;
-  }
-
-  // The last records that name the key.
-  static std::string Trace(const std::vector<std::string>& records, const std::string& key) {
-    const std::string name = key.substr(2);
-    std::string text;
-    int left = 40;
-    for (size_t i = records.size(); i > 0 && left > 0; --i) {
-      const std::string record = EffectCapture::Text(records[i - 1]);
-      if (record.find(name) == std::string::npos && record.find("DB") == std::string::npos)
-        continue;
-      text.insert(0, "\n" + record.substr(0, 300));
-      --left;
-    }
-    return text;
   }
 
   EffectCapture capture_;

@@ -90,6 +90,18 @@ class EffectCapture final : public EffectSink {
     }
     return text;
   }
+  // The last records that name the key, or drop or swap databases: for the message of a failure.
+  static std::string History(const std::vector<std::string>& records, std::string_view key) {
+    std::string text;
+    int left = 40;
+    for (size_t i = records.size(); i > 0 && left > 0; --i) {
+      const std::string record = Text(records[i - 1]);
+      if (record.find(key) == std::string::npos && record.find("DB") == std::string::npos) continue;
+      text.insert(0, "\n" + record.substr(0, 300));
+      --left;
+    }
+    return text;
+  }
 
  private:
   mutable std::mutex mutex_;

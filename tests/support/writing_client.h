@@ -136,13 +136,18 @@ class LoneThread final {
     client_.db = db;
     std::vector<std::unique_ptr<ParsedRequest>> parsed;
     std::vector<uint16_t> slots;
+    std::vector<KeyRef> keys;
     bool whole = false;
+    bool everything = false;
     for (const Words& words : commands) {
       const Request& request =
           parsed.emplace_back(std::make_unique<ParsedRequest>(table_, words))->request;
       for (const KeyRef& key : request.keys) slots.push_back(key.slot);
+      keys.insert(keys.end(), request.keys.begin(), request.keys.end());
       const Scope scope = ScopeOfCall(*request.command->spec, request.args);
       whole = whole || scope == Scope::kWholeKeyspace || scope == Scope::kSlotBySlot;
+      everything = everything || ((request.command->spec->flags & kMeetsAnyKey) != 0 &&
+                                  scope != Scope::kManyKeys);
     }
     OutputBuffer out(pool_);
     ReplyWriter reply(out);
@@ -150,8 +155,9 @@ class LoneThread final {
         [&] {
           const ExecStatus admitted = engine_.AdmitWrite(*thread_, client_);
           if (admitted != ExecStatus::kDone) return admitted;
-          if (engine_.BeginAtomic(*thread_, slots, whole, client_) == ExecStatus::kSuspended)
-            return ExecStatus::kSuspended;
+          const ExecStatus begun = engine_.BeginAtomic(*thread_, slots, whole, client_,
+                                                       {.keys = keys, .everything = everything});
+          if (begun != ExecStatus::kDone) return begun;
           for (const auto& one : parsed)
             engine_.ExecuteAtomic(*thread_, one->request, client_, reply);
           engine_.EndAtomic(*thread_);

@@ -1,0 +1,226 @@
+#include "storage/cold/cold_loader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "storage/cold/residency.h"
+#include "storage/engine.h"
+
+namespace tidegate {
+namespace {
+
+// Failures that are logged: one in this time.
+constexpr int64_t kFailureLineNanos = 1'000'000'000;
+
+// Keys for which another thread is worth its start.
+constexpr size_t kKeysPerThreadMin = 16;
+
+std::string Count(uint64_t n, const char* what) { return std::to_string(n) + " " + what; }
+
+}  // namespace
+
+ColdLoader::ColdLoader(Engine& engine, const ColdStart& start, std::vector<uint32_t> databases)
+    : engine_(engine),
+      residency_(engine.residency()),
+      warms_up_(start.warms_up),
+      warm_up_(std::move(databases), start.hot) {
+  for (int i = 0; i < std::max(start.threads, 1); ++i) {
+    workers_.emplace_back(new Worker{
+        ColdReader(engine, *start.source, counters_, start.batch_entries_max), std::thread()});
+  }
+}
+
+ColdLoader::~ColdLoader() { Stop(); }
+
+void ColdLoader::Start() {
+  const int64_t now_nanos = MonotonicNanos();
+  counters_.begun_ms.store(now_nanos / 1'000'000);
+  next_line_nanos_ = now_nanos + kProgressNanos;
+  for (auto& worker : workers_) {
+    const bool first = &worker == &workers_.front();
+    worker->thread = std::thread([this, &worker, first] { Run(*worker, first); });
+  }
+}
+
+void ColdLoader::Stop() {
+  stopping_.store(true);
+  for (auto& worker : workers_) worker->reader.Stop();
+  queue_.Close(/*forced=*/true);
+  for (auto& worker : workers_) {
+    if (worker->thread.joinable()) worker->thread.join();
+  }
+}
+
+std::shared_ptr<ColdWait> ColdLoader::Add(const std::vector<ColdTarget>& wants,
+                                          const Waiter& waiter) {
+  for (const ColdTarget& target : wants) {
+    if (target.kind == ColdTarget::Kind::kSlot) {
+      counters_.slots_on_demand.fetch_add(1, std::memory_order_relaxed);
+      warm_up_.GoTo(target.slot);
+    } else {
+      counters_.keys_on_demand.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  return queue_.Add(wants, waiter);
+}
+
+Status ColdLoader::LoadNow(std::span<const ColdTarget> keys) {
+  for (const ColdTarget& target : keys) {
+    TG_CHECK(target.kind == ColdTarget::Kind::kKey);
+    const Status status = workers_.front()->reader.LoadKey(target);
+    if (!status.ok()) {
+      NoteFailure(status.error());
+      return status;
+    }
+  }
+  return {};
+}
+
+// Disks are faster at many reads than at one.
+void ColdLoader::LoadAhead(std::span<const ColdTarget> keys) {
+  std::atomic<size_t> next{0};
+  const auto load = [&](ColdReader& reader) {
+    for (size_t i = next++; i < keys.size(); i = next++) {
+      const Status status = reader.LoadKey(keys[i]);
+      if (!status.ok()) NoteFailure(status.error());
+    }
+  };
+  const size_t threads = std::min(workers_.size(), keys.size() / kKeysPerThreadMin + 1);
+  std::vector<std::thread> others;
+  for (size_t i = 1; i < threads; ++i)
+    others.emplace_back([&load, reader = &workers_[i]->reader] { load(*reader); });
+  load(workers_.front()->reader);
+  for (std::thread& thread : others) thread.join();
+}
+
+void ColdLoader::Run(Worker& worker, bool does_everything) {
+  while (!queue_.closed()) {
+    if (std::shared_ptr<ColdQueue::Load> load = queue_.Take()) {
+      Execute(worker, std::move(load));
+    } else if (!does_everything || !WarmUpStep(worker)) {
+      EndIfThrough();
+      queue_.WaitForWork(kRetryNanos, does_everything);
+    }
+  }
+  worker.reader.Release();
+}
+
+// What is asked for now is not there any more when all is in memory.
+void ColdLoader::EndIfThrough() {
+  if (residency_.any()) return;
+  queue_.EndEverything(/*failed=*/false);
+  if (!queue_.Close(/*forced=*/false) || counters_.ended_ms.exchange(MonotonicNanos() / 1'000'000))
+    return;
+  const ColdStats stats = Stats();
+  log::Notice("Warm-up: everything is in memory, " + Count(stats.loaded_keys, "keys read in ") +
+              Count(stats.elapsed_ms, "ms"));
+}
+
+void ColdLoader::Execute(Worker& worker, std::shared_ptr<ColdQueue::Load> load) {
+  const ColdTarget& target = load->target;
+  if (target.kind == ColdTarget::Kind::kKey) {
+    const Status status = worker.reader.LoadKey(target);
+    if (!status.ok()) NoteFailure(status.error());
+    return queue_.End(*load, !status.ok());
+  }
+  Result<ColdReader::Progress> progress = worker.reader.LoadSome(target);
+  if (!progress.ok()) NoteFailure(progress.error());
+  if (progress.ok() && *progress == ColdReader::Progress::kMore)
+    return queue_.PutBack(std::move(load));
+  queue_.End(*load, !progress.ok());
+}
+
+bool ColdLoader::WarmUpStep(Worker& worker) {
+  const int64_t began_nanos = MonotonicNanos();
+  LogProgress(began_nanos);
+  const bool wanted = warms_up_ || queue_.wants_everything();
+  if (!wanted || !residency_.any() || !HasMemory()) return false;
+  if (const std::optional<ColdTarget> key = warm_up_.NextKey()) {
+    const Status status = worker.reader.LoadKey(*key);
+    if (!status.ok()) NoteFailure(status.error());
+  } else if (!WarmUpSlot(worker)) {
+    return false;
+  }
+  worked_nanos_ += MonotonicNanos() - began_nanos;
+  Rest();
+  return true;
+}
+
+bool ColdLoader::WarmUpSlot(Worker& worker) {
+  const std::optional<ColdTarget> slot = warm_up_.NextSlot();
+  if (!slot) {
+    if (warm_up_.through()) return false;
+    // What could not be read keeps all from being there.
+    queue_.EndEverything(/*failed=*/true);
+    queue_.WaitForWork(kRetryNanos, /*does_everything=*/true);
+    return warm_up_.BeginRound();
+  }
+  Result<ColdReader::Progress> progress = worker.reader.LoadSome(*slot);
+  if (!progress.ok()) {
+    NoteFailure(progress.error());
+    warm_up_.Failed();
+  } else if (*progress == ColdReader::Progress::kThrough) {
+    warm_up_.Done();
+  }
+  return true;
+}
+
+// As long as it has worked, so that requests have their part of the processors.
+void ColdLoader::Rest() {
+  if (worked_nanos_ < kWorkNanosMin) return;
+  const int64_t rest_nanos = std::min(std::exchange(worked_nanos_, 0), kRestNanosMax);
+  if (!queue_.wants_everything()) queue_.WaitForWork(rest_nanos, /*does_everything=*/true);
+}
+
+// Who waits for everything said so knowing what it takes.
+bool ColdLoader::HasMemory() {
+  const uint64_t limit = engine_.settings().maxmemory_bytes.load(std::memory_order_relaxed);
+  const bool has = limit == 0 || queue_.wants_everything() || engine_.UsedMemoryBytes() < limit;
+  counters_.paused.store(!has, std::memory_order_relaxed);
+  return has;
+}
+
+void ColdLoader::LogProgress(int64_t now_nanos) {
+  if (now_nanos < next_line_nanos_ || !residency_.any()) return;
+  next_line_nanos_ = now_nanos + kProgressNanos;
+  const ColdStats stats = Stats();
+  log::Notice("Warm-up: " + Count(stats.slots - stats.slots_left, "of ") +
+              Count(stats.slots, "slots, ") + Count(stats.loaded_keys, "keys, ") +
+              Count(stats.loaded_bytes / 1'000'000, "MB read") +
+              (stats.paused != 0 ? "; it waits, maxmemory is reached" : ""));
+}
+
+void ColdLoader::NoteFailure(const Error& error) {
+  counters_.failures.fetch_add(1, std::memory_order_relaxed);
+  const int64_t now_nanos = MonotonicNanos();
+  int64_t last = logged_nanos_.load(std::memory_order_relaxed);
+  if (now_nanos - last < kFailureLineNanos ||
+      !logged_nanos_.compare_exchange_strong(last, now_nanos))
+    return;
+  log::Warning("Keys that are not in memory yet cannot be read: " + error.message);
+}
+
+ColdStats ColdLoader::Stats() const {
+  ColdStats stats;
+  stats.slots = residency_.slots_at_start();
+  stats.slots_left = residency_.cold_slots();
+  stats.warming = stats.slots_left != 0 ? 1 : 0;
+  stats.paused = counters_.paused.load(std::memory_order_relaxed) && stats.warming != 0 ? 1 : 0;
+  stats.loaded_keys = counters_.loaded_keys.load(std::memory_order_relaxed);
+  stats.loaded_bytes = counters_.loaded_bytes.load(std::memory_order_relaxed);
+  stats.keys_on_demand = counters_.keys_on_demand.load(std::memory_order_relaxed);
+  stats.slots_on_demand = counters_.slots_on_demand.load(std::memory_order_relaxed);
+  stats.failures = counters_.failures.load(std::memory_order_relaxed);
+  const int64_t begun_ms = counters_.begun_ms.load();
+  const int64_t ended_ms = counters_.ended_ms.load();
+  if (begun_ms != 0) {
+    const int64_t until_ms = ended_ms != 0 ? ended_ms : MonotonicNanos() / 1'000'000;
+    stats.elapsed_ms = static_cast<uint64_t>(until_ms - begun_ms);
+  }
+  return stats;
+}
+
+}  // namespace tidegate

@@ -1,0 +1,90 @@
+// ColdLoader: brings keys from disk into memory, on threads of its own, while everybody goes on.
+//
+//   request ── a key is not resident ── lets go of its slots ── Add ── parked
+//                                                                │
+//   a thread of the loader        Take ── ColdReader ── End ── the request is executed again
+//
+// One of the threads does the warm-up (warm_up.h) when nobody waits. Errors of the disk are
+// answered to who waits, and logged; the next request tries again. When all is in memory the
+// threads end. Threads: Start and Stop by who starts the engine; Add, Forget and Stats by any.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "storage/cold/cold_queue.h"
+#include "storage/cold/cold_reader.h"
+#include "storage/cold/cold_start.h"
+#include "storage/cold/warm_up.h"
+#include "storage/cold_metrics.h"
+
+namespace tidegate {
+
+class Engine;
+class Residency;
+
+class ColdLoader final {
+ public:
+  // Adds its threads to the engine; they run from Start to Stop. `databases`: ids on disk.
+  ColdLoader(Engine& engine, const ColdStart& start, std::vector<uint32_t> databases);
+  ~ColdLoader();
+  ColdLoader(const ColdLoader&) = delete;
+  ColdLoader& operator=(const ColdLoader&) = delete;
+
+  void Start();
+  // Who waits then is woken, and finds nothing more.
+  void Stop();
+
+  // The waiter is woken when it should be executed again.
+  std::shared_ptr<ColdWait> Add(const std::vector<ColdTarget>& wants, const Waiter& waiter);
+  void Forget(const Waiter& waiter) { queue_.Forget(waiter); }
+
+  // Nothing more is read.
+  bool closed() const { return queue_.closed(); }
+
+  // Reads keys here and now: before Start, for who applies records.
+  Status LoadNow(std::span<const ColdTarget> keys);
+  // The same with several at once, as far as they can be read.
+  void LoadAhead(std::span<const ColdTarget> keys);
+
+  ColdStats Stats() const;
+
+ private:
+  struct Worker {
+    ColdReader reader;
+    std::thread thread;
+  };
+
+  void Run(Worker& worker, bool does_everything);
+  void Execute(Worker& worker, std::shared_ptr<ColdQueue::Load> load);
+  // False: there is nothing to do, for now or any more.
+  bool WarmUpStep(Worker& worker);
+  bool WarmUpSlot(Worker& worker);
+  void Rest();
+  bool HasMemory();
+  void EndIfThrough();
+  void LogProgress(int64_t now_nanos);
+  void NoteFailure(const Error& error);
+
+  Engine& engine_;
+  Residency& residency_;
+  const bool warms_up_;
+  ColdQueue queue_;
+  WarmUp warm_up_;
+  ColdCounters counters_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::atomic<bool> stopping_{false};
+  // Of the thread that warms up: when it says how far it is, and work after which it has not
+  // rested.
+  int64_t next_line_nanos_ = 0;
+  int64_t worked_nanos_ = 0;
+  std::atomic<int64_t> logged_nanos_{0};  // the last failure
+};
+
+}  // namespace tidegate

@@ -1,0 +1,101 @@
+// Residency: which keys are in memory, while those of the last checkpoint are still on their way.
+//
+//   slot, database     0 ........ loaded below ................. 2^64     by hash
+//                      | all here |  here, gone, or not read yet |
+//
+// A slot of a database is cold from the start on, and warm when everything it had on disk is here.
+// In between it is loaded in the order of hashes, and single keys are loaded when somebody asks for
+// them. A key of a cold slot is resident when its hash is below what is loaded, when it is in the
+// table, or when it is known to be absent: a tombstone says so (stored_state.h), one of a key that
+// was removed, or one that a load has left when there was nothing to read. Every command on a key
+// that is not resident waits until it is. So nothing is ever written over what nobody has read, and
+// what is on disk under a key that is not resident is what the key holds.
+//
+// A load reads first and puts the entry into its table later. In between another load may have
+// brought the key, which may have been removed since, on disk as well, and its tombstone dropped.
+// So loads take the slot's `generation` before they read, which counts tombstones that were
+// dropped, and read again when it has moved on.
+//
+// Databases go by the id they have on disk (database_map.h): FLUSHDB drops what is known about one,
+// and what is read for it later finds no number. Needs the slot's lock for what is said of slots;
+// databases come and go with the exclusive gate. Cost: 128 KiB for each database that had keys, a
+// bit in the slot's flags (Slot::kCold) for who executes commands, and nothing when all is warm.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/hash.h"
+#include "storage/request.h"
+
+namespace tidegate {
+
+class Keyspace;
+
+class Residency final {
+ public:
+  // Of a slot: all of it is here.
+  static constexpr uint64_t kAll = UINT64_MAX;
+
+  explicit Residency(Keyspace& keyspace);
+  Residency(const Residency&) = delete;
+  Residency& operator=(const Residency&) = delete;
+
+  // Before the first command: all of the database's keys are on disk, under its id.
+  void MakeCold(int db);
+
+  // Whether any slot is cold. Any thread, for a guess; false stays false.
+  bool any() const { return cold_slots_.load(std::memory_order_acquire) != 0; }
+  // Slots of databases that are cold.
+  uint64_t cold_slots() const { return cold_slots_.load(std::memory_order_relaxed); }
+  uint64_t slots_at_start() const { return slots_at_start_; }
+
+  // With the slot's lock.
+  bool IsCold(int db, uint16_t slot) const { return LoadedBelow(db, slot) != kAll; }
+  uint64_t LoadedBelow(int db, uint16_t slot) const {
+    const ColdDatabase* database = databases_[static_cast<size_t>(db)].get();
+    return database == nullptr ? kAll : database->loaded_below[slot];
+  }
+  bool IsResident(int db, const KeyRef& key) const;
+  // The same in every database.
+  bool IsResidentInAll(const KeyRef& key) const;
+  // Everything below this hash is here now.
+  void Advance(int db, uint16_t slot, uint64_t loaded_below);
+
+  uint32_t Generation(uint16_t slot) const {
+    return generations_ == nullptr ? 0 : generations_[slot].load(std::memory_order_acquire);
+  }
+  void TombstonesDropped(uint16_t slot) {
+    if (generations_ != nullptr) generations_[slot].fetch_add(1, std::memory_order_release);
+  }
+
+  // In the engine, so that nobody has the gate.
+  bool IsCold(int db) const { return databases_[static_cast<size_t>(db)] != nullptr; }
+  uint32_t IdOf(int db) const { return databases_[static_cast<size_t>(db)]->id; }
+  // The database that has the id now; -1: none that is cold.
+  int NumberOf(uint32_t id) const;
+
+  // With the gate. db < 0: all.
+  void Clear(int db);
+  void Swap(int a, int b);
+
+ private:
+  struct ColdDatabase {
+    uint32_t id = 0;
+    std::atomic<uint32_t> cold_slots{kSlotCount};
+    std::unique_ptr<uint64_t[]> loaded_below = std::make_unique<uint64_t[]>(kSlotCount);
+  };
+
+  bool Knows(int db, const KeyRef& key) const;
+  void UpdateFlag(uint16_t slot);
+
+  Keyspace& keyspace_;
+  std::vector<std::unique_ptr<ColdDatabase>> databases_;  // by number; null: all is here
+  std::unique_ptr<std::atomic<uint32_t>[]> generations_;
+  std::atomic<uint64_t> cold_slots_{0};
+  uint64_t slots_at_start_ = 0;
+};
+
+}  // namespace tidegate
