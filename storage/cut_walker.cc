@@ -5,8 +5,10 @@
 
 #include "storage/engine_thread.h"
 #include "storage/gate.h"
+#include "storage/journal/effect_sink.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/keyspace/lazy_freer.h"
+#include "storage/keyspace/slot_extras.h"
 
 namespace tidegate {
 namespace {
@@ -78,28 +80,49 @@ void CutWalker::Write(CutSink& sink, int64_t (*now_ms)()) {
   slots_walked_.store(0, std::memory_order_relaxed);
   if (!CloseGate()) return;
   engine_.cut_mark_ = !engine_.cut_mark_;
-  Cut cut(sink, *engine_.cut_queue_, engine_.databases(), engine_.cut_mark_);
+  Cut cut(sink, *engine_.cut_queue_, *engine_.keyspace_, engine_.cut_mark_,
+          engine_.checkpoint_failed_);
   Begin(cut, sink, now_ms());
-  if (WalkAll(cut, sink) && End(cut)) DrainQueue(sink);
+  if (!WalkAll(cut, sink) || !End(cut)) return;
+  DrainQueue(sink);
+  if (sink.only_dirty() && !sink.failed()) sink.OnDead(engine_.dead_records_);
 }
 
 bool CutWalker::WalkAll(Cut& cut, CutSink& sink) {
   for (uint32_t slot = 0; slot < kSlotCount; ++slot) {
     while (const auto wanted = engine_.cut_queue_->NextWanted()) {
-      if (!WalkSlot(cut, sink, *wanted)) return false;
+      if (!WalkSlot(cut, *wanted)) return false;
     }
-    if (!WalkSlot(cut, sink, static_cast<uint16_t>(slot))) return false;
+    if (!WalkSlot(cut, static_cast<uint16_t>(slot))) return false;
     DrainQueue(sink);
   }
   return true;
 }
 
 void CutWalker::Begin(Cut& cut, CutSink& sink, int64_t now_ms) {
-  CutMoment moment{.unix_ms = now_ms, .changes = engine_.StatsSinceStart().changes, .dbs = {}};
+  CutMoment moment{.unix_ms = now_ms,
+                   .changes = engine_.StatsSinceStart().changes,
+                   .dbs = {},
+                   .sequence = 0,
+                   .ids = engine_.keyspace_->database_map().ids()};
+  if (engine_.effect_sink_ != nullptr) moment.sequence = engine_.effect_sink_->last_sequence();
+  if (sink.only_dirty()) CollectDead();
   for (int db = 0; db < engine_.databases(); ++db) moment.dbs.push_back(engine_.StatsOfDb(db));
   sink.OnMoment(moment);
   engine_.cut_.store(&cut, std::memory_order_relaxed);
   engine_.gate_->Open();
+}
+
+// Added to what a checkpoint that failed has left.
+void CutWalker::CollectDead() {
+  DeadRecords& dead = engine_.dead_records_;
+  const std::vector<uint32_t> databases = engine_.keyspace_->database_map().TakeDead();
+  dead.databases.insert(dead.databases.end(), databases.begin(), databases.end());
+  for (const auto& thread : engine_.threads_) {
+    dead.objects.insert(dead.objects.end(), thread->dead_objects.begin(),
+                        thread->dead_objects.end());
+    thread->dead_objects = {};
+  }
 }
 
 bool CutWalker::End(Cut& cut) {
@@ -111,7 +134,7 @@ bool CutWalker::End(Cut& cut) {
   return true;
 }
 
-bool CutWalker::WalkSlot(Cut& cut, CutSink& sink, uint16_t slot) {
+bool CutWalker::WalkSlot(Cut& cut, uint16_t slot) {
   if (cut.IsWalked(slot)) return true;  // only this thread sets it
   if (!EnterHolding()) return false;
   while (!engine_.TryLock(slot)) {
@@ -123,10 +146,21 @@ bool CutWalker::WalkSlot(Cut& cut, CutSink& sink, uint16_t slot) {
   keyspace.slot(slot).HoldLong();
   for (int db = 0; db < keyspace.databases(); ++db) {
     const Table* table = keyspace.FindTable(slot, db);
-    if (table != nullptr && table->count() > 0) WalkTable(cut, sink, cut.NumberOf(db), *table);
+    if (table != nullptr && table->count() > 0) {
+      table->ForEach([&](Entry& entry) {
+        if (entry.cut_mark() != cut.mark()) (void)cut.Walk(slot, db, entry);
+      });
+    }
+    StoredState* stored = keyspace.FindStored(slot, db);
+    if (stored != nullptr && stored->removed().count() > 0) WalkRemoved(cut, slot, db, *stored);
   }
+  if ((keyspace.slot(slot).flags & Slot::kRemoved) != 0) keyspace.UpdateFlags(slot);
   const std::vector<Cut::Dropped> dropped = cut.TakeDroppedOf(slot);
-  for (const Cut::Dropped& table : dropped) WalkTable(cut, sink, table.db, table.table);
+  for (const Cut::Dropped& table : dropped) {
+    table.table.ForEach([&](Entry& entry) {
+      if (entry.cut_mark() != cut.mark()) cut.WalkDropped(slot, table.db, entry);
+    });
+  }
   cut.SetWalked(slot);
   engine_.Unlock(slot);
   Leave();
@@ -136,12 +170,12 @@ bool CutWalker::WalkSlot(Cut& cut, CutSink& sink, uint16_t slot) {
   return true;
 }
 
-void CutWalker::WalkTable(Cut& cut, CutSink& sink, int db, const Table& table) const {
-  table.ForEach([&](Entry& entry) {
-    if (entry.cut_mark() == cut.mark()) return;
-    if (!sink.failed()) sink.OnEntry(db, entry);
-    entry.set_cut_mark(cut.mark());
+void CutWalker::WalkRemoved(Cut& cut, uint16_t slot, int db, StoredState& stored) const {
+  std::vector<Entry*> done;
+  stored.removed().ForEach([&](Entry& entry) {
+    if (entry.cut_mark() != cut.mark() && !cut.Walk(slot, db, entry)) done.push_back(&entry);
   });
+  for (Entry* tombstone : done) stored.EraseRemoved(KeyHash(tombstone->key()), tombstone);
 }
 
 void CutWalker::FreeDropped(const std::vector<Cut::Dropped>& dropped) const {

@@ -17,6 +17,8 @@
 
 namespace tidegate {
 
+class StoredState;
+
 class CutWalker final {
  public:
   explicit CutWalker(Engine& engine);
@@ -44,8 +46,9 @@ class CutWalker final {
   void Begin(Cut& cut, CutSink& sink, int64_t now_ms);
   bool WalkAll(Cut& cut, CutSink& sink);
   bool End(Cut& cut);
-  bool WalkSlot(Cut& cut, CutSink& sink, uint16_t slot);
-  void WalkTable(Cut& cut, CutSink& sink, int db, const Table& table) const;
+  bool WalkSlot(Cut& cut, uint16_t slot);
+  void WalkRemoved(Cut& cut, uint16_t slot, int db, StoredState& stored) const;
+  void CollectDead();
   void FreeDropped(const std::vector<Cut::Dropped>& dropped) const;
   void DrainQueue(CutSink& sink);
 

@@ -77,12 +77,22 @@ EngineThread& Engine::AddThread(WakeFn wake, void* wake_context) {
   threads_.push_back(std::make_unique<EngineThread>(static_cast<int>(threads_.size()),
                                                     options_.databases, wake, wake_context));
   threads_.back()->recording = effect_sink_ != nullptr;
+  threads_.back()->tracks_changes = tracks_changes_;
+  threads_.back()->guards_entries = tracks_changes_;
   return *threads_.back();
 }
 
 void Engine::SetEffectSink(EffectSink* sink) {
   effect_sink_ = sink;
   for (const auto& thread : threads_) thread->recording = sink != nullptr;
+}
+
+void Engine::SetTracksChanges() {
+  tracks_changes_ = true;
+  for (const auto& thread : threads_) {
+    thread->tracks_changes = true;
+    thread->guards_entries = true;
+  }
 }
 
 void Engine::SetLoading(EngineThread& thread, bool loading) {
@@ -155,6 +165,7 @@ bool Engine::Enter(EngineThread& thread) {
 void Engine::FollowCut(EngineThread& thread) {
   thread.cut = cut_.load(std::memory_order_relaxed);
   thread.cut_mark = cut_mark_;
+  thread.guards_entries = thread.cut != nullptr || thread.tracks_changes;
 }
 
 void Engine::EndBatch(EngineThread& thread) {

@@ -33,6 +33,7 @@
 #include "base/result.h"
 #include "base/thread_annotations.h"
 #include "storage/command.h"
+#include "storage/dead_records.h"
 #include "storage/eviction_pool.h"
 #include "storage/request.h"
 #include "storage/watch.h"
@@ -217,6 +218,12 @@ class Engine final {
   // Where the record of every change goes (journal/effect_sink.h); null: nowhere, and nothing is
   // recorded. Set before the first command.
   void SetEffectSink(EffectSink* sink);
+  // Whether entries know if they have changed since the last checkpoint (cut/cut.h), as a sink that
+  // wants only those needs it. Set before the first command.
+  void SetTracksChanges();
+  // What became of the checkpoint whose cut came last: what it failed to keep is written by the
+  // next one. By the thread that makes the cuts.
+  void CheckpointEnded(bool succeeded);
   // Whether commands that may write are let in by the sink. kSuspended: the client is woken when it
   // should ask again. kRefused: RefusalOfWrites() is the error. Holding no lock; for Execute, and
   // before BeginAtomic with a command that may write.
@@ -410,6 +417,10 @@ class Engine final {
   std::atomic<Cut*> cut_{nullptr};
   bool cut_mark_ = false;
   std::unique_ptr<CutQueue> cut_queue_;
+  bool tracks_changes_ = false;
+  // What the last checkpoint was to delete from the disk, until it is known to have succeeded.
+  bool checkpoint_failed_ = false;
+  DeadRecords dead_records_;
   EffectSink* effect_sink_ = nullptr;
   KeyEventSink key_event_sink_ = nullptr;
   void* key_event_context_ = nullptr;

@@ -35,8 +35,13 @@ bool Engine::IsLargeForCut(EngineThread& thread, const KeyRef& key, int db) {
   if (thread.cut == nullptr) return false;
   const Table* table = keyspace_->FindTable(key.slot, db);
   const Entry* entry = table == nullptr ? nullptr : table->Find(key.hash, key.name);
-  return entry != nullptr && !entry->embedded() && thread.cut->Wants(key.slot, *entry) &&
+  return entry != nullptr && !entry->embedded() && thread.cut->WantsBytes(key.slot, *entry) &&
          ValueBytes(ValueObject::Of(*entry)) > kEncodedInPlaceBytesMax;
+}
+
+void Engine::CheckpointEnded(bool succeeded) {
+  checkpoint_failed_ = !succeeded;
+  if (succeeded) dead_records_ = {};
 }
 
 }  // namespace tidegate

@@ -133,6 +133,13 @@ class alignas(64) EngineThread final {
   bool cut_mark = false;
   PreservedEntries preserved;
 
+  // Entries are marked as changed, for the next checkpoint (Engine::SetTracksChanges).
+  bool tracks_changes = false;
+  // Somebody wants to know before an entry is changed: the cut, or who tracks changes.
+  bool guards_entries = false;
+  // Ids of stored objects that no key has any more, since the last checkpoint's cut.
+  std::vector<uint64_t> dead_objects;
+
   // What the execution under way has done to the data, where that is recorded.
   bool recording = false;
   // Records are applied: nothing expires, is evicted or notified of (record_applier.h).

@@ -95,6 +95,7 @@ ExecStatus CountOne(CommandContext& context) {
     cardinality = view.cached_cardinality();
   } else {
     if (!view.Count(&cardinality)) return context.Fail(kHyperLogLogCorrupted);
+    context.db().BeforeChange(context.key(), *entry);
     char cached[sizeof cardinality];
     std::memcpy(cached, &cardinality, sizeof cached);
     OverwriteString(*entry, HyperLogLogLayout::kCardinalityAt, {cached, sizeof cached});

@@ -4,26 +4,64 @@
 #include <utility>
 
 #include "storage/engine_thread.h"
+#include "storage/keyspace/keyspace.h"
+#include "storage/keyspace/slot_extras.h"
 
 namespace tidegate {
 
-Cut::Cut(CutSink& sink, CutQueue& queue, int databases, bool mark)
+Cut::Cut(CutSink& sink, CutQueue& queue, Keyspace& keyspace, bool mark, bool rewrites)
     : sink_(sink),
       queue_(queue),
+      keyspace_(keyspace),
       mark_(mark),
-      number_of_(static_cast<size_t>(databases)),
+      only_dirty_(sink.only_dirty()),
+      rewrites_(rewrites),
+      number_of_(static_cast<size_t>(keyspace.databases())),
       walked_(new std::atomic<bool>[kSlotCount]) {
   std::iota(number_of_.begin(), number_of_.end(), 0);
   for (uint32_t slot = 0; slot < kSlotCount; ++slot) walked_[slot].store(false);
 }
 
-void Cut::Preserve(EngineThread& thread, int db, Entry& entry) {
+uint64_t Cut::ObjectOf(uint16_t slot, int db, const Entry& entry) const {
+  if (!only_dirty_ || db == kNoDatabase || !entry.has_stored_object()) return 0;
+  return keyspace_.stored(slot, db).ObjectOf(entry.key());
+}
+
+void Cut::NoteWritten(uint16_t slot, int db, Entry& entry, uint64_t object) const {
+  if (!only_dirty_) return;
+  entry.set_dirty(false);
+  entry.set_in_flight(true);
+  entry.set_stored(!entry.removed());
+  if (entry.embedded() || db == kNoDatabase) return;
+  if (object != 0) {
+    keyspace_.stored(slot, db).SetObject(entry.key(), object);
+  } else if (entry.has_stored_object()) {
+    keyspace_.stored(slot, db).TakeObject(entry.key());
+  }
+  entry.set_has_stored_object(object != 0);
+}
+
+bool Cut::Walk(uint16_t slot, int db, int number, Entry& entry) {
   entry.set_cut_mark(mark_);
+  if (IsWritten(entry)) {
+    if (sink_.failed()) return true;  // it stays as it is, for the next one
+    NoteWritten(slot, db, entry, sink_.OnEntry(number, entry, ObjectOf(slot, db, entry)));
+    return true;
+  }
+  if (!only_dirty_) return true;
+  entry.set_in_flight(false);
+  return !entry.removed();
+}
+
+void Cut::Preserve(EngineThread& thread, uint16_t slot, int db, Entry& entry) {
+  entry.set_cut_mark(mark_);
+  if (!IsWritten(entry)) return;
   const int number = NumberOf(db);
   PreservedEntries& kept = thread.preserved;
   if (kept.db != number) CollectFrom(thread);
   kept.db = number;
-  sink_.Encode(entry, kept.bytes);
+  const uint64_t object = sink_.Encode(number, entry, ObjectOf(slot, db, entry), kept.bytes);
+  NoteWritten(slot, db, entry, object);
   if (kept.bytes.size() >= kPreservedBatchBytes.count) CollectFrom(thread);
 }
 

@@ -15,6 +15,11 @@
 // hands the tables it drops to the cut, SWAPDB is remembered: entries go by the number that their
 // database had at the moment.
 //
+// A cut for a checkpoint goes over the same entries and gives the sink only those that have changed
+// since the last one that succeeded. An entry is dirty from its first change on; the cut that
+// writes it calls it stored and in flight instead, which is as good as dirty for the next one when
+// it turns out that this checkpoint failed. So nothing has to be undone.
+//
 // Alternatives: fork (Redis) copies page tables in one stall, and memory as it is written to;
 // versions of each entry cost every change, at all times. Owner: CutWalker; what it says here about
 // slots needs their lock.
@@ -35,21 +40,33 @@
 namespace tidegate {
 
 class EngineThread;
+class Keyspace;
 
 class Cut final {
  public:
-  Cut(CutSink& sink, CutQueue& queue, int databases, bool mark);
+  // `rewrites`: the last checkpoint failed.
+  Cut(CutSink& sink, CutQueue& queue, Keyspace& keyspace, bool mark, bool rewrites);
 
   bool mark() const { return mark_; }
   // Whether the entry is as it was at the moment, and the sink has not got it yet.
   bool Wants(uint16_t slot, const Entry& entry) const {
     return entry.cut_mark() != mark_ && !walked_[slot].load(std::memory_order_relaxed);
   }
+  // The same, and that the sink wants to have it as well.
+  bool WantsBytes(uint16_t slot, const Entry& entry) const {
+    return Wants(slot, entry) && IsWritten(entry);
+  }
   bool IsWalked(uint16_t slot) const { return walked_[slot].load(std::memory_order_relaxed); }
   const std::atomic<bool>& walked(uint16_t slot) const { return walked_[slot]; }
 
-  // Before a wanted entry is changed. `db`: its number now.
-  void Preserve(EngineThread& thread, int db, Entry& entry);
+  // Before a wanted entry is changed, or a tombstone erased. `db`: its number now.
+  void Preserve(EngineThread& thread, uint16_t slot, int db, Entry& entry);
+  // The walk has come to an entry without the mark. False: a tombstone that has done its duty.
+  bool Walk(uint16_t slot, int db, Entry& entry) { return Walk(slot, db, NumberOf(db), entry); }
+  // The same in a table that was dropped.
+  void WalkDropped(uint16_t slot, int number, Entry& entry) {
+    (void)Walk(slot, kNoDatabase, number, entry);
+  }
   // Hands over what the thread has preserved so far.
   void CollectFrom(EngineThread& thread);
 
@@ -69,9 +86,23 @@ class Cut final {
   std::vector<Dropped> TakeDroppedOf(uint16_t slot);
 
  private:
+  bool IsWritten(const Entry& entry) const {
+    if (!only_dirty_) return !entry.removed();
+    return entry.dirty() || (rewrites_ && entry.in_flight());
+  }
+  static constexpr int kNoDatabase = -1;
+  bool Walk(uint16_t slot, int db, int number, Entry& entry);
+  // The id of the object that holds the value on disk, and the one that will when the cut is a
+  // checkpoint. Where there is no database any more nobody will ask for it.
+  uint64_t ObjectOf(uint16_t slot, int db, const Entry& entry) const;
+  void NoteWritten(uint16_t slot, int db, Entry& entry, uint64_t object) const;
+
   CutSink& sink_;
   CutQueue& queue_;
+  Keyspace& keyspace_;
   const bool mark_;
+  const bool only_dirty_;
+  const bool rewrites_;
   std::vector<int> number_of_;  // by the number now
   std::unique_ptr<std::atomic<bool>[]> walked_;
   // By slot; only of slots that were not walked when their tables were dropped.

@@ -4,6 +4,12 @@
 // Two ways lead here. The cut's own thread walks the slots and brings each entry as it stands; and
 // a thread that is about to change an entry the walk has not reached encodes it first, and the
 // bytes follow later. So entries come in no order, each once.
+//
+// A sink for checkpoints wants only what is new since the last one that succeeded: entries that are
+// dirty, and tombstones (Entry::removed) of keys that have a record on disk and are gone. The
+// engine must track changes then, and be told how it ended (Engine::CheckpointEnded). Such a sink
+// may store a large value under an object id of its own choice; it is given the one that the value
+// had before, which it has to delete, and returns the new one.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +17,9 @@
 #include <string_view>
 #include <vector>
 
+#include "storage/dead_records.h"
 #include "storage/engine.h"
+#include "storage/keyspace/database_map.h"
 #include "storage/keyspace/entry.h"
 
 namespace tidegate {
@@ -20,6 +28,8 @@ struct CutMoment {
   int64_t unix_ms = 0;
   uint64_t changes = 0;      // EngineStats::changes by then
   std::vector<DbStats> dbs;  // by number
+  uint64_t sequence = 0;     // of the newest record by then (journal/effect_sink.h); 0: none
+  DatabaseIds ids;
 };
 
 class CutSink {
@@ -28,12 +38,18 @@ class CutSink {
 
   // The cut's thread, with nobody else in the engine. Once, before all others.
   virtual void OnMoment(const CutMoment& moment) = 0;
-  // Any thread, with the entry's slot locked: appends the entry in the form of OnEncoded.
-  virtual void Encode(const Entry& entry, std::string& out) const = 0;
-  // The cut's thread, with the entry's slot locked. `db`: its number at the moment.
-  virtual void OnEntry(int db, const Entry& entry) = 0;
+  // Whether it is one for checkpoints.
+  virtual bool only_dirty() const { return false; }
+  // Any thread, with the entry's slot locked: appends the entry in the form of OnEncoded. `db`: its
+  // number at the moment. `old_object`, and what is returned: object ids, 0 for none.
+  virtual uint64_t Encode(int db, const Entry& entry, uint64_t old_object, std::string& out) = 0;
+  // The same on the cut's thread, which may write it as it is.
+  virtual uint64_t OnEntry(int db, const Entry& entry, uint64_t old_object) = 0;
   // The cut's thread: what Encode appended, one or more entries of one database.
   virtual void OnEncoded(int db, std::string_view entries) = 0;
+  // The cut's thread, after all others and only for checkpoints: what else died by the moment,
+  // since the last one that succeeded.
+  virtual void OnDead(const DeadRecords& /*dead*/) {}
   // Nothing more is wanted: an error, or somebody gave up.
   virtual bool failed() const = 0;
 };

@@ -37,6 +37,8 @@ class EffectSink {
   // records is taken here. Never waits and never fails. Returns the record's sequence number. The
   // bytes are copied.
   virtual uint64_t Append(EngineThread& thread, std::string_view record) = 0;
+  // The number of the newest record, for who has the exclusive gate: then none is on its way.
+  virtual uint64_t last_sequence() const = 0;
   // The waiter is gone: it is not to be woken.
   virtual void Forget(const Waiter& waiter) = 0;
 };

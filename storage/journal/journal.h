@@ -89,6 +89,7 @@ class Journal final : public EffectSink {
   Admission Admit(EngineThread& thread, const Waiter& waiter) override;
   std::string refusal() const override;
   uint64_t Append(EngineThread& thread, std::string_view record) override;
+  uint64_t last_sequence() const override { return sequence(); }
   void Forget(const Waiter& waiter) override { waiters_.Remove(waiter); }
 
   Appendfsync mode() const { return mode_.load(std::memory_order_relaxed); }

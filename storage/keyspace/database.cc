@@ -63,9 +63,8 @@ Entry* Database::Find(const KeyRef& key) {
     return nullptr;
   }
   // Who may change it has looked it up.
-  if (__builtin_expect(thread_->cut != nullptr, 0) && entry != nullptr && !use_.read_only &&
-      thread_->cut->Wants(key.slot, *entry))
-    thread_->cut->Preserve(*thread_, index_, *entry);
+  if (__builtin_expect(thread_->guards_entries, 0) && entry != nullptr && !use_.read_only)
+    BeforeChange(key, *entry);
   return entry;
 }
 
@@ -133,6 +132,7 @@ Entry* Database::NewEntry(std::string_view key, ValueType type, Encoding encodin
       Entry::Format(MemoryAllocate(bytes), key, type, encoding, embedded_bytes, has_expire);
   if (has_expire) entry->overwrite_expire_at_ms(expire_at_ms);
   entry->set_cut_mark(thread_->cut_mark);
+  entry->set_dirty(thread_->tracks_changes);
   entry->set_access(thread_->lfu ? access::LfuFresh(thread_->wall_ms)
                                  : access::LruClock(thread_->wall_ms));
   return entry;
@@ -146,10 +146,13 @@ Entry* Database::Replace(const KeyRef& key, Entry* existing, Entry* fresh) {
   DbCounters& counters = thread_->dbs[static_cast<size_t>(index_)];
   if (existing == nullptr) {
     table.Insert(key.hash, fresh);
+    if (__builtin_expect((keyspace_->slot(key.slot).flags & Slot::kRemoved) != 0, 0))
+      TakeTombstone(key, *fresh);
     counters.keys.Add();
     Notify(notify::kNew, "new", key);
   } else {
     table.Replace(key.hash, existing, fresh);
+    CarryStored(key, *existing, *fresh);
   }
   const int change =
       (fresh->has_expire() ? 1 : 0) - (existing != nullptr && existing->has_expire() ? 1 : 0);
@@ -365,6 +368,7 @@ uint8_t* Database::SplicePacked(const KeyRef& key, Entry*& entry, size_t offset,
 void Database::Detach(const KeyRef& key, Entry* entry) {
   Table& table = *keyspace_->FindTable(key.slot, index_);
   DbCounters& counters = thread_->dbs[static_cast<size_t>(index_)];
+  if (__builtin_expect(entry->stored(), 0)) NoteRemoved(key, *entry);
   table.Remove(key.hash, entry);
   counters.keys.Add(-1);
   if (entry->has_expire()) {
@@ -375,6 +379,7 @@ void Database::Detach(const KeyRef& key, Entry* entry) {
 
 void Database::RemoveExpired(const KeyRef& key) {
   Entry* entry = keyspace_->FindTable(key.slot, index_)->Find(key.hash, key.name);
+  if (thread_->guards_entries) BeforeChange(key, *entry);
   const bool by_fields = !entry->has_expire() || entry->expire_at_ms() > now_ms_;
   if (by_fields) {
     const auto fields = static_cast<int64_t>(entry->object<FieldTable>()->size());
@@ -452,6 +457,7 @@ void Database::MoveTo(const KeyRef& from, Database& to, const KeyRef& to_key) {
   Entry* target = to.Find(to_key);
   Entry* fresh = Rebuild(*entry, to_key.name, entry->expire_at_ms());
   if (entry->type() == ValueType::kStream) SignalReady(from);
+  const uint64_t object = to.index_ == index_ ? TakeObject(from, *entry) : 0;
   Detach(from, entry);
   TouchWatches(from, false);
   MemoryFree(entry, entry->allocated_bytes());
@@ -460,6 +466,11 @@ void Database::MoveTo(const KeyRef& from, Database& to, const KeyRef& to_key) {
   to.Replace(to_key, target, fresh);
   to.Modified(to_key);
   if (target != nullptr) to.FreeReplaced(target);
+  if (object == 0) return;
+  // What the target was stored as is dead, and what moved is stored as before.
+  if (const uint64_t old = to.TakeObject(to_key, *fresh)) thread_->dead_objects.push_back(old);
+  keyspace_->stored(to_key.slot, index_).SetObject(to_key.name, object);
+  fresh->set_has_stored_object(true);
 }
 
 void Database::CopyTo(const Entry& from, Database& to, const KeyRef& to_key) {

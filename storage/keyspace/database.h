@@ -40,6 +40,8 @@ class Database final {
   Entry* FindForRead(const KeyRef& key);
   Entry* FindForWrite(const KeyRef& key);
   Entry* Peek(const KeyRef& key);
+  // For a command that reads, and changes what it has found all the same: before that.
+  void BeforeChange(const KeyRef& key, Entry& entry);
   // Whether the key is still held although its time has passed.
   bool HoldsExpired(const KeyRef& key);
   // Whether an entry counts as absent, and goes when it is looked up: its time has passed, or it is
@@ -73,6 +75,10 @@ class Database final {
                         size_t added);
   // What changes of chunks are stamped with.
   uint32_t epoch() const { return 0; }
+
+  // For who has read the entry from disk: it is there as it stands here, under this object id when
+  // that is not 0.
+  void NoteStored(const KeyRef& key, Entry* entry, uint64_t object);
 
   // Removes the key; false when there is none. Big values are freed after unlock, by the lazy freer
   // when `lazy` (and the value is more than one allocation) or very big.
@@ -108,6 +114,10 @@ class Database final {
 
  private:
   Entry* Find(const KeyRef& key);
+  void NoteRemoved(const KeyRef& key, Entry& entry);
+  void TakeTombstone(const KeyRef& key, Entry& fresh);
+  void CarryStored(const KeyRef& key, const Entry& old, Entry& fresh);
+  uint64_t TakeObject(const KeyRef& key, Entry& entry);
   void MarkAccess(Entry& entry);
   bool AllFieldsExpired(const Entry& entry) const;
   void RemoveExpired(const KeyRef& key);

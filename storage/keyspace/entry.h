@@ -61,7 +61,10 @@ class Entry final {
         1u << 2,  // a string that was changed in place: OBJECT ENCODING says raw whatever its size
     kPlainText =
         1u << 3,         // a string of digits that OBJECT ENCODING does not call int: INCRBYFLOAT's
+    kDirty = 1u << 4,    // changed since the cut of the last checkpoint
+    kStored = 1u << 5,   // there may be a record of the key on disk
     kCutMark = 1u << 6,  // the mark of the last cut that has it, see cut.h
+    kInFlight = 1u << 7,  // written by the last checkpoint: as good as dirty when that failed
   };
 
   // Largest entry whose value is embedded; above it the value gets an object of its own. The
@@ -151,6 +154,31 @@ class Entry final {
   bool cut_mark() const { return (flags_ & kCutMark) != 0; }
   void set_cut_mark(bool mark) {
     flags_ = static_cast<uint8_t>(mark ? flags_ | kCutMark : flags_ & ~kCutMark);
+  }
+
+  // A key without a value, of those that a slot remembers as gone: see stored_state.h. No key that
+  // anybody can look up has this type.
+  static constexpr auto kRemovedType = static_cast<ValueType>(15);
+  bool removed() const { return type() == kRemovedType; }
+
+  bool dirty() const { return (flags_ & kDirty) != 0; }
+  void set_dirty(bool dirty) {
+    flags_ = static_cast<uint8_t>(dirty ? flags_ | kDirty : flags_ & ~kDirty);
+  }
+  bool stored() const { return (flags_ & kStored) != 0; }
+  void set_stored(bool stored) {
+    flags_ = static_cast<uint8_t>(stored ? flags_ | kStored : flags_ & ~kStored);
+  }
+  bool in_flight() const { return (flags_ & kInFlight) != 0; }
+  void set_in_flight(bool in_flight) {
+    flags_ = static_cast<uint8_t>(in_flight ? flags_ | kInFlight : flags_ & ~kInFlight);
+  }
+  // Whether the slot knows an id under which the value is stored as an object. Only when
+  // !embedded(), whose place for a size is free then.
+  bool has_stored_object() const { return !embedded() && value_bytes_ != 0; }
+  void set_has_stored_object(bool has) {
+    TG_DCHECK(!embedded());
+    value_bytes_ = has ? 1 : 0;
   }
 
   // Bytes the entry takes, as allocated.

@@ -35,7 +35,11 @@ void* MapSlots() {
 }  // namespace
 
 Keyspace::Keyspace(int databases, EngineSettings& settings, LazyFreer& lazy_freer)
-    : databases_(databases), settings_(settings), lazy_freer_(lazy_freer), extras_(kSlotCount) {
+    : databases_(databases),
+      settings_(settings),
+      lazy_freer_(lazy_freer),
+      database_map_(databases),
+      extras_(kSlotCount) {
   void* memory = MapSlots();
   slots_ = static_cast<Slot*>(memory);
   for (uint32_t i = 0; i < kSlotCount; ++i) new (&slots_[i]) Slot;
@@ -66,7 +70,42 @@ void Keyspace::UpdateFlags(uint16_t slot) {
   if (!extras.watches.empty()) flags |= Slot::kWatched;
   if (!extras.blocked.empty()) flags |= Slot::kBlocked;
   if (extras.blocked.has_targets()) flags |= Slot::kBlockedMoves;
+  for (const StoredState& stored : extras.stored) {
+    if (stored.removed().count() > 0) flags |= Slot::kRemoved;
+  }
   slots_[slot].flags = flags;
+}
+
+StoredState& Keyspace::stored(uint16_t slot, int db) {
+  std::vector<StoredState>& stored = extras(slot).stored;
+  if (stored.size() <= static_cast<size_t>(db)) stored.resize(static_cast<size_t>(db) + 1);
+  return stored[static_cast<size_t>(db)];
+}
+
+StoredState* Keyspace::FindStored(uint16_t slot, int db) {
+  if (extras_[slot] == nullptr || extras_[slot]->stored.size() <= static_cast<size_t>(db))
+    return nullptr;
+  return &extras_[slot]->stored[static_cast<size_t>(db)];
+}
+
+void Keyspace::ClearStored(EngineThread& thread, uint16_t slot, int db, std::vector<Table>& gone) {
+  if (extras_[slot] == nullptr || extras_[slot]->stored.empty()) return;
+  std::vector<StoredState>& all = extras_[slot]->stored;
+  for (size_t index = 0; index < all.size(); ++index) {
+    if (db >= 0 && index != static_cast<size_t>(db)) continue;
+    all[index].ForgetObjects();
+    const Table removed = all[index].TakeRemoved();
+    if (removed.count() == 0) continue;
+    if (thread.cut == nullptr || !thread.cut->TakeDropped(slot, static_cast<int>(index), removed))
+      gone.push_back(removed);
+  }
+  UpdateFlags(slot);
+}
+
+void Keyspace::SwapStored(uint16_t slot, int a, int b) {
+  if (extras_[slot] == nullptr || extras_[slot]->stored.empty()) return;
+  StoredState& upper = stored(slot, std::max(a, b));
+  std::swap(upper, stored(slot, std::min(a, b)));
 }
 
 // As Redis: a watched key changes when it was there. One that was as good as absent is absent then.
@@ -161,6 +200,10 @@ uint64_t Keyspace::Clear(EngineThread& thread, int db) {
         keys_left += FindTable(static_cast<uint16_t>(slot), index)->count();
       }
     }
+    ClearStored(thread, static_cast<uint16_t>(slot), db, gone);
+  }
+  for (int index = 0; thread.tracks_changes && index < databases_; ++index) {
+    if (db < 0 || index == db) database_map_.Renew(index);
   }
   if (!gone.empty()) lazy_freer_.AddTables(std::move(gone), BytesOfShare(keys, keys_left));
   return keys;
@@ -177,6 +220,7 @@ uint64_t Keyspace::BytesOfShare(uint64_t keys, uint64_t keys_left) const {
 void Keyspace::Swap(EngineThread& thread, int a, int b) {
   if (a == b) return;
   if (thread.cut != nullptr) thread.cut->Swapped(a, b);
+  database_map_.Swap(a, b);
   int64_t keys = 0;
   int64_t expires = 0;
   for (uint32_t i = 0; i < kSlotCount; ++i) {
@@ -184,6 +228,7 @@ void Keyspace::Swap(EngineThread& thread, int a, int b) {
     Table* left = FindTable(slot, a);
     Table* right = FindTable(slot, b);
     TouchWatchesBeforeSwap(thread, slot, a, b);
+    SwapStored(slot, a, b);
     const bool left_empty = left == nullptr || left->count() == 0;
     const bool right_empty = right == nullptr || right->count() == 0;
     if (left_empty && right_empty) continue;

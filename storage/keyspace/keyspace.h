@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "storage/keyspace/database_map.h"
 #include "storage/keyspace/table.h"
 
 namespace tidegate {
@@ -23,6 +24,7 @@ class EngineThread;
 struct EngineSettings;
 class LazyFreer;
 struct SlotExtras;
+class StoredState;
 
 struct alignas(64) Slot {
   // 0 free; kLocked held; kWaiters: somebody is parked here and wants a wake-up at unlock;
@@ -36,6 +38,7 @@ struct alignas(64) Slot {
     kWatched = 1,       // watched keys
     kBlocked = 2,       // blocked requests
     kBlockedMoves = 4,  // of these, some that write to another slot when they are served
+    kRemoved = 8,       // tombstones
   };
 
   std::atomic<uint32_t> lock{0};
@@ -70,6 +73,12 @@ class Keyspace final {
   SlotExtras& extras(uint16_t slot);
   void UpdateFlags(uint16_t slot);
 
+  // What is remembered of records on disk; made on first use, null when there is nothing.
+  StoredState& stored(uint16_t slot, int db);
+  StoredState* FindStored(uint16_t slot, int db);
+
+  DatabaseMap& database_map() { return database_map_; }
+
   // The table of a database in a slot. For reading it may be null (nothing there); TableForInsert
   // makes it.
   Table* FindTable(uint16_t slot, int db);
@@ -94,6 +103,9 @@ class Keyspace final {
   LazyFreer& lazy_freer() { return lazy_freer_; }
 
  private:
+  // The tables of tombstones of a database, or all (db < 0), and what objects there were.
+  void ClearStored(EngineThread& thread, uint16_t slot, int db, std::vector<Table>& gone);
+  void SwapStored(uint16_t slot, int a, int b);
   void TouchWatchesBeforeClear(uint16_t slot, int db);
   void TouchWatchesBeforeSwap(EngineThread& thread, uint16_t slot, int a, int b);
   // What the table holds, whether its time has passed or not.
@@ -105,6 +117,7 @@ class Keyspace final {
   int databases_;
   EngineSettings& settings_;
   LazyFreer& lazy_freer_;
+  DatabaseMap database_map_;
   std::vector<std::unique_ptr<SlotExtras>> extras_;  // by slot; null: none so far
   Slot* slots_;  // kSlotCount, own mapping, touched at start so that it never faults on the request
                  // path

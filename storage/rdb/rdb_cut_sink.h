@@ -23,8 +23,8 @@ class RdbCutSink final : public CutSink {
              const std::atomic<bool>& cancelled);
 
   void OnMoment(const CutMoment& moment) override;
-  void Encode(const Entry& entry, std::string& out) const override;
-  void OnEntry(int db, const Entry& entry) override;
+  uint64_t Encode(int db, const Entry& entry, uint64_t old_object, std::string& out) override;
+  uint64_t OnEntry(int db, const Entry& entry, uint64_t old_object) override;
   void OnEncoded(int db, std::string_view entries) override;
   bool failed() const override { return !status_.ok() || cancelled_.load(); }
 
@@ -44,7 +44,7 @@ class RdbCutSink final : public CutSink {
   FileHeader header_;
   std::unique_ptr<RdbFileWriter> writer_;
   Status status_;
-  mutable std::atomic<uint64_t> encoded_keys_{0};
+  std::atomic<uint64_t> encoded_keys_{0};
 };
 
 }  // namespace tidegate::rdb

@@ -32,6 +32,7 @@ class NoSink final : public EffectSink {
     benchmark::DoNotOptimize(record.data());
     return ++sequence_;
   }
+  uint64_t last_sequence() const override { return sequence_; }
   void Forget(const Waiter&) override {}
 
  private:

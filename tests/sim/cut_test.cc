@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/thread_annotations.h"
 #include "storage/cut_walker.h"
 #include "storage/rdb/rdb_value_writer.h"
 #include "tests/support/writing_client.h"
@@ -51,16 +52,19 @@ class MapSink final : public CutSink {
     moment_ = moment;
     begun_ = true;
   }
-  void Encode(const Entry& entry, std::string& out) const override {
+  uint64_t Encode(int /*db*/, const Entry& entry, uint64_t /*old_object*/,
+                  std::string& out) override {
     for (const std::string& part : {std::string(entry.key()), About(entry)}) {
       const auto bytes = static_cast<uint32_t>(part.size());
       out.append(reinterpret_cast<const char*>(&bytes), sizeof bytes);
       out += part;
     }
+    return 0;
   }
-  void OnEntry(int db, const Entry& entry) override {
+  uint64_t OnEntry(int db, const Entry& entry, uint64_t /*old_object*/) override {
     std::this_thread::sleep_for(pause_);
     Add(db, std::string(entry.key()), About(entry));
+    return 0;
   }
   void OnEncoded(int db, std::string_view entries) override {
     const auto next = [&] {
@@ -247,6 +251,185 @@ TEST_F(CutTest, AWriterWaitsForTheWalkOfALargeValue) {
   EXPECT_LT(walked, kSlotCount);  // it did not wait for all of it
   EXPECT_EQ(sink.encoded(), 0);
   EXPECT_EQ(sink.contents().size(), 2001u);
+}
+
+// The disk as checkpoints leave it, in memory: records by "id:key", and objects that hold values.
+struct Disk {
+  struct Record {
+    std::string about;
+    uint64_t object = 0;
+  };
+  std::map<std::string, Record> records;
+  std::map<uint64_t, std::string> objects;  // id -> the key that it was made for
+  DatabaseIds ids;
+};
+
+// Writes a checkpoint to a disk, all at once at its end: or not, when it is one that fails.
+class DiskSink final : public CutSink {
+ public:
+  // `fails_after`: so many entries.
+  DiskSink(const Disk& disk, std::atomic<uint64_t>& next_object, int fails_after)
+      : disk_(disk), next_object_(next_object), entries_left_(fails_after) {}
+
+  bool only_dirty() const override { return true; }
+  void OnMoment(const CutMoment& moment) override {
+    moment_ = moment;
+    disk_.ids = moment.ids;
+    begun_ = true;
+  }
+  uint64_t Encode(int db, const Entry& entry, uint64_t old_object, std::string& out) override {
+    const MutexLock lock(mutex_);
+    out += '+';
+    return Write(db, entry, old_object);
+  }
+  uint64_t OnEntry(int db, const Entry& entry, uint64_t old_object) override {
+    std::this_thread::sleep_for(std::chrono::microseconds(300));
+    const MutexLock lock(mutex_);
+    return Write(db, entry, old_object);
+  }
+  void OnEncoded(int /*db*/, std::string_view entries) override { encoded_ += entries.size(); }
+  void OnDead(const DeadRecords& dead) override {
+    const MutexLock lock(mutex_);
+    for (const uint64_t id : dead.objects) disk_.objects.erase(id);
+    for (const uint32_t id : dead.databases) {
+      const std::string prefix = std::to_string(id) + ":";
+      std::erase_if(disk_.records, [&](const auto& r) { return r.first.starts_with(prefix); });
+      std::erase_if(disk_.objects, [&](const auto& o) { return o.second.starts_with(prefix); });
+    }
+  }
+  bool failed() const override { return entries_left_ <= 0; }
+
+  bool begun() const { return begun_; }
+  const CutMoment& moment() const { return moment_; }
+  const Disk& disk() const { return disk_; }
+  size_t encoded() const { return encoded_; }
+  int written() const { return written_; }
+
+ private:
+  uint64_t Write(int db, const Entry& entry, uint64_t old_object) TG_REQUIRES(mutex_) {
+    --entries_left_;
+    ++written_;
+    const uint32_t id = moment_.ids.id_of[static_cast<size_t>(db)];
+    const std::string name = std::to_string(id) + ":" + std::string(entry.key());
+    if (old_object != 0) disk_.objects.erase(old_object);
+    if (entry.removed()) {
+      disk_.records.erase(name);
+      return 0;
+    }
+    const uint64_t object = entry.embedded() ? 0 : ++next_object_;
+    if (object != 0) disk_.objects[object] = name;
+    disk_.records[name] = {Describe(entry.expire_at_ms(), rdb::DumpPayload(entry, moment_.unix_ms)),
+                           object};
+    return object;
+  }
+
+  Mutex mutex_;
+  Disk disk_;
+  std::atomic<uint64_t>& next_object_;
+  std::atomic<int> entries_left_;
+  std::atomic<bool> begun_{false};
+  CutMoment moment_;
+  size_t encoded_ = 0;
+  std::atomic<int> written_{0};
+};
+
+class CheckpointCutTest : public CutTest {
+ protected:
+  CheckpointCutTest() { engine_->SetTracksChanges(); }
+
+  // A cut while others write. Every other one fails, somewhere or at its very end.
+  bool Checkpoint(uint64_t seed, bool succeeds) {
+    Random random(seed);
+    const bool breaks = !succeeds && random() % 2 == 0;
+    DiskSink sink(disk_, next_object_, breaks ? 1 + static_cast<int>(random() % 30) : 1 << 30);
+    std::thread walk([&] { walker_->Write(sink, &Now); });
+    while (!sink.begun()) std::this_thread::yield();
+    RunWorkers(seed + 50, 100 * kScale);
+    walk.join();
+    const bool done = succeeds && !sink.failed();
+    if (done) disk_ = sink.disk();
+    engine_->CheckpointEnded(done);
+    encoded_ += sink.encoded();
+    return done;
+  }
+
+  void CheckObjects() {
+    std::map<uint64_t, std::string> named;
+    for (const auto& [name, record] : disk_.records) {
+      if (record.object != 0) named[record.object] = name;
+    }
+    for (const auto& [id, name] : named)
+      EXPECT_TRUE(disk_.objects.contains(id)) << name << " has lost its object, seed " << seed_;
+    for (const auto& [id, name] : disk_.objects)
+      EXPECT_TRUE(named.contains(id)) << "nobody has the object of " << name << ", seed " << seed_;
+  }
+
+  void CheckContents(const Contents& expected, std::map<std::string, bool>& fleeting) {
+    Contents found;
+    for (int db : {0, 1}) {
+      const std::string prefix = std::to_string(disk_.ids.id_of[static_cast<size_t>(db)]) + ":";
+      for (const auto& [name, record] : disk_.records) {
+        if (name.starts_with(prefix))
+          found[std::to_string(db) + ":" + name.substr(prefix.size())] = record.about;
+      }
+    }
+    for (const auto& [key, about] : expected) {
+      if (fleeting[key] && !found.contains(key)) continue;
+      EXPECT_EQ(found[key], about) << key << ", seed " << seed_;
+    }
+    for (const auto& [key, about] : found)
+      EXPECT_TRUE(expected.contains(key)) << key << " is too many, seed " << seed_;
+  }
+
+  Disk disk_;
+  std::atomic<uint64_t> next_object_{0};
+  size_t encoded_ = 0;
+};
+
+TEST_F(CheckpointCutTest, WhatIsDirtyMakesTheDiskWhatTheDataIs) {
+  for (int round = 0; round < 2 * kRounds; ++round) {
+    const uint64_t seed = seed_ + static_cast<uint64_t>(100 * round);
+    RunWorkers(seed, 100 * kScale);
+    Contents expected;
+    std::map<std::string, bool> fleeting;
+    ReadContents(expected, fleeting);
+    if (Checkpoint(seed, round % 3 != 1)) {
+      CheckContents(expected, fleeting);
+      CheckObjects();
+    }
+    ASSERT_EQ(world_.failure(), "") << "seed " << seed_;
+    if (HasFailure()) return;
+  }
+  EXPECT_GT(encoded_, 0u);
+}
+
+TEST_F(CheckpointCutTest, WritesWhatHasChangedSinceTheLastOne) {
+  const auto written = [&] {
+    DiskSink sink(disk_, next_object_, 1 << 30);
+    walker_->Write(sink, &Now);
+    disk_ = sink.disk();
+    engine_->CheckpointEnded(true);
+    return sink.written();
+  };
+  for (int i = 0; i < 100; ++i) lone_->Run({"SET", "k" + std::to_string(i), "v"}, Now());
+  EXPECT_EQ(written(), 100);
+  EXPECT_EQ(written(), 0);
+  lone_->Run({"GET", "k1"}, Now());
+  lone_->Run({"APPEND", "k2", "more"}, Now());
+  lone_->Run({"DEL", "k3"}, Now());
+  lone_->Run({"RENAME", "k4", "k5"}, Now());
+  lone_->Run({"SET", "fleeting", "v"}, Now());
+  lone_->Run({"DEL", "fleeting"}, Now());
+  EXPECT_EQ(written(), 4);  // k2, k3 and k4 gone, k5
+  EXPECT_EQ(written(), 0);
+  EXPECT_EQ(disk_.records.size(), 98u);
+  // A dump in between changes nothing of that.
+  lone_->Run({"DEL", "k6"}, Now());
+  MapSink dump(std::chrono::microseconds(0));
+  walker_->Write(dump, &Now);
+  EXPECT_EQ(dump.contents().size(), 97u);
+  EXPECT_EQ(written(), 1);
+  EXPECT_EQ(disk_.records.size(), 97u);
 }
 
 }  // namespace

@@ -38,6 +38,10 @@ class EffectCapture final : public EffectSink {
     records_.emplace_back(record);
     return records_.size();
   }
+  uint64_t last_sequence() const override {
+    const std::lock_guard lock(mutex_);
+    return records_.size();
+  }
   void Forget(const Waiter& waiter) override {
     const std::lock_guard lock(mutex_);
     std::erase(waiting_, waiter);
@@ -88,7 +92,7 @@ class EffectCapture final : public EffectSink {
   }
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::vector<std::string> records_;
   size_t taken_ = 0;
   Admission admission_ = Admission::kYes;
