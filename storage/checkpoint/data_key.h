@@ -82,7 +82,9 @@ inline std::string ObjectKey(uint64_t object, uint32_t part) {
 }
 
 inline std::string InfoKey(std::string_view name) {
-  std::string out(1, kInfoSpace);
+  std::string out;
+  out.reserve(1 + name.size());
+  out.push_back(kInfoSpace);
   out.append(name);
   return out;
 }
@@ -94,7 +96,9 @@ struct DataRange {
 };
 
 inline DataRange EntriesOfDatabase(uint32_t database) {
-  DataRange range{std::string(1, kEntrySpace), std::string(1, kEntrySpace)};
+  DataRange range;
+  range.begin.push_back(kEntrySpace);
+  range.end.push_back(kEntrySpace);
   AppendBigEndian(range.begin, database, 4);
   AppendBigEndian(range.end, database + 1, 4);  // ids never reach the last one
   return range;

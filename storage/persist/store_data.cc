@@ -29,9 +29,9 @@ class Snapshot final {
 
 Error Damaged(std::string_view key, std::string_view what) {
   constexpr size_t kNameBytesShown = 64;
-  std::string text = "the record of key '";
+  std::string text = "the record of key ";
   AppendQuoted(text, key.substr(0, kNameBytesShown));
-  return Error{text + "' is damaged: " + std::string(what)};
+  return Error{text + " is damaged: " + std::string(what)};
 }
 
 // The value of an object, part by part.

@@ -312,9 +312,9 @@ TEST_F(CheckpointStoreTest, DamageIsSaid) {
   ASSERT_TRUE(store_->Ingest(*files, InfoAt(1)).ok());
   const auto ignore = [](const StoredEntry&) { return true; };
   EXPECT_EQ(store_->ReadSlot(0, 0, 0, ignore).error().message,
-            "the record of key 'a' is damaged: a record of version 9");
+            "the record of key \"a\" is damaged: a record of version 9");
   EXPECT_EQ(store_->ReadSlot(0, 1, 0, ignore).error().message,
-            "the record of key 'b' is damaged: part 0 of it is missing");
+            "the record of key \"b\" is damaged: part 0 of it is missing");
 }
 
 TEST_F(CheckpointStoreTest, ADirectoryOfVersionOneBecomesVersionTwo) {
