@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "base/check.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "storage/engine_thread.h"
 #include "storage/keyspace/keyspace.h"
@@ -10,6 +12,26 @@
 
 namespace tidegate {
 namespace {
+
+// The engine for oneself.
+class WholeEngine final {
+ public:
+  WholeEngine(Engine& engine, EngineThread& thread) : engine_(engine), thread_(thread) {
+    engine_.BeginBatch(thread_, UnixMillis());
+    TG_CHECK(engine_.BeginAtomic(thread_, {}, /*whole=*/true, nobody_) == ExecStatus::kDone);
+  }
+  ~WholeEngine() {
+    engine_.EndAtomic(thread_);
+    engine_.EndBatch(thread_);
+  }
+  WholeEngine(const WholeEngine&) = delete;
+  WholeEngine& operator=(const WholeEngine&) = delete;
+
+ private:
+  Engine& engine_;
+  EngineThread& thread_;
+  ClientState nobody_;
+};
 
 Error CannotLoad(std::string_view key, std::string_view why) {
   constexpr size_t kNameBytesShown = 64;
@@ -50,6 +72,7 @@ Result<CheckpointProgress> LoadCheckpoint(
                  ", and there are only " + std::to_string(engine.databases())};
   }
   engine.keyspace().database_map().Restore({info.databases, info.next_database});
+  const WholeEngine whole(engine, thread);
   const rdb::LoadSection section(engine, thread);
   CheckpointProgress done;
   for (size_t db = 0; db < info.stats.size(); ++db) {
