@@ -16,6 +16,19 @@ uint32_t DatabaseOf(const CheckpointItem& item) {
                                      : static_cast<uint32_t>(ReadBigEndian(id, 4));
 }
 
+// Calls fn with the first and the last of each stretch of ids that follow each other.
+template <typename Id, typename Fn>
+void ForEachStretch(std::vector<Id> ids, Fn&& fn) {
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  for (size_t i = 0; i < ids.size();) {
+    size_t last = i;
+    while (last + 1 < ids.size() && ids[last + 1] == ids[last] + 1) ++last;
+    fn(ids[i], ids[last]);
+    i = last + 1;
+  }
+}
+
 }  // namespace
 
 CheckpointSink::CheckpointSink(CheckpointFiles& files, Setup setup)
@@ -119,24 +132,18 @@ size_t CheckpointSink::RunOf(Runs& runs, uint32_t database) {
 }
 
 void CheckpointSink::OnDead(const DeadRecords& dead) {
-  for (const uint32_t database : dead.databases) {
-    files_.DeleteAll(EntriesOfDatabase(database));
-    files_.DeleteAll(ObjectsOfDatabase(database));
-  }
+  ForEachStretch(dead.databases, [this](uint32_t first, uint32_t last) {
+    files_.DeleteAll(EntriesOfDatabases(first, last));
+    files_.DeleteAll(ObjectsOfDatabases(first, last));
+  });
   std::vector<uint64_t> objects = dead.objects;
   {
     MutexLock lock(mutex_);
     objects.insert(objects.end(), replaced_.begin(), replaced_.end());
   }
-  std::sort(objects.begin(), objects.end());
-  objects.erase(std::unique(objects.begin(), objects.end()), objects.end());
-  // Ids that follow each other are one range.
-  for (size_t i = 0; i < objects.size();) {
-    size_t last = i;
-    while (last + 1 < objects.size() && objects[last + 1] == objects[last] + 1) ++last;
-    files_.DeleteRange({PartsOfObject(objects[i]).begin, PartsOfObject(objects[last]).end});
-    i = last + 1;
-  }
+  ForEachStretch(std::move(objects), [this](uint64_t first, uint64_t last) {
+    files_.DeleteRange(PartsOfObjects(first, last));
+  });
 }
 
 Result<CheckpointInfo> CheckpointSink::Finish() {

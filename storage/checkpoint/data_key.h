@@ -95,21 +95,22 @@ struct DataRange {
   std::string end;
 };
 
-inline DataRange EntriesOfDatabase(uint32_t database) {
+// Of these databases, the last one too.
+inline DataRange EntriesOfDatabases(uint32_t first, uint32_t last) {
   DataRange range;
   range.begin.push_back(kEntrySpace);
   range.end.push_back(kEntrySpace);
-  AppendBigEndian(range.begin, database, 4);
-  AppendBigEndian(range.end, database + 1, 4);  // ids never reach the last one
+  AppendBigEndian(range.begin, first, 4);
+  AppendBigEndian(range.end, last + 1, 4);  // ids never reach the last one
   return range;
 }
 
-inline DataRange ObjectsOfDatabase(uint32_t database) {
-  return {ObjectKey(ObjectId(database, 0), 0), ObjectKey(ObjectId(database + 1, 0), 0)};
+inline DataRange ObjectsOfDatabases(uint32_t first, uint32_t last) {
+  return {ObjectKey(ObjectId(first, 0), 0), ObjectKey(ObjectId(last + 1, 0), 0)};
 }
 
-inline DataRange PartsOfObject(uint64_t object) {
-  return {ObjectKey(object, 0), ObjectKey(object + 1, 0)};
+inline DataRange PartsOfObjects(uint64_t first, uint64_t last) {
+  return {ObjectKey(first, 0), ObjectKey(last + 1, 0)};
 }
 
 }  // namespace tidegate

@@ -4,7 +4,9 @@
 #include <rocksdb/sst_file_writer.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <utility>
 
 #include "storage/persist/store_database.h"
@@ -52,6 +54,10 @@ size_t CheckpointFiles::NewRun() {
 }
 
 Status CheckpointFiles::OpenFile(Run& run) {
+  uint64_t free_bytes = 0;
+  if (setup_->options.env->GetFreeSpace(directory_, &free_bytes).ok() &&
+      free_bytes < kStoreFreeBytesMin.count)
+    return Error{strerror(ENOSPC)};
   char name[32];
   std::snprintf(name, sizeof name, "/%06llu.sst",
                 static_cast<unsigned long long>(next_file_.fetch_add(1)));

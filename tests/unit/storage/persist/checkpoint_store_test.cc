@@ -88,7 +88,7 @@ Status WriteDifference(CheckpointFiles& files, const Model& from, const Model& t
   std::map<std::string, std::string> parts;
   for (const auto& [place, value] : from) {
     if (value.object != 0 && (!to.contains(place) || to.at(place) != value))
-      files.DeleteRange(PartsOfObject(value.object));
+      files.DeleteRange(PartsOfObjects(value.object, value.object));
   }
   Model both = from;
   both.insert(to.begin(), to.end());
@@ -218,8 +218,8 @@ TEST_F(CheckpointStoreTest, AFlushedDatabaseIsGoneAsAWhole) {
   first[PlaceOf(1, "large")] = {std::string(kObjectPartBytes.count, 'L'), ObjectId(1, 1)};
   Checkpoint(1, {}, first);
   const std::unique_ptr<CheckpointFiles> files = store_->NewCheckpoint();
-  files->DeleteAll(EntriesOfDatabase(1));
-  files->DeleteAll(ObjectsOfDatabase(1));
+  files->DeleteAll(EntriesOfDatabases(1, 1));
+  files->DeleteAll(ObjectsOfDatabases(1, 1));
   ASSERT_TRUE(store_->Ingest(*files, InfoAt(2)).ok());
   std::erase_if(first, [](const auto& item) { return item.first.database == 1; });
   EXPECT_EQ(ReadAll(*store_, 3), first);
@@ -402,8 +402,8 @@ TEST_F(CheckpointStoreTest, AfterAPowerLossOneOfTwoCheckpointsStandsWhole) {
         after = Changed(before, dice, serial, flushed);
         const std::unique_ptr<CheckpointFiles> files = (*store)->NewCheckpoint();
         if (flushed) {
-          files->DeleteAll(EntriesOfDatabase(1));
-          files->DeleteAll(ObjectsOfDatabase(1));
+          files->DeleteAll(EntriesOfDatabases(1, 1));
+          files->DeleteAll(ObjectsOfDatabases(1, 1));
         }
         ok = WriteDifference(*files, before, after).ok() &&
              (*store)->Ingest(*files, InfoAt(next)).ok();
