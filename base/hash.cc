@@ -36,13 +36,14 @@ constexpr Crc16Tables MakeCrc16Tables() {
 
 constexpr Crc16Tables kCrc16 = MakeCrc16Tables();
 
-// One seed per process. A function-local constant would cost a guard on every call.
+// One seed per process, since hashes are computed where nobody knows of engines. A function-local
+// one would cost a guard on every call.
 uint64_t RandomSeed() {
   uint64_t seed = 0;
   if (getrandom(&seed, sizeof seed, 0) != sizeof seed) seed = std::random_device{}();
   return seed;
 }
-const uint64_t kKeyHashSeed = RandomSeed();
+uint64_t key_hash_seed = RandomSeed();
 
 }  // namespace
 
@@ -78,7 +79,11 @@ uint16_t KeySlot(std::string_view key) {
 }
 
 uint64_t KeyHash(std::string_view key) {
-  return XXH3_64bits_withSeed(key.data(), key.size(), kKeyHashSeed);
+  return XXH3_64bits_withSeed(key.data(), key.size(), key_hash_seed);
 }
+
+uint64_t KeyHashSeed() { return key_hash_seed; }
+
+void SetKeyHashSeed(uint64_t seed) { key_hash_seed = seed; }
 
 }  // namespace tidegate

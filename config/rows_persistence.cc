@@ -1,4 +1,5 @@
 // Persistence: the journal, snapshots, and the names of Redis's files.
+#include <limits>
 
 #include "base/text.h"
 #include "config/option_value.h"
@@ -103,8 +104,8 @@ constexpr OptionRow kRows[] = {
      .at_start = true,
      .yaml = kEngine,
      .help =
-         "Record every change on disk, in `dir`, and replay it at the next start. Takes effect at "
-         "a start; the record is never shortened in this version."},
+         "Record every change on disk, in `dir`, so that the next start has the data again. Takes "
+         "effect at a start."},
     {.name = "appendfsync",
      .type = kEnum,
      .initial = "everysec",
@@ -114,6 +115,21 @@ constexpr OptionRow kRows[] = {
      .help =
          "When recorded changes are forced to disk: before their replies are sent (always), once "
          "a second, or when the system likes. Without `appendonly` it means nothing."},
+    {.name = "checkpoint-journal-records",
+     .type = kInteger,
+     .initial = "1000000",
+     .min = 1,
+     .max = std::numeric_limits<int64_t>::max(),
+     .member = NumberMember<&Options::checkpoint_journal_records>(),
+     .yaml = kEngine,
+     .help = "Changes since the last checkpoint after which the next one is made: about as many as "
+             "a start replays in a second."},
+    {.name = "checkpoint-journal-bytes",
+     .type = kMemory,
+     .initial = "134217728",
+     .member = NumberMember<&Options::checkpoint_journal_bytes>(),
+     .yaml = kEngine,
+     .help = "The same in bytes of recorded changes."},
     {.name = "appendfilename",
      .type = kSpecial,
      .initial = "appendonly.aof",

@@ -78,6 +78,7 @@ Server::Server(LoadedConfig config)
       stats_base_(std::make_unique<StatsBase>()) {}
 
 Server::~Server() {
+  static_cast<void>(StopPersistence());  // while there is an engine
   signals_.clear();
   acceptor_.reset();
   wake_up_.reset();
@@ -119,11 +120,14 @@ int Server::Run(const std::function<void()>& on_ready) {
   for (const auto& worker : workers_) worker->Start();
   acceptor_->Start();
   background_save_->Begin();
+  if (persistence_ != nullptr) persistence_->BeginCheckpoints();
   on_ready();
   loop_->Run();
   for (const auto& worker : workers_) worker->Join();
   engine_->StopLoading();  // while there is what it reads from
   signals_.clear();
+  // Snapshots and checkpoints wait for each other: first neither begins any more.
+  if (persistence_ != nullptr) persistence_->AbandonCheckpoints(shutting_down());
   background_save_->Stop();
   const Status stopped = StopPersistence();
   if (!stopped.ok())

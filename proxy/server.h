@@ -170,8 +170,8 @@ class Server final {
 
   Status Assemble(Families process_families);
   Status InstallConfigHooks();
-  // server_persistence.cc. With appendonly: opens the data directory, replays the journal, and has
-  // the engine append to it.
+  // server_persistence.cc. With appendonly: opens the data directory, loads what is there, and has
+  // the engine append to its journal.
   Status OpenPersistence(const Options& options);
   Status StopPersistence();
   void WatchSignals();

@@ -109,6 +109,14 @@ Status Server::InstallConfigHooks() {
     if (persistence_ != nullptr) persistence_->SetFsync(next.appendfsync);
     return {};
   });
+  for (const std::string_view name : {"checkpoint-journal-records", "checkpoint-journal-bytes"}) {
+    config_.OnApply(name, [this](const Options& next) -> Status {
+      if (persistence_ == nullptr) return {};
+      persistence_->SetCheckpointLimits(static_cast<uint64_t>(next.checkpoint_journal_records),
+                                        next.checkpoint_journal_bytes);
+      return {};
+    });
+  }
   config_.OnApply("appendonly", [this](const Options& next) -> Status {
     if (next.appendonly == (persistence_ != nullptr)) return {};
     return Error{"appendonly takes effect at a start only: restart with the new value"};

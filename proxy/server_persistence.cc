@@ -1,6 +1,6 @@
-// The part of Server that ties the engine to the journal: at the start, and at the end.
+// The part of Server that ties the engine to what is on disk: at the start, and at the end.
 //
-// The listeners are opened after the journal was replayed: until then a client is refused a
+// The listeners are opened after the data is there: until then a client is refused a
 // connection, which every client library and balancer takes for "not up yet", instead of a -LOADING
 // that many take for an answer.
 #include "proxy/server.h"
@@ -12,12 +12,15 @@ Status Server::OpenPersistence(const Options& options) {
   Result<std::unique_ptr<Persistence>> opened =
       Persistence::Open({.dir = options.dir,
                          .fsync = options.appendfsync,
-                         .load_truncated = options.aof_load_truncated});
+                         .load_truncated = options.aof_load_truncated,
+                         .checkpoint_records =
+                             static_cast<uint64_t>(options.checkpoint_journal_records),
+                         .checkpoint_bytes = options.checkpoint_journal_bytes});
   if (!opened.ok()) return std::move(opened).error().WithContext("open the data directory");
   persistence_ = std::move(opened).value();
   EngineThread& thread = engine_->AddThread(nullptr, nullptr);
-  TG_RETURN_IF_ERROR(persistence_->Replay(*engine_, thread, *commands_));
-  persistence_->Begin();
+  TG_RETURN_IF_ERROR(persistence_->Load(*engine_, thread, *commands_));
+  persistence_->Begin(*engine_);
   engine_->SetEffectSink(&persistence_->sink());
   return {};
 }

@@ -107,6 +107,7 @@ void CutWalker::Leave() {
 }
 
 void CutWalker::Write(CutSink& sink, int64_t (*now_ms)()) {
+  MutexLock turn(engine_.cut_turn_);
   slots_walked_.store(0, std::memory_order_relaxed);
   if (!CloseGate()) return;
   engine_.cut_mark_ = !engine_.cut_mark_;
@@ -121,9 +122,9 @@ void CutWalker::Write(CutSink& sink, int64_t (*now_ms)()) {
 bool CutWalker::WalkAll(Cut& cut, CutSink& sink) {
   for (uint32_t slot = 0; slot < kSlotCount; ++slot) {
     while (const auto wanted = engine_.cut_queue_->NextWanted()) {
-      if (!WalkSlot(cut, *wanted)) return false;
+      if (!WalkSlot(cut, sink, *wanted)) return false;
     }
-    if (!WalkSlot(cut, static_cast<uint16_t>(slot))) return false;
+    if (!WalkSlot(cut, sink, static_cast<uint16_t>(slot))) return false;
     DrainQueue(sink);
   }
   return true;
@@ -164,7 +165,7 @@ bool CutWalker::End(Cut& cut) {
   return true;
 }
 
-bool CutWalker::WalkSlot(Cut& cut, uint16_t slot) {
+bool CutWalker::WalkSlot(Cut& cut, CutSink& sink, uint16_t slot) {
   if (cut.IsWalked(slot)) return true;  // only this thread sets it
   if (!EnterHolding()) return false;
   while (!engine_.TryLock(slot)) {
@@ -195,6 +196,7 @@ bool CutWalker::WalkSlot(Cut& cut, uint16_t slot) {
   engine_.Unlock(slot);
   Leave();
   engine_.cut_queue_->SlotWalked(slot);
+  sink.OnSlotWalked(slot);
   FreeDropped(dropped);
   slots_walked_.fetch_add(1, std::memory_order_relaxed);
   return true;

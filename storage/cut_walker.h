@@ -1,4 +1,5 @@
-// CutWalker: makes cuts (cut.h), one at a time, on the thread that calls it.
+// CutWalker: makes cuts (cut.h), one at a time, on the thread that calls it; walkers of several
+// threads wait for each other.
 //
 // It obeys the same rules as everybody: an EngineThread of its own, the gate, the slots' locks. A
 // slot is held while its entries are encoded and written, as by a long command: requests for it are
@@ -52,7 +53,7 @@ class CutWalker final {
   void Begin(Cut& cut, CutSink& sink, int64_t now_ms);
   bool WalkAll(Cut& cut, CutSink& sink);
   bool End(Cut& cut);
-  bool WalkSlot(Cut& cut, uint16_t slot);
+  bool WalkSlot(Cut& cut, CutSink& sink, uint16_t slot);
   void WalkRemoved(Cut& cut, uint16_t slot, int db, StoredState& stored) const;
   void CollectDead();
   void FreeDropped(const std::vector<Cut::Dropped>& dropped) const;

@@ -479,6 +479,7 @@ class Engine final {
   EvictionLimit eviction_limit_;
   std::unique_ptr<Compaction> compaction_;
   // The cut that is under way, and the mark of the last one (cut/cut.h). Written with the gate.
+  Mutex cut_turn_;  // held by the thread that makes it, all the time
   std::atomic<Cut*> cut_{nullptr};
   bool cut_mark_ = false;
   std::unique_ptr<CutQueue> cut_queue_;

@@ -40,6 +40,7 @@ bool Engine::IsLargeForCut(EngineThread& thread, const KeyRef& key, int db) {
 }
 
 void Engine::CheckpointEnded(bool succeeded) {
+  MutexLock turn(cut_turn_);  // cuts of other kinds come from other threads
   checkpoint_failed_ = !succeeded;
   if (succeeded) dead_records_ = {};
 }

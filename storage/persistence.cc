@@ -6,7 +6,10 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
+#include "storage/checkpoint/checkpoint_loader.h"
+#include "storage/checkpoint/checkpointer.h"
 #include "storage/journal/journal.h"
 #include "storage/journal/record_applier.h"
 #include "storage/persist/store.h"
@@ -39,11 +42,41 @@ Result<std::unique_ptr<Persistence>> Persistence::Open(PersistenceOptions option
   Result<std::unique_ptr<Store>> store =
       Store::Open({.dir = options.dir, .load_truncated = options.load_truncated});
   if (!store.ok()) return std::move(store).error();
+  SetKeyHashSeed((*store)->hash_seed());
   return std::unique_ptr<Persistence>(
       new Persistence(std::move(options), std::move(store).value()));
 }
 
-Status Persistence::Replay(Engine& engine, EngineThread& thread, const CommandTable& commands) {
+Status Persistence::LoadCheckpointOf(Engine& engine, EngineThread& thread) {
+  const auto checkpoint = store_->checkpoint();
+  if (!checkpoint) return {};
+  uint64_t keys = 0;
+  for (const DbStats& db : checkpoint->stats) keys += db.keys;
+  const int64_t begin_nanos = MonotonicNanos();
+  int64_t next_line_nanos = begin_nanos + kProgressLineNanos;
+  Result<CheckpointProgress> done =
+      LoadCheckpoint(*store_, *checkpoint, engine, thread, [&](const CheckpointProgress& now) {
+        const int64_t now_nanos = MonotonicNanos();
+        if (now_nanos < next_line_nanos) return;
+        next_line_nanos = now_nanos + kProgressLineNanos;
+        log::Notice("Checkpoint: loaded " + std::to_string(now.keys) + " of " +
+                    std::to_string(keys) + " keys, " + Megabytes(now.bytes));
+      });
+  if (!done.ok()) return std::move(done).error().WithContext("load the checkpoint");
+  const int64_t nanos = MonotonicNanos() - begin_nanos;
+  loaded_keys_ = done->keys;
+  load_seconds_ = static_cast<double>(nanos) / 1e9;
+  log::Notice("Checkpoint: loaded " + std::to_string(done->keys) + " keys (" +
+              Megabytes(done->bytes) + "), as of record " + std::to_string(checkpoint->sequence) +
+              ", in " + Seconds(nanos));
+  if (done->keys == keys) return {};
+  return Error{"the checkpoint holds " + std::to_string(done->keys) + " keys and says " +
+               std::to_string(keys)};
+}
+
+Status Persistence::Load(Engine& engine, EngineThread& thread, const CommandTable& commands) {
+  engine.SetTracksChanges();
+  TG_RETURN_IF_ERROR(LoadCheckpointOf(engine, thread));
   RecordApplier applier(engine, thread, commands);
   const auto apply = [&applier](std::string_view record) {
     return applier.Apply(record, UnixMillis());
@@ -70,12 +103,32 @@ Status Persistence::Replay(Engine& engine, EngineThread& thread, const CommandTa
   return {};
 }
 
-void Persistence::Begin() {
+void Persistence::Begin(Engine& engine) {
   journal_ =
       std::make_unique<Journal>(*store_, JournalOptions{.mode = options_.fsync, .last = last_});
+  checkpointer_ = std::make_unique<Checkpointer>(engine, *store_, [this]() -> JournalPosition {
+    return {journal_->sequence(), replayed_bytes_ + journal_->written_bytes()};
+  });
 }
 
-Status Persistence::Stop() { return journal_ == nullptr ? Status() : journal_->Stop(); }
+void Persistence::BeginCheckpoints() {
+  checkpointer_->Begin({options_.checkpoint_records, options_.checkpoint_bytes}, replayed_bytes_);
+}
+
+void Persistence::AbandonCheckpoints(bool engine_is_closed) {
+  if (checkpointer_ != nullptr) checkpointer_->Abandon(engine_is_closed);
+}
+
+Status Persistence::Stop() {
+  if (checkpointer_ != nullptr) checkpointer_->Stop();
+  return journal_ == nullptr ? Status() : journal_->Stop();
+}
+
+bool Persistence::StartCheckpoint() { return checkpointer_->Start(); }
+
+void Persistence::SetCheckpointLimits(uint64_t records, Bytes bytes) {
+  checkpointer_->SetLimits({records, bytes});
+}
 
 EffectSink& Persistence::sink() {
   TG_CHECK(journal_ != nullptr);
@@ -126,7 +179,22 @@ PersistenceStats Persistence::Stats() const {
   stats.failures = journal.failures;
   stats.waits = journal.waits;
   stats.refusals = journal.refusals;
-  stats.journal_bytes = replayed_bytes_ + journal.written_bytes;
+  stats.store_data_bytes = store.data_bytes;
+  stats.loaded_keys = loaded_keys_;
+  stats.load_seconds = load_seconds_;
+  const CheckpointStats checkpoint = checkpointer_->Stats();
+  stats.journal_bytes = checkpoint.journal_bytes;
+  stats.journal_records = checkpoint.journal_records;
+  stats.checkpoint_in_progress = checkpoint.in_progress;
+  stats.checkpoints = checkpoint.count;
+  stats.checkpoint_failures = checkpoint.failures;
+  stats.checkpoint_failed = checkpoint.consecutive_failures;
+  stats.checkpoint_entries = checkpoint.entries;
+  stats.checkpoint_bytes = checkpoint.bytes;
+  stats.checkpoint_seconds = checkpoint.last_seconds;
+  stats.checkpoint_begin_nanos = checkpoint.begin_nanos;
+  stats.checkpoint_unix_ms = checkpoint.last_unix_ms;
+  stats.checkpoint_sequence = checkpoint.last_sequence;
   return stats;
 }
 

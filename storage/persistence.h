@@ -1,14 +1,15 @@
 // Persistence: what makes the engine's data outlive the process: the store of a data directory, and
 // the journal that is written to it. The one header about it that the proxy sees.
 //
-//   Open      the directory is checked, locked and opened; nothing is read yet
-//   Replay    every record of the journal is applied, in order, before anybody is served
-//   Begin     the journal's threads run; sink() is the engine's from now on
+//   Open      the directory is checked, locked and opened; nothing is read yet but the seed that
+//             keys are hashed with
+//   Load      the last checkpoint, and every record of the journal after it, in order, before
+//             anybody is served
+//   Begin     the journal's threads run, and sink() is the engine's from now on
+//   BeginCheckpoints   one is made whenever the journal has become long, and what it holds of the
+//             journal is dropped
 //   Stop      what was appended is written and synced
 //
-// The journal is never shortened in this version: it holds every change since the directory was
-// made, so a start takes as long as all of them do, and the directory grows as long as there are
-// writes.
 // Threads: Open to Begin and Stop by the main thread; the rest by any. Owner: the Server, which
 // destroys it after the last command.
 #pragma once
@@ -17,6 +18,7 @@
 #include <memory>
 #include <string>
 
+#include "base/bytes.h"
 #include "base/result.h"
 #include "config/options.h"
 #include "storage/persistence_metrics.h"
@@ -24,6 +26,7 @@
 
 namespace tidegate {
 
+class Checkpointer;
 class CommandTable;
 class EffectSink;
 class Engine;
@@ -35,6 +38,9 @@ struct PersistenceOptions {
   std::string dir;
   Appendfsync fsync = Appendfsync::kEverysec;
   bool load_truncated = true;
+  // Of the journal since the last checkpoint, when the next one is due.
+  uint64_t checkpoint_records = 0;
+  Bytes checkpoint_bytes{};
 };
 
 class Persistence final {
@@ -46,9 +52,18 @@ class Persistence final {
 
   // On `thread`, which nobody else uses, as nobody uses the engine. Says in the log how far it is,
   // every few seconds.
-  Status Replay(Engine& engine, EngineThread& thread, const CommandTable& commands);
-  void Begin();
+  Status Load(Engine& engine, EngineThread& thread, const CommandTable& commands);
+  // Before the engine's first command.
+  void Begin(Engine& engine);
+  void BeginCheckpoints();
+  // Before the engine is destroyed. AbandonCheckpoints: one that is under way ends soon, and
+  // nothing is waited for. `engine_is_closed`: nor does the engine's gate ever open again.
+  void AbandonCheckpoints(bool engine_is_closed);
   Status Stop();
+
+  // Makes a checkpoint soon; false while one is under way.
+  bool StartCheckpoint();
+  void SetCheckpointLimits(uint64_t records, Bytes bytes);
 
   EffectSink& sink();
 
@@ -73,13 +88,18 @@ class Persistence final {
  private:
   explicit Persistence(PersistenceOptions options, std::unique_ptr<Store> store);
 
+  Status LoadCheckpointOf(Engine& engine, EngineThread& thread);
+
   const PersistenceOptions options_;
   std::unique_ptr<Store> store_;
   uint64_t last_ = 0;
   uint64_t replayed_records_ = 0;
   uint64_t replayed_bytes_ = 0;
   double replay_seconds_ = 0;
+  uint64_t loaded_keys_ = 0;
+  double load_seconds_ = 0;
   std::unique_ptr<Journal> journal_;
+  std::unique_ptr<Checkpointer> checkpointer_;
 };
 
 }  // namespace tidegate

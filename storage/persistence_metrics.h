@@ -31,7 +31,21 @@ struct PersistenceStats {
   uint64_t refusals = 0;
   uint64_t store_disk_bytes = 0;
   uint64_t store_memory_bytes = 0;
-  uint64_t journal_bytes = 0;  // of all groups on disk
+  uint64_t journal_bytes = 0;  // written since the last checkpoint
+  uint64_t journal_records = 0;
+  uint64_t store_data_bytes = 0;  // of the last checkpoint
+  uint64_t checkpoint_in_progress = 0;
+  uint64_t checkpoints = 0;  // that succeeded
+  uint64_t checkpoint_failures = 0;
+  uint64_t checkpoint_failed = 0;  // failures since the last that succeeded
+  uint64_t checkpoint_entries = 0;
+  uint64_t checkpoint_bytes = 0;
+  double checkpoint_seconds = -1;      // that the last one took; -1: there was none
+  int64_t checkpoint_begin_nanos = 0;  // of the one under way, by the monotonic clock
+  int64_t checkpoint_unix_ms = 0;      // moment of the one that stands; 0: none
+  uint64_t checkpoint_sequence = 0;
+  uint64_t loaded_keys = 0;  // from a checkpoint, at the start
+  double load_seconds = 0;
   uint64_t replayed_records = 0;
   double replay_seconds = 0;
 };
@@ -133,6 +147,66 @@ inline constexpr PersistenceMetric kPersistenceMetrics[] = {
       .unit = MetricUnit::kBytes,
       .help = "What the store takes in memory, beside the data: bounded, and outside maxmemory."},
      PersistenceFigure<&PersistenceStats::store_memory_bytes>},
+    {{.name = "tidegate_store_data_bytes",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kBytes,
+      .help = "Of that, what the last checkpoint holds, and what is not tidied up yet."},
+     PersistenceFigure<&PersistenceStats::store_data_bytes>},
+    {{.name = "tidegate_checkpoint_in_progress",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kCount,
+      .help = "1 while a checkpoint is made."},
+     PersistenceFigure<&PersistenceStats::checkpoint_in_progress>},
+    {{.name = "tidegate_checkpoints_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Checkpoints made."},
+     PersistenceFigure<&PersistenceStats::checkpoints>},
+    {{.name = "tidegate_checkpoint_failures_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Checkpoints that failed: the one before and the journal stand."},
+     PersistenceFigure<&PersistenceStats::checkpoint_failures>},
+    {{.name = "tidegate_checkpoint_entries_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Changed and deleted keys that checkpoints wrote."},
+     PersistenceFigure<&PersistenceStats::checkpoint_entries>},
+    {{.name = "tidegate_checkpoint_written_bytes_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kBytes,
+      .help = "Bytes of the files of checkpoints."},
+     PersistenceFigure<&PersistenceStats::checkpoint_bytes>},
+    {{.name = "tidegate_checkpoint_duration_seconds",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kSeconds,
+      .help = "How long the last checkpoint took; -1 before the first."},
+     PersistenceFigure<&PersistenceStats::checkpoint_seconds>},
+    {{.name = "tidegate_checkpoint_time_seconds",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kSeconds,
+      .help = "Unix time of the moment that the last checkpoint holds; 0 without one."},
+     PersistenceFigure<&PersistenceStats::checkpoint_unix_ms, 1000>},
+    {{.name = "tidegate_journal_records",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kCount,
+      .help = "Records since the last checkpoint: what a start would replay."},
+     PersistenceFigure<&PersistenceStats::journal_records>},
+    {{.name = "tidegate_journal_bytes",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kBytes,
+      .help = "Bytes of the journal since the last checkpoint."},
+     PersistenceFigure<&PersistenceStats::journal_bytes>},
+    {{.name = "tidegate_load_keys",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kCount,
+      .help = "Keys that were loaded from a checkpoint at the start."},
+     PersistenceFigure<&PersistenceStats::loaded_keys>},
+    {{.name = "tidegate_load_seconds",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kSeconds,
+      .help = "How long that took."},
+     PersistenceFigure<&PersistenceStats::load_seconds>},
     {{.name = "tidegate_replay_records",
       .type = MetricType::kGauge,
       .unit = MetricUnit::kCount,

@@ -139,8 +139,8 @@ void WriteMemory(InfoWriter& out, Server& server) {
 // As Redis, these come only with appendonly; those of the journal are Tidegate's own.
 void WriteJournal(InfoWriter& out, const PersistenceStats& stats) {
   const uint64_t pending_sync = stats.written_sequence != stats.synced_sequence ? 1 : 0;
-  out.Number("aof_current_size", stats.journal_bytes)
-      .Number("aof_base_size", 0)
+  out.Number("aof_current_size", stats.store_data_bytes + stats.journal_bytes)
+      .Number("aof_base_size", stats.store_data_bytes)
       .Number("aof_pending_rewrite", 0)
       .Number("aof_buffer_length", stats.waiting_bytes)
       .Number("aof_pending_bio_fsync", pending_sync)
@@ -161,7 +161,18 @@ void WriteJournal(InfoWriter& out, const PersistenceStats& stats) {
       .Number("journal_refusals", stats.refusals)
       .Number("journal_replayed_records", stats.replayed_records)
       .Fixed("journal_replay_seconds", stats.replay_seconds, 3)
+      .Number("journal_records", stats.journal_records)
+      .Number("journal_bytes", stats.journal_bytes)
+      .Number("checkpoint_sequence", stats.checkpoint_sequence)
+      .Signed("checkpoint_time", stats.checkpoint_unix_ms / 1000)
+      .Number("checkpoints", stats.checkpoints)
+      .Number("checkpoint_failures", stats.checkpoint_failures)
+      .Number("checkpoint_entries", stats.checkpoint_entries)
+      .Number("checkpoint_written_bytes", stats.checkpoint_bytes)
+      .Number("checkpoint_loaded_keys", stats.loaded_keys)
+      .Fixed("checkpoint_load_seconds", stats.load_seconds, 3)
       .Number("store_disk_bytes", stats.store_disk_bytes)
+      .Number("store_data_bytes", stats.store_data_bytes)
       .Number("store_memory_bytes", stats.store_memory_bytes);
 }
 
@@ -186,6 +197,9 @@ void WritePersistence(InfoWriter& out, Server& server) {
   const BackgroundSave& background = server.background_save();
   const bool saving = background.in_progress();
   const int64_t saving_seconds = (MonotonicNanos() - background.begin_nanos()) / 1'000'000'000;
+  const bool rewriting = stats.checkpoint_in_progress != 0;
+  const int64_t rewriting_seconds =
+      (MonotonicNanos() - stats.checkpoint_begin_nanos) / 1'000'000'000;
   out.Section("Persistence");
   out.Number("loading", 0)
       .Number("async_loading", 0)
@@ -207,13 +221,13 @@ void WritePersistence(InfoWriter& out, Server& server) {
       .Number("rdb_last_load_keys_expired", saves.keys_expired())
       .Number("rdb_last_load_keys_loaded", saves.keys_loaded())
       .Number("aof_enabled", stats.enabled)
-      .Number("aof_rewrite_in_progress", 0)
+      .Number("aof_rewrite_in_progress", rewriting ? 1 : 0)
       .Number("aof_rewrite_scheduled", 0)
-      .Signed("aof_last_rewrite_time_sec", -1)
-      .Signed("aof_current_rewrite_time_sec", -1)
-      .Text("aof_last_bgrewrite_status", "ok")
-      .Number("aof_rewrites", 0)
-      .Number("aof_rewrites_consecutive_failures", 0)
+      .Signed("aof_last_rewrite_time_sec", static_cast<int64_t>(stats.checkpoint_seconds))
+      .Signed("aof_current_rewrite_time_sec", rewriting ? rewriting_seconds : -1)
+      .Text("aof_last_bgrewrite_status", stats.checkpoint_failed != 0 ? "err" : "ok")
+      .Number("aof_rewrites", stats.checkpoints + stats.checkpoint_failures)
+      .Number("aof_rewrites_consecutive_failures", stats.checkpoint_failed)
       .Text("aof_last_write_status", stats.failing != 0 ? "err" : "ok")
       .Number("aof_last_cow_size", 0)
       .Number("module_fork_in_progress", 0)

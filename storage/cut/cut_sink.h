@@ -47,6 +47,9 @@ class CutSink {
   virtual uint64_t OnEntry(int db, const Entry& entry, uint64_t old_object) = 0;
   // The cut's thread: what Encode appended, one or more entries of one database.
   virtual void OnEncoded(int db, std::string_view entries) = 0;
+  // The cut's thread, behind the entries of each slot that it has walked, with nothing locked: the
+  // time to write.
+  virtual void OnSlotWalked(uint16_t /*slot*/) {}
   // The cut's thread, after all others and only for checkpoints: what else died by the moment,
   // since the last one that succeeded.
   virtual void OnDead(const DeadRecords& /*dead*/) {}

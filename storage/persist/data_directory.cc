@@ -4,18 +4,23 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 #include <system_error>
 
+#include "base/hash.h"
 #include "base/text.h"
 
 namespace tidegate {
 namespace {
 
 constexpr std::string_view kFormatWord = "tidegate-data ";
+constexpr std::string_view kSeedWord = "hash-seed ";
 
 Error SystemError(const std::string& what) { return Error{what + ": " + strerror(errno)}; }
 
@@ -29,11 +34,13 @@ Status SyncPath(const std::string& path, int flags) {
 }
 
 // Whole or not at all, also after a crash.
-Status WriteFormat(const std::string& dir, const std::string& path) {
+Status WriteFormat(const std::string& dir, const std::string& path, uint64_t hash_seed) {
   const std::string fresh = path + ".new";
   {
     std::ofstream file(fresh, std::ios::trunc);
-    file << kFormatWord << kDataFormatVersion << '\n' << std::flush;
+    char seed[17];
+    std::snprintf(seed, sizeof seed, "%016" PRIx64, hash_seed);
+    file << kFormatWord << kDataFormatVersion << '\n' << kSeedWord << seed << '\n' << std::flush;
     if (!file) return SystemError("write " + fresh);
   }
   TG_RETURN_IF_ERROR(SyncPath(fresh, O_RDONLY));
@@ -41,34 +48,57 @@ Status WriteFormat(const std::string& dir, const std::string& path) {
   return SyncPath(dir, O_RDONLY | O_DIRECTORY);
 }
 
-Status CheckFormat(const std::string& path, const std::string& line) {
+Result<int64_t> VersionOf(const std::string& path, const std::string& line) {
   std::optional<int64_t> version;
   if (line.starts_with(kFormatWord))
     version = ParseInt64(std::string_view(line).substr(kFormatWord.size()));
-  if (!version) return Error{path + " is no format file of Tidegate"};
+  if (!version || *version < 1) return Error{path + " is no format file of Tidegate"};
   if (*version > kDataFormatVersion) {
     return Error{path + " says format " + std::to_string(*version) +
                  ", written by a newer version of Tidegate; this one reads up to " +
                  std::to_string(kDataFormatVersion)};
   }
-  return {};
+  return *version;
+}
+
+Result<uint64_t> SeedOf(const std::string& path, const std::string& line) {
+  uint64_t seed = 0;
+  if (line.starts_with(kSeedWord)) {
+    const char* begin = line.data() + kSeedWord.size();
+    const char* end = line.data() + line.size();
+    const auto [stop, error] = std::from_chars(begin, end, seed, 16);
+    if (error == std::errc() && stop == end && end != begin) return seed;
+  }
+  return Error{path + " names no seed of hashes"};
+}
+
+// The seed; of a directory that has none, because it is new or of version 1, a fresh one.
+Result<uint64_t> ReadFormat(const std::string& dir, const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  if (file) {
+    std::getline(file, line);
+    Result<int64_t> version = VersionOf(path, line);
+    if (!version.ok()) return version.error();
+    if (*version == kDataFormatVersion) {
+      std::getline(file, line);
+      return SeedOf(path, line);
+    }
+  }
+  const uint64_t seed = KeyHashSeed();
+  TG_RETURN_IF_ERROR(WriteFormat(dir, path, seed));
+  return seed;
 }
 
 }  // namespace
 
-Result<std::string> PrepareDataDirectory(const std::string& dir) {
-  const std::string format = dir + "/FORMAT";
+Result<DataDirectory> PrepareDataDirectory(const std::string& dir) {
   std::error_code failed;
   std::filesystem::create_directories(dir, failed);
   if (failed) return Error{"make directory " + dir + ": " + failed.message()};
-  if (std::ifstream file(format); file) {
-    std::string line;
-    std::getline(file, line);
-    TG_RETURN_IF_ERROR(CheckFormat(format, line));
-  } else {
-    TG_RETURN_IF_ERROR(WriteFormat(dir, format));
-  }
-  return dir + "/store";
+  Result<uint64_t> seed = ReadFormat(dir, dir + "/FORMAT");
+  if (!seed.ok()) return seed.error();
+  return DataDirectory{dir + "/store", dir + "/checkpoint", *seed};
 }
 
 }  // namespace tidegate

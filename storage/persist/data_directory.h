@@ -1,21 +1,31 @@
 // The data directory: what lies in it, and which version of Tidegate may read it.
 //
-//   DIR/FORMAT   "tidegate-data 1\n": the version of everything below DIR/store. Written before
-//                the store is made, so that a store without it cannot be.
-//   DIR/store/   the RocksDB database
+//   DIR/FORMAT       "tidegate-data 2\nhash-seed …\n": the version of everything else, and the seed
+//                    that keys are hashed with (base/hash.h), whose hashes are part of the keys on
+//                    disk. Written before the store is made, so that a store without it cannot be.
+//   DIR/store/       the RocksDB database
+//   DIR/checkpoint/  files of a checkpoint that is being written; swept at every start
 //
-// A directory of a newer format is refused, never guessed at. Used at the start only.
+// A directory of a newer format is refused, never guessed at. One of version 1 holds a journal
+// alone, which is read as it was: it becomes version 2 when it is opened. Used at the start only.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/result.h"
 
 namespace tidegate {
 
-inline constexpr int kDataFormatVersion = 1;
+inline constexpr int kDataFormatVersion = 2;
 
-// Makes the directory when there is none, checks or writes its format. Returns where the store is.
-Result<std::string> PrepareDataDirectory(const std::string& dir);
+struct DataDirectory {
+  std::string store;
+  std::string checkpoint;
+  uint64_t hash_seed = 0;
+};
+
+// Makes the directory when there is none; checks, writes or renews its format.
+Result<DataDirectory> PrepareDataDirectory(const std::string& dir);
 
 }  // namespace tidegate

@@ -1,28 +1,26 @@
 #include "storage/persist/store.h"
 
-#include <rocksdb/cache.h>
-#include <rocksdb/db.h>
 #include <rocksdb/env.h>
-#include <rocksdb/options.h>
-#include <rocksdb/table.h>
-#include <rocksdb/write_batch.h>
 
 #include <cerrno>
-#include <cstdarg>
-#include <cstdio>
+#include <chrono>
 #include <cstring>
+#include <thread>
 #include <utility>
-#include <vector>
 
 #include "base/log.h"
 #include "storage/persist/data_directory.h"
 #include "storage/persist/log_guard.h"
+#include "storage/persist/store_database.h"
+#include "storage/persist/store_options.h"
 #include "storage/persist/wal_check.h"
 
 namespace tidegate {
 namespace {
 
-constexpr size_t kKeyBytes = 8;
+// How long opening the database anew waits for who still reads the old one.
+constexpr std::chrono::milliseconds kReadersWait{1000};
+constexpr std::chrono::milliseconds kReadersWaitStep{1};
 
 // What strerror says of an error of RocksDB: clients get to see it.
 std::string CauseOf(const rocksdb::Status& status) {
@@ -34,112 +32,37 @@ std::string CauseOf(const rocksdb::Status& status) {
   return status.IsIOError() ? strerror(EIO) : text;
 }
 
-Error ErrorOf(const rocksdb::Status& status, std::string_view what) {
+}  // namespace
+
+Error StoreError(const rocksdb::Status& status, std::string_view what) {
   log::Warning("Store: " + std::string(what) + ": " + status.ToString());
   return Error{CauseOf(status)};
 }
 
-std::string KeyOf(uint64_t sequence) {
-  std::string key(kKeyBytes, '\0');
-  for (size_t i = 0; i < kKeyBytes; ++i)
-    key[i] = static_cast<char>(sequence >> (8 * (kKeyBytes - 1 - i)));
-  return key;
+Store::Database::~Database() {
+  for (rocksdb::ColumnFamilyHandle* family : families) db->DestroyColumnFamilyHandle(family);
+  if (db == nullptr) return;
+  const rocksdb::Status closed = db->Close();
+  if (!closed.ok()) log::Warning("Store: close: " + closed.ToString());
 }
 
-std::string_view ViewOf(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
-
-// What RocksDB has to say goes into our log. Not into a file of its own: writing that one again
-// after it failed is, as with the write-ahead log, the end of the process where RocksDB checks
-// itself.
-class StoreLog final : public rocksdb::Logger {
- public:
-  StoreLog() : Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
-  using Logger::Logv;
-  void Logv(const char* format, va_list arguments) override {
-    char line[512];
-    std::vsnprintf(line, sizeof line, format, arguments);
-    log::Verbose("Store: " + std::string(line));
-  }
-};
-
-rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env) {
-  rocksdb::DBOptions options;
-  options.env = env;
-  options.create_if_missing = true;
-  options.create_missing_column_families = true;
-  // A record that ends early is the end of the log; one with a wrong checksum is looked at by
-  // wal_check, which tells a torn end from damage.
-  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
-  options.avoid_flush_during_recovery = true;  // a start need not write
-  options.max_background_jobs = 2;
-  options.max_open_files = 256;
-  options.max_total_wal_size = 4 * kStoreMemtableBytes.count;
-  // Dirty pages go to the disk bit by bit, so that a sync once a second finds few.
-  options.wal_bytes_per_sync = 1 << 20;
-  options.bytes_per_sync = 1 << 20;
-  // One thread writes: what is for many at once only costs.
-  options.allow_concurrent_memtable_write = false;
-  options.enable_write_thread_adaptive_yield = false;
-  options.stats_dump_period_sec = 0;
-  options.stats_persist_period_sec = 0;
-  options.info_log = std::make_shared<StoreLog>();
-  // The journal's writer tries again, once a second.
-  options.max_bgerror_resume_count = 0;
-  return options;
+rocksdb::Status Store::Database::Open(const std::string& path, const rocksdb::DBOptions& options) {
+  cache = rocksdb::NewLRUCache(kStoreBlockCacheBytes.count);
+  rocksdb::ColumnFamilyOptions plain;
+  plain.write_buffer_size = 1 << 20;  // nothing is in it
+  const std::vector<rocksdb::ColumnFamilyDescriptor> descriptors = {
+      {rocksdb::kDefaultColumnFamilyName, plain},
+      {"journal", JournalOptionsOf(cache)},
+      {"data", DataOptionsOf(cache)},
+  };
+  rocksdb::DB* opened = nullptr;
+  rocksdb::Status status = rocksdb::DB::Open(options, path, descriptors, &families, &opened);
+  if (!status.ok()) return status;
+  db.reset(opened);
+  journal = families[1];
+  data = families[2];
+  return status;
 }
-
-rocksdb::ColumnFamilyOptions JournalOptions(const std::shared_ptr<rocksdb::Cache>& cache) {
-  rocksdb::BlockBasedTableOptions table;
-  table.block_cache = cache;
-  table.cache_index_and_filter_blocks = true;
-  table.checksum = rocksdb::kXXH3;
-  rocksdb::ColumnFamilyOptions options;
-  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  options.write_buffer_size = kStoreMemtableBytes.count;
-  options.max_write_buffer_number = kStoreMemtablesMax;
-  options.compression = rocksdb::kNoCompression;
-  options.bottommost_compression = rocksdb::kNoCompression;
-  // Two levels: files come into the first and are moved, as they are, into the second.
-  options.num_levels = 2;
-  // Files wait in the first for a move, which costs nothing: no reason to slow writes down.
-  options.level0_slowdown_writes_trigger = 1000;
-  options.level0_stop_writes_trigger = 2000;
-  return options;
-}
-
-}  // namespace
-
-struct Store::Database {
-  std::unique_ptr<rocksdb::DB> db;
-  std::shared_ptr<rocksdb::Cache> cache;
-  std::vector<rocksdb::ColumnFamilyHandle*> families;
-  rocksdb::ColumnFamilyHandle* journal = nullptr;
-  rocksdb::WriteBatch batch;  // the writer's; its memory is used again
-
-  ~Database() {
-    for (rocksdb::ColumnFamilyHandle* family : families) db->DestroyColumnFamilyHandle(family);
-    if (db == nullptr) return;
-    const rocksdb::Status closed = db->Close();
-    if (!closed.ok()) log::Warning("Store: close: " + closed.ToString());
-  }
-
-  rocksdb::Status Open(const std::string& path, rocksdb::DBOptions options) {
-    cache = rocksdb::NewLRUCache(kStoreBlockCacheBytes.count);
-    rocksdb::ColumnFamilyOptions plain;
-    plain.write_buffer_size = 1 << 20;  // nothing is in it
-    const std::vector<rocksdb::ColumnFamilyDescriptor> descriptors = {
-        {rocksdb::kDefaultColumnFamilyName, plain},
-        {"journal", JournalOptions(cache)},
-        {"data", plain},
-    };
-    rocksdb::DB* opened = nullptr;
-    rocksdb::Status status = rocksdb::DB::Open(options, path, descriptors, &families, &opened);
-    if (!status.ok()) return status;
-    db.reset(opened);
-    journal = families[1];
-    return status;
-  }
-};
 
 Store::Store(StoreOptions options)
     : options_(std::move(options)),
@@ -150,10 +73,13 @@ Store::~Store() = default;
 
 Result<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
   std::unique_ptr<Store> store(new Store(std::move(options)));
-  Result<std::string> path = PrepareDataDirectory(store->options_.dir);
-  if (!path.ok()) return std::move(path).error();
-  store->path_ = std::move(path).value();
+  Result<DataDirectory> directory = PrepareDataDirectory(store->options_.dir);
+  if (!directory.ok()) return std::move(directory).error();
+  store->path_ = directory->store;
+  store->checkpoint_path_ = directory->checkpoint;
+  store->hash_seed_ = directory->hash_seed;
   TG_RETURN_IF_ERROR(store->OpenDatabase());
+  TG_RETURN_IF_ERROR(store->SweepCheckpointFiles());
   return store;
 }
 
@@ -185,6 +111,7 @@ Status Store::OpenDatabase() {
       return Error{"store " + path_ + " is in use by another process (" + text + ")"};
     return Error{"open store " + path_ + ": " + text};
   }
+  TG_RETURN_IF_ERROR(ReadCheckpointInfo(*database));
   {
     MutexLock lock(mutex_);
     database_ = std::move(database);
@@ -195,21 +122,6 @@ Status Store::OpenDatabase() {
   }
   NoteStats();
   return {};
-}
-
-Status Store::Write(const JournalGroup& group, bool sync) {
-  const std::shared_ptr<Database> at = database();
-  if (at == nullptr) return Error{strerror(EIO)};
-  at->batch.Clear();
-  rocksdb::Status status =
-      at->batch.Put(at->journal, KeyOf(group.first()),
-                    rocksdb::Slice(group.bytes().data(), group.bytes().size()));
-  rocksdb::WriteOptions options;
-  options.sync = sync;
-  if (status.ok()) status = at->db->Write(options, &at->batch);
-  if (status.ok()) return {};
-  Break();
-  return ErrorOf(status, "write");
 }
 
 void Store::Break() {
@@ -223,29 +135,21 @@ Status Store::Sync() {
   if (at == nullptr || broken_) return Error{strerror(EIO)};  // see log_guard.h
   const rocksdb::Status status = at->db->SyncWAL();
   if (status.ok()) return {};
-  return ErrorOf(status, "sync");
+  return StoreError(status, "sync");
 }
 
 Result<uint64_t> Store::Recover() {
-  // Closed outside the lock, and before it is opened again.
-  [this] {
+  // Closed outside the lock, and before it is opened again: by the last one who has it.
+  std::weak_ptr<Database> old = [this] {
     MutexLock lock(mutex_);
     return std::exchange(database_, nullptr);
   }();
+  for (auto waited = kReadersWaitStep; !old.expired() && waited < kReadersWait;
+       waited += kReadersWaitStep) {
+    std::this_thread::sleep_for(kReadersWaitStep);
+  }
   TG_RETURN_IF_ERROR(OpenDatabase());
   return LastRecord();
-}
-
-Result<uint64_t> Store::LastRecord() const {
-  const std::shared_ptr<Database> at = database();
-  const std::unique_ptr<rocksdb::Iterator> it(
-      at->db->NewIterator(rocksdb::ReadOptions(), at->journal));
-  it->SeekToLast();
-  if (!it->status().ok()) return ErrorOf(it->status(), "read");
-  if (!it->Valid()) return uint64_t{0};
-  Result<JournalGroupView> group = JournalGroupView::Parse(ViewOf(it->value()));
-  if (!group.ok()) return std::move(group).error();
-  return group->last();
 }
 
 bool Store::IsNearlyFull() {
@@ -258,89 +162,18 @@ bool Store::IsNearlyFull() {
 void Store::NoteStats() {
   const std::shared_ptr<Database> at = database();
   if (at == nullptr) return;
-  const auto figure = [&](const std::string& name) {
+  const auto figure = [&](rocksdb::ColumnFamilyHandle* family, const std::string& name) {
     uint64_t value = 0;
-    at->db->GetIntProperty(at->journal, name, &value);
+    at->db->GetIntProperty(family, name, &value);
     return value;
   };
-  disk_bytes_.store(figure(rocksdb::DB::Properties::kTotalSstFilesSize) +
-                        figure(rocksdb::DB::Properties::kCurSizeAllMemTables),
+  const uint64_t data = figure(at->data, rocksdb::DB::Properties::kTotalSstFilesSize);
+  disk_bytes_.store(data + figure(at->journal, rocksdb::DB::Properties::kTotalSstFilesSize) +
+                        figure(at->journal, rocksdb::DB::Properties::kCurSizeAllMemTables),
                     std::memory_order_relaxed);
-  memory_bytes_.store(figure(rocksdb::DB::Properties::kSizeAllMemTables) + at->cache->GetUsage(),
+  data_bytes_.store(data, std::memory_order_relaxed);
+  memory_bytes_.store(figure(at->journal, rocksdb::DB::Properties::kSizeAllMemTables) + at->cache->GetUsage(),
                       std::memory_order_relaxed);
-}
-
-// --- replay ---
-
-namespace {
-
-uint64_t SequenceOf(const rocksdb::Slice& key) {
-  uint64_t sequence = 0;
-  for (size_t i = 0; i < key.size() && i < kKeyBytes; ++i)
-    sequence = sequence << 8 | static_cast<uint8_t>(key[i]);
-  return sequence;
-}
-
-// The group at the iterator, checked; `last` is the record before it, 0 for the first group.
-Result<JournalGroupView> GroupAt(const rocksdb::Iterator& it, uint64_t last) {
-  Result<JournalGroupView> group = JournalGroupView::Parse(ViewOf(it.value()));
-  if (!group.ok()) return group;
-  if (it.key().size() != kKeyBytes || SequenceOf(it.key()) != group->first())
-    return Error{"it says that it begins with record " + std::to_string(group->first())};
-  if (last != 0 && group->first() != last + 1)
-    return Error{"the record before it is " + std::to_string(last) + ": some are missing"};
-  return group;
-}
-
-Status ApplyGroup(JournalGroupView group, const Store::ApplyFn& apply, ReplayProgress& done) {
-  std::string_view record;
-  while (group.Next(&record)) {
-    const Status applied = apply(record);
-    if (!applied.ok()) {
-      return Error{"record " + std::to_string(done.last + 1) + ": " + applied.error().message};
-    }
-    ++done.records;
-    ++done.last;
-  }
-  return {};
-}
-
-}  // namespace
-
-Result<ReplayProgress> Store::Replay(const ApplyFn& apply, const ProgressFn& progress) {
-  const std::shared_ptr<Database> at = database();
-  rocksdb::ReadOptions options;
-  options.fill_cache = false;
-  options.readahead_size = 2 << 20;
-  const std::unique_ptr<rocksdb::Iterator> it(at->db->NewIterator(options, at->journal));
-  ReplayProgress done;
-  for (it->SeekToFirst(); it->Valid(); it->Next()) {
-    Result<JournalGroupView> group = GroupAt(*it, done.last);
-    if (!group.ok()) {
-      const std::string key = it->key().ToString();
-      const std::string what =
-          "the journal's group at record " + std::to_string(SequenceOf(it->key())) + " (" +
-          std::to_string(it->value().size()) + " bytes, after " + std::to_string(done.bytes) +
-          ") is damaged: " + group.error().message;
-      it->Next();
-      if (it->Valid() || !options_.load_truncated) return Error{what};
-      log::Warning("Store: " + what + ": it is the last one, and is dropped");
-      rocksdb::WriteOptions synced;
-      synced.sync = true;
-      const rocksdb::Status removed = at->db->Delete(synced, at->journal, key);
-      if (!removed.ok()) return ErrorOf(removed, "remove a damaged group");
-      break;
-    }
-    done.last = group->first() - 1;
-    TG_RETURN_IF_ERROR(ApplyGroup(*group, apply, done));
-    done.bytes += it->value().size();
-    if (progress) progress(done);
-  }
-  if (!it->status().ok()) {
-    return Error{"read the journal after record " + std::to_string(done.last) + ": " +
-                 it->status().ToString()};
-  }
-  return done;
 }
 
 }  // namespace tidegate

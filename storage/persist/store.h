@@ -2,30 +2,39 @@
 //
 //   column family "journal"  key: number of the group's first record, 8 bytes, big-endian
 //                            value: the group (storage/journal/journal_group.h)
-//   column family "data"     made, and empty
+//   column family "data"     the last checkpoint: keys in storage/checkpoint/data_key.h
 //
-// How RocksDB is used: the journal is written in the order of its keys, once, and read at a start
+// How RocksDB is used. The journal is written in the order of its keys, once, and read at a start
 // alone. So: a write-ahead log, which is what makes a group safe; memtables that become files one
 // after the other, and files that are moved down a level and never rewritten (their ranges do not
-// overlap); no compression and no filters; one thread for flushes and one for moves; a block cache
-// of a few MiB. What it takes in memory is bounded by these and is in Stats().
+// overlap); no compression and no filters; one thread for flushes and one for moves. What a
+// checkpoint holds is dropped by whole files.
+// Data comes in sorted files alone (checkpoint_files.h), all those of a checkpoint in one step,
+// with the record that says up to where they hold the journal: after a crash either all of it is
+// there or nothing. That costs no memtable and no log; one thread tidies up behind it.
+// The block cache is small and for both. What all this takes in memory is bounded and in Stats().
 // A write that fails leaves RocksDB refusing all writes; Recover() opens the database anew. (Its
 // own way back, Resume, first writes what the failed log has buffered, and ends the process when
 // that fails too, where it was built with its checks on, as Debian's is.) Threads: Write, Recover
-// and Replay by one thread at a time; Sync, Stats by any, but not during Recover. RocksDB's headers
-// are seen by the .cc alone: they cost seconds to compile.
+// and Replay by one thread at a time; checkpoints by another; Sync by any, but not during Recover;
+// reads and Stats by any. RocksDB's headers are seen by the .cc alone: they cost seconds to
+// compile.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/thread_annotations.h"
+#include "storage/checkpoint/checkpoint_info.h"
+#include "storage/checkpoint/stored_record.h"
+#include "storage/cold/cold_source.h"
 #include "storage/journal/journal_log.h"
 
 namespace rocksdb {
@@ -34,12 +43,18 @@ class Env;
 
 namespace tidegate {
 
+class CheckpointFiles;
+
 // Memtable of the journal, and how many of them there may be: one is filled while others are
 // written to files. When all are full, writing waits, and with it the journal's writer. Small, so
 // that the same memory is used again and again.
 inline constexpr Bytes kStoreMemtableBytes = 8_MiB;
 inline constexpr int kStoreMemtablesMax = 6;
-inline constexpr Bytes kStoreBlockCacheBytes = 8_MiB;
+// Of both families; blocks of data that were read, with their indexes and filters.
+inline constexpr Bytes kStoreBlockCacheBytes = 16_MiB;
+
+// Files of data end at about this size.
+inline constexpr Bytes kCheckpointFileBytesMax = 64_MiB;
 
 // Free bytes of the disk below which writes are refused: enough for what is under way then, and for
 // the files that RocksDB needs to write on the way to a clean end.
@@ -55,6 +70,7 @@ struct StoreOptions {
 
 struct StoreStats {
   uint64_t disk_bytes = 0;    // of the database's files
+  uint64_t data_bytes = 0;    // of these, the last checkpoint
   uint64_t memory_bytes = 0;  // memtables and cache
 };
 
@@ -64,19 +80,41 @@ struct ReplayProgress {
   uint64_t last = 0;  // number of the last record
 };
 
-class Store final : public JournalLog {
+class Store final : public JournalLog, public ColdSource {
  public:
   static Result<std::unique_ptr<Store>> Open(StoreOptions options);
   ~Store() override;
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
-  // Calls `apply` for each record of the journal in order, and `progress` after each group. Checks
-  // checksums and that no number is missing. A last group that is damaged is removed, with a
-  // warning; one in the middle is an error, and so is what `apply` returns.
+  // What keys are hashed with here (base/hash.h).
+  uint64_t hash_seed() const { return hash_seed_; }
+
+  // Calls `apply` for each record of the journal that the checkpoint does not hold, in order, and
+  // `progress` after each group. Checks checksums and that no number is missing. A last group that
+  // is damaged is removed, with a warning; one in the middle is an error, and so is what `apply`
+  // returns.
   using ApplyFn = std::function<Status(std::string_view record)>;
   using ProgressFn = std::function<void(const ReplayProgress&)>;
   Result<ReplayProgress> Replay(const ApplyFn& apply, const ProgressFn& progress);
+
+  // The checkpoint that the store holds; none: there was none yet. As it was opened, or ingested.
+  std::optional<CheckpointInfo> checkpoint() const;
+  // The last record that it holds; 0: none.
+  uint64_t checkpoint_sequence() const {
+    return checkpoint_sequence_.load(std::memory_order_acquire);
+  }
+  // Files to write the next one into. One at a time.
+  std::unique_ptr<CheckpointFiles> NewCheckpoint();
+  // They are the store's from here on, all of them at once: after a crash, or an error, all are
+  // there or none. Then lets go of what the journal holds of it.
+  Status Ingest(CheckpointFiles& files, const CheckpointInfo& info);
+
+  // ColdSource.
+  Result<bool> Read(uint32_t database, uint16_t slot, uint64_t hash, std::string_view key,
+                    const std::function<void(const StoredEntry&)>& fn) override;
+  Status ReadSlot(uint32_t database, uint16_t slot, uint64_t from_hash,
+                  const std::function<bool(const StoredEntry&)>& fn) override;
 
   // JournalLog.
   Status Write(const JournalGroup& group, bool sync) override;
@@ -87,6 +125,7 @@ class Store final : public JournalLog {
   // As they were when IsNearlyFull was last asked: RocksDB takes locks to tell them.
   StoreStats Stats() const {
     return {disk_bytes_.load(std::memory_order_relaxed),
+            data_bytes_.load(std::memory_order_relaxed),
             memory_bytes_.load(std::memory_order_relaxed)};
   }
 
@@ -95,8 +134,15 @@ class Store final : public JournalLog {
   explicit Store(StoreOptions options);
   void Break();
   Status OpenDatabase();
-  // The number of the last record; 0: there is none.
+  // The number of the last record, in the journal or the checkpoint; 0: there is none.
   Result<uint64_t> LastRecord() const;
+  Status DropDamaged(const std::string& key, const std::string& what);
+  void DropJournalUpTo(uint64_t sequence);
+  Status ReadCheckpointInfo(const Database& at);
+  void NoteCheckpoint(const CheckpointInfo& info);
+  static void DropRanges(const Database& at, const CheckpointFiles& files);
+  // Of a checkpoint that never became one.
+  Status SweepCheckpointFiles();
   void NoteStats();
 
   std::shared_ptr<Database> database() const {
@@ -106,14 +152,20 @@ class Store final : public JournalLog {
 
   const StoreOptions options_;
   std::string path_;
+  std::string checkpoint_path_;
+  uint64_t hash_seed_ = 0;
   std::unique_ptr<rocksdb::Env> env_;
   Mutex sync_mutex_;  // held while syncing
   // A write failed, and Recover() has not come yet.
   bool broken_ TG_GUARDED_BY(sync_mutex_) = false;
   std::atomic<uint64_t> disk_bytes_{0};
+  std::atomic<uint64_t> data_bytes_{0};
   std::atomic<uint64_t> memory_bytes_{0};
+  std::atomic<uint64_t> checkpoint_sequence_{0};
+  std::atomic<uint64_t> next_file_{1};  // names are never used twice
   mutable Mutex mutex_;
   std::shared_ptr<Database> database_ TG_GUARDED_BY(mutex_);  // null: between two openings
+  std::optional<CheckpointInfo> checkpoint_ TG_GUARDED_BY(mutex_);
 };
 
 }  // namespace tidegate

@@ -46,7 +46,7 @@ def random_command(dice, prefix):
     def key(kind):
         return "%s:%s:%d" % (prefix, kind, dice.randrange(6))
     member = "m%d" % dice.randrange(40)
-    value = "v%d" % dice.randrange(10**6) * dice.choice((1, 1, 1, 5, 300))
+    value = "v%d" % dice.randrange(10**6) * dice.choice((1, 1, 1, 5, 300, 6000))
     return dice.choice((
         ["SET", key("string"), value],
         ["SET", key("string"), value, "PXAT", str(4_000_000_000_000 + dice.randrange(1000))],
@@ -186,7 +186,8 @@ def crash_rounds(report, start, mode, kills, seed):
     lost_seconds_max = 0.0
     lost = {"acknowledged": [], "early": [], "torn": [], "sum": [], "refused": []}
     with servers.redis_server() as redis, \
-            start("--appendonly", "yes", "--appendfsync", mode, "--workers", "2") as server:
+            start("--appendonly", "yes", "--appendfsync", mode, "--workers", "2",
+                  "--checkpoint-journal-records", "300") as server:
         model = redis.connect()
         first_steps = [1] * CLIENTS
         for kill in range(kills):

@@ -35,6 +35,11 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
     const std::lock_guard lock(mutex_);
     off_ = true;
   }
+  // After so many more calls that write.
+  void PowerOffAfter(uint64_t calls) {
+    const std::lock_guard lock(mutex_);
+    calls_left_ = calls;
+  }
   void FailWith(Fault fault) {
     const std::lock_guard lock(mutex_);
     fault_ = fault;
@@ -63,13 +68,13 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* result,
                                     rocksdb::IODebugContext* debug) override {
-    return Wrap(name, result,
+    return Wrap(name, /*empties=*/true, result,
                 [&] { return target()->NewWritableFile(name, options, result, debug); });
   }
   rocksdb::IOStatus ReopenWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                        std::unique_ptr<rocksdb::FSWritableFile>* result,
                                        rocksdb::IODebugContext* debug) override {
-    return Wrap(name, result,
+    return Wrap(name, /*empties=*/false, result,
                 [&] { return target()->ReopenWritableFile(name, options, result, debug); });
   }
   rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to,
@@ -83,6 +88,15 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
       moved.key() = to;
       files_.insert(std::move(moved));
     }
+    return status;
+  }
+  rocksdb::IOStatus LinkFile(const std::string& from, const std::string& to,
+                             const rocksdb::IOOptions& options,
+                             rocksdb::IODebugContext* debug) override {
+    rocksdb::IOStatus status = Check();
+    if (status.ok()) status = target()->LinkFile(from, to, options, debug);
+    const std::lock_guard lock(mutex_);
+    if (status.ok()) files_[to] = files_[from];
     return status;
   }
   rocksdb::IOStatus DeleteFile(const std::string& name, const rocksdb::IOOptions& options,
@@ -144,22 +158,26 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   };
 
   template <typename Open>
-  rocksdb::IOStatus Wrap(const std::string& name, std::unique_ptr<rocksdb::FSWritableFile>* result,
-                         Open&& open) {
+  rocksdb::IOStatus Wrap(const std::string& name, bool empties,
+                         std::unique_ptr<rocksdb::FSWritableFile>* result, Open&& open) {
     rocksdb::IOStatus status = Check();
     if (status.ok()) status = open();
     if (!status.ok()) return status;
     *result = std::make_unique<File>(*this, name, std::move(*result));
     const std::lock_guard lock(mutex_);
-    files_[name] = {};
+    if (empties) files_[name] = {};
     return status;
   }
 
-  rocksdb::IOStatus Check() const {
+  rocksdb::IOStatus Check() {
     const std::lock_guard lock(mutex_);
     return CheckLocked();
   }
-  rocksdb::IOStatus CheckLocked() const {
+  rocksdb::IOStatus CheckLocked() {
+    if (calls_left_ != UINT64_MAX && calls_left_-- == 0) {
+      calls_left_ = UINT64_MAX;
+      off_ = true;
+    }
     if (off_) return rocksdb::IOStatus::IOError("the power is off");
     if (fault_ == Fault::kNoSpace) return rocksdb::IOStatus::NoSpace("No space left on device");
     if (fault_ == Fault::kIoError) return rocksdb::IOStatus::IOError("Input/output error");
@@ -178,6 +196,7 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
 
   mutable std::mutex mutex_;
   std::map<std::string, FileState> files_;
+  uint64_t calls_left_ = UINT64_MAX;
   uint64_t free_bytes_ = 0;  // 0: what the disk has
   Fault fault_ = Fault::kNone;
   bool off_ = false;

@@ -121,8 +121,8 @@ TEST_F(StoreTest, ADirectoryInUseIsRefused) {
 TEST_F(StoreTest, ANewerFormatIsRefused) {
   ASSERT_EQ(Open(), "");
   store_.reset();
-  std::ofstream(dir_ + "/FORMAT") << "tidegate-data 2\n";
-  EXPECT_THAT(Open(), HasSubstr("written by a newer version of Tidegate; this one reads up to 1"));
+  std::ofstream(dir_ + "/FORMAT") << "tidegate-data 3\n";
+  EXPECT_THAT(Open(), HasSubstr("written by a newer version of Tidegate; this one reads up to 2"));
   std::ofstream(dir_ + "/FORMAT") << "something else\n";
   EXPECT_THAT(Open(), HasSubstr("is no format file of Tidegate"));
 }
@@ -181,7 +181,7 @@ TEST_F(StoreTest, AMissingGroupIsRefused) {
   ASSERT_EQ(Open(), "");
   ASSERT_TRUE(store_->Write(*GroupOf(6, {"r6"}), true).ok());
   ASSERT_TRUE(store_->Write(*GroupOf(7, {"r7"}), true).ok());
-  EXPECT_THAT(Replay(), HasSubstr("the record before it is 4: some are missing"));
+  EXPECT_THAT(Replay(), HasSubstr("at record 6 comes after record 4: some are missing"));
 }
 
 TEST_F(StoreTest, WhatApplyingSaysEndsTheReplay) {

@@ -1,0 +1,210 @@
+// The part of Store that is the data: checkpoints come in as files, and keys are read one by one.
+#include <rocksdb/convenience.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "base/text.h"
+#include "storage/persist/checkpoint_files.h"
+#include "storage/persist/store_database.h"
+
+namespace tidegate {
+namespace {
+
+// One state of the database, for as long as it is there.
+class Snapshot final {
+ public:
+  explicit Snapshot(rocksdb::DB& db) : db_(db), snapshot_(db.GetSnapshot()) {}
+  ~Snapshot() { db_.ReleaseSnapshot(snapshot_); }
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  const rocksdb::Snapshot* get() const { return snapshot_; }
+
+ private:
+  rocksdb::DB& db_;
+  const rocksdb::Snapshot* const snapshot_;
+};
+
+Error Damaged(std::string_view key, std::string_view what) {
+  constexpr size_t kNameBytesShown = 64;
+  std::string text = "the record of key ";
+  AppendQuoted(text, key.substr(0, kNameBytesShown));
+  return Error{text + " is damaged: " + std::string(what)};
+}
+
+// The value of an object, part by part.
+Status ReadParts(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* data,
+                 const rocksdb::ReadOptions& options, const StoredRecord& record,
+                 std::string& out) {
+  out.clear();
+  rocksdb::PinnableSlice part;
+  for (uint32_t i = 0; i < record.parts; ++i) {
+    part.Reset();
+    const rocksdb::Status status = db.Get(options, data, ObjectKey(record.object_id, i), &part);
+    if (status.IsNotFound()) return Error{"part " + std::to_string(i) + " of it is missing"};
+    if (!status.ok()) return StoreError(status, "read");
+    out.append(part.data(), part.size());
+  }
+  if (out.size() != record.value_bytes || static_cast<uint8_t>(out[0]) != record.rdb_type)
+    return Error{"its parts do not make it up"};
+  return {};
+}
+
+StoredEntry EntryOf(const StoredRecord& record, std::string_view key, uint64_t hash,
+                    const std::string& object) {
+  return {.key = key,
+          .hash = hash,
+          .expire_at_ms = record.expire_at_ms,
+          .access = record.access,
+          .object_id = record.object_id,
+          .value = record.object_id == 0 ? record.value : std::string_view(object)};
+}
+
+}  // namespace
+
+std::optional<CheckpointInfo> Store::checkpoint() const {
+  MutexLock lock(mutex_);
+  return checkpoint_;
+}
+
+Status Store::ReadCheckpointInfo(const Database& at) {
+  std::string bytes;
+  const rocksdb::Status status =
+      at.db->Get(rocksdb::ReadOptions(), at.data, InfoKey(kCheckpointName), &bytes);
+  if (status.IsNotFound()) return {};
+  if (!status.ok()) return Error{"read the checkpoint of " + path_ + ": " + status.ToString()};
+  Result<CheckpointInfo> info = CheckpointInfo::Parse(bytes);
+  if (!info.ok()) return std::move(info).error().WithContext(path_);
+  NoteCheckpoint(*info);
+  return {};
+}
+
+void Store::NoteCheckpoint(const CheckpointInfo& info) {
+  MutexLock lock(mutex_);
+  checkpoint_ = info;
+  checkpoint_sequence_.store(info.sequence, std::memory_order_release);
+}
+
+Status Store::SweepCheckpointFiles() {
+  rocksdb::Status status = env_->CreateDirIfMissing(checkpoint_path_);
+  std::vector<std::string> names;
+  if (status.ok()) status = env_->GetChildren(checkpoint_path_, &names);
+  for (const std::string& name : names) {
+    if (status.ok() && name.ends_with(".sst"))
+      status = env_->DeleteFile(checkpoint_path_ + "/" + name);
+  }
+  if (status.ok()) return {};
+  return Error{"sweep " + checkpoint_path_ + ": " + status.ToString()};
+}
+
+std::unique_ptr<CheckpointFiles> Store::NewCheckpoint() {
+  return std::make_unique<CheckpointFiles>(env_.get(), checkpoint_path_, next_file_);
+}
+
+Status Store::Ingest(CheckpointFiles& files, const CheckpointInfo& info) {
+  files.PutInfo(kCheckpointName, info.Encode());
+  TG_RETURN_IF_ERROR(files.Finish());
+  {
+    const std::shared_ptr<Database> at = database();
+    if (at == nullptr) return Error{strerror(EIO)};
+    rocksdb::IngestExternalFileOptions options;
+    options.move_files = true;
+    options.write_global_seqno = false;  // else files are written to once more
+    const rocksdb::Status status = at->db->IngestExternalFile(at->data, files.paths(), options);
+    if (!status.ok()) return StoreError(status, "take in a checkpoint");
+    files.Ingested();
+    NoteCheckpoint(info);
+    DropRanges(*at, files);
+  }
+  DropJournalUpTo(info.sequence);
+  return {};
+}
+
+// They are deleted already; this gives their room back at once.
+void Store::DropRanges(const Database& at, const CheckpointFiles& files) {
+  std::vector<rocksdb::Slice> ends;
+  ends.reserve(2 * files.dropped_ranges().size());
+  std::vector<rocksdb::RangePtr> ranges;
+  for (const DataRange& range : files.dropped_ranges()) {
+    ends.emplace_back(range.begin);
+    ends.emplace_back(range.end);
+    ranges.emplace_back(&ends[ends.size() - 2], &ends[ends.size() - 1]);
+  }
+  if (ranges.empty()) return;
+  const rocksdb::Status dropped = rocksdb::DeleteFilesInRanges(
+      at.db.get(), at.data, ranges.data(), ranges.size(), /*include_end=*/false);
+  if (!dropped.ok()) static_cast<void>(StoreError(dropped, "drop files of a flushed database"));
+}
+
+Result<bool> Store::Read(uint32_t database_id, uint16_t slot, uint64_t hash, std::string_view key,
+                         const std::function<void(const StoredEntry&)>& fn) {
+  const std::shared_ptr<Database> at = database();
+  if (at == nullptr) return Error{strerror(EIO)};
+  const std::string at_key = EntryKey(database_id, slot, hash, key);
+  rocksdb::ReadOptions options;
+  rocksdb::PinnableSlice bytes;
+  const auto read = [&]() -> Result<StoredRecord> {
+    bytes.Reset();
+    const rocksdb::Status status = at->db->Get(options, at->data, at_key, &bytes);
+    if (status.IsNotFound()) return StoredRecord{};
+    if (!status.ok()) return StoreError(status, "read");
+    Result<StoredRecord> record = ParseStoredRecord(ViewOf(bytes));
+    if (!record.ok()) return Damaged(key, record.error().message);
+    return record;
+  };
+  Result<StoredRecord> record = read();
+  if (!record.ok()) return std::move(record).error();
+  if (record->value_bytes == 0) return false;
+  std::string object;
+  if (record->object_id != 0) {
+    // The record and its parts of one state.
+    const Snapshot snapshot(*at->db);
+    options.snapshot = snapshot.get();
+    record = read();
+    if (!record.ok()) return std::move(record).error();
+    if (record->value_bytes == 0) return false;
+    if (record->object_id != 0) {
+      const Status parts = ReadParts(*at->db, at->data, options, *record, object);
+      if (!parts.ok()) return Damaged(key, parts.error().message);
+    }
+  }
+  fn(EntryOf(*record, key, hash, object));
+  return true;
+}
+
+Status Store::ReadSlot(uint32_t database_id, uint16_t slot, uint64_t from_hash,
+                       const std::function<bool(const StoredEntry&)>& fn) {
+  const std::shared_ptr<Database> at = database();
+  if (at == nullptr) return Error{strerror(EIO)};
+  const std::string begin = EntryKey(database_id, slot, from_hash, "");
+  // All of the slot: hashes with every bit set may have keys behind them.
+  std::string end = EntryKey(database_id, slot, 0, "").substr(0, kSlotPrefixBytes);
+  const uint64_t next = uint64_t{database_id} << 16 | slot;
+  end.resize(1);
+  AppendBigEndian(end, next + 1, kSlotPrefixBytes - 1);
+  const rocksdb::Slice upper(end);
+  const Snapshot snapshot(*at->db);
+  rocksdb::ReadOptions options;
+  options.snapshot = snapshot.get();
+  options.iterate_upper_bound = &upper;
+  options.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> it(at->db->NewIterator(options, at->data));
+  std::string object;
+  for (it->Seek(begin); it->Valid(); it->Next()) {
+    EntryKeyParts parts;
+    if (!ParseEntryKey(ViewOf(it->key()), parts)) return Error{"a damaged key in the data"};
+    Result<StoredRecord> record = ParseStoredRecord(ViewOf(it->value()));
+    if (!record.ok()) return Damaged(parts.key, record.error().message);
+    if (record->object_id != 0) {
+      const Status read = ReadParts(*at->db, at->data, options, *record, object);
+      if (!read.ok()) return Damaged(parts.key, read.error().message);
+    }
+    if (!fn(EntryOf(*record, parts.key, parts.hash, object))) return {};
+  }
+  if (!it->status().ok()) return StoreError(it->status(), "read");
+  return {};
+}
+
+}  // namespace tidegate

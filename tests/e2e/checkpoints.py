@@ -1,0 +1,198 @@
+"""Checkpoints: what they hold is what there was, whatever was flushed, swapped, moved or renamed while they were made.
+
+Clients change keys of every type, in several databases, with checkpoints so often that one is always under way. Then
+they stop, the digest of all databases is taken, the process is killed, and the next one must have the same digest.
+
+TIDEGATE_KILLS asks for more than the usual few kills, TIDEGATE_KILL_SEED for those of another run.
+"""
+
+import os
+import pathlib
+import random
+import threading
+import time
+
+from report import eventually
+from support import resp
+
+DATABASES = 4
+KEYS = 40
+CLIENTS = 2
+
+# A checkpoint is due after so many changes.
+OFTEN = ("--checkpoint-journal-records", "400")
+
+
+def random_command(dice):
+    """One command on keys that all clients share, of any database."""
+    def key():
+        return "%s:%d" % (dice.choice(("a", "b", "{tag}", "string", "hash")), dice.randrange(KEYS))
+    member = "m%d" % dice.randrange(300)
+    value = "v%d-" % dice.randrange(10**6) * dice.choice((1, 1, 1, 5, 100, 3000, 20000))
+    return dice.choice((
+        ["SET", key(), value],
+        ["SET", key(), value, "PXAT", str(4_000_000_000_000 + dice.randrange(1000))],
+        ["APPEND", key(), value[:5000]],
+        ["SETRANGE", key(), str(dice.randrange(200_000)), "here"],
+        ["INCR", "number:%d" % dice.randrange(5)],
+        ["RPUSH", key(), value, member],
+        ["LPOP", key()],
+        ["LMOVE", key(), key(), "LEFT", "RIGHT"],
+        ["SADD", key(), member, value[:300]],
+        ["SREM", key(), member],
+        ["SUNIONSTORE", key(), key(), key()],
+        ["HSET", key(), member, value],
+        ["HSET", key(), *["f%d" % i for i in range(400)]],
+        ["HDEL", key(), member],
+        ["HPEXPIREAT", key(), str(4_000_000_000_000), "FIELDS", "1", member],
+        ["ZADD", key(), str(dice.randrange(1000)), member],
+        ["ZADD", key(), *[word for i in range(200) for word in (str(i), "member:%d" % i)]],
+        ["ZPOPMIN", key()],
+        ["XADD", key(), "*", member, value[:3000]],
+        ["XTRIM", key(), "MAXLEN", "5"],
+        ["PFADD", key(), member],
+        ["BF.ADD", key(), member],
+        ["DEL", key()],
+        ["DEL", key(), key()],
+        ["UNLINK", key()],
+        ["GETDEL", key()],
+        ["RENAME", key(), key()],
+        ["RENAMENX", key(), key()],
+        ["COPY", key(), key(), "DB", str(dice.randrange(DATABASES)), "REPLACE"],
+        ["MOVE", key(), str(dice.randrange(DATABASES))],
+        ["PEXPIREAT", key(), str(4_000_000_000_000 + dice.randrange(1000))],
+        ["PEXPIREAT", key(), "1"],
+        ["PERSIST", key()],
+    ))
+
+
+def rare_command(dice):
+    return dice.choice((
+        ["FLUSHDB"], ["FLUSHDB", "ASYNC"], ["FLUSHALL"],
+        ["SWAPDB", str(dice.randrange(DATABASES)), str(dice.randrange(DATABASES))],
+        ["SWAPDB", str(dice.randrange(DATABASES)), str(dice.randrange(DATABASES))],
+    ))
+
+
+class Changer(threading.Thread):
+    def __init__(self, server, seed, seconds):
+        super().__init__(daemon=True)
+        self.connection = server.connect(timeout=30)
+        self.dice = random.Random(seed)
+        self.until = time.monotonic() + seconds
+        self.sent = 0
+        self.failure = None
+
+    def run(self):
+        try:
+            while time.monotonic() < self.until:
+                batch = [["SELECT", str(self.dice.randrange(DATABASES))]]
+                batch += [random_command(self.dice) for _ in range(self.dice.randrange(1, 20))]
+                if self.dice.random() < 0.02:
+                    batch.append(rare_command(self.dice))
+                self.connection.send(b"".join(map(resp.encode_command, batch)))
+                for _ in batch:
+                    self.connection.read(30)
+                self.sent += len(batch)
+        except (resp.Closed, OSError) as failure:
+            self.failure = failure
+
+
+def state(server):
+    """Of all databases: the digest, and how many keys each has."""
+    connection = server.connect(timeout=60)
+    sizes = []
+    for database in range(DATABASES):
+        connection.command("SELECT", str(database))
+        sizes.append(connection.command("DBSIZE").value)
+    digest = connection.command("DEBUG", "DIGEST").value
+    connection.close()
+    return digest, sizes
+
+
+def kills(report, start):
+    rounds = int(os.environ.get("TIDEGATE_KILLS", "0")) or 8
+    seed = int(os.environ.get("TIDEGATE_KILL_SEED", "1"))
+    different, failures, made, loaded = [], [], 0, 0
+    dice = random.Random(seed)
+    with start("--appendonly", "yes", "--workers", "2", *OFTEN) as server:
+        for kill in range(rounds):
+            changers = [Changer(server, seed * 1000 + kill * CLIENTS + i, 0.5 + (kill % 3)) for i in range(CLIENTS)]
+            for changer in changers:
+                changer.start()
+            for changer in changers:
+                changer.join()
+            failures += [str(changer.failure) for changer in changers if changer.failure]
+            wanted = state(server)
+            info = server.info()
+            made += int(info["checkpoints"])
+            failures += ["a checkpoint failed"] * int(info["checkpoint_failures"])
+            connection = server.connect()
+            connection.command("WAITAOF", "1", "0", "0")
+            connection.command("BGREWRITEAOF")
+            time.sleep(dice.choice((0, 0.005, 0.02, 0.1)) * dice.random())
+            server.crash()
+            server.restart()
+            loaded += int(server.info()["checkpoint_loaded_keys"])
+            found = state(server)
+            if found != wanted:
+                different.append("seed %d, kill %d: %r, %r" % (seed, kill, wanted, found))
+        report.check("nothing failed", not failures, failures[:3])
+        report.check("there were checkpoints (%d), and starts that read them (%d keys)" % (made, loaded),
+                     made > rounds and loaded > 100, (made, loaded))
+        report.check("everything is as it was", not different, different[:3])
+
+
+def rewrite(report, start):
+    """BGREWRITEAOF, and what INFO and the files say of it."""
+    with start("--appendonly", "yes", "--workers", "2") as server:
+        connection = server.connect(timeout=30)
+        connection.command("DEBUG", "POPULATE", "20000", "key", "1000")
+        info = server.info()
+        report.equal("before", (info["aof_rewrites"], info["aof_last_rewrite_time_sec"], info["checkpoint_sequence"]),
+                     ("0", "-1", "0"))
+        report.equal("BGREWRITEAOF begins", connection.command("BGREWRITEAOF").value,
+                     b"Background append only file rewriting started")
+        report.check("and ends", eventually(lambda: server.info()["checkpoints"] == "1", 20))
+        info = server.info()
+        report.equal("after", (info["aof_rewrites"], info["aof_last_bgrewrite_status"], info["aof_rewrite_in_progress"],
+                               info["checkpoint_sequence"], info["journal_records"]),
+                     ("1", "ok", "0", info["journal_sequence"], "0"))
+        report.check("no file of it is left outside the store",
+                     not os.listdir(pathlib.Path(server.directory) / "checkpoint"))
+        connection.command("SET", "after", "1")
+        server.stop()
+        server.restart()
+        info = server.info()
+        report.equal("a start reads the checkpoint and the rest",
+                     (info["checkpoint_loaded_keys"], info["journal_replayed_records"]), ("20000", "1"))
+        report.equal("and has all keys", server.connect().command("DBSIZE").value, 20001)
+        metrics = server.metrics_text()
+        report.check("there are metrics of it", "tidegate_checkpoint_time_seconds" in metrics)
+    with start() as server:
+        report.equal("without appendonly there is nothing to do", server.connect().command("BGREWRITEAOF").value,
+                     b"Background append only file rewriting started")
+
+
+def beside_snapshots(report, start):
+    """Snapshots and checkpoints take turns."""
+    with start("--appendonly", "yes", "--workers", "2", *OFTEN) as server:
+        changers = [Changer(server, 77 + i, 4) for i in range(CLIENTS)]
+        for changer in changers:
+            changer.start()
+        connection = server.connect(timeout=30)
+        saves = 0
+        while changers[0].is_alive():
+            saves += connection.command("BGSAVE").value == b"Background saving started"
+            time.sleep(0.05)
+        for changer in changers:
+            changer.join()
+        report.check("all snapshots come to an end", eventually(
+            lambda: server.info()["rdb_saves"] == str(saves) and server.info()["rdb_bgsave_in_progress"] == "0", 20))
+        info = server.info()
+        report.equal("well", (info["rdb_last_bgsave_status"], info["aof_last_bgrewrite_status"]), ("ok", "ok"))
+        report.check("and so do checkpoints", int(info["checkpoints"]) > 3 and saves > 3, (info["checkpoints"], saves))
+        wanted = state(server)
+        report.equal("it ends with status 0", server.stop(), 0)
+        server.restart()
+        report.equal("everything is there again", state(server), wanted)
