@@ -8,10 +8,12 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "storage/checkpoint/checkpoint_loader.h"
 #include "storage/checkpoint/checkpointer.h"
+#include "storage/cold/cold_start.h"
 #include "storage/journal/journal.h"
 #include "storage/journal/record_applier.h"
+#include "storage/journal/replay_ahead.h"
+#include "storage/keyspace/keyspace.h"
 #include "storage/persist/store.h"
 
 namespace tidegate {
@@ -47,40 +49,35 @@ Result<std::unique_ptr<Persistence>> Persistence::Open(PersistenceOptions option
       new Persistence(std::move(options), std::move(store).value()));
 }
 
-Status Persistence::LoadCheckpointOf(Engine& engine, EngineThread& thread) {
+// Only what the checkpoint says of itself: its keys come in as they are asked for.
+Status Persistence::BeginCold(Engine& engine) {
   const auto checkpoint = store_->checkpoint();
   if (!checkpoint) return {};
-  uint64_t keys = 0;
-  for (const DbStats& db : checkpoint->stats) keys += db.keys;
-  const int64_t begin_nanos = MonotonicNanos();
-  int64_t next_line_nanos = begin_nanos + kProgressLineNanos;
-  Result<CheckpointProgress> done =
-      LoadCheckpoint(*store_, *checkpoint, engine, thread, [&](const CheckpointProgress& now) {
-        const int64_t now_nanos = MonotonicNanos();
-        if (now_nanos < next_line_nanos) return;
-        next_line_nanos = now_nanos + kProgressLineNanos;
-        log::Notice("Checkpoint: loaded " + std::to_string(now.keys) + " of " +
-                    std::to_string(keys) + " keys, " + Megabytes(now.bytes));
-      });
-  if (!done.ok()) return std::move(done).error().WithContext("load the checkpoint");
-  const int64_t nanos = MonotonicNanos() - begin_nanos;
-  loaded_keys_ = done->keys;
-  load_seconds_ = static_cast<double>(nanos) / 1e9;
-  log::Notice("Checkpoint: loaded " + std::to_string(done->keys) + " keys (" +
-              Megabytes(done->bytes) + "), as of record " + std::to_string(checkpoint->sequence) +
-              ", in " + Seconds(nanos));
-  if (done->keys == keys) return {};
-  return Error{"the checkpoint holds " + std::to_string(done->keys) + " keys and says " +
-               std::to_string(keys)};
+  ColdStart start{.source = store_.get()};
+  for (size_t db = 0; db < checkpoint->stats.size(); ++db) {
+    const DbStats& stats = checkpoint->stats[db];
+    if (stats.keys == 0) continue;
+    if (db >= static_cast<size_t>(engine.databases())) {
+      return Error{"the checkpoint has keys in database " + std::to_string(db) +
+                   ", and there are only " + std::to_string(engine.databases())};
+    }
+    checkpoint_keys_ += stats.keys;
+    start.databases.push_back(
+        {static_cast<int>(db), stats.keys, stats.expires, stats.mean_expire_at_s});
+  }
+  engine.keyspace().database_map().Restore({checkpoint->databases, checkpoint->next_database});
+  if (!start.databases.empty()) engine.BeginCold(start);
+  log::Notice("Checkpoint: " + std::to_string(checkpoint_keys_) + " keys as of record " +
+              std::to_string(checkpoint->sequence) + " are read as they are asked for");
+  return {};
 }
 
 Status Persistence::Load(Engine& engine, EngineThread& thread, const CommandTable& commands) {
   engine.SetTracksChanges();
-  TG_RETURN_IF_ERROR(LoadCheckpointOf(engine, thread));
+  TG_RETURN_IF_ERROR(BeginCold(engine));
   RecordApplier applier(engine, thread, commands);
-  const auto apply = [&applier](std::string_view record) {
-    return applier.Apply(record, UnixMillis());
-  };
+  ReplayAhead ahead(engine, commands, applier);
+  const auto apply = [&ahead](std::string_view record) { return ahead.Add(record, UnixMillis()); };
   const int64_t begin_nanos = MonotonicNanos();
   const uint64_t disk_bytes = store_->Stats().disk_bytes;
   int64_t next_line_nanos = begin_nanos + kProgressLineNanos;
@@ -92,7 +89,8 @@ Status Persistence::Load(Engine& engine, EngineThread& thread, const CommandTabl
                 Megabytes(progress.bytes) + " of " +
                 Megabytes(std::max(progress.bytes, disk_bytes)));
   });
-  if (!done.ok()) return std::move(done).error().WithContext("replay the journal");
+  Status status = done.ok() ? ahead.Finish(UnixMillis()) : Status(std::move(done).error());
+  if (!status.ok()) return std::move(status).error().WithContext("replay the journal");
   const int64_t nanos = MonotonicNanos() - begin_nanos;
   last_ = done->last;
   replayed_records_ = done->records;
@@ -180,8 +178,7 @@ PersistenceStats Persistence::Stats() const {
   stats.waits = journal.waits;
   stats.refusals = journal.refusals;
   stats.store_data_bytes = store.data_bytes;
-  stats.loaded_keys = loaded_keys_;
-  stats.load_seconds = load_seconds_;
+  stats.checkpoint_keys = checkpoint_keys_;
   const CheckpointStats checkpoint = checkpointer_->Stats();
   stats.journal_bytes = checkpoint.journal_bytes;
   stats.journal_records = checkpoint.journal_records;

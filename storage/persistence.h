@@ -3,13 +3,15 @@
 //
 //   Open      the directory is checked, locked and opened; nothing is read yet but the seed that
 //             keys are hashed with
-//   Load      the last checkpoint, and every record of the journal after it, in order, before
-//             anybody is served
+//   Load      what the last checkpoint says of itself, and every record of the journal after it,
+//             in order, before anybody is served. Its keys stay on disk until somebody asks for
+//             them (storage/cold)
 //   Begin     the journal's threads run, and sink() is the engine's from now on
 //   BeginCheckpoints   one is made whenever the journal has become long, and what it holds of the
 //             journal is dropped
 //   Stop      what was appended is written and synced
 //
+// The engine reads from the store until Engine::StopLoading, which comes before Stop.
 // Threads: Open to Begin and Stop by the main thread; the rest by any. Owner: the Server, which
 // destroys it after the last command.
 #pragma once
@@ -88,7 +90,7 @@ class Persistence final {
  private:
   explicit Persistence(PersistenceOptions options, std::unique_ptr<Store> store);
 
-  Status LoadCheckpointOf(Engine& engine, EngineThread& thread);
+  Status BeginCold(Engine& engine);
 
   const PersistenceOptions options_;
   std::unique_ptr<Store> store_;
@@ -96,8 +98,7 @@ class Persistence final {
   uint64_t replayed_records_ = 0;
   uint64_t replayed_bytes_ = 0;
   double replay_seconds_ = 0;
-  uint64_t loaded_keys_ = 0;
-  double load_seconds_ = 0;
+  uint64_t checkpoint_keys_ = 0;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<Checkpointer> checkpointer_;
 };

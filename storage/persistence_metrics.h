@@ -44,8 +44,7 @@ struct PersistenceStats {
   int64_t checkpoint_begin_nanos = 0;  // of the one under way, by the monotonic clock
   int64_t checkpoint_unix_ms = 0;      // moment of the one that stands; 0: none
   uint64_t checkpoint_sequence = 0;
-  uint64_t loaded_keys = 0;  // from a checkpoint, at the start
-  double load_seconds = 0;
+  uint64_t checkpoint_keys = 0;  // of the checkpoint that the start began with
   uint64_t replayed_records = 0;
   double replay_seconds = 0;
 };
@@ -197,16 +196,11 @@ inline constexpr PersistenceMetric kPersistenceMetrics[] = {
       .unit = MetricUnit::kBytes,
       .help = "Bytes of the journal since the last checkpoint."},
      PersistenceFigure<&PersistenceStats::journal_bytes>},
-    {{.name = "tidegate_load_keys",
+    {{.name = "tidegate_checkpoint_start_keys",
       .type = MetricType::kGauge,
       .unit = MetricUnit::kCount,
-      .help = "Keys that were loaded from a checkpoint at the start."},
-     PersistenceFigure<&PersistenceStats::loaded_keys>},
-    {{.name = "tidegate_load_seconds",
-      .type = MetricType::kGauge,
-      .unit = MetricUnit::kSeconds,
-      .help = "How long that took."},
-     PersistenceFigure<&PersistenceStats::load_seconds>},
+      .help = "Keys of the checkpoint that the start began with."},
+     PersistenceFigure<&PersistenceStats::checkpoint_keys>},
     {{.name = "tidegate_replay_records",
       .type = MetricType::kGauge,
       .unit = MetricUnit::kCount,

@@ -169,8 +169,7 @@ void WriteJournal(InfoWriter& out, const PersistenceStats& stats) {
       .Number("checkpoint_failures", stats.checkpoint_failures)
       .Number("checkpoint_entries", stats.checkpoint_entries)
       .Number("checkpoint_written_bytes", stats.checkpoint_bytes)
-      .Number("checkpoint_loaded_keys", stats.loaded_keys)
-      .Fixed("checkpoint_load_seconds", stats.load_seconds, 3)
+      .Number("checkpoint_start_keys", stats.checkpoint_keys)
       .Number("store_disk_bytes", stats.store_disk_bytes)
       .Number("store_data_bytes", stats.store_data_bytes)
       .Number("store_memory_bytes", stats.store_memory_bytes);

@@ -172,8 +172,9 @@ void Store::NoteStats() {
                         figure(at->journal, rocksdb::DB::Properties::kCurSizeAllMemTables),
                     std::memory_order_relaxed);
   data_bytes_.store(data, std::memory_order_relaxed);
-  memory_bytes_.store(figure(at->journal, rocksdb::DB::Properties::kSizeAllMemTables) + at->cache->GetUsage(),
-                      std::memory_order_relaxed);
+  memory_bytes_.store(
+      figure(at->journal, rocksdb::DB::Properties::kSizeAllMemTables) + at->cache->GetUsage(),
+      std::memory_order_relaxed);
 }
 
 }  // namespace tidegate

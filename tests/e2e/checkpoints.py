@@ -133,7 +133,7 @@ def kills(report, start):
             time.sleep(dice.choice((0, 0.005, 0.02, 0.1)) * dice.random())
             server.crash()
             server.restart()
-            loaded += int(server.info()["checkpoint_loaded_keys"])
+            loaded += int(server.info()["checkpoint_start_keys"])
             found = state(server)
             if found != wanted:
                 different.append("seed %d, kill %d: %r, %r" % (seed, kill, wanted, found))
@@ -165,7 +165,7 @@ def rewrite(report, start):
         server.restart()
         info = server.info()
         report.equal("a start reads the checkpoint and the rest",
-                     (info["checkpoint_loaded_keys"], info["journal_replayed_records"]), ("20000", "1"))
+                     (info["checkpoint_start_keys"], info["journal_replayed_records"]), ("20000", "1"))
         report.equal("and has all keys", server.connect().command("DBSIZE").value, 20001)
         metrics = server.metrics_text()
         report.check("there are metrics of it", "tidegate_checkpoint_time_seconds" in metrics)
