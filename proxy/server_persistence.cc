@@ -9,13 +9,12 @@
 namespace tidegate {
 
 Status Server::OpenPersistence(const Options& options) {
-  Result<std::unique_ptr<Persistence>> opened =
-      Persistence::Open({.dir = options.dir,
-                         .fsync = options.appendfsync,
-                         .load_truncated = options.aof_load_truncated,
-                         .checkpoint_records =
-                             static_cast<uint64_t>(options.checkpoint_journal_records),
-                         .checkpoint_bytes = options.checkpoint_journal_bytes});
+  Result<std::unique_ptr<Persistence>> opened = Persistence::Open(
+      {.dir = options.dir,
+       .fsync = options.appendfsync,
+       .load_truncated = options.aof_load_truncated,
+       .checkpoint_records = static_cast<uint64_t>(options.checkpoint_journal_records),
+       .checkpoint_bytes = options.checkpoint_journal_bytes});
   if (!opened.ok()) return std::move(opened).error().WithContext("open the data directory");
   persistence_ = std::move(opened).value();
   EngineThread& thread = engine_->AddThread(nullptr, nullptr);

@@ -139,7 +139,8 @@ Status LoadSnapshotAtStart(Server& server) {
   if (options->appendonly) {
     server.save_status().Loaded({}, server.engine().StatsSinceStart().changes);
     if (FileExists(path))
-      log::Warning(path + " is not read: with appendonly yes the data is in " + options->dir + "/store");
+      log::Warning(path + " is not read: with appendonly yes the data is in " + options->dir +
+                   "/store");
     return {};
   }
   if (!FileExists(path)) return {};

@@ -1,7 +1,7 @@
-// CheckpointInfo: what a checkpoint says of itself, in one record that comes into the store together
-// with its data: up to which record of the journal it holds everything, under which ids the
-// databases stand, and how much there is in them, so that a start needs to read nothing else before
-// it serves. A value.
+// CheckpointInfo: what a checkpoint says of itself, in one record that comes into the store
+// together with its data: up to which record of the journal it holds everything, under which ids
+// the databases stand, and how much there is in them, so that a start needs to read nothing else
+// before it serves. A value.
 #pragma once
 
 #include <cstdint>

@@ -53,8 +53,7 @@ std::vector<uint64_t> CheckpointSink::TakeReplacedObjects() {
   return std::exchange(replaced_, {});
 }
 
-uint64_t CheckpointSink::Encode(int db, const Entry& entry, uint64_t old_object,
-                                std::string& out) {
+uint64_t CheckpointSink::Encode(int db, const Entry& entry, uint64_t old_object, std::string& out) {
   Replaced(old_object);
   entries_.fetch_add(1, std::memory_order_relaxed);
   return EntryEncoder(out, serials_).Encode(IdOf(db), entry);
@@ -128,7 +127,8 @@ void CheckpointSink::Write(size_t run, const CheckpointItem& item) {
 
 size_t CheckpointSink::RunOf(Runs& runs, uint32_t database) {
   const auto found = runs.find(database);
-  return found != runs.end() ? found->second : runs.emplace(database, files_.NewRun()).first->second;
+  return found != runs.end() ? found->second
+                             : runs.emplace(database, files_.NewRun()).first->second;
 }
 
 void CheckpointSink::OnDead(const DeadRecords& dead) {

@@ -39,7 +39,7 @@ class CheckpointSink final : public CutSink {
  public:
   struct Setup {
     uint64_t next_object_serial = 1;
-    std::vector<uint64_t> dead_objects;   // that a checkpoint which failed was to delete
+    std::vector<uint64_t> dead_objects;  // that a checkpoint which failed was to delete
     const std::atomic<bool>& cancelled;  // once true it ends soon, and fails
   };
   CheckpointSink(CheckpointFiles& files, Setup setup);

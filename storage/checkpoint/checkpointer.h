@@ -47,10 +47,10 @@ struct CheckpointStats {
   uint64_t bytes = 0;    // of their files
   uint64_t last_entries = 0;
   uint64_t last_bytes = 0;
-  double last_seconds = -1;     // that it took; -1: none yet
-  int64_t begin_nanos = 0;      // of the one under way, by the monotonic clock
-  int64_t last_unix_ms = 0;     // of the moment of the one that stands; 0: none
-  uint64_t last_sequence = 0;   // which holds everything up to this record
+  double last_seconds = -1;      // that it took; -1: none yet
+  int64_t begin_nanos = 0;       // of the one under way, by the monotonic clock
+  int64_t last_unix_ms = 0;      // of the moment of the one that stands; 0: none
+  uint64_t last_sequence = 0;    // which holds everything up to this record
   uint64_t journal_records = 0;  // since then
   uint64_t journal_bytes = 0;
 };

@@ -44,8 +44,7 @@ inline void AppendEntryKey(std::string& out, uint32_t database, uint16_t slot, u
   out.append(key);
 }
 
-inline std::string EntryKey(uint32_t database, uint16_t slot, uint64_t hash,
-                            std::string_view key) {
+inline std::string EntryKey(uint32_t database, uint16_t slot, uint64_t hash, std::string_view key) {
   std::string out;
   out.reserve(kEntryPrefixBytes + key.size());
   AppendEntryKey(out, database, slot, hash, key);

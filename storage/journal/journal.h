@@ -105,7 +105,9 @@ class Journal final : public EffectSink {
   void AwaitSynced(uint64_t sequence, const Waiter& waiter);
 
   // Since the start, of whole groups.
-  uint64_t written_bytes() const { return progress_.totals().bytes.load(std::memory_order_relaxed); }
+  uint64_t written_bytes() const {
+    return progress_.totals().bytes.load(std::memory_order_relaxed);
+  }
 
   JournalStats Stats() const;
   const JournalTail& tail() const { return tail_; }

@@ -45,7 +45,8 @@ CheckpointFiles::CheckpointFiles(rocksdb::Env* env, std::string directory,
 
 CheckpointFiles::~CheckpointFiles() {
   runs_.clear();
-  for (const std::string& path : paths_) setup_->options.env->DeleteFile(path).PermitUncheckedError();
+  for (const std::string& path : paths_)
+    setup_->options.env->DeleteFile(path).PermitUncheckedError();
 }
 
 size_t CheckpointFiles::NewRun() {

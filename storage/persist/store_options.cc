@@ -113,8 +113,8 @@ rocksdb::ColumnFamilyOptions DataOptionsOf(const std::shared_ptr<rocksdb::Cache>
   options.compression = rocksdb::kNoCompression;
   // What is at the bottom stays: there compressing is worth its time.
   const std::vector<rocksdb::CompressionType> supported = rocksdb::GetSupportedCompressions();
-  const bool lz4 = std::find(supported.begin(), supported.end(), rocksdb::kLZ4Compression) !=
-                   supported.end();
+  const bool lz4 =
+      std::find(supported.begin(), supported.end(), rocksdb::kLZ4Compression) != supported.end();
   options.bottommost_compression = lz4 ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
   return options;
 }

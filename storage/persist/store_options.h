@@ -1,4 +1,5 @@
-// How RocksDB is set up, for Store: see store.h for why. Seen by the .cc files of this folder alone.
+// How RocksDB is set up, for Store: see store.h for why. Seen by the .cc files of this folder
+// alone.
 #pragma once
 
 #include <rocksdb/cache.h>

@@ -73,7 +73,7 @@ Model ReadAll(Store& store, uint32_t databases) {
         EXPECT_EQ(entry.access, 7u);
         last = entry.hash;
         found[{database, slot, entry.hash, std::string(entry.key)}] = {std::string(entry.value),
-                                                                      entry.object_id};
+                                                                       entry.object_id};
         return true;
       });
       EXPECT_TRUE(read.ok()) << read.error().message;
@@ -103,7 +103,8 @@ Status WriteDifference(CheckpointFiles& files, const Model& from, const Model& t
     if (before != from.end() && before->second == now->second) continue;
     const Value& value = now->second;
     TG_RETURN_IF_ERROR(files.Put(
-        run, key, value.object == 0 ? Record(value.bytes) : ObjectRecord(value.object, value.bytes)));
+        run, key,
+        value.object == 0 ? Record(value.bytes) : ObjectRecord(value.object, value.bytes)));
     if (value.object == 0) continue;
     for (size_t at = 0, part = 0; at < value.bytes.size(); at += kObjectPartBytes.count, ++part) {
       parts[ObjectKey(value.object, static_cast<uint32_t>(part))] =
@@ -237,10 +238,13 @@ TEST_F(CheckpointStoreTest, ReadsASlotFromAPlaceOnUntilItIsEnough) {
   }
   ASSERT_GT(hashes.size(), 10u);
   std::vector<uint64_t> seen;
-  ASSERT_TRUE(store_->ReadSlot(0, 1, hashes[4], [&](const StoredEntry& entry) {
-    seen.push_back(entry.hash);
-    return seen.size() < 3;
-  }).ok());
+  ASSERT_TRUE(store_
+                  ->ReadSlot(0, 1, hashes[4],
+                             [&](const StoredEntry& entry) {
+                               seen.push_back(entry.hash);
+                               return seen.size() < 3;
+                             })
+                  .ok());
   EXPECT_THAT(seen, ElementsAre(hashes[4], hashes[5], hashes[6]));
 }
 
@@ -372,7 +376,7 @@ Model Changed(Model model, Dice& dice, uint64_t& serial, bool& flushed) {
 // the one before, and the journal from there on.
 TEST_F(CheckpointStoreTest, AfterAPowerLossOneOfTwoCheckpointsStandsWhole) {
   const char* wanted = std::getenv("TIDEGATE_POWER_LOSSES");
-  const uint32_t points = wanted != nullptr ? static_cast<uint32_t>(std::atoi(wanted)) : 60;
+  const uint32_t points = wanted != nullptr ? static_cast<uint32_t>(std::atoi(wanted)) : 24;
   store_.reset();
   std::filesystem::remove_all(dir_);
   Model before;
