@@ -15,6 +15,7 @@
 #include "config/loader.h"
 #include "proxy/admin/admin_server.h"
 #include "proxy/admin/metrics_reference.h"
+#include "proxy/background_save.h"
 #include "proxy/commands/families.h"
 #include "proxy/commands/info_sections.h"
 #include "proxy/config_reload.h"
@@ -55,6 +56,9 @@ AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
     return ready.load() ? Readiness::kReady : Readiness::kStarting;
   };
   sources.connections_rejected = [&server] { return server.connections_rejected(); };
+  sources.saves = [&server] {
+    return server.save_status().Facts(server.background_save().in_progress());
+  };
   sources.error_replies = [&server] { return server.error_stats().total_since_start(); };
   return sources;
 }

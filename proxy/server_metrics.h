@@ -14,6 +14,7 @@
 #include "base/metric.h"
 #include "proxy/observe/memory_stats.h"
 #include "proxy/observe/process_stats.h"
+#include "proxy/observe/save_status.h"
 #include "proxy/worker.h"
 
 namespace tidegate {
@@ -206,6 +207,7 @@ struct ServerFacts {
   uint64_t memory_limit_bytes = 0;
   MemoryStats memory;
   ProcessStats process;
+  SaveFacts saves;
 };
 
 struct ServerMetric {
@@ -258,6 +260,21 @@ inline constexpr ServerMetric kServerMetrics[] = {
     {ServerGauge("process_start_time_seconds", "When the process started, as Unix time.",
                  MetricUnit::kSeconds),
      [](const ServerFacts& f) { return static_cast<double>(f.start_unix_ms) / 1000; }},
+    {ServerGauge("tidegate_snapshot_in_progress", "1 while a snapshot is made in the background."),
+     [](const ServerFacts& f) { return f.saves.in_progress ? 1.0 : 0.0; }},
+    {ServerCounter("tidegate_snapshots_total", "Snapshots begun: SAVE, BGSAVE and save points."),
+     [](const ServerFacts& f) { return static_cast<double>(f.saves.begun); }},
+    {ServerGauge("tidegate_snapshot_failed", "1 when the last one in the background failed."),
+     [](const ServerFacts& f) { return f.saves.failed ? 1.0 : 0.0; }},
+    {ServerGauge("tidegate_snapshot_duration_seconds",
+                 "How long the last one in the background took, in whole seconds; -1 before the "
+                 "first.",
+                 MetricUnit::kSeconds),
+     [](const ServerFacts& f) { return static_cast<double>(f.saves.background_seconds); }},
+    {ServerGauge("tidegate_snapshot_time_seconds",
+                 "Unix time of the last snapshot that succeeded, or of the start.",
+                 MetricUnit::kSeconds),
+     [](const ServerFacts& f) { return static_cast<double>(f.saves.last_save_unix_s); }},
 };
 static_assert(AreValidMetrics(kServerMetrics));
 

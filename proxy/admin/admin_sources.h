@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "config/config_store.h"
+#include "proxy/observe/save_status.h"
 #include "proxy/worker.h"
 #include "storage/command.h"
 #include "storage/engine.h"
@@ -35,6 +36,7 @@ struct AdminSources {
   std::function<Readiness()> readiness;
   std::function<uint64_t()> connections_rejected;
   std::function<uint64_t()> error_replies;
+  std::function<SaveFacts()> saves;
 };
 
 }  // namespace tidegate

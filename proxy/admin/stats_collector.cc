@@ -117,6 +117,7 @@ ServerFacts GatherFacts(const AdminSources& sources) {
   facts.memory_limit_bytes = options->maxmemory.count;
   facts.memory = ReadMemoryStats();
   facts.process = ReadProcessStats();
+  if (sources.saves) facts.saves = sources.saves();
   return facts;
 }
 

@@ -10,6 +10,15 @@
 
 namespace tidegate {
 
+// What metrics say of snapshots.
+struct SaveFacts {
+  bool in_progress = false;
+  uint64_t begun = 0;
+  bool failed = false;              // the last one in the background
+  int64_t background_seconds = -1;  // that it took; -1: none has ended yet
+  int64_t last_save_unix_s = 0;
+};
+
 class SaveStatus final {
  public:
   explicit SaveStatus(int64_t start_unix_s) : last_save_unix_s_(start_unix_s) {}
@@ -38,6 +47,9 @@ class SaveStatus final {
   uint64_t saves() const { return saves_.load(std::memory_order_relaxed); }
   uint64_t keys_loaded() const { return keys_loaded_.load(std::memory_order_relaxed); }
   uint64_t keys_expired() const { return keys_expired_.load(std::memory_order_relaxed); }
+  SaveFacts Facts(bool in_progress) const {
+    return {in_progress, saves(), background_failed(), background_seconds(), last_save_unix_s()};
+  }
   // Since the data was last the same as the file.
   uint64_t ChangesSince(uint64_t changes) const {
     const uint64_t at_save = changes_at_save_.load(std::memory_order_relaxed);

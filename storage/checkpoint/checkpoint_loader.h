@@ -1,4 +1,8 @@
-// Brings the data of a checkpoint into an empty engine, all of it, before anybody is served.
+// Brings the data of a checkpoint into an empty engine, all of it, before anybody is served. An
+// entry is decoded by the code that reads RDB files and put in place as it was, with its expiry and
+// access state, and known to be stored; so the next checkpoint writes only what has changed since.
+// Owner: one thread that has the engine to itself, or the entry's slot. Cost: about 2 us for a
+// small value.
 #pragma once
 
 #include <cstdint>

@@ -84,26 +84,23 @@ Result<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
 }
 
 Status Store::OpenDatabase() {
-  rocksdb::DBOptions options = DatabaseOptions(env_.get());
+  const rocksdb::DBOptions options = DatabaseOptions(env_.get());
   auto database = std::make_shared<Database>();
   rocksdb::Status status = database->Open(path_, options);
-  if (status.IsCorruption()) {
+  while (status.IsCorruption()) {
     const std::optional<WalDamage> damage = FindWalDamage(path_);
-    if (damage && damage->at_end && options_.load_truncated) {
-      log::Warning("Store: " + damage->file + " ends in a damaged record at byte " +
-                   std::to_string(damage->offset) + ": what it held is dropped");
-      options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-      // What is whole goes into a file, and the log with it: the next opening would find whole
-      // records of a newer log behind this one's damage.
-      options.avoid_flush_during_recovery = false;
-      database = std::make_shared<Database>();
-      status = database->Open(path_, options);
-    } else if (damage) {
+    if (!damage) break;
+    if (!damage->at_end || !options_.load_truncated) {
       return Error{"store " + path_ + ": " + damage->file + " is damaged at byte " +
                    std::to_string(damage->offset) +
                    (damage->at_end ? ", its end (aof-load-truncated is no)"
                                    : ", and there are records behind it")};
     }
+    log::Warning("Store: " + damage->file + " ends in a damaged record at byte " +
+                 std::to_string(damage->offset) + ": what it held is dropped");
+    TG_RETURN_IF_ERROR(CutOffDamage(*damage));  // so there is less of it each time
+    database = std::make_shared<Database>();
+    status = database->Open(path_, options);
   }
   if (!status.ok()) {
     const std::string text = status.ToString();

@@ -1,4 +1,6 @@
-// The open RocksDB database behind a Store. Seen by the .cc files of this folder alone.
+// Store::Database: the open RocksDB database behind a Store, with its column families. Shared by
+// who uses it at the moment, since a failed one is closed and opened anew (Store::Recover) while
+// others read. Seen by the .cc files of this folder alone.
 #pragma once
 
 #include <rocksdb/cache.h>

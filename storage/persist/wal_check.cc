@@ -1,10 +1,16 @@
 #include "storage/persist/wal_check.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "base/crc32c.h"
@@ -37,9 +43,16 @@ Fragment Look(std::string_view block, size_t at, size_t* bytes) {
   return Crc32c(covered) == Unmask(stored) ? Fragment::kWhole : Fragment::kDamaged;
 }
 
+struct FileCheck {
+  std::optional<WalDamage> damage;
+  bool any_whole = false;  // a record, wherever
+  bool torn = false;       // the damage is that the file ends in the middle of a record
+};
+
 // Goes on behind damage at the next block: within one the length that leads on is not to be
 // trusted.
-void CheckFile(const std::string& path, std::optional<WalDamage>& damage) {
+FileCheck CheckFile(const std::string& path) {
+  FileCheck check;
   std::ifstream file(path, std::ios::binary);
   std::string block(kBlockBytes, '\0');
   for (uint64_t begin = 0;; begin += kBlockBytes) {
@@ -51,16 +64,19 @@ void CheckFile(const std::string& path, std::optional<WalDamage>& damage) {
       const Fragment fragment = Look(read, at, &bytes);
       if (fragment == Fragment::kNothing) break;
       if (fragment == Fragment::kDamaged) {
-        if (!damage) damage = WalDamage{path, begin + at, true};
+        if (check.damage) break;
+        check.damage = WalDamage{path, begin + at, true};
+        check.torn = size < kBlockBytes && at + bytes > size;
         break;
       }
-      if (damage) {
-        damage->at_end = false;
-        return;
+      check.any_whole = true;
+      if (check.damage) {
+        check.damage->at_end = false;
+        return check;
       }
       at += bytes;
     }
-    if (size < kBlockBytes) return;
+    if (size < kBlockBytes) return check;
   }
 }
 
@@ -73,12 +89,31 @@ std::optional<WalDamage> FindWalDamage(const std::string& directory) {
     if (entry.path().extension() == ".log") logs.push_back(entry.path().string());
   }
   std::sort(logs.begin(), logs.end());  // names are numbers of six digits and more, padded
-  std::optional<WalDamage> damage;
+  FileCheck found;
   for (const std::string& path : logs) {
-    CheckFile(path, damage);
-    if (damage && !damage->at_end) break;
+    FileCheck check = CheckFile(path);
+    if (found.damage && check.any_whole) {
+      if (!found.torn) {
+        found.damage->at_end = false;
+        break;
+      }
+      // An earlier start came upon this end, and went on in a log of its own.
+      found = {};
+    }
+    if (!found.damage) found = std::move(check);
+    if (found.damage && !found.damage->at_end) break;
   }
-  return damage;
+  return std::move(found.damage);
+}
+
+Status CutOffDamage(const WalDamage& damage) {
+  const auto failed = [&] { return Error{"cut off " + damage.file + ": " + strerror(errno)}; };
+  const int fd = open(damage.file.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return failed();
+  Status status;
+  if (ftruncate(fd, static_cast<off_t>(damage.offset)) != 0 || fsync(fd) != 0) status = failed();
+  close(fd);
+  return status;
 }
 
 }  // namespace tidegate

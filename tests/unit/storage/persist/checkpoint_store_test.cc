@@ -376,7 +376,7 @@ Model Changed(Model model, Dice& dice, uint64_t& serial, bool& flushed) {
 // the one before, and the journal from there on.
 TEST_F(CheckpointStoreTest, AfterAPowerLossOneOfTwoCheckpointsStandsWhole) {
   const char* wanted = std::getenv("TIDEGATE_POWER_LOSSES");
-  const uint32_t points = wanted != nullptr ? static_cast<uint32_t>(std::atoi(wanted)) : 60;
+  const uint32_t points = wanted != nullptr ? static_cast<uint32_t>(std::atoi(wanted)) : 24;
   store_.reset();
   std::filesystem::remove_all(dir_);
   Model before;

@@ -136,6 +136,24 @@ TEST_F(StoreTest, ATornEndIsDropped) {
   EXPECT_EQ(last_, 8u);
 }
 
+TEST_F(StoreTest, ATornEndOfAnEarlierStartIsNoDamage) {
+  Fill(5);
+  std::string wal = Wal();
+  std::filesystem::resize_file(wal, std::filesystem::file_size(wal) - 5);
+  ASSERT_EQ(Open(), "");  // goes on in a log of its own
+  ASSERT_TRUE(store_->Write(*GroupOf(9, {"r9"}), false).ok());
+  ASSERT_TRUE(store_->Write(*GroupOf(10, {"r10"}), false).ok());
+  store_.reset();
+  for (const auto& entry : std::filesystem::directory_iterator(dir_ + "/store")) {
+    const std::string path = entry.path().string();
+    if (path.ends_with(".log") && path > wal && std::filesystem::file_size(path) > 0) wal = path;
+  }
+  Flip(wal, std::filesystem::file_size(wal) - 3);
+  ASSERT_EQ(Open(), "");
+  ASSERT_EQ(Replay(), "");
+  EXPECT_EQ(last_, 9u);
+}
+
 TEST_F(StoreTest, GarbageAtTheEndIsDroppedUnlessThatIsNotWanted) {
   Fill(5);
   const std::string wal = Wal();
