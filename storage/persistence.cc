@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "storage/checkpoint/checkpointer.h"
 #include "storage/cold/cold_start.h"
+#include "storage/cold/hot_keys.h"
 #include "storage/journal/journal.h"
 #include "storage/journal/record_applier.h"
 #include "storage/journal/replay_ahead.h"
@@ -65,6 +66,8 @@ Status Persistence::BeginCold(Engine& engine) {
     start.databases.push_back(
         {static_cast<int>(db), stats.keys, stats.expires, stats.mean_expire_at_s});
   }
+  Result<std::vector<HotKey>> hot = ParseHotKeys(store_->Info(kHotKeysName));
+  if (hot.ok()) start.hot = std::move(hot).value();
   engine.keyspace().database_map().Restore({checkpoint->databases, checkpoint->next_database});
   if (!start.databases.empty()) engine.BeginCold(start);
   log::Notice("Checkpoint: " + std::to_string(checkpoint_keys_) + " keys as of record " +

@@ -23,6 +23,9 @@ constexpr std::chrono::milliseconds kLookPeriod{50};
 // After a failure.
 constexpr int64_t kRetryDelayNanos = 5'000'000'000;
 
+// Between two lists of hot keys, each of which costs up to 0.2 s of a core.
+constexpr int64_t kSamplePeriodNanos = 60'000'000'000;
+
 constexpr double kNanosPerSecond = 1e9;
 
 uint64_t Since(uint64_t now, uint64_t then) { return now > then ? now - then : 0; }
@@ -30,7 +33,11 @@ uint64_t Since(uint64_t now, uint64_t then) { return now > then ? now - then : 0
 }  // namespace
 
 Checkpointer::Checkpointer(Engine& engine, Store& store, std::function<JournalPosition()> position)
-    : engine_(engine), store_(store), position_(std::move(position)), walker_(engine) {}
+    : engine_(engine),
+      store_(store),
+      position_(std::move(position)),
+      walker_(engine),
+      sampler_(engine) {}
 
 Checkpointer::~Checkpointer() { Stop(); }
 
@@ -104,6 +111,10 @@ Status Checkpointer::Write(uint64_t& entries, uint64_t& bytes) {
                                .cancelled = cancelled_});
   walker_.Write(sink, &UnixMillis);
   next_object_serial_ = sink.next_object_serial();
+  if (MonotonicNanos() >= sample_at_nanos_ && !cancelled_.load()) {
+    sample_at_nanos_ = MonotonicNanos() + kSamplePeriodNanos;
+    files->PutInfo(kHotKeysName, EncodeHotKeys(sampler_.Sample(UnixMillis())));
+  }
   const Status ended = [&]() -> Status {
     Result<CheckpointInfo> info = sink.Finish();
     if (!info.ok()) return std::move(info).error();

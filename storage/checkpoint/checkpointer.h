@@ -20,6 +20,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/thread_annotations.h"
+#include "storage/cold/hot_keys.h"
 #include "storage/cut_walker.h"
 
 namespace tidegate {
@@ -87,6 +88,7 @@ class Checkpointer final {
   Store& store_;
   const std::function<JournalPosition()> position_;
   CutWalker walker_;
+  HotKeySampler sampler_;
   std::atomic<bool> in_progress_{false};
   std::atomic<bool> cancelled_{false};
   std::atomic<uint64_t> records_max_{0};
@@ -96,6 +98,7 @@ class Checkpointer final {
   uint64_t next_object_serial_ = 1;
   std::vector<uint64_t> dead_objects_;  // that a checkpoint which failed was to delete
   int64_t retry_at_nanos_ = 0;
+  int64_t sample_at_nanos_ = 0;  // the hot keys, the next time
 
   mutable Mutex mutex_;
   std::condition_variable_any condition_;

@@ -24,6 +24,9 @@ namespace tidegate {
 class Engine;
 class EngineThread;
 
+// Its name among what a checkpoint says of itself.
+inline constexpr std::string_view kHotKeysName = "hot";
+
 // Keys of the list: read one by one they take a second or two of the start.
 inline constexpr size_t kHotKeysMax = 16384;
 inline constexpr size_t kHotSamplesPerSlot = 64;

@@ -104,6 +104,8 @@ class Store final : public JournalLog, public ColdSource {
   uint64_t checkpoint_sequence() const {
     return checkpoint_sequence_.load(std::memory_order_acquire);
   }
+  // What a checkpoint has said under this name; empty: nothing, or it cannot be read.
+  std::string Info(std::string_view name);
   // Files to write the next one into. One at a time.
   std::unique_ptr<CheckpointFiles> NewCheckpoint();
   // They are the store's from here on, all of them at once: after a crash, or an error, all are

@@ -81,6 +81,14 @@ Status Store::ReadCheckpointInfo(const Database& at) {
   return {};
 }
 
+std::string Store::Info(std::string_view name) {
+  const std::shared_ptr<Database> at = database();
+  std::string bytes;
+  if (at == nullptr || !at->db->Get(rocksdb::ReadOptions(), at->data, InfoKey(name), &bytes).ok())
+    bytes.clear();
+  return bytes;
+}
+
 void Store::NoteCheckpoint(const CheckpointInfo& info) {
   MutexLock lock(mutex_);
   checkpoint_ = info;
