@@ -12,8 +12,9 @@ import random
 import threading
 import time
 
+from data_files import tool
 from report import eventually
-from support import resp
+from support import resp, servers
 
 DATABASES = 4
 KEYS = 40
@@ -172,6 +173,44 @@ def rewrite(report, start):
     with start() as server:
         report.equal("without appendonly there is nothing to do", server.connect().command("BGREWRITEAOF").value,
                      b"Background append only file rewriting started")
+
+
+def tools(report, start):
+    """What `tidegate check` and `export` make of a data directory, whole and damaged."""
+    with start("--appendonly", "yes") as server:
+        binary, directory = server.command[0], pathlib.Path(server.directory)
+        connection = server.connect(timeout=30)
+        connection.command("DEBUG", "POPULATE", "5000", "key", "100")
+        connection.command("SET", "large", "x" * 200_000)
+        connection.command("BGREWRITEAOF")
+        report.check("there is a checkpoint", eventually(lambda: server.info()["checkpoints"] == "1", 20))
+        connection.command("SADD", "after", "a", "b")
+        connection.command("DEL", "key:7")
+        digest = connection.command("DEBUG", "DIGEST").value
+        server.stop()
+        status, output = tool(binary, "check", directory)
+        report.check("check finds it sound", status == 0 and "a checkpoint up to record 5001 and 2 records after it" in output
+                     and "5001 keys in 1 databases" in output, output)
+        status, output = tool(binary, "export", directory, "--to-rdb", directory / "export.rdb")
+        report.check("export makes an RDB file of it", status == 0, output)
+        with servers.redis_server("--dir", directory, "--dbfilename", "export.rdb") as redis:
+            report.equal("with everything in it", redis.connect().command("DBSIZE").value, 5001)
+        server.restart()
+        report.equal("neither has changed anything", server.connect().command("DEBUG", "DIGEST").value, digest)
+        server.stop()
+        largest = max((directory / "store").glob("*.sst"), key=lambda path: path.stat().st_size)
+        with open(largest, "r+b") as file:
+            file.seek(largest.stat().st_size // 2)
+            byte = file.read(1)
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte[0] ^ 0x55]))
+        status, output = tool(binary, "check", directory)
+        report.check("check finds damage", status == 1 and "checksum" in output, output)
+        try:
+            server.restart()
+            report.check("a start refuses it", False)
+        except RuntimeError as refusal:
+            report.check("a start refuses it", "load the checkpoint" in str(refusal), str(refusal)[-300:])
 
 
 def beside_snapshots(report, start):
