@@ -9,10 +9,12 @@ TIDEGATE_KILLS asks for more than the usual few kills, TIDEGATE_KILL_SEED for th
 import os
 import pathlib
 import random
+import resource
 import threading
 import time
 
 from data_files import tool
+from durability import limit_file_size
 from report import eventually
 from support import resp, servers
 
@@ -211,6 +213,44 @@ def tools(report, start):
             report.check("a start refuses it", False)
         except RuntimeError as refusal:
             report.check("a start refuses it", "load the checkpoint" in str(refusal), str(refusal)[-300:])
+
+
+def failures(report, start):
+    """One that cannot be written changes nothing, and the next one has what it should have had."""
+    with start("--appendonly", "yes") as server:
+        connection = server.connect(timeout=30)
+        connection.command("DEBUG", "POPULATE", "20000", "key", "500")
+        connection.command("SET", "large", "x" * 3_000_000)
+        connection.command("BGREWRITEAOF")
+        report.check("there is a checkpoint", eventually(lambda: server.info()["checkpoints"] == "1", 20))
+        connection.command("DEBUG", "POPULATE", "20000", "other", "500")
+        connection.command("DEL", "key:1", "key:2")
+        connection.command("APPEND", "large", "y" * 100)
+        connection.command("SELECT", "1")
+        connection.command("SET", "flushed", "1")
+        wanted = state(server)
+        for _ in range(3):
+            limit_file_size(server, 2_000_000)
+            failed = int(server.info()["checkpoint_failures"])
+            connection.command("BGREWRITEAOF")
+            report.check("one fails", eventually(lambda: int(server.info()["checkpoint_failures"]) == failed + 1, 20))
+            limit_file_size(server, resource.RLIM_INFINITY)
+        info = server.info()
+        report.equal("INFO says so", (info["aof_last_bgrewrite_status"], info["aof_rewrites_consecutive_failures"]),
+                     ("err", "3"))
+        report.check("and so does the log", "Checkpoint failed: File too large" in server.log_text())
+        report.check("no file of it is left", not os.listdir(pathlib.Path(server.directory) / "checkpoint"))
+        report.check("writes go on, or go on again",
+                     eventually(lambda: connection.command("SET", "flushed", "1").value == b"OK", 8))
+        server.crash()
+        server.restart()
+        report.equal("the data is what it was", state(server), wanted)
+        connection = server.connect(timeout=30)
+        connection.command("BGREWRITEAOF")
+        report.check("the next one succeeds", eventually(lambda: server.info()["checkpoints"] == "1", 20))
+        server.crash()
+        server.restart()
+        report.equal("and has all of it", (state(server), server.info()["journal_replayed_records"]), (wanted, "0"))
 
 
 def beside_snapshots(report, start):
