@@ -11,11 +11,17 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "storage/aof/command_writer.h"
+#include "storage/checkpoint/checkpoint_loader.h"
+#include "storage/commands/families.h"
 #include "storage/engine_thread.h"
 #include "storage/entry_sink.h"
+#include "storage/journal/record_applier.h"
 #include "storage/keyspace/database.h"
 #include "storage/keyspace/keyspace.h"
+#include "storage/persist/data_directory.h"
+#include "storage/persist/store.h"
 #include "storage/rdb/engine_walk.h"
 #include "storage/rdb/rdb_file_reader.h"
 #include "storage/rdb/rdb_file_writer.h"
@@ -177,6 +183,18 @@ Result<ConvertReport> ConvertRdb(const DataSource& source, const ConvertOptions&
   return report;
 }
 
+// Gives on what the engine holds.
+Status WalkInto(Engine& engine, const SinkMaker& make, ConvertReport& report) {
+  Result<EntrySink*> next = make(rdb::AnyFieldExpires(engine));
+  if (!next.ok()) return std::move(next).error();
+  CountingSink sink(*next, report);
+  rdb::WalkEngine(engine, sink);
+  TG_RETURN_IF_ERROR(sink.Finish());
+  report.read.keys = 0;
+  for (const uint64_t keys : report.keys_by_type) report.read.keys += keys;
+  return {};
+}
+
 Result<ConvertReport> ConvertAof(const DataSource& source, const ConvertOptions& options,
                                  const SinkMaker& make) {
   Result<std::unique_ptr<Scratch>> scratch = Scratch::Create(options.databases, options.now_ms);
@@ -186,22 +204,45 @@ Result<ConvertReport> ConvertAof(const DataSource& source, const ConvertOptions&
       LoadAof(engine, (*scratch)->thread(), source.path,
               {.skip_modules = options.skip_modules, .on_progress = options.on_progress});
   if (!loaded.ok()) return std::move(loaded).error();
-  Result<EntrySink*> next = make(rdb::AnyFieldExpires(engine));
-  if (!next.ok()) return std::move(next).error();
   ConvertReport report;
-  CountingSink sink(*next, report);
-  rdb::WalkEngine(engine, sink);
-  TG_RETURN_IF_ERROR(sink.Finish());
   report.read = *loaded;
-  report.read.keys = 0;
-  for (const uint64_t keys : report.keys_by_type) report.read.keys += keys;
+  TG_RETURN_IF_ERROR(WalkInto(engine, make, report));
+  return report;
+}
+
+// As a start does it: the checkpoint, and the records after it.
+Result<ConvertReport> ConvertDirectory(const DataSource& source, const ConvertOptions& options,
+                                       const SinkMaker& make) {
+  Result<std::unique_ptr<Store>> store = Store::Open({.dir = source.path, .read_only = true});
+  if (!store.ok()) return std::move(store).error();
+  TG_RETURN_IF_ERROR((*store)->VerifyFiles());
+  SetKeyHashSeed((*store)->hash_seed());
+  ConvertReport report;
+  report.sum_checked = true;
+  Result<std::unique_ptr<Engine>> engine = Engine::Create({.databases = options.databases});
+  if (!engine.ok()) return std::move(engine).error();
+  EngineThread& thread = (*engine)->AddThread(nullptr, nullptr);
+  if (const auto checkpoint = (*store)->checkpoint()) {
+    report.checkpoint_sequence = checkpoint->sequence;
+    const Result<CheckpointProgress> loaded =
+        LoadCheckpoint(**store, *checkpoint, **engine, thread, nullptr);
+    if (!loaded.ok()) return loaded.error();
+  }
+  const std::unique_ptr<CommandTable> commands = CommandTable::Create(StorageCommandFamilies());
+  RecordApplier applier(**engine, thread, *commands);
+  const Result<ReplayProgress> replayed = (*store)->Replay(
+      [&](std::string_view record) { return applier.Apply(record, options.now_ms); }, nullptr);
+  if (!replayed.ok()) return replayed.error();
+  report.records = replayed.value().records;
+  TG_RETURN_IF_ERROR(WalkInto(**engine, make, report));
   return report;
 }
 
 Result<ConvertReport> Convert(const DataSource& source, const ConvertOptions& options,
                               const SinkMaker& make) {
-  return source.format == DataFormat::kRdb ? ConvertRdb(source, options, make)
-                                           : ConvertAof(source, options, make);
+  if (source.format == DataFormat::kRdb) return ConvertRdb(source, options, make);
+  if (source.format == DataFormat::kDataDirectory) return ConvertDirectory(source, options, make);
+  return ConvertAof(source, options, make);
 }
 
 // Borrows the file.
@@ -226,6 +267,7 @@ std::vector<std::string> ManifestsIn(const std::string& directory) {
 }
 
 Result<DataSource> SourceInDirectory(const std::string& directory) {
+  if (IsDataDirectory(directory)) return DataSource{DataFormat::kDataDirectory, directory};
   std::vector<std::string> found = ManifestsIn(directory);
   if (found.empty()) found = ManifestsIn(directory + "/appendonlydir");
   if (found.size() == 1) return DataSource{DataFormat::kAofManifest, found[0]};

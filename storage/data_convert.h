@@ -1,8 +1,9 @@
 // Data of one form into another, without a server: what `tidegate import`, `export` and `check` do.
 //
 // An RDB file is read key by key: each is made in a scratch engine, given on, and removed, so that
-// a file of any size takes the memory of its largest value. The commands of an append-only file
-// need all of the data at once, so that is loaded as a whole. Blocks for as long as it takes.
+// a file of any size takes the memory of its largest value. The commands of an append-only file,
+// and the journal of a data directory, need all of the data at once, so that is loaded as a whole.
+// A data directory is only read, and no server may have it open. Blocks for as long as it takes.
 // Thread: any one.
 #pragma once
 
@@ -17,7 +18,7 @@
 
 namespace tidegate {
 
-enum class DataFormat : uint8_t { kRdb, kAof, kAofManifest };
+enum class DataFormat : uint8_t { kRdb, kAof, kAofManifest, kDataDirectory };
 
 struct DataSource {
   DataFormat format = DataFormat::kRdb;
@@ -25,8 +26,8 @@ struct DataSource {
 };
 
 // What is at `path`: an RDB file, an append-only file, the manifest of one, or a directory with a
-// manifest in it or in its appendonlydir. A file that begins as RDB is taken for an RDB file,
-// unless its name ends in .aof: then commands may follow.
+// manifest in it or in its appendonlydir, or a data directory of ours. A file that begins as RDB is
+// taken for an RDB file, unless its name ends in .aof: then commands may follow.
 Result<DataSource> FindDataSource(const std::string& path);
 
 struct ConvertOptions {
@@ -41,11 +42,13 @@ struct ConvertOptions {
 inline constexpr size_t kValueTypes = 7;  // of ValueType
 struct ConvertReport {
   LoadReport read;
+  uint64_t checkpoint_sequence = 0;  // of a data directory: the checkpoint's last record,
+  uint64_t records = 0;              // and how many came after it
   SaveReport written;
   std::array<uint64_t, kValueTypes> keys_by_type{};
   uint64_t databases = 0;  // that hold something
   uint64_t expiring = 0;
-  bool sum_checked = false;   // of an RDB file
+  bool sum_checked = false;   // of an RDB file, and of all files of a data directory
   uint64_t bytes_behind = 0;  // the end of an RDB file
 };
 

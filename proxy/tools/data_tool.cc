@@ -65,8 +65,13 @@ class ProgressBar final {
 void PrintSource(const DataSource& source, const ConvertReport& report) {
   const LoadReport& read = report.read;
   std::string what;
-  if (source.format != DataFormat::kRdb)
+  if (source.format == DataFormat::kDataDirectory) {
+    what = "data directory, a checkpoint up to record " +
+           std::to_string(report.checkpoint_sequence) + " and " +
+           Count(report.records, "records after it");
+  } else if (source.format != DataFormat::kRdb) {
     what = "append-only file of " + Count(read.commands, "commands");
+  }
   if (read.version != 0) {
     what +=
         (what.empty() ? "RDB version " : ", begun as RDB version ") + std::to_string(read.version);
@@ -79,6 +84,7 @@ void PrintSource(const DataSource& source, const ConvertReport& report) {
     if (report.keys_by_type[type] > 0)
       Print("  " + Count(report.keys_by_type[type], ValueTypeName(type)));
   }
+  if (source.format == DataFormat::kDataDirectory) Print("  all checksums are right");
   if (source.format == DataFormat::kRdb)
     Print(report.sum_checked ? "  the checksum is right" : "  there is no checksum");
 }

@@ -10,8 +10,9 @@ namespace {
 
 constexpr std::string_view kSourceUsage =
     "\n"
-    "SOURCE is an RDB file, an append-only file, the manifest of one, or a directory\n"
-    "with a manifest in it or in its appendonlydir.\n";
+    "SOURCE is an RDB file, an append-only file, the manifest of one, a directory with\n"
+    "a manifest in it or in its appendonlydir, or the data directory of a Tidegate that\n"
+    "does not run.\n";
 
 constexpr std::string_view kImportUsage =
     "usage: tidegate import SOURCE DESTINATION [OPTION...]\n"
@@ -53,7 +54,7 @@ constexpr std::string_view kCheckUsage =
     "\n"
     "options:\n"
     "  --skip-modules         pass over values of modules that Tidegate does not have\n"
-    "  --databases N          of an append-only file (default 16)\n";
+    "  --databases N          of an append-only file or a data directory (default 16)\n";
 
 // Where the value of an option goes; null: there is no such option.
 std::string* TextOption(ToolArguments& arguments, std::string_view name) {

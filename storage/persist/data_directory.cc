@@ -20,6 +20,7 @@ namespace tidegate {
 namespace {
 
 constexpr std::string_view kFormatWord = "tidegate-data ";
+constexpr int kFirstVersionWithSeed = 2;
 constexpr std::string_view kSeedWord = "hash-seed ";
 
 Error SystemError(const std::string& what) { return Error{what + ": " + strerror(errno)}; }
@@ -72,22 +73,23 @@ Result<uint64_t> SeedOf(const std::string& path, const std::string& line) {
   return Error{path + " names no seed of hashes"};
 }
 
-// The seed; of a directory that has none, because it is new or of version 1, a fresh one.
-Result<uint64_t> ReadFormat(const std::string& dir, const std::string& path) {
-  std::ifstream file(path);
+// What the file says: no seed in version 1.
+Result<std::optional<uint64_t>> ReadFormat(std::ifstream& file, const std::string& path) {
   std::string line;
-  if (file) {
-    std::getline(file, line);
-    Result<int64_t> version = VersionOf(path, line);
-    if (!version.ok()) return version.error();
-    if (*version == kDataFormatVersion) {
-      std::getline(file, line);
-      return SeedOf(path, line);
-    }
-  }
-  const uint64_t seed = KeyHashSeed();
-  TG_RETURN_IF_ERROR(WriteFormat(dir, path, seed));
-  return seed;
+  std::getline(file, line);
+  const Result<int64_t> version = VersionOf(path, line);
+  if (!version.ok()) return version.error();
+  if (version.value() < kFirstVersionWithSeed) return std::optional<uint64_t>();
+  std::getline(file, line);
+  const Result<uint64_t> seed = SeedOf(path, line);
+  if (!seed.ok()) return seed.error();
+  return std::optional<uint64_t>(seed.value());
+}
+
+std::string FormatPath(const std::string& dir) { return dir + "/FORMAT"; }
+
+DataDirectory Parts(const std::string& dir, uint64_t hash_seed) {
+  return {dir + "/store", dir + "/checkpoint", hash_seed};
 }
 
 }  // namespace
@@ -96,9 +98,30 @@ Result<DataDirectory> PrepareDataDirectory(const std::string& dir) {
   std::error_code failed;
   std::filesystem::create_directories(dir, failed);
   if (failed) return Error{"make directory " + dir + ": " + failed.message()};
-  Result<uint64_t> seed = ReadFormat(dir, dir + "/FORMAT");
-  if (!seed.ok()) return seed.error();
-  return DataDirectory{dir + "/store", dir + "/checkpoint", *seed};
+  const std::string path = FormatPath(dir);
+  if (std::ifstream file(path); file) {
+    Result<std::optional<uint64_t>> seed = ReadFormat(file, path);
+    if (!seed.ok()) return std::move(seed).error();
+    if (seed->has_value()) return Parts(dir, **seed);
+  }
+  const uint64_t seed = KeyHashSeed();
+  TG_RETURN_IF_ERROR(WriteFormat(dir, path, seed));
+  return Parts(dir, seed);
+}
+
+Result<DataDirectory> FindDataDirectory(const std::string& dir) {
+  const std::string path = FormatPath(dir);
+  std::ifstream file(path);
+  if (!file) return SystemError("open " + path);
+  Result<std::optional<uint64_t>> seed = ReadFormat(file, path);
+  if (!seed.ok()) return std::move(seed).error();
+  return Parts(dir, seed->value_or(KeyHashSeed()));
+}
+
+bool IsDataDirectory(const std::string& dir) {
+  std::ifstream file(FormatPath(dir));
+  std::string line;
+  return file && std::getline(file, line) && line.starts_with(kFormatWord);
 }
 
 }  // namespace tidegate

@@ -27,5 +27,9 @@ struct DataDirectory {
 
 // Makes the directory when there is none; checks, writes or renews its format.
 Result<DataDirectory> PrepareDataDirectory(const std::string& dir);
+// Looks at one that is there, and leaves it as it is.
+Result<DataDirectory> FindDataDirectory(const std::string& dir);
+// Whether there is one of ours, of whatever version.
+bool IsDataDirectory(const std::string& dir);
 
 }  // namespace tidegate

@@ -46,7 +46,8 @@ Store::Database::~Database() {
   if (!closed.ok()) log::Warning("Store: close: " + closed.ToString());
 }
 
-rocksdb::Status Store::Database::Open(const std::string& path, const rocksdb::DBOptions& options) {
+rocksdb::Status Store::Database::Open(const std::string& path, const rocksdb::DBOptions& options,
+                                      bool read_only) {
   cache = rocksdb::NewLRUCache(kStoreBlockCacheBytes.count);
   rocksdb::ColumnFamilyOptions plain;
   plain.write_buffer_size = 1 << 20;  // nothing is in it
@@ -56,7 +57,9 @@ rocksdb::Status Store::Database::Open(const std::string& path, const rocksdb::DB
       {"data", DataOptionsOf(cache)},
   };
   rocksdb::DB* opened = nullptr;
-  rocksdb::Status status = rocksdb::DB::Open(options, path, descriptors, &families, &opened);
+  const rocksdb::Status status =
+      read_only ? rocksdb::DB::OpenForReadOnly(options, path, descriptors, &families, &opened)
+                : rocksdb::DB::Open(options, path, descriptors, &families, &opened);
   if (!status.ok()) return status;
   db.reset(opened);
   journal = families[1];
@@ -73,34 +76,35 @@ Store::~Store() = default;
 
 Result<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
   std::unique_ptr<Store> store(new Store(std::move(options)));
-  Result<DataDirectory> directory = PrepareDataDirectory(store->options_.dir);
+  const StoreOptions& wanted = store->options_;
+  Result<DataDirectory> directory =
+      wanted.read_only ? FindDataDirectory(wanted.dir) : PrepareDataDirectory(wanted.dir);
   if (!directory.ok()) return std::move(directory).error();
   store->path_ = directory->store;
   store->checkpoint_path_ = directory->checkpoint;
   store->hash_seed_ = directory->hash_seed;
   TG_RETURN_IF_ERROR(store->OpenDatabase());
-  TG_RETURN_IF_ERROR(store->SweepCheckpointFiles());
+  if (!wanted.read_only) TG_RETURN_IF_ERROR(store->SweepCheckpointFiles());
   return store;
 }
 
 Status Store::OpenDatabase() {
   const rocksdb::DBOptions options = DatabaseOptions(env_.get());
   auto database = std::make_shared<Database>();
-  rocksdb::Status status = database->Open(path_, options);
+  rocksdb::Status status = database->Open(path_, options, options_.read_only);
   while (status.IsCorruption()) {
     const std::optional<WalDamage> damage = FindWalDamage(path_);
     if (!damage) break;
-    if (!damage->at_end || !options_.load_truncated) {
+    if (!damage->at_end || !drops_damage()) {
       return Error{"store " + path_ + ": " + damage->file + " is damaged at byte " +
                    std::to_string(damage->offset) +
-                   (damage->at_end ? ", its end (aof-load-truncated is no)"
-                                   : ", and there are records behind it")};
+                   (damage->at_end ? ", its end" : ", and there are records behind it")};
     }
     log::Warning("Store: " + damage->file + " ends in a damaged record at byte " +
                  std::to_string(damage->offset) + ": what it held is dropped");
     TG_RETURN_IF_ERROR(CutOffDamage(*damage));  // so there is less of it each time
     database = std::make_shared<Database>();
-    status = database->Open(path_, options);
+    status = database->Open(path_, options, options_.read_only);
   }
   if (!status.ok()) {
     const std::string text = status.ToString();

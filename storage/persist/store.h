@@ -64,6 +64,9 @@ struct StoreOptions {
   std::string dir;
   // Whether a journal that ends in a torn group may be opened (aof-load-truncated).
   bool load_truncated = true;
+  // Nothing is written or changed, and the directory is not locked: for tools, while no server has
+  // it open. What is damaged is an error then.
+  bool read_only = false;
   // What RocksDB takes for the file system; null: the real one. For tests that pull the plug.
   rocksdb::Env* env = nullptr;
 };
@@ -112,6 +115,9 @@ class Store final : public JournalLog, public ColdSource {
   // there or none. Then lets go of what the journal holds of it.
   Status Ingest(CheckpointFiles& files, const CheckpointInfo& info);
 
+  // Whether all blocks of all files have the right checksum: reads everything.
+  Status VerifyFiles();
+
   // ColdSource.
   Result<bool> Read(uint32_t database, uint16_t slot, uint64_t hash, std::string_view key,
                     const std::function<void(const StoredEntry&)>& fn) override;
@@ -135,6 +141,7 @@ class Store final : public JournalLog, public ColdSource {
   struct Database;
   explicit Store(StoreOptions options);
   void Break();
+  bool drops_damage() const { return options_.load_truncated && !options_.read_only; }
   Status OpenDatabase();
   // The number of the last record, in the journal or the checkpoint; 0: there is none.
   Result<uint64_t> LastRecord() const;

@@ -127,6 +127,7 @@ Status Store::Ingest(CheckpointFiles& files, const CheckpointInfo& info) {
     DropRanges(*at, files);
   }
   DropJournalUpTo(info.sequence);
+  NoteStats();
   return {};
 }
 
@@ -144,6 +145,12 @@ void Store::DropRanges(const Database& at, const CheckpointFiles& files) {
   const rocksdb::Status dropped = rocksdb::DeleteFilesInRanges(
       at.db.get(), at.data, ranges.data(), ranges.size(), /*include_end=*/false);
   if (!dropped.ok()) static_cast<void>(StoreError(dropped, "drop files of a flushed database"));
+}
+
+Status Store::VerifyFiles() {
+  const rocksdb::Status status = database()->db->VerifyChecksum();
+  if (status.ok()) return {};
+  return Error{"store " + path_ + ": " + status.ToString()};
 }
 
 Result<bool> Store::Read(uint32_t database_id, uint16_t slot, uint64_t hash, std::string_view key,

@@ -37,7 +37,7 @@ struct Store::Database {
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
-  rocksdb::Status Open(const std::string& path, const rocksdb::DBOptions& options);
+  rocksdb::Status Open(const std::string& path, const rocksdb::DBOptions& options, bool read_only);
 };
 
 }  // namespace tidegate

@@ -110,7 +110,7 @@ Result<ReplayProgress> Store::Replay(const ApplyFn& apply, const ProgressFn& pro
           std::to_string(it->value().size()) + " bytes, after " + std::to_string(done.bytes) +
           ") is damaged: " + group.error().message;
       it->Next();
-      if (it->Valid() || !options_.load_truncated) return Error{what};
+      if (it->Valid() || !drops_damage()) return Error{what};
       TG_RETURN_IF_ERROR(DropDamaged(key, what));
       break;
     }

@@ -9,11 +9,14 @@ TIDEGATE_KILLS asks for more than the usual few kills, TIDEGATE_KILL_SEED for th
 import os
 import pathlib
 import random
+import resource
 import threading
 import time
 
+from data_files import tool
+from durability import limit_file_size
 from report import eventually
-from support import resp
+from support import resp, servers
 
 DATABASES = 4
 KEYS = 40
@@ -172,6 +175,82 @@ def rewrite(report, start):
     with start() as server:
         report.equal("without appendonly there is nothing to do", server.connect().command("BGREWRITEAOF").value,
                      b"Background append only file rewriting started")
+
+
+def tools(report, start):
+    """What `tidegate check` and `export` make of a data directory, whole and damaged."""
+    with start("--appendonly", "yes") as server:
+        binary, directory = server.command[0], pathlib.Path(server.directory)
+        connection = server.connect(timeout=30)
+        connection.command("DEBUG", "POPULATE", "5000", "key", "100")
+        connection.command("SET", "large", "x" * 200_000)
+        connection.command("BGREWRITEAOF")
+        report.check("there is a checkpoint", eventually(lambda: server.info()["checkpoints"] == "1", 20))
+        connection.command("SADD", "after", "a", "b")
+        connection.command("DEL", "key:7")
+        digest = connection.command("DEBUG", "DIGEST").value
+        server.stop()
+        status, output = tool(binary, "check", directory)
+        report.check("check finds it sound", status == 0 and "a checkpoint up to record 5001 and 2 records after it" in output
+                     and "5001 keys in 1 databases" in output, output)
+        status, output = tool(binary, "export", directory, "--to-rdb", directory / "export.rdb")
+        report.check("export makes an RDB file of it", status == 0, output)
+        with servers.redis_server("--dir", directory, "--dbfilename", "export.rdb") as redis:
+            report.equal("with everything in it", redis.connect().command("DBSIZE").value, 5001)
+        server.restart()
+        report.equal("neither has changed anything", server.connect().command("DEBUG", "DIGEST").value, digest)
+        server.stop()
+        largest = max((directory / "store").glob("*.sst"), key=lambda path: path.stat().st_size)
+        with open(largest, "r+b") as file:
+            file.seek(largest.stat().st_size // 2)
+            byte = file.read(1)
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte[0] ^ 0x55]))
+        status, output = tool(binary, "check", directory)
+        report.check("check finds damage", status == 1 and "checksum" in output, output)
+        try:
+            server.restart()
+            report.check("a start refuses it", False)
+        except RuntimeError as refusal:
+            report.check("a start refuses it", "load the checkpoint" in str(refusal), str(refusal)[-300:])
+
+
+def failures(report, start):
+    """One that cannot be written changes nothing, and the next one has what it should have had."""
+    with start("--appendonly", "yes") as server:
+        connection = server.connect(timeout=30)
+        connection.command("DEBUG", "POPULATE", "20000", "key", "500")
+        connection.command("SET", "large", "x" * 3_000_000)
+        connection.command("BGREWRITEAOF")
+        report.check("there is a checkpoint", eventually(lambda: server.info()["checkpoints"] == "1", 20))
+        connection.command("DEBUG", "POPULATE", "20000", "other", "500")
+        connection.command("DEL", "key:1", "key:2")
+        connection.command("APPEND", "large", "y" * 100)
+        connection.command("SELECT", "1")
+        connection.command("SET", "flushed", "1")
+        wanted = state(server)
+        for _ in range(3):
+            limit_file_size(server, 2_000_000)
+            failed = int(server.info()["checkpoint_failures"])
+            connection.command("BGREWRITEAOF")
+            report.check("one fails", eventually(lambda: int(server.info()["checkpoint_failures"]) == failed + 1, 20))
+            limit_file_size(server, resource.RLIM_INFINITY)
+        info = server.info()
+        report.equal("INFO says so", (info["aof_last_bgrewrite_status"], info["aof_rewrites_consecutive_failures"]),
+                     ("err", "3"))
+        report.check("and so does the log", "Checkpoint failed: File too large" in server.log_text())
+        report.check("no file of it is left", not os.listdir(pathlib.Path(server.directory) / "checkpoint"))
+        report.check("writes go on, or go on again",
+                     eventually(lambda: connection.command("SET", "flushed", "1").value == b"OK", 8))
+        server.crash()
+        server.restart()
+        report.equal("the data is what it was", state(server), wanted)
+        connection = server.connect(timeout=30)
+        connection.command("BGREWRITEAOF")
+        report.check("the next one succeeds", eventually(lambda: server.info()["checkpoints"] == "1", 20))
+        server.crash()
+        server.restart()
+        report.equal("and has all of it", (state(server), server.info()["journal_replayed_records"]), (wanted, "0"))
 
 
 def beside_snapshots(report, start):
