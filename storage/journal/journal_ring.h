@@ -23,10 +23,10 @@
 
 namespace tidegate {
 
-inline constexpr Bytes kJournalBlockBytes = 256_KiB;
+inline constexpr Bytes kJournalBlockBytes = 64_KiB;
 
 // Emptied blocks that a thread keeps for what comes next.
-inline constexpr int kJournalSpareBlocksMax = 4;
+inline constexpr int kJournalSpareBlocksMax = 16;
 
 class alignas(64) JournalRing final {
  public:

@@ -192,11 +192,11 @@ bool JournalWriter::WriteMerged() {
     }
   }
   journal_.tail_.Trim(journal_.mode() == Appendfsync::kNo ? progress.written() : progress.synced());
-  const uint64_t unsynced_bytes = progress.totals().bytes.load(std::memory_order_relaxed) -
-                                  synced_bytes_.load(std::memory_order_relaxed);
-  const bool must_sync = sync || (journal_.mode() == Appendfsync::kEverysec &&
-                                  unsynced_bytes > kJournalUnsyncedBytesMax.count);
-  if (!must_sync) return true;
+  const bool everysec = journal_.mode() == Appendfsync::kEverysec;
+  if (!sync && !(everysec && unsynced_bytes() > kJournalUnsyncedBytesMax.count)) {
+    if (everysec && unsynced_bytes() >= kJournalSyncBytes.count) WantSync();
+    return true;
+  }
   const Status synced = SyncNow();
   if (!synced.ok()) Fail(synced.error().message);
   return synced.ok();
@@ -291,22 +291,35 @@ Status JournalWriter::Finish() {
 
 // --- syncing ---
 
-void JournalWriter::RunSync() {
-  pthread_setname_np(pthread_self(), "journal-sync");
+void JournalWriter::WantSync() {
+  const std::lock_guard lock(sync_sleep_mutex_);
+  if (std::exchange(sync_wanted_, true)) return;
+  sync_sleep_.notify_one();
+}
+
+// A second, or until there is much to sync; what was asked for while a sync went on may be synced.
+void JournalWriter::AwaitSyncTime() {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(1);
   std::unique_lock lock(sync_sleep_mutex_);
   while (!stopping_.load(std::memory_order_acquire)) {
-    sync_sleep_.wait_for(lock, std::chrono::seconds(1));
+    if (std::exchange(sync_wanted_, false) && unsynced_bytes() >= kJournalSyncBytes.count) return;
+    if (sync_sleep_.wait_until(lock, until) == std::cv_status::timeout) return;
+  }
+}
+
+void JournalWriter::RunSync() {
+  pthread_setname_np(pthread_self(), "journal-sync");
+  while (!stopping_.load(std::memory_order_acquire)) {
+    AwaitSyncTime();
     if (journal_.mode() != Appendfsync::kEverysec || stopping_.load(std::memory_order_acquire))
       continue;
     if (journal_.progress_.failing() && sync_failed_.load(std::memory_order_acquire)) continue;
-    lock.unlock();
     const Status synced = SyncNow();
     if (!synced.ok()) {
       journal_.progress_.Failed(synced.error().message);
       sync_failed_.store(true, std::memory_order_release);
       journal_.bell_.Ring();
     }
-    lock.lock();
   }
 }
 

@@ -25,6 +25,13 @@ std::shared_ptr<const JournalGroup> GroupOf(uint64_t first,
   return builder.Finish(1);
 }
 
+JournalGroup Garbage(uint64_t first) {
+  constexpr std::string_view kBytes = "garbage";
+  std::unique_ptr<char[]> bytes(new char[kBytes.size()]);
+  kBytes.copy(bytes.get(), kBytes.size());
+  return {first, 1, std::move(bytes), kBytes.size()};
+}
+
 class StoreTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -163,7 +170,7 @@ TEST_F(StoreTest, DamageInTheMiddleIsRefused) {
 TEST_F(StoreTest, ADamagedGroupIsDroppedAtTheEndAndRefusedInTheMiddle) {
   Fill(2);
   ASSERT_EQ(Open(), "");
-  ASSERT_TRUE(store_->Write(JournalGroup(5, 1, "garbage"), true).ok());
+  ASSERT_TRUE(store_->Write(Garbage(5), true).ok());
   ASSERT_EQ(Replay(), "");
   EXPECT_EQ(last_, 4u);
   EXPECT_THAT(records_, SizeIs(4));
@@ -171,7 +178,7 @@ TEST_F(StoreTest, ADamagedGroupIsDroppedAtTheEndAndRefusedInTheMiddle) {
   ASSERT_TRUE(store_->Write(*GroupOf(5, {"r5"}), true).ok());
   ASSERT_EQ(Replay(), "");
   EXPECT_EQ(last_, 5u);
-  ASSERT_TRUE(store_->Write(JournalGroup(6, 1, "garbage"), true).ok());
+  ASSERT_TRUE(store_->Write(Garbage(6), true).ok());
   ASSERT_TRUE(store_->Write(*GroupOf(7, {"r7"}), true).ok());
   EXPECT_THAT(Replay(), HasSubstr("the journal's group at record 6 (7 bytes, after "));
 }
