@@ -26,7 +26,7 @@ constexpr std::chrono::milliseconds kAlwaysSleepMax{100};
 
 int64_t NanosOf(std::chrono::nanoseconds time) { return time.count(); }
 
-// The writer works for a tenth of a millisecond and naps for a whole one. With a slice that says so
+// The writer works for a tenth of a millisecond and naps for two. With a slice that says so
 // Linux (6.12 and later) runs it soon after its nap although all processors are busy; with the
 // usual one it waits until a worker has used its own of several milliseconds. An older kernel
 // ignores it.
@@ -147,17 +147,18 @@ void JournalWriter::Step() {
 
 void JournalWriter::Collect() {
   const size_t before = merged_.size();
-  for (;;) {
+  for (size_t count = kJournalPassRecords;
+       count == kJournalPassRecords && merged_bytes_ <= kJournalMergedBytesMax.count;) {
     const uint64_t taken = journal_.sequence();
     const size_t used = journal_.rings_used_.load(std::memory_order_acquire);
     const size_t known = merged_.size();
-    const size_t count = merger_.Collect(taken, used, UnixMillis(), merged_);
+    count = merger_.Collect(taken, used, UnixMillis(), merged_);
     for (size_t i = known; i < merged_.size(); ++i) merged_bytes_ += merged_[i]->bytes().size();
-    if (count < kJournalPassRecords || merged_bytes_ > kJournalMergedBytesMax.count) break;
   }
   if (merged_.size() == before) return;
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (journal_.waiters_.any_for_room()) journal_.waiters_.WakeForRoom();
+  journal_.UpdateRest();
 }
 
 bool JournalWriter::Write(const std::shared_ptr<const JournalGroup>& group, bool sync) {
@@ -220,6 +221,7 @@ void JournalWriter::CheckSpace() {
     log::Notice("Journal: there is room on the disk again");
     journal_.progress_.Healed();
   }
+  journal_.UpdateRest();
 }
 
 void JournalWriter::Fail(const std::string& why) {
@@ -229,6 +231,7 @@ void JournalWriter::Fail(const std::string& why) {
   journal_.progress_.set_broken(true);
   journal_.progress_.Failed(why);
   journal_.progress_.totals().failures.fetch_add(1, std::memory_order_relaxed);
+  journal_.UpdateRest();
   // Who waits looks what has become of the journal.
   journal_.waiters_.WakeForRoom();
   journal_.waiters_.WakeForSync(UINT64_MAX);
@@ -259,6 +262,7 @@ void JournalWriter::TryAgain() {
   } else {
     journal_.progress_.Healed();
   }
+  journal_.UpdateRest();
 }
 
 Status JournalWriter::WriteLost(uint64_t kept) {

@@ -32,6 +32,7 @@ class NoSink final : public EffectSink {
     benchmark::DoNotOptimize(record.data());
     return ++sequence_;
   }
+  void SetRest(std::atomic<bool>& /*rest*/) override {}
   void Forget(const Waiter&) override {}
 
  private:
