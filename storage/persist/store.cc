@@ -23,6 +23,10 @@ namespace tidegate {
 namespace {
 
 constexpr size_t kKeyBytes = 8;
+constexpr size_t kPartBytes = 4;  // a part's number, behind the key
+
+// Memory of a batch that is kept for the next one.
+constexpr Bytes kStoreBatchKeptBytes = 4_MiB;
 
 // What strerror says of an error of RocksDB: clients get to see it.
 std::string CauseOf(const rocksdb::Status& status) {
@@ -46,7 +50,49 @@ std::string KeyOf(uint64_t sequence) {
   return key;
 }
 
+// Of the second value of a group, and the next ones: they follow the first.
+std::string PartKeyOf(uint64_t sequence, uint32_t part) {
+  std::string key = KeyOf(sequence);
+  for (size_t i = 0; i < kPartBytes; ++i)
+    key += static_cast<char>(part >> (8 * (kPartBytes - 1 - i)));
+  return key;
+}
+
 std::string_view ViewOf(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+
+uint64_t SequenceOf(const rocksdb::Slice& key) {
+  uint64_t sequence = 0;
+  for (size_t i = 0; i < key.size() && i < kKeyBytes; ++i)
+    sequence = sequence << 8 | static_cast<uint8_t>(key[i]);
+  return sequence;
+}
+
+// A group as it lies in the store: one value, or several if the first one is as long as may be.
+struct StoredGroup {
+  uint64_t sequence = 0;   // of its key
+  bool has_begin = false;  // it begins with the first value of a group
+  std::string_view bytes;
+};
+
+// The group that begins at the iterator, which is left at its last value. The bytes are in the
+// iterator's value or, when there are several, in `joined`.
+StoredGroup GroupOf(rocksdb::Iterator& it, size_t value_bytes_max, std::string& joined) {
+  StoredGroup group{SequenceOf(it.key()), it.key().size() == kKeyBytes, ViewOf(it.value())};
+  if (group.bytes.size() < value_bytes_max) return group;
+  joined = group.bytes;
+  const std::string prefix = KeyOf(group.sequence);
+  for (it.Next(); it.Valid() && it.key().size() > kKeyBytes && it.key().starts_with(prefix);
+       it.Next()) {
+    joined.append(it.value().data(), it.value().size());
+  }
+  if (it.Valid()) {
+    it.Prev();
+  } else {
+    it.SeekToLast();
+  }
+  group.bytes = joined;
+  return group;
+}
 
 // What RocksDB has to say goes into our log. Not into a file of its own: writing that one again
 // after it failed is, as with the write-ahead log, the end of the process where RocksDB checks
@@ -74,8 +120,8 @@ rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env) {
   options.max_background_jobs = 2;
   options.max_open_files = 256;
   options.max_total_wal_size = 4 * kStoreMemtableBytes.count;
-  // Dirty pages go to the disk bit by bit, so that a sync once a second finds few.
-  options.wal_bytes_per_sync = 1 << 20;
+  // Dirty pages of files go to the disk bit by bit. Not those of the log: its writer is not to wait
+  // for a disk, and the journal's other thread sees to it.
   options.bytes_per_sync = 1 << 20;
   // One thread writes: what is for many at once only costs.
   options.allow_concurrent_memtable_write = false;
@@ -197,16 +243,33 @@ Status Store::OpenDatabase() {
   return {};
 }
 
+// As one value, or as several when it is longer than RocksDB's values can be: all in one batch.
+rocksdb::Status Store::PutGroup(Database& at, const JournalGroup& group) const {
+  std::string key = KeyOf(group.first());
+  std::string_view rest = group.bytes();
+  at.batch.Clear();
+  // Once, and not twice as much in the end.
+  if (rest.size() > kStoreBatchKeptBytes.count)
+    at.batch = rocksdb::WriteBatch(rest.size() + rest.size() / 16);
+  rocksdb::Status status;
+  for (uint32_t part = 0; status.ok() && (part == 0 || !rest.empty()); ++part) {
+    if (part > 0) key = PartKeyOf(group.first(), part);
+    const std::string_view value = rest.substr(0, options_.value_bytes_max.count);
+    rest.remove_prefix(value.size());
+    status = at.batch.Put(at.journal, key, rocksdb::Slice(value.data(), value.size()));
+  }
+  return status;
+}
+
 Status Store::Write(const JournalGroup& group, bool sync) {
   const std::shared_ptr<Database> at = database();
   if (at == nullptr) return Error{strerror(EIO)};
-  at->batch.Clear();
-  rocksdb::Status status =
-      at->batch.Put(at->journal, KeyOf(group.first()),
-                    rocksdb::Slice(group.bytes().data(), group.bytes().size()));
+  rocksdb::Status status = PutGroup(*at, group);
   rocksdb::WriteOptions options;
   options.sync = sync;
   if (status.ok()) status = at->db->Write(options, &at->batch);
+  // What was large is rare, and its room would be kept for ever.
+  if (at->batch.GetDataSize() > kStoreBatchKeptBytes.count) at->batch = rocksdb::WriteBatch();
   if (status.ok()) return {};
   Break();
   return ErrorOf(status, "write");
@@ -240,10 +303,12 @@ Result<uint64_t> Store::LastRecord() const {
   const std::shared_ptr<Database> at = database();
   const std::unique_ptr<rocksdb::Iterator> it(
       at->db->NewIterator(rocksdb::ReadOptions(), at->journal));
-  it->SeekToLast();
+  for (it->SeekToLast(); it->Valid() && it->key().size() > kKeyBytes;) it->Prev();
   if (!it->status().ok()) return ErrorOf(it->status(), "read");
   if (!it->Valid()) return uint64_t{0};
-  Result<JournalGroupView> group = JournalGroupView::Parse(ViewOf(it->value()));
+  std::string joined;
+  const StoredGroup stored = GroupOf(*it, options_.value_bytes_max.count, joined);
+  Result<JournalGroupView> group = JournalGroupView::Parse(stored.bytes);
   if (!group.ok()) return std::move(group).error();
   return group->last();
 }
@@ -274,18 +339,11 @@ void Store::NoteStats() {
 
 namespace {
 
-uint64_t SequenceOf(const rocksdb::Slice& key) {
-  uint64_t sequence = 0;
-  for (size_t i = 0; i < key.size() && i < kKeyBytes; ++i)
-    sequence = sequence << 8 | static_cast<uint8_t>(key[i]);
-  return sequence;
-}
-
-// The group at the iterator, checked; `last` is the record before it, 0 for the first group.
-Result<JournalGroupView> GroupAt(const rocksdb::Iterator& it, uint64_t last) {
-  Result<JournalGroupView> group = JournalGroupView::Parse(ViewOf(it.value()));
+// What is stored, checked; `last` is the record before it, 0 for the first group.
+Result<JournalGroupView> CheckGroup(const StoredGroup& stored, uint64_t last) {
+  Result<JournalGroupView> group = JournalGroupView::Parse(stored.bytes);
   if (!group.ok()) return group;
-  if (it.key().size() != kKeyBytes || SequenceOf(it.key()) != group->first())
+  if (!stored.has_begin || stored.sequence != group->first())
     return Error{"it says that it begins with record " + std::to_string(group->first())};
   if (last != 0 && group->first() != last + 1)
     return Error{"the record before it is " + std::to_string(last) + ": some are missing"};
@@ -314,26 +372,28 @@ Result<ReplayProgress> Store::Replay(const ApplyFn& apply, const ProgressFn& pro
   options.readahead_size = 2 << 20;
   const std::unique_ptr<rocksdb::Iterator> it(at->db->NewIterator(options, at->journal));
   ReplayProgress done;
+  std::string joined;
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
-    Result<JournalGroupView> group = GroupAt(*it, done.last);
+    const StoredGroup stored = GroupOf(*it, options_.value_bytes_max.count, joined);
+    Result<JournalGroupView> group = CheckGroup(stored, done.last);
     if (!group.ok()) {
-      const std::string key = it->key().ToString();
-      const std::string what =
-          "the journal's group at record " + std::to_string(SequenceOf(it->key())) + " (" +
-          std::to_string(it->value().size()) + " bytes, after " + std::to_string(done.bytes) +
-          ") is damaged: " + group.error().message;
+      const std::string what = "the journal's group at record " + std::to_string(stored.sequence) +
+                               " (" + std::to_string(stored.bytes.size()) + " bytes, after " +
+                               std::to_string(done.bytes) +
+                               ") is damaged: " + group.error().message;
       it->Next();
       if (it->Valid() || !options_.load_truncated) return Error{what};
       log::Warning("Store: " + what + ": it is the last one, and is dropped");
       rocksdb::WriteOptions synced;
       synced.sync = true;
-      const rocksdb::Status removed = at->db->Delete(synced, at->journal, key);
+      const rocksdb::Status removed = at->db->DeleteRange(
+          synced, at->journal, KeyOf(stored.sequence), KeyOf(stored.sequence + 1));
       if (!removed.ok()) return ErrorOf(removed, "remove a damaged group");
       break;
     }
     done.last = group->first() - 1;
     TG_RETURN_IF_ERROR(ApplyGroup(*group, apply, done));
-    done.bytes += it->value().size();
+    done.bytes += stored.bytes.size();
     if (progress) progress(done);
   }
   if (!it->status().ok()) {

@@ -1,7 +1,9 @@
 // Store: the RocksDB database of one data directory, the only door to RocksDB.
 //
 //   column family "journal"  key: number of the group's first record, 8 bytes, big-endian
-//                            value: the group (storage/journal/journal_group.h)
+//                            value: the group (storage/journal/journal_group.h); of a group
+//                            longer than kStoreValueBytesMax the rest under the same key and the
+//                            number of the part, 4 bytes
 //   column family "data"     made, and empty
 //
 // How RocksDB is used: the journal is written in the order of its keys, once, and read at a start
@@ -30,7 +32,8 @@
 
 namespace rocksdb {
 class Env;
-}
+class Status;
+}  // namespace rocksdb
 
 namespace tidegate {
 
@@ -45,12 +48,17 @@ inline constexpr Bytes kStoreBlockCacheBytes = 8_MiB;
 // the files that RocksDB needs to write on the way to a clean end.
 inline constexpr Bytes kStoreFreeBytesMin = 64_MiB;
 
+// RocksDB counts the bytes of a value in 32 bits. One record can be longer: that of a transaction
+// which sets several of the longest strings there may be.
+inline constexpr Bytes kStoreValueBytesMax = 1_GiB;
+
 struct StoreOptions {
   std::string dir;
   // Whether a journal that ends in a torn group may be opened (aof-load-truncated).
   bool load_truncated = true;
   // What RocksDB takes for the file system; null: the real one. For tests that pull the plug.
   rocksdb::Env* env = nullptr;
+  Bytes value_bytes_max = kStoreValueBytesMax;  // tests choose less
 };
 
 struct StoreStats {
@@ -95,6 +103,7 @@ class Store final : public JournalLog {
   explicit Store(StoreOptions options);
   void Break();
   Status OpenDatabase();
+  rocksdb::Status PutGroup(Database& at, const JournalGroup& group) const;
   // The number of the last record; 0: there is none.
   Result<uint64_t> LastRecord() const;
   void NoteStats();

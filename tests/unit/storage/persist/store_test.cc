@@ -45,10 +45,12 @@ class StoreTest : public ::testing::Test {
   }
 
   // "" or the error.
-  std::string Open(bool load_truncated = true) {
+  std::string Open(bool load_truncated = true, Bytes value_bytes_max = kStoreValueBytesMax) {
     store_.reset();
-    Result<std::unique_ptr<Store>> opened =
-        Store::Open({.dir = dir_, .load_truncated = load_truncated});
+    Result<std::unique_ptr<Store>> opened = Store::Open({.dir = dir_,
+                                                         .load_truncated = load_truncated,
+                                                         .env = nullptr,
+                                                         .value_bytes_max = value_bytes_max});
     if (!opened.ok()) return opened.error().message;
     store_ = std::move(opened).value();
     return "";
@@ -110,6 +112,41 @@ TEST_F(StoreTest, GivesBackWhatWasWritten) {
   EXPECT_FALSE(store_->IsNearlyFull());
   EXPECT_GT(store_->Stats().disk_bytes, 0u);
   EXPECT_GT(store_->Stats().memory_bytes, 0u);
+}
+
+// As a transaction of more than 4 GiB would need it, with smaller values.
+TEST_F(StoreTest, AGroupLongerThanAValueIsStoredInParts) {
+  constexpr Bytes kValueMax = 1000_B;
+  std::string varied(4321, '\0');
+  for (size_t i = 0; i < varied.size(); ++i) varied[i] = static_cast<char>(i * 7 + i / 256);
+  // What fills a value to the last byte, and one that begins with a full value and ends there.
+  const std::string exact(1000 - kJournalGroupHeaderBytes - 2, 'e');
+  const std::string twice(2000 - kJournalGroupHeaderBytes - 2, 't');
+  const std::vector<std::string> all = {"small", varied, exact, twice, varied};
+  ASSERT_EQ(Open(true, kValueMax), "");
+  for (size_t i = 0; i < all.size(); ++i) {
+    ASSERT_TRUE(store_->Write(*GroupOf(i + 1, {all[i]}), false).ok());
+    Result<uint64_t> last = store_->Recover();
+    ASSERT_TRUE(last.ok());
+    EXPECT_EQ(*last, i + 1);
+  }
+  ASSERT_EQ(Open(true, kValueMax), "");
+  ASSERT_EQ(Replay(), "");
+  EXPECT_EQ(records_, all);
+  EXPECT_EQ(last_, all.size());
+}
+
+TEST_F(StoreTest, ADamagedGroupInPartsIsDroppedWhole) {
+  constexpr Bytes kValueMax = 3_B;
+  ASSERT_EQ(Open(true, kValueMax), "");
+  ASSERT_TRUE(store_->Write(*GroupOf(1, {"one"}), false).ok());
+  ASSERT_TRUE(store_->Write(Garbage(2), true).ok());  // three parts
+  ASSERT_EQ(Replay(), "");
+  EXPECT_THAT(records_, ElementsAre("one"));
+  ASSERT_TRUE(store_->Write(*GroupOf(2, {"two"}), true).ok());
+  ASSERT_EQ(Open(true, kValueMax), "");
+  ASSERT_EQ(Replay(), "");
+  EXPECT_THAT(records_, ElementsAre("one", "two"));
 }
 
 TEST_F(StoreTest, AnEmptyOneReplaysNothing) {
