@@ -28,14 +28,16 @@ constexpr size_t kPartBytes = 4;  // a part's number, behind the key
 // Memory of a batch that is kept for the next one.
 constexpr Bytes kStoreBatchKeptBytes = 4_MiB;
 
-// What strerror says of an error of RocksDB: clients get to see it.
-std::string CauseOf(const rocksdb::Status& status) {
-  if (status.IsNoSpace()) return strerror(ENOSPC);
-  const std::string text = status.ToString();
+// What strerror says of an error of RocksDB that is told with these words: clients get to see it.
+std::string CauseIn(const std::string& text) {
   for (const int code : {ENOSPC, EDQUOT, EROFS, EACCES, EPERM, EFBIG, EIO}) {
     if (text.find(strerror(code)) != std::string::npos) return strerror(code);
   }
-  return status.IsIOError() ? strerror(EIO) : text;
+  return text.find("IO error") != std::string::npos ? strerror(EIO) : text;
+}
+
+std::string CauseOf(const rocksdb::Status& status) {
+  return status.IsNoSpace() ? strerror(ENOSPC) : CauseIn(status.ToString());
 }
 
 Error ErrorOf(const rocksdb::Status& status, std::string_view what) {
@@ -295,8 +297,10 @@ Result<uint64_t> Store::Recover() {
     MutexLock lock(mutex_);
     return std::exchange(database_, nullptr);
   }();
-  TG_RETURN_IF_ERROR(OpenDatabase());
-  return LastRecord();
+  const Status opened = OpenDatabase();
+  if (opened.ok()) return LastRecord();
+  log::Warning("Store: " + opened.error().message);
+  return Error{CauseIn(opened.error().message)};
 }
 
 Result<uint64_t> Store::LastRecord() const {
