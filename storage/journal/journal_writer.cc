@@ -89,14 +89,16 @@ void JournalWriter::Run() {
       TryAgain();
     } else if (!HasWork()) {
       looked_nanos_ = MonotonicNanos();
+      napped_ = false;
       SleepOrNap();
     } else {
       idle_naps_ = 0;
       if (always()) {
         GatherForSync();
-      } else {
+      } else if (!napped_) {
         std::this_thread::sleep_for(kJournalGatherTime);
       }
+      napped_ = false;
       Step();
     }
   }
@@ -111,8 +113,10 @@ bool JournalWriter::HasWork() const {
 
 void JournalWriter::SleepOrNap() {
   const bool for_turns = always();
-  if (!for_turns && ++idle_naps_ <= kJournalIdleNapsMax)
+  if (!for_turns && ++idle_naps_ <= kJournalIdleNapsMax) {
+    napped_ = true;
     return std::this_thread::sleep_for(kJournalGatherTime);
+  }
   WriterBell& bell = journal_.bell_;
   bell.LieDown(for_turns ? WriterBell::Sleep::kForTurns : WriterBell::Sleep::kForRecords);
   if (HasWork() || stopping_.load(std::memory_order_seq_cst)) return bell.GetUp();

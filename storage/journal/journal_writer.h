@@ -103,6 +103,7 @@ class JournalWriter final {
   size_t merged_bytes_ = 0;
   uint64_t last_group_records_ = 0;
   int idle_naps_ = 0;
+  bool napped_ = false;       // nothing was there before this nap, so it was one to gather
   int64_t looked_nanos_ = 0;  // when there was last nothing to merge, or it was merged
   int64_t next_try_nanos_ = 0;
   int64_t next_space_check_nanos_ = 0;
