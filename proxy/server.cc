@@ -78,7 +78,9 @@ Server::Server(LoadedConfig config)
       stats_base_(std::make_unique<StatsBase>()) {}
 
 Server::~Server() {
-  static_cast<void>(StopPersistence());  // while there is an engine
+  // While there is an engine: its threads tell it whether there is room, and a start that failed has
+  // not stopped them.
+  static_cast<void>(StopPersistence());
   signals_.clear();
   acceptor_.reset();
   wake_up_.reset();

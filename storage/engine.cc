@@ -88,6 +88,7 @@ EngineThread& Engine::AddThread(WakeFn wake, void* wake_context) {
 
 void Engine::SetEffectSink(EffectSink* sink) {
   effect_sink_ = sink;
+  if (sink != nullptr) sink->SetRest(settings_.removals_rest);
   for (const auto& thread : threads_) thread->recording = sink != nullptr;
 }
 

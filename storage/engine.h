@@ -118,8 +118,12 @@ struct EngineSettings {
   // still while somebody takes it over. Keys whose time is over are hidden all the same.
   std::atomic<int64_t> frozen_until_ms{0};
 
+  // The same, because the journal has no room for more records than those of commands it let in.
+  std::atomic<bool> removals_rest{false};
+
   bool IsFrozen(int64_t now_ms) const {
-    return now_ms < frozen_until_ms.load(std::memory_order_relaxed);
+    return now_ms < frozen_until_ms.load(std::memory_order_relaxed) ||
+           removals_rest.load(std::memory_order_relaxed);
   }
 };
 

@@ -13,6 +13,7 @@
 // engine calls, each for itself. Set once, before the first command; lives as long as the engine.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -41,6 +42,10 @@ class EffectSink {
   virtual uint64_t last_sequence() const = 0;
   // The waiter is gone: it is not to be woken.
   virtual void Forget(const Waiter& waiter) = 0;
+  // While `rest` is true the engine removes nothing that no client asked to be removed, for such
+  // records come without admission: keys do not expire (they are only seen as gone) and are not
+  // evicted. It outlives the sink's use. Said once, before the first command.
+  virtual void SetRest(std::atomic<bool>& rest) = 0;
 };
 
 }  // namespace tidegate

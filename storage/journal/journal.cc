@@ -15,9 +15,7 @@ Journal::~Journal() { static_cast<void>(Stop()); }
 
 EffectSink::Admission Journal::Admit(EngineThread& thread, const Waiter& waiter) {
   const auto ring = static_cast<size_t>(thread.index());
-  if (__builtin_expect(
-          !progress_.failing() && rings_[ring].waiting_bytes() < kJournalRingBytesMax.count, 1))
-    return Admission::kYes;
+  if (__builtin_expect(!progress_.failing() && HasRoom(ring), 1)) return Admission::kYes;
   return AdmitSlowly(ring, waiter);
 }
 
@@ -26,7 +24,7 @@ EffectSink::Admission Journal::AdmitSlowly(size_t ring, const Waiter& waiter) {
   waiters_.AddForRoom(waiter);
   std::atomic_thread_fence(std::memory_order_seq_cst);
   const bool failing = progress_.failing();
-  if (failing || rings_[ring].waiting_bytes() < kJournalRingBytesMax.count) {
+  if (failing || HasRoom(ring)) {
     waiters_.Remove(waiter);
     if (!failing) return Admission::kYes;
     progress_.totals().refusals.fetch_add(1, std::memory_order_relaxed);
@@ -50,9 +48,21 @@ uint64_t Journal::Append(EngineThread& thread, std::string_view record) {
     }
   }
   const uint64_t sequence = sequence_.fetch_add(1, std::memory_order_seq_cst) + 1;
-  rings_[ring].Push(sequence, record);
+  const bool fresh_block = rings_[ring].Push(sequence, record);
+  if (__builtin_expect(fresh_block, 0) && !HasRoom(ring)) UpdateRest();
   bell_.OnRecord();
   return sequence;
+}
+
+// The writer asks again whenever it has taken something, so a thread that finds its ring full
+// meanwhile, and is overwritten here, is put right by the next one of them.
+void Journal::UpdateRest() {
+  std::atomic<bool>* rest = rest_.load(std::memory_order_acquire);
+  if (rest == nullptr) return;
+  bool full = progress_.failing();
+  const size_t used = rings_used_.load(std::memory_order_acquire);
+  for (size_t ring = 0; ring < used && !full; ++ring) full = !HasRoom(ring);
+  if (rest->load(std::memory_order_relaxed) != full) rest->store(full, std::memory_order_relaxed);
 }
 
 void Journal::SetMode(Appendfsync mode) {

@@ -3,21 +3,21 @@
 //   engine threads, under slot locks               writer thread                        disk
 //     number = ++sequence
 //     ring of the thread <- (number, record)   ->  merge to a dense run -> one group -> log
-//                                                  about a millisecond's records each
+//                                                  about two milliseconds' records each
 //
 // One shared counter gives each record its place; everything else of an append stays on its
 // thread's own cache lines (journal_ring.h). The writer merges the rings, closes a group about
-// every millisecond and writes it as one value; what it costs is therefore shared by all records of
-// a group. A group is all or nothing after a crash, and so is a record: one command's or one
-// transaction's changes.
-// When is it safe? With appendfsync always the writer syncs each group, and who must not answer
-// before waits (AwaitSynced). With everysec a second thread syncs, so that the writer goes on
-// meanwhile. With no the system decides.
-// Bound: an append never waits and never fails, so the bound is kept before: Admit lets a write in
-// only while its thread's ring has room, and not at all while writing fails. What was appended is
-// kept until it is written, and written as soon as that works again.
-// Threads: Append and Admit by the engine's threads, the rest by any. Lives longer than the
-// engine's use of it. Cost of a record, all threads together: docs/performance.md.
+// every two milliseconds and writes it as one value; what it costs is therefore shared by all
+// records of a group. A group is all or nothing after a crash, and so is a record: one command's or
+// one transaction's changes. When is it safe? With appendfsync always the writer syncs each group,
+// and who must not answer before waits (AwaitSynced). With everysec a second thread syncs, so that
+// the writer goes on meanwhile. With no the system decides. Bound: an append never waits and never
+// fails, so the bound is kept before: Admit lets a write in only while its thread's ring has room,
+// and not at all while writing fails; then the engine is told to rest too from removing what nobody
+// asked to be removed, which is not admitted (SetRest). What was appended is kept until it is
+// written, and written as soon as that works again. Threads: Append and Admit by the engine's
+// threads, the rest by any. Lives longer than the engine's use of it. Cost of a record, all threads
+// together: docs/performance.md.
 #pragma once
 
 #include <array>
@@ -91,6 +91,7 @@ class Journal final : public EffectSink {
   uint64_t Append(EngineThread& thread, std::string_view record) override;
   uint64_t last_sequence() const override { return sequence(); }
   void Forget(const Waiter& waiter) override { waiters_.Remove(waiter); }
+  void SetRest(std::atomic<bool>& rest) override { rest_.store(&rest, std::memory_order_release); }
 
   Appendfsync mode() const { return mode_.load(std::memory_order_relaxed); }
   void SetMode(Appendfsync mode);
@@ -119,10 +120,16 @@ class Journal final : public EffectSink {
  private:
   friend class JournalWriter;
   Admission AdmitSlowly(size_t ring, const Waiter& waiter);
+  bool HasRoom(size_t ring) const {
+    return rings_[ring].waiting_bytes() < kJournalRingBytesMax.count;
+  }
+  // Tells the engine whether there is room for records that nobody admits.
+  void UpdateRest();
 
   alignas(64) std::atomic<uint64_t> sequence_;  // the last number taken
   alignas(64) std::atomic<Appendfsync> mode_;
   std::atomic<size_t> rings_used_{0};
+  std::atomic<std::atomic<bool>*> rest_{nullptr};
   JournalProgress progress_;
   WriterBell bell_;
   JournalWaiters waiters_;

@@ -17,7 +17,7 @@ constexpr size_t kCountAt = 24;
 constexpr size_t kVarintBytesMax = 10;
 
 template <typename T>
-void Put(std::string& bytes, size_t at, T value) {
+void Put(char* bytes, size_t at, T value) {
   for (size_t i = 0; i < sizeof value; ++i)
     bytes[at + i] = static_cast<char>(static_cast<uint64_t>(value) >> (8 * i));
 }
@@ -63,32 +63,40 @@ bool TakeRecord(std::string_view& bytes, std::string_view* record) {
 void JournalGroupBuilder::Begin(uint64_t first) {
   TG_DCHECK(count_ == 0);
   first_ = first;
-  bytes_.assign(usual_bytes_, '\0');
+  capacity_ = usual_bytes_;
+  bytes_.reset(new char[capacity_]);
+  std::memset(bytes_.get(), 0, kJournalGroupHeaderBytes);
   size_ = kJournalGroupHeaderBytes;
 }
 
-// Into room that is there: two appends to a string would cost more than all the rest.
+void JournalGroupBuilder::Grow(size_t wanted) {
+  capacity_ = std::max(wanted, 2 * size_);
+  std::unique_ptr<char[]> bytes(new char[capacity_]);
+  std::memcpy(bytes.get(), bytes_.get(), size_);
+  bytes_ = std::move(bytes);
+}
+
 void JournalGroupBuilder::Add(std::string_view record) {
   const size_t wanted = size_ + kVarintBytesMax + record.size();
-  if (__builtin_expect(wanted > bytes_.size(), 0)) bytes_.resize(std::max(wanted, 2 * size_));
-  char* out = bytes_.data() + size_;
+  if (__builtin_expect(wanted > capacity_, 0)) Grow(wanted);
+  char* out = bytes_.get() + size_;
   out += PutVarint(out, record.size());
   std::memcpy(out, record.data(), record.size());
-  size_ = static_cast<size_t>(out - bytes_.data()) + record.size();
+  size_ = static_cast<size_t>(out - bytes_.get()) + record.size();
   ++count_;
 }
 
 std::shared_ptr<const JournalGroup> JournalGroupBuilder::Finish(int64_t unix_ms) {
   TG_CHECK(count_ > 0);
-  bytes_.resize(size_);
-  Put<uint8_t>(bytes_, kVersionAt, kJournalGroupVersion);
-  Put<uint64_t>(bytes_, kFirstAt, first_);
-  Put<int64_t>(bytes_, kUnixMsAt, unix_ms);
-  Put<uint32_t>(bytes_, kCountAt, count_);
-  Put<uint32_t>(bytes_, 0, Crc32c(std::string_view(bytes_).substr(kChecksumBytes)));
+  char* bytes = bytes_.get();
+  Put<uint8_t>(bytes, kVersionAt, kJournalGroupVersion);
+  Put<uint64_t>(bytes, kFirstAt, first_);
+  Put<int64_t>(bytes, kUnixMsAt, unix_ms);
+  Put<uint32_t>(bytes, kCountAt, count_);
+  Put<uint32_t>(bytes, 0, Crc32c({bytes + kChecksumBytes, size_ - kChecksumBytes}));
   usual_bytes_ = std::min<size_t>(size_ + size_ / 4, kJournalGroupBytesMax.count);
-  auto group = std::make_shared<const JournalGroup>(first_, count_, std::move(bytes_));
-  bytes_ = {};
+  auto group = std::make_shared<const JournalGroup>(first_, count_, std::move(bytes_), size_);
+  capacity_ = 0;
   count_ = 0;
   return group;
 }

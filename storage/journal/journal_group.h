@@ -1,5 +1,5 @@
 // JournalGroup: consecutive records as one immutable run of bytes, the unit that is written to disk
-// and kept in memory. About a millisecond's records share one header and one checksum, so that a
+// and kept in memory. About two milliseconds' records share one header and one checksum, so that a
 // record costs a copy and a few bytes of framing.
 //
 //    0  4  CRC-32C of all that follows
@@ -17,7 +17,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <string_view>
 #include <utility>
 
@@ -35,18 +34,19 @@ inline constexpr Bytes kJournalGroupBytesMax = 1_MiB;
 
 class JournalGroup final {
  public:
-  JournalGroup(uint64_t first, uint64_t count, std::string bytes)
-      : first_(first), count_(count), bytes_(std::move(bytes)) {}
+  JournalGroup(uint64_t first, uint64_t count, std::unique_ptr<const char[]> bytes, size_t size)
+      : first_(first), count_(count), size_(size), bytes_(std::move(bytes)) {}
 
   uint64_t first() const { return first_; }
   uint64_t count() const { return count_; }
   uint64_t last() const { return first_ + count_ - 1; }
-  std::string_view bytes() const { return bytes_; }
+  std::string_view bytes() const { return {bytes_.get(), size_}; }
 
  private:
   const uint64_t first_;
   const uint64_t count_;
-  const std::string bytes_;
+  const size_t size_;
+  const std::unique_ptr<const char[]> bytes_;
 };
 
 // Makes one group after the other.
@@ -60,10 +60,13 @@ class JournalGroupBuilder final {
   std::shared_ptr<const JournalGroup> Finish(int64_t unix_ms);
 
  private:
+  void Grow(size_t wanted);
+
   uint64_t first_ = 0;
   uint32_t count_ = 0;
   size_t usual_bytes_ = kJournalGroupHeaderBytes;  // what the next group will need
-  std::string bytes_;                              // room; what is in use of it:
+  std::unique_ptr<char[]> bytes_;  // not set to zero, which would cost a copy's time
+  size_t capacity_ = 0;
   size_t size_ = 0;
 };
 

@@ -53,11 +53,11 @@ void JournalRing::AddBlock(size_t bytes) {
   write_at_ = 0;
 }
 
-void JournalRing::Push(uint64_t sequence, std::string_view record) {
+bool JournalRing::Push(uint64_t sequence, std::string_view record) {
   const bool is_long = record.size() >= kLongSize;
   const size_t bytes = sizeof(Head) + (is_long ? sizeof(uint64_t) : 0) + Aligned(record.size());
-  if (__builtin_expect(write_block_ == nullptr || write_at_ + bytes > write_block_->capacity, 0))
-    AddBlock(bytes);
+  const bool fresh = write_block_ == nullptr || write_at_ + bytes > write_block_->capacity;
+  if (__builtin_expect(fresh, 0)) AddBlock(bytes);
   char* out = write_block_->data() + write_at_;
   const uint64_t size = record.size();
   new (out)
@@ -72,6 +72,7 @@ void JournalRing::Push(uint64_t sequence, std::string_view record) {
   pushed_bytes_.store(pushed_bytes_.load(std::memory_order_relaxed) + bytes,
                       std::memory_order_relaxed);
   write_block_->published.store(write_at_, std::memory_order_release);
+  return fresh;
 }
 
 // A few: the count is about, for the producer takes them all at once.

@@ -23,10 +23,10 @@
 
 namespace tidegate {
 
-inline constexpr Bytes kJournalBlockBytes = 256_KiB;
+inline constexpr Bytes kJournalBlockBytes = 64_KiB;
 
 // Emptied blocks that a thread keeps for what comes next.
-inline constexpr int kJournalSpareBlocksMax = 4;
+inline constexpr int kJournalSpareBlocksMax = 16;
 
 class alignas(64) JournalRing final {
  public:
@@ -36,7 +36,8 @@ class alignas(64) JournalRing final {
   JournalRing& operator=(const JournalRing&) = delete;
 
   // --- producer ---
-  void Push(uint64_t sequence, std::string_view record);
+  // True: the record began a new block, a time to look at how many there are.
+  bool Push(uint64_t sequence, std::string_view record);
 
   // Any thread: bytes pushed and not popped, about.
   uint64_t waiting_bytes() const {

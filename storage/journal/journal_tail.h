@@ -19,8 +19,10 @@
 
 namespace tidegate {
 
-// Bytes of synced groups that stay in memory. A few seconds of a busy server.
-inline constexpr Bytes kJournalTailBytesMax = 16_MiB;
+// Bytes of synced groups that stay in memory. Few, because this memory is written to again and
+// again: what a processor's caches have no room for costs the writer, and the workers, more than
+// the rest.
+inline constexpr Bytes kJournalTailBytesMax = 2_MiB;
 
 class JournalTail final {
  public:

@@ -26,7 +26,7 @@ constexpr std::chrono::milliseconds kAlwaysSleepMax{100};
 
 int64_t NanosOf(std::chrono::nanoseconds time) { return time.count(); }
 
-// The writer works for a tenth of a millisecond and naps for a whole one. With a slice that says so
+// The writer works for a tenth of a millisecond and naps for two. With a slice that says so
 // Linux (6.12 and later) runs it soon after its nap although all processors are busy; with the
 // usual one it waits until a worker has used its own of several milliseconds. An older kernel
 // ignores it.
@@ -89,14 +89,16 @@ void JournalWriter::Run() {
       TryAgain();
     } else if (!HasWork()) {
       looked_nanos_ = MonotonicNanos();
+      napped_ = false;
       SleepOrNap();
     } else {
       idle_naps_ = 0;
       if (always()) {
         GatherForSync();
-      } else {
+      } else if (!napped_) {
         std::this_thread::sleep_for(kJournalGatherTime);
       }
+      napped_ = false;
       Step();
     }
   }
@@ -111,8 +113,10 @@ bool JournalWriter::HasWork() const {
 
 void JournalWriter::SleepOrNap() {
   const bool for_turns = always();
-  if (!for_turns && ++idle_naps_ <= kJournalIdleNapsMax)
+  if (!for_turns && ++idle_naps_ <= kJournalIdleNapsMax) {
+    napped_ = true;
     return std::this_thread::sleep_for(kJournalGatherTime);
+  }
   WriterBell& bell = journal_.bell_;
   bell.LieDown(for_turns ? WriterBell::Sleep::kForTurns : WriterBell::Sleep::kForRecords);
   if (HasWork() || stopping_.load(std::memory_order_seq_cst)) return bell.GetUp();
@@ -147,17 +151,18 @@ void JournalWriter::Step() {
 
 void JournalWriter::Collect() {
   const size_t before = merged_.size();
-  for (;;) {
+  for (size_t count = kJournalPassRecords;
+       count == kJournalPassRecords && merged_bytes_ <= kJournalMergedBytesMax.count;) {
     const uint64_t taken = journal_.sequence();
     const size_t used = journal_.rings_used_.load(std::memory_order_acquire);
     const size_t known = merged_.size();
-    const size_t count = merger_.Collect(taken, used, UnixMillis(), merged_);
+    count = merger_.Collect(taken, used, UnixMillis(), merged_);
     for (size_t i = known; i < merged_.size(); ++i) merged_bytes_ += merged_[i]->bytes().size();
-    if (count < kJournalPassRecords || merged_bytes_ > kJournalMergedBytesMax.count) break;
   }
   if (merged_.size() == before) return;
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (journal_.waiters_.any_for_room()) journal_.waiters_.WakeForRoom();
+  journal_.UpdateRest();
 }
 
 bool JournalWriter::Write(const std::shared_ptr<const JournalGroup>& group, bool sync) {
@@ -192,11 +197,11 @@ bool JournalWriter::WriteMerged() {
     }
   }
   journal_.tail_.Trim(journal_.mode() == Appendfsync::kNo ? progress.written() : progress.synced());
-  const uint64_t unsynced_bytes = progress.totals().bytes.load(std::memory_order_relaxed) -
-                                  synced_bytes_.load(std::memory_order_relaxed);
-  const bool must_sync = sync || (journal_.mode() == Appendfsync::kEverysec &&
-                                  unsynced_bytes > kJournalUnsyncedBytesMax.count);
-  if (!must_sync) return true;
+  const bool everysec = journal_.mode() == Appendfsync::kEverysec;
+  if (!sync && !(everysec && unsynced_bytes() > kJournalUnsyncedBytesMax.count)) {
+    if (everysec && unsynced_bytes() >= kJournalSyncBytes.count) WantSync();
+    return true;
+  }
   const Status synced = SyncNow();
   if (!synced.ok()) Fail(synced.error().message);
   return synced.ok();
@@ -220,6 +225,7 @@ void JournalWriter::CheckSpace() {
     log::Notice("Journal: there is room on the disk again");
     journal_.progress_.Healed();
   }
+  journal_.UpdateRest();
 }
 
 void JournalWriter::Fail(const std::string& why) {
@@ -229,6 +235,7 @@ void JournalWriter::Fail(const std::string& why) {
   journal_.progress_.set_broken(true);
   journal_.progress_.Failed(why);
   journal_.progress_.totals().failures.fetch_add(1, std::memory_order_relaxed);
+  journal_.UpdateRest();
   // Who waits looks what has become of the journal.
   journal_.waiters_.WakeForRoom();
   journal_.waiters_.WakeForSync(UINT64_MAX);
@@ -259,6 +266,7 @@ void JournalWriter::TryAgain() {
   } else {
     journal_.progress_.Healed();
   }
+  journal_.UpdateRest();
 }
 
 Status JournalWriter::WriteLost(uint64_t kept) {
@@ -291,22 +299,35 @@ Status JournalWriter::Finish() {
 
 // --- syncing ---
 
-void JournalWriter::RunSync() {
-  pthread_setname_np(pthread_self(), "journal-sync");
+void JournalWriter::WantSync() {
+  const std::lock_guard lock(sync_sleep_mutex_);
+  if (std::exchange(sync_wanted_, true)) return;
+  sync_sleep_.notify_one();
+}
+
+// A second, or until there is much to sync; what was asked for while a sync went on may be synced.
+void JournalWriter::AwaitSyncTime() {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(1);
   std::unique_lock lock(sync_sleep_mutex_);
   while (!stopping_.load(std::memory_order_acquire)) {
-    sync_sleep_.wait_for(lock, std::chrono::seconds(1));
+    if (std::exchange(sync_wanted_, false) && unsynced_bytes() >= kJournalSyncBytes.count) return;
+    if (sync_sleep_.wait_until(lock, until) == std::cv_status::timeout) return;
+  }
+}
+
+void JournalWriter::RunSync() {
+  pthread_setname_np(pthread_self(), "journal-sync");
+  while (!stopping_.load(std::memory_order_acquire)) {
+    AwaitSyncTime();
     if (journal_.mode() != Appendfsync::kEverysec || stopping_.load(std::memory_order_acquire))
       continue;
     if (journal_.progress_.failing() && sync_failed_.load(std::memory_order_acquire)) continue;
-    lock.unlock();
     const Status synced = SyncNow();
     if (!synced.ok()) {
       journal_.progress_.Failed(synced.error().message);
       sync_failed_.store(true, std::memory_order_release);
       journal_.bell_.Ring();
     }
-    lock.lock();
   }
 }
 

@@ -1,7 +1,9 @@
 // Store: the RocksDB database of one data directory, the only door to RocksDB.
 //
 //   column family "journal"  key: number of the group's first record, 8 bytes, big-endian
-//                            value: the group (storage/journal/journal_group.h)
+//                            value: the group (storage/journal/journal_group.h); of a group
+//                            longer than kStoreValueBytesMax the rest under the same key and the
+//                            number of the part, 4 bytes
 //   column family "data"     the last checkpoint: keys in storage/checkpoint/data_key.h
 //
 // How RocksDB is used. The journal is written in the order of its keys, once, and read at a start
@@ -39,7 +41,8 @@
 
 namespace rocksdb {
 class Env;
-}
+class Status;
+}  // namespace rocksdb
 
 namespace tidegate {
 
@@ -60,6 +63,10 @@ inline constexpr Bytes kCheckpointFileBytesMax = 64_MiB;
 // the files that RocksDB needs to write on the way to a clean end.
 inline constexpr Bytes kStoreFreeBytesMin = 64_MiB;
 
+// RocksDB counts the bytes of a value in 32 bits. One record can be longer: that of a transaction
+// which sets several of the longest strings there may be.
+inline constexpr Bytes kStoreValueBytesMax = 1_GiB;
+
 struct StoreOptions {
   std::string dir;
   // Whether a journal that ends in a torn group may be opened (aof-load-truncated).
@@ -69,6 +76,7 @@ struct StoreOptions {
   bool read_only = false;
   // What RocksDB takes for the file system; null: the real one. For tests that pull the plug.
   rocksdb::Env* env = nullptr;
+  Bytes value_bytes_max = kStoreValueBytesMax;  // tests choose less
 };
 
 struct StoreStats {
@@ -143,9 +151,10 @@ class Store final : public JournalLog, public ColdSource {
   void Break();
   bool drops_damage() const { return options_.load_truncated && !options_.read_only; }
   Status OpenDatabase();
+  rocksdb::Status PutGroup(Database& at, const JournalGroup& group) const;
   // The number of the last record, in the journal or the checkpoint; 0: there is none.
   Result<uint64_t> LastRecord() const;
-  Status DropDamaged(const std::string& key, const std::string& what);
+  Status DropDamaged(uint64_t sequence, const std::string& what);
   void DropJournalUpTo(uint64_t sequence);
   Status ReadCheckpointInfo(const Database& at);
   void NoteCheckpoint(const CheckpointInfo& info);

@@ -14,6 +14,10 @@ namespace tidegate {
 namespace {
 
 constexpr size_t kKeyBytes = 8;
+constexpr size_t kPartBytes = 4;  // a part's number, behind the key
+
+// Memory of a batch that is kept for the next one.
+constexpr Bytes kStoreBatchKeptBytes = 4_MiB;
 
 std::string KeyOf(uint64_t sequence) {
   std::string key;
@@ -21,16 +25,55 @@ std::string KeyOf(uint64_t sequence) {
   return key;
 }
 
-// 0, which no record has: it is no key of ours.
-uint64_t SequenceOf(const rocksdb::Slice& key) {
-  return key.size() == kKeyBytes ? ReadBigEndian(ViewOf(key), kKeyBytes) : 0;
+// Of the second value of a group, and the next ones: they follow the first.
+std::string PartKeyOf(uint64_t sequence, uint32_t part) {
+  std::string key = KeyOf(sequence);
+  AppendBigEndian(key, part, kPartBytes);
+  return key;
 }
 
-// The group at the iterator, checked.
-Result<JournalGroupView> GroupAt(const rocksdb::Iterator& it) {
-  Result<JournalGroupView> group = JournalGroupView::Parse(ViewOf(it.value()));
+// 0, which no record has: it is no key of ours.
+uint64_t SequenceOf(const rocksdb::Slice& key) {
+  return key.size() < kKeyBytes ? 0 : ReadBigEndian(ViewOf(key).substr(0, kKeyBytes), kKeyBytes);
+}
+
+// Back to the first value of the group.
+void SkipPartsBackwards(rocksdb::Iterator& it) {
+  while (it.Valid() && it.key().size() > kKeyBytes) it.Prev();
+}
+
+// A group as it lies in the store: one value, or several if the first one is as long as may be.
+struct StoredGroup {
+  uint64_t sequence = 0;   // of its key
+  bool has_begin = false;  // it begins with the first value of a group
+  std::string_view bytes;
+};
+
+// The group that begins at the iterator, which is left at its last value. The bytes are in the
+// iterator's value or, when there are several, in `joined`.
+StoredGroup GroupOf(rocksdb::Iterator& it, size_t value_bytes_max, std::string& joined) {
+  StoredGroup group{SequenceOf(it.key()), it.key().size() == kKeyBytes, ViewOf(it.value())};
+  if (group.bytes.size() < value_bytes_max) return group;
+  joined = group.bytes;
+  const std::string prefix = KeyOf(group.sequence);
+  for (it.Next(); it.Valid() && it.key().size() > kKeyBytes && it.key().starts_with(prefix);
+       it.Next()) {
+    joined.append(it.value().data(), it.value().size());
+  }
+  if (it.Valid()) {
+    it.Prev();
+  } else {
+    it.SeekToLast();
+  }
+  group.bytes = joined;
+  return group;
+}
+
+// What is stored, checked.
+Result<JournalGroupView> CheckGroup(const StoredGroup& stored) {
+  Result<JournalGroupView> group = JournalGroupView::Parse(stored.bytes);
   if (!group.ok()) return group;
-  if (SequenceOf(it.key()) != group->first())
+  if (!stored.has_begin || stored.sequence != group->first())
     return Error{"it says that it begins with record " + std::to_string(group->first())};
   return group;
 }
@@ -38,6 +81,7 @@ Result<JournalGroupView> GroupAt(const rocksdb::Iterator& it) {
 // Where reading begins: at the group that holds the record after that one, or would.
 void SeekBehind(rocksdb::Iterator& it, uint64_t sequence) {
   it.SeekForPrev(KeyOf(sequence + 1));
+  SkipPartsBackwards(it);
   if (!it.Valid() && it.status().ok()) it.SeekToFirst();
 }
 
@@ -57,16 +101,33 @@ Status ApplyGroup(JournalGroupView group, const Store::ApplyFn& apply, ReplayPro
 
 }  // namespace
 
+// As one value, or as several when it is longer than RocksDB's values can be: all in one batch.
+rocksdb::Status Store::PutGroup(Database& at, const JournalGroup& group) const {
+  std::string key = KeyOf(group.first());
+  std::string_view rest = group.bytes();
+  at.batch.Clear();
+  // Once, and not twice as much in the end.
+  if (rest.size() > kStoreBatchKeptBytes.count)
+    at.batch = rocksdb::WriteBatch(rest.size() + rest.size() / 16);
+  rocksdb::Status status;
+  for (uint32_t part = 0; status.ok() && (part == 0 || !rest.empty()); ++part) {
+    if (part > 0) key = PartKeyOf(group.first(), part);
+    const std::string_view value = rest.substr(0, options_.value_bytes_max.count);
+    rest.remove_prefix(value.size());
+    status = at.batch.Put(at.journal, key, SliceOf(value));
+  }
+  return status;
+}
+
 Status Store::Write(const JournalGroup& group, bool sync) {
   const std::shared_ptr<Database> at = database();
   if (at == nullptr) return Error{strerror(EIO)};
-  at->batch.Clear();
-  rocksdb::Status status =
-      at->batch.Put(at->journal, KeyOf(group.first()),
-                    rocksdb::Slice(group.bytes().data(), group.bytes().size()));
+  rocksdb::Status status = PutGroup(*at, group);
   rocksdb::WriteOptions options;
   options.sync = sync;
   if (status.ok()) status = at->db->Write(options, &at->batch);
+  // What was large is rare, and its room would be kept for ever.
+  if (at->batch.GetDataSize() > kStoreBatchKeptBytes.count) at->batch = rocksdb::WriteBatch();
   if (status.ok()) return {};
   Break();
   return StoreError(status, "write");
@@ -77,19 +138,23 @@ Result<uint64_t> Store::LastRecord() const {
   const std::unique_ptr<rocksdb::Iterator> it(
       at->db->NewIterator(rocksdb::ReadOptions(), at->journal));
   it->SeekToLast();
+  SkipPartsBackwards(*it);
   if (!it->status().ok()) return StoreError(it->status(), "read");
   if (!it->Valid()) return checkpoint_sequence();
-  Result<JournalGroupView> group = JournalGroupView::Parse(ViewOf(it->value()));
+  std::string joined;
+  const StoredGroup stored = GroupOf(*it, options_.value_bytes_max.count, joined);
+  Result<JournalGroupView> group = JournalGroupView::Parse(stored.bytes);
   if (!group.ok()) return std::move(group).error();
   return std::max(group->last(), checkpoint_sequence());
 }
 
-Status Store::DropDamaged(const std::string& key, const std::string& what) {
+Status Store::DropDamaged(uint64_t sequence, const std::string& what) {
   log::Warning("Store: " + what + ": it is the last one, and is dropped");
   const std::shared_ptr<Database> at = database();
   rocksdb::WriteOptions synced;
   synced.sync = true;
-  const rocksdb::Status removed = at->db->Delete(synced, at->journal, key);
+  const rocksdb::Status removed =
+      at->db->DeleteRange(synced, at->journal, KeyOf(sequence), KeyOf(sequence + 1));
   return removed.ok() ? Status() : Status(StoreError(removed, "remove a damaged group"));
 }
 
@@ -101,17 +166,18 @@ Result<ReplayProgress> Store::Replay(const ApplyFn& apply, const ProgressFn& pro
   const std::unique_ptr<rocksdb::Iterator> it(at->db->NewIterator(options, at->journal));
   ReplayProgress done;
   done.last = checkpoint_sequence();
+  std::string joined;
   for (SeekBehind(*it, done.last); it->Valid(); it->Next()) {
-    Result<JournalGroupView> group = GroupAt(*it);
+    const StoredGroup stored = GroupOf(*it, options_.value_bytes_max.count, joined);
+    Result<JournalGroupView> group = CheckGroup(stored);
     if (!group.ok()) {
-      const std::string key = it->key().ToString();
       const std::string what =
-          "the journal's group at record " + std::to_string(SequenceOf(it->key())) + " (" +
-          std::to_string(it->value().size()) + " bytes, after " + std::to_string(done.bytes) +
+          "the journal's group at record " + std::to_string(stored.sequence) + " (" +
+          std::to_string(stored.bytes.size()) + " bytes, after " + std::to_string(done.bytes) +
           ") is damaged: " + group.error().message;
       it->Next();
       if (it->Valid() || !drops_damage()) return Error{what};
-      TG_RETURN_IF_ERROR(DropDamaged(key, what));
+      TG_RETURN_IF_ERROR(DropDamaged(stored.sequence, what));
       break;
     }
     if (group->last() <= done.last) continue;  // the checkpoint has it
@@ -120,7 +186,7 @@ Result<ReplayProgress> Store::Replay(const ApplyFn& apply, const ProgressFn& pro
                    " comes after record " + std::to_string(done.last) + ": some are missing"};
     }
     TG_RETURN_IF_ERROR(ApplyGroup(*group, apply, done));
-    done.bytes += it->value().size();
+    done.bytes += stored.bytes.size();
     if (progress) progress(done);
   }
   if (!it->status().ok()) {

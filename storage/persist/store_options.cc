@@ -52,8 +52,8 @@ rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env) {
   options.skip_stats_update_on_db_open = true;
   options.skip_checking_sst_file_sizes_on_db_open = true;
   options.max_total_wal_size = 4 * kStoreMemtableBytes.count;
-  // Dirty pages go to the disk bit by bit, so that a sync once a second finds few.
-  options.wal_bytes_per_sync = 1 << 20;
+  // Dirty pages of files go to the disk bit by bit. Not those of the log: its writer is not to wait
+  // for a disk, and the journal's other thread sees to it.
   options.bytes_per_sync = 1 << 20;
   // One thread writes: what is for many at once only costs.
   options.allow_concurrent_memtable_write = false;

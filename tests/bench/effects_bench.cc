@@ -33,6 +33,7 @@ class NoSink final : public EffectSink {
     return ++sequence_;
   }
   uint64_t last_sequence() const override { return sequence_; }
+  void SetRest(std::atomic<bool>& /*rest*/) override {}
   void Forget(const Waiter&) override {}
 
  private:

@@ -6,6 +6,7 @@
 // not 0. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -42,6 +43,7 @@ class EffectCapture final : public EffectSink {
     const std::lock_guard lock(mutex_);
     return records_.size();
   }
+  void SetRest(std::atomic<bool>& /*rest*/) override {}
   void Forget(const Waiter& waiter) override {
     const std::lock_guard lock(mutex_);
     std::erase(waiting_, waiter);

@@ -341,6 +341,34 @@ TEST_F(EffectsTest, EvictionDeletes) {
   EXPECT_EQ(recorded, "DEL a");
 }
 
+// The journal has room for what commands do that it let in, and no more.
+TEST_F(EffectsTest, NothingGoesByItselfWhileRemovalsRest) {
+  EngineSettings& settings = engine_.engine().settings();
+  engine_.Run("SET a 1 PX 5");
+  engine_.Run("SET b 1");
+  engine_.Run("HSET h f 1 g 2");
+  engine_.Run("HPEXPIRE h 5 FIELDS 1 f");
+  engine_.AdvanceMs(2000);
+  (void)capture_.TakeText();
+  settings.removals_rest = true;
+  EXPECT_EQ(engine_.Run("GET a"), "$-1\r\n");
+  EXPECT_EQ(engine_.Run("HGET h f"), "$-1\r\n");
+  EXPECT_EQ(engine_.Run("EXISTS a b"), ":1\r\n");
+  for (const char* line : {"KEYS *", "RANDOMKEY", "SCAN 0", "TYPE a", "TTL a", "DBSIZE"})
+    engine_.Run(line);
+  engine_.engine().BackgroundStep(engine_.thread(), engine_.now_ms(), 0, 1, 1'000'000'000);
+  settings.maxmemory_policy = EvictionPolicy::kAllKeysRandom;
+  settings.maxmemory_bytes = 1;
+  engine_.engine().BeginBatch(engine_.thread(), engine_.now_ms());
+  EXPECT_EQ(engine_.engine().MakeRoom(engine_.thread()), Room::kYes);
+  engine_.engine().EndBatch(engine_.thread());
+  settings.maxmemory_bytes = 0;
+  EXPECT_EQ(capture_.TakeText(), "");
+  settings.removals_rest = false;
+  engine_.engine().BackgroundStep(engine_.thread(), engine_.now_ms(), 0, 1, 1'000'000'000);
+  EXPECT_EQ(capture_.TakeText(), "HDEL h f // DEL a") << "in the order of slots";
+}
+
 TEST_F(EffectsTest, RestoreHasAnAbsoluteTime) {
   engine_.Run("SET a v");
   std::string payload = engine_.Run("DUMP a");

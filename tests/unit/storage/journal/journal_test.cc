@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "storage/engine_thread.h"
+#include "storage/journal/journal_writer.h"
 #include "tests/support/memory_log.h"
 
 namespace tidegate {
@@ -138,6 +139,50 @@ TEST_F(JournalTest, EverysecSyncsWithinAboutASecond) {
   journal_->AwaitSynced(sequence, {&thread, 7});
   EXPECT_TRUE(Eventually([&] { return wakes_ > 0; }));
   EXPECT_EQ(log_.synced(), sequence);
+}
+
+TEST_F(JournalTest, EverysecSyncsSoonerWhenThereIsMuch) {
+  EngineThread& thread = AddThread();
+  Open(Appendfsync::kEverysec);
+  const std::string record(kJournalSyncBytes.count / 4, 'x');
+  const auto begin = std::chrono::steady_clock::now();
+  constexpr int kRounds = 20;
+  for (int round = 0; round < kRounds; ++round) {
+    uint64_t sequence = 0;
+    for (int i = 0; i < 4; ++i) sequence = journal_->Append(thread, record);
+    ASSERT_TRUE(Eventually([&] { return journal_->synced() >= sequence; }));
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(kRounds / 2));
+  EXPECT_LE(journal_->tail().bytes(), kJournalTailBytesMax.count + 4 * record.size() + 1000);
+}
+
+// What expires and is evicted is recorded without being let in.
+TEST_F(JournalTest, RemovalsRestWhileItFailsAndWhileARingIsFull) {
+  EngineThread& thread = AddThread();
+  std::atomic<bool> rest{false};
+  Open(Appendfsync::kEverysec);
+  journal_->SetRest(rest);
+  log_.Fail("No space left on device");
+  journal_->Append(thread, "first");
+  EXPECT_TRUE(Eventually([&] { return rest.load(); }));
+  log_.Fail("");
+  EXPECT_TRUE(Eventually([&] { return !rest; }));
+  log_.Block(true);
+  const std::string record(10'000, 'x');
+  size_t bytes = 0;
+  while (!rest && bytes < 100'000'000) bytes += (journal_->Append(thread, record), record.size());
+  EXPECT_TRUE(rest);
+  EXPECT_LT(journal_->Stats().waiting_bytes, kJournalRingBytesMax.count + kJournalBlockBytes.count);
+  log_.Block(false);
+  EXPECT_TRUE(Eventually([&] { return !rest; }));
+  log_.SetNearlyFull(true);
+  EXPECT_TRUE(Eventually([&] {
+    journal_->Append(thread, "record");
+    return rest.load();
+  }));
+  log_.SetNearlyFull(false);
+  EXPECT_TRUE(Eventually([&] { return !rest; }));
+  journal_.reset();
 }
 
 TEST_F(JournalTest, ModeChangesTakeEffectAtOnce) {

@@ -170,7 +170,9 @@ class DiskFaultTest : public PowerLossTest {
           std::this_thread::sleep_for(std::chrono::milliseconds(1));
         EXPECT_TRUE(journal.failing());
         EXPECT_EQ(journal.refusal(), "MISCONF Errors writing to the AOF file: " + text);
+        // Tries to open the store again fail meanwhile, for the same reason.
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        EXPECT_EQ(journal.refusal(), "MISCONF Errors writing to the AOF file: " + text);
         disk.files->FailWith(FaultFileSystem::Fault::kNone);
         for (int i = 0; i < 5000 && journal.failing(); ++i)
           std::this_thread::sleep_for(std::chrono::milliseconds(1));

@@ -25,6 +25,13 @@ std::shared_ptr<const JournalGroup> GroupOf(uint64_t first,
   return builder.Finish(1);
 }
 
+JournalGroup Garbage(uint64_t first) {
+  constexpr std::string_view kBytes = "garbage";
+  std::unique_ptr<char[]> bytes(new char[kBytes.size()]);
+  kBytes.copy(bytes.get(), kBytes.size());
+  return {first, 1, std::move(bytes), kBytes.size()};
+}
+
 class StoreTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -38,10 +45,12 @@ class StoreTest : public ::testing::Test {
   }
 
   // "" or the error.
-  std::string Open(bool load_truncated = true) {
+  std::string Open(bool load_truncated = true, Bytes value_bytes_max = kStoreValueBytesMax) {
     store_.reset();
-    Result<std::unique_ptr<Store>> opened =
-        Store::Open({.dir = dir_, .load_truncated = load_truncated});
+    Result<std::unique_ptr<Store>> opened = Store::Open({.dir = dir_,
+                                                         .load_truncated = load_truncated,
+                                                         .env = nullptr,
+                                                         .value_bytes_max = value_bytes_max});
     if (!opened.ok()) return opened.error().message;
     store_ = std::move(opened).value();
     return "";
@@ -103,6 +112,41 @@ TEST_F(StoreTest, GivesBackWhatWasWritten) {
   EXPECT_FALSE(store_->IsNearlyFull());
   EXPECT_GT(store_->Stats().disk_bytes, 0u);
   EXPECT_GT(store_->Stats().memory_bytes, 0u);
+}
+
+// As a transaction of more than 4 GiB would need it, with smaller values.
+TEST_F(StoreTest, AGroupLongerThanAValueIsStoredInParts) {
+  constexpr Bytes kValueMax = 1000_B;
+  std::string varied(4321, '\0');
+  for (size_t i = 0; i < varied.size(); ++i) varied[i] = static_cast<char>(i * 7 + i / 256);
+  // What fills a value to the last byte, and one that begins with a full value and ends there.
+  const std::string exact(1000 - kJournalGroupHeaderBytes - 2, 'e');
+  const std::string twice(2000 - kJournalGroupHeaderBytes - 2, 't');
+  const std::vector<std::string> all = {"small", varied, exact, twice, varied};
+  ASSERT_EQ(Open(true, kValueMax), "");
+  for (size_t i = 0; i < all.size(); ++i) {
+    ASSERT_TRUE(store_->Write(*GroupOf(i + 1, {all[i]}), false).ok());
+    Result<uint64_t> last = store_->Recover();
+    ASSERT_TRUE(last.ok());
+    EXPECT_EQ(*last, i + 1);
+  }
+  ASSERT_EQ(Open(true, kValueMax), "");
+  ASSERT_EQ(Replay(), "");
+  EXPECT_EQ(records_, all);
+  EXPECT_EQ(last_, all.size());
+}
+
+TEST_F(StoreTest, ADamagedGroupInPartsIsDroppedWhole) {
+  constexpr Bytes kValueMax = 3_B;
+  ASSERT_EQ(Open(true, kValueMax), "");
+  ASSERT_TRUE(store_->Write(*GroupOf(1, {"one"}), false).ok());
+  ASSERT_TRUE(store_->Write(Garbage(2), true).ok());  // three parts
+  ASSERT_EQ(Replay(), "");
+  EXPECT_THAT(records_, ElementsAre("one"));
+  ASSERT_TRUE(store_->Write(*GroupOf(2, {"two"}), true).ok());
+  ASSERT_EQ(Open(true, kValueMax), "");
+  ASSERT_EQ(Replay(), "");
+  EXPECT_THAT(records_, ElementsAre("one", "two"));
 }
 
 TEST_F(StoreTest, AnEmptyOneReplaysNothing) {
@@ -181,7 +225,7 @@ TEST_F(StoreTest, DamageInTheMiddleIsRefused) {
 TEST_F(StoreTest, ADamagedGroupIsDroppedAtTheEndAndRefusedInTheMiddle) {
   Fill(2);
   ASSERT_EQ(Open(), "");
-  ASSERT_TRUE(store_->Write(JournalGroup(5, 1, "garbage"), true).ok());
+  ASSERT_TRUE(store_->Write(Garbage(5), true).ok());
   ASSERT_EQ(Replay(), "");
   EXPECT_EQ(last_, 4u);
   EXPECT_THAT(records_, SizeIs(4));
@@ -189,7 +233,7 @@ TEST_F(StoreTest, ADamagedGroupIsDroppedAtTheEndAndRefusedInTheMiddle) {
   ASSERT_TRUE(store_->Write(*GroupOf(5, {"r5"}), true).ok());
   ASSERT_EQ(Replay(), "");
   EXPECT_EQ(last_, 5u);
-  ASSERT_TRUE(store_->Write(JournalGroup(6, 1, "garbage"), true).ok());
+  ASSERT_TRUE(store_->Write(Garbage(6), true).ok());
   ASSERT_TRUE(store_->Write(*GroupOf(7, {"r7"}), true).ok());
   EXPECT_THAT(Replay(), HasSubstr("the journal's group at record 6 (7 bytes, after "));
 }
