@@ -106,6 +106,7 @@ void Engine::SetLoading(EngineThread& thread, bool loading) {
 }
 
 void Engine::AppendRecord(EngineThread& thread) {
+  thread.effects.Finish();
   effect_sink_->Append(thread, thread.effects.record());
   thread.effects.Clear();
 }

@@ -13,4 +13,26 @@ void EffectLog::Grow(size_t more) {
   capacity_ = wanted;
 }
 
+void EffectLog::CountSlowly(int db, int64_t keys, int64_t expires) {
+  for (EffectCounts& counts : counts_) {
+    if (counts.db != db) continue;
+    counts.keys += keys;
+    counts.expires += expires;
+    return;
+  }
+  counts_.push_back({db, keys, expires});
+}
+
+void EffectLog::Finish() {
+  TG_DCHECK(words_left_ == 0);
+  if (counts_are_void_) return;
+  for (const EffectCounts& counts : counts_) {
+    if (counts.keys == 0 && counts.expires == 0) continue;
+    char* at = PutVarint(Reserve(4 * kVarintBytesMax), static_cast<uint64_t>(counts.db));
+    at = PutVarint(at, 0);
+    at = PutVarint(at, ZigZag(counts.keys));
+    Commit(PutVarint(at, ZigZag(counts.expires)));
+  }
+}
+
 }  // namespace tidegate

@@ -22,6 +22,7 @@
 #include <span>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/check.h"
@@ -83,11 +84,27 @@ class EffectLog final {
     --words_left_;
   }
 
-  // Whether there is a record; it is whole between commands.
+  // So many keys are there more, and so many with a time to live.
+  void Count(int db, int64_t keys, int64_t expires) {
+    if (__builtin_expect(counts_.size() == 1 && counts_[0].db == db, 1)) {
+      counts_[0].keys += keys;
+      counts_[0].expires += expires;
+    } else {
+      CountSlowly(db, keys, expires);
+    }
+  }
+  // A database was dropped, or became another: nobody has counted that.
+  void CountNoMore() { counts_are_void_ = true; }
+
+  // Whether there is a record; it is whole between commands, but for its counts.
   bool pending() const { return size_ != 0; }
+  // Puts the counts behind the commands. Once for a record.
+  void Finish();
   std::string_view record() const { return {bytes_.get(), size_}; }
   void Clear() {
     size_ = 0;
+    counts_.clear();
+    counts_are_void_ = false;
     if (__builtin_expect(capacity_ <= kEffectLogKeptBytes.count, 1)) return;
     bytes_.reset();
     capacity_ = 0;
@@ -118,11 +135,14 @@ class EffectLog final {
   }
   void Commit(const char* end) { size_ = static_cast<size_t>(end - bytes_.get()); }
   void Grow(size_t more);
+  void CountSlowly(int db, int64_t keys, int64_t expires);
 
   std::unique_ptr<char[]> bytes_;
   size_t size_ = 0;
   size_t capacity_ = 0;
   size_t words_left_ = 0;  // of the command that is being added
+  std::vector<EffectCounts> counts_;
+  bool counts_are_void_ = false;
   bool changed_ = false;
   bool given_ = false;
 };

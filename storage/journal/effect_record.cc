@@ -1,6 +1,7 @@
 #include "storage/journal/effect_record.h"
 
 #include <limits>
+#include <string>
 
 namespace tidegate {
 
@@ -20,16 +21,40 @@ bool EffectReader::TakeVarint(uint64_t& value) {
   return false;
 }
 
+bool EffectReader::TakeCounts(int db) {
+  uint64_t keys = 0;
+  uint64_t expires = 0;
+  if (!TakeVarint(keys) || !TakeVarint(expires)) return false;
+  counts_.push_back({db, UnZigZag(keys), UnZigZag(expires)});
+  return true;
+}
+
+// All that is left are counts, the first of them of this database.
+Result<bool> EffectReader::ReadCounts(int db) {
+  constexpr std::string_view kBroken = "a record of effects has broken counts";
+  bool sound = TakeCounts(db);
+  while (sound && !left_.empty()) {
+    uint64_t next_db = 0;
+    uint64_t zero = 0;
+    sound = TakeVarint(next_db) && TakeVarint(zero) && zero == 0 &&
+            next_db <= static_cast<uint64_t>(std::numeric_limits<int>::max()) &&
+            TakeCounts(static_cast<int>(next_db));
+  }
+  if (!sound) return Error{std::string(kBroken)};
+  return false;
+}
+
 Result<bool> EffectReader::Next(EffectCommand& out) {
   if (left_.empty() && !first_) return false;
-  first_ = false;
   uint64_t db = 0;
   uint64_t argc = 0;
   if (!TakeVarint(db) || db > static_cast<uint64_t>(std::numeric_limits<int>::max()))
     return Error{"a record of effects has a broken database number"};
   // An argument takes a byte at least.
-  if (!TakeVarint(argc) || argc == 0 || argc > left_.size())
+  if (!TakeVarint(argc) || (argc == 0 && first_) || argc > left_.size())
     return Error{"a record of effects has a broken number of arguments"};
+  if (argc == 0) return ReadCounts(static_cast<int>(db));
+  first_ = false;
   out.db = static_cast<int>(db);
   out.args.clear();
   out.args.reserve(static_cast<size_t>(argc));

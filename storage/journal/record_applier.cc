@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "base/text.h"
 #include "storage/engine_thread.h"
@@ -37,15 +38,37 @@ Error NoSuchEffect(std::string_view name) {
 
 }  // namespace
 
+void RecordApplier::NoteSizes() {
+  sizes_.clear();
+  for (const DbCounters& db : thread_.dbs) sizes_.emplace_back(db.keys.value(), db.expires.value());
+}
+
+bool RecordApplier::SizesAgree(const std::vector<EffectCounts>& counts) {
+  for (const EffectCounts& count : counts) {
+    if (static_cast<size_t>(count.db) >= sizes_.size()) return false;
+    sizes_[static_cast<size_t>(count.db)].first += count.keys;
+    sizes_[static_cast<size_t>(count.db)].second += count.expires;
+  }
+  for (size_t db = 0; db < sizes_.size(); ++db) {
+    const DbCounters& now = thread_.dbs[db];
+    if (sizes_[db] != std::pair(now.keys.value(), now.expires.value())) return false;
+  }
+  return true;
+}
+
 Status RecordApplier::Apply(std::string_view record, int64_t now_ms) {
   const LoadingScope loading(engine_, thread_);
+  NoteSizes();
+  counts_are_void_ = false;
   EffectReader reader(record);
   for (;;) {
     const Result<bool> more = reader.Next(effect_);
     if (!more.ok()) return more.error();
-    if (!more.value()) return {};
+    if (!more.value()) break;
     TG_RETURN_IF_ERROR(ApplyCommand(effect_, now_ms));
   }
+  if (!counts_are_void_ && !SizesAgree(reader.counts())) ++miscounted_;
+  return {};
 }
 
 Result<const Command*> RecordApplier::Resolve(const EffectCommand& effect) const {
@@ -71,6 +94,7 @@ Status RecordApplier::ApplyCommand(const EffectCommand& effect, int64_t now_ms) 
                  ", and there are only " + std::to_string(engine_.databases())};
   }
   client_.db = effect.db;
+  counts_are_void_ |= command.value()->spec->scope == Scope::kWholeKeyspace;
   key_arguments_.clear();
   keys_.clear();
   const CommandSpec& spec = *command.value()->spec;

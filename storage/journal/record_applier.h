@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/output_buffer.h"
@@ -35,7 +36,13 @@ class RecordApplier final {
   // now_ms: Unix time, of which values keep when they were last used. Outside a batch.
   Status Apply(std::string_view record, int64_t now_ms);
 
+  // Records that changed the size of a database by something else than what they say.
+  uint64_t miscounted() const { return miscounted_; }
+
  private:
+  // Sizes of the databases before a record, and whether it has changed them as it says.
+  void NoteSizes();
+  bool SizesAgree(const std::vector<EffectCounts>& counts);
   Status ApplyCommand(const EffectCommand& effect, int64_t now_ms);
   Result<const Command*> Resolve(const EffectCommand& effect) const;
   Status Execute(const Request& request, int64_t now_ms);
@@ -50,6 +57,9 @@ class RecordApplier final {
   EffectCommand effect_;
   std::vector<int> key_arguments_;
   std::vector<KeyRef> keys_;
+  std::vector<std::pair<int64_t, int64_t>> sizes_;  // keys and expires, by database
+  bool counts_are_void_ = false;  // of the record under way: it drops or swaps databases
+  uint64_t miscounted_ = 0;
 };
 
 }  // namespace tidegate

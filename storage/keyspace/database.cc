@@ -166,6 +166,8 @@ Entry* Database::Replace(const KeyRef& key, Entry* existing, Entry* fresh) {
     counters.AddExpiry(fresh->expire_at_ms());
   }
   if (change != 0) table.set_expires(table.expires() + static_cast<uint32_t>(change));
+  if (__builtin_expect(thread_->recording, 0) && (existing == nullptr || change != 0))
+    thread_->effects.Count(index_, existing == nullptr ? 1 : 0, change);
   if (fresh->type() == ValueType::kHash && fresh->encoding() == Encoding::kFieldTable) {
     const auto* fields = fresh->object<FieldTable>();
     if (fields->expires() > 0) NoteFieldExpiry(key, fields->earliest_expiry_ms());
@@ -371,6 +373,8 @@ void Database::Detach(const KeyRef& key, Entry* entry) {
   if (__builtin_expect(entry->stored(), 0)) NoteRemoved(key, *entry);
   table.Remove(key.hash, entry);
   counters.keys.Add(-1);
+  if (__builtin_expect(thread_->recording, 0))
+    thread_->effects.Count(index_, -1, entry->has_expire() ? -1 : 0);
   if (entry->has_expire()) {
     table.set_expires(table.count() == 0 ? 0 : table.expires() - 1);
     counters.RemoveExpiry(entry->expire_at_ms());

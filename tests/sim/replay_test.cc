@@ -117,6 +117,7 @@ class ReplayTest : public ::testing::Test {
       ASSERT_TRUE(status.ok()) << status.error().message << " of record " << i << ": "
                                << EffectCapture::Text(records[i]) << ", seed " << seed_;
     }
+    EXPECT_EQ(applier.miscounted(), 0u) << "seed " << seed_;
     const auto expected = ContentsOf(*lone_, now_ms);
     const auto found = ContentsOf(lone, now_ms);
     EXPECT_GT(records.size(), 100u);

@@ -55,6 +55,45 @@ TEST(EffectRecordTest, ASmallSetTakesEightBytesMoreThanItsOwn) {
   EXPECT_EQ(log.record().size(), 8u + 8u);
 }
 
+TEST(EffectRecordTest, TellsWhatChangesAboutTheSizeOfDatabases) {
+  EffectLog log;
+  log.Add(0, {"SET", "a", "1"});
+  log.Count(0, 1, 0);
+  log.Count(7, 0, -1);
+  log.Count(0, -3, 1'000'000);
+  log.Count(2, 1, 0);
+  log.Count(2, -1, 0);
+  log.Finish();
+  EffectReader reader(log.record());
+  EffectCommand command;
+  ASSERT_TRUE(reader.Next(command).value());
+  EXPECT_FALSE(reader.Next(command).value());
+  ASSERT_EQ(reader.counts().size(), 2u);  // not of database 2, where nothing changed
+  EXPECT_EQ(reader.counts()[0].db, 0);
+  EXPECT_EQ(reader.counts()[0].keys, -2);
+  EXPECT_EQ(reader.counts()[0].expires, 1'000'000);
+  EXPECT_EQ(reader.counts()[1].db, 7);
+  EXPECT_EQ(reader.counts()[1].expires, -1);
+  EXPECT_FALSE(reader.Next(command).value());
+
+  const std::string whole(log.record());
+  EXPECT_FALSE(Read(whole + std::string("\0\1\0", 3)));   // a command behind counts
+  EXPECT_FALSE(Read(whole.substr(0, whole.size() - 1)));  // the last number is cut off
+  EXPECT_FALSE(Read(std::string_view("\0\0\2\0", 4)));    // counts and no command
+  for (const int64_t n : {INT64_MIN, int64_t{-1}, int64_t{0}, int64_t{1}, INT64_MAX})
+    EXPECT_EQ(UnZigZag(ZigZag(n)), n);
+
+  // A dropped database is not counted, and neither is what came before in the same record.
+  log.Clear();
+  log.Add(0, {"SET", "a", "1"});
+  log.Count(0, 1, 0);
+  log.Add(0, {"FLUSHDB"});
+  log.CountNoMore();
+  const size_t size = log.record().size();
+  log.Finish();
+  EXPECT_EQ(log.record().size(), size);
+}
+
 TEST(EffectRecordTest, GivesLargeMemoryBack) {
   EffectLog log;
   const std::string large(2 * kEffectLogKeptBytes.count, 'v');
