@@ -295,6 +295,9 @@ class Engine final {
   // the one thread that applies records, for which they are read at once.
   void BeginCold(const ColdStart& start);
   void StartLoading();
+  // Until then, for who applies records: what these keys hold is overwritten or removed whatever it
+  // is, and need not be read. True: some were not in memory, and seem to be absent from now on.
+  bool ForgoReading(EngineThread& thread, int db, std::span<const KeyRef> keys);
   // Before that: reads what is on disk of these keys, several at once, for who is about to apply
   // records that name them. What cannot be read is left to the records.
   struct KeyOfDatabase {

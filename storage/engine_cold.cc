@@ -5,6 +5,7 @@
 #include "storage/engine.h"
 #include "storage/engine_thread.h"
 #include "storage/errors.h"
+#include "storage/keyspace/database.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/keyspace/slot_extras.h"
 
@@ -36,6 +37,18 @@ void Engine::LoadAhead(std::span<const KeyOfDatabase> keys) {
   std::vector<ColdTarget> missing;
   for (const KeyOfDatabase& one : keys) AddMissing(one.db, one.key, missing);
   cold_loader_->LoadAhead(missing);
+}
+
+// As if they had been removed: what is on disk is deleted or overwritten by the next checkpoint.
+bool Engine::ForgoReading(EngineThread& thread, int db, std::span<const KeyRef> keys) {
+  TG_DCHECK(thread.loading);
+  bool any = false;
+  for (const KeyRef& key : keys) {
+    if (residency_->IsResident(db, key)) continue;
+    Database(*keyspace_, thread, db, thread.now_ms, {.no_touch = true}).AssumeRemoved(key);
+    any = true;
+  }
+  return any;
 }
 
 void Engine::StopLoading() {

@@ -93,18 +93,21 @@ class EffectLog final {
       CountSlowly(db, keys, expires);
     }
   }
+  // The object on disk that holds this value of a key, which is overwritten or removed.
+  void NoteObject(uint64_t id) { objects_.push_back(id); }
   // A database was dropped, or became another: nobody has counted that.
   void CountNoMore() { counts_are_void_ = true; }
 
-  // Whether there is a record; it is whole between commands, but for its counts.
+  // Whether there is a record; it is whole between commands, but for its notes.
   bool pending() const { return size_ != 0; }
-  // Puts the counts behind the commands. Once for a record.
+  // Puts the notes behind the commands. Once for a record.
   void Finish();
   std::string_view record() const { return {bytes_.get(), size_}; }
   void Clear() {
     size_ = 0;
     counts_.clear();
     counts_are_void_ = false;
+    objects_.clear();
     if (__builtin_expect(capacity_ <= kEffectLogKeptBytes.count, 1)) return;
     bytes_.reset();
     capacity_ = 0;
@@ -142,6 +145,7 @@ class EffectLog final {
   size_t capacity_ = 0;
   size_t words_left_ = 0;  // of the command that is being added
   std::vector<EffectCounts> counts_;
+  std::vector<uint64_t> objects_;
   bool counts_are_void_ = false;
   bool changed_ = false;
   bool given_ = false;

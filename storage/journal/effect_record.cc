@@ -21,26 +21,40 @@ bool EffectReader::TakeVarint(uint64_t& value) {
   return false;
 }
 
-bool EffectReader::TakeCounts(int db) {
-  uint64_t keys = 0;
-  uint64_t expires = 0;
-  if (!TakeVarint(keys) || !TakeVarint(expires)) return false;
-  counts_.push_back({db, UnZigZag(keys), UnZigZag(expires)});
+bool EffectReader::TakeObjects() {
+  uint64_t ids = 0;
+  // Each takes a byte at least.
+  if (!TakeVarint(ids) || ids > left_.size()) return false;
+  for (; ids > 0; --ids) {
+    uint64_t id = 0;
+    if (!TakeVarint(id)) return false;
+    objects_.push_back(id);
+  }
   return true;
 }
 
-// All that is left are counts, the first of them of this database.
-Result<bool> EffectReader::ReadCounts(int db) {
-  constexpr std::string_view kBroken = "a record of effects has broken counts";
-  bool sound = TakeCounts(db);
+bool EffectReader::TakeNote(uint64_t db) {
+  uint64_t kind = 0;
+  if (!TakeVarint(kind)) return false;
+  if (kind == static_cast<uint64_t>(EffectNote::kObjects)) return db == 0 && TakeObjects();
+  uint64_t keys = 0;
+  uint64_t expires = 0;
+  if (kind != static_cast<uint64_t>(EffectNote::kCounts) ||
+      db > static_cast<uint64_t>(std::numeric_limits<int>::max()) || !TakeVarint(keys) ||
+      !TakeVarint(expires))
+    return false;
+  counts_.push_back({static_cast<int>(db), UnZigZag(keys), UnZigZag(expires)});
+  return true;
+}
+
+// All that is left are notes, the first of them about this database.
+Result<bool> EffectReader::ReadNotes(uint64_t db) {
+  bool sound = TakeNote(db);
   while (sound && !left_.empty()) {
-    uint64_t next_db = 0;
     uint64_t zero = 0;
-    sound = TakeVarint(next_db) && TakeVarint(zero) && zero == 0 &&
-            next_db <= static_cast<uint64_t>(std::numeric_limits<int>::max()) &&
-            TakeCounts(static_cast<int>(next_db));
+    sound = TakeVarint(db) && TakeVarint(zero) && zero == 0 && TakeNote(db);
   }
-  if (!sound) return Error{std::string(kBroken)};
+  if (!sound) return Error{"a record of effects has a broken note"};
   return false;
 }
 
@@ -53,7 +67,7 @@ Result<bool> EffectReader::Next(EffectCommand& out) {
   // An argument takes a byte at least.
   if (!TakeVarint(argc) || (argc == 0 && first_) || argc > left_.size())
     return Error{"a record of effects has a broken number of arguments"};
-  if (argc == 0) return ReadCounts(static_cast<int>(db));
+  if (argc == 0) return ReadNotes(db);
   first_ = false;
   out.db = static_cast<int>(db);
   out.args.clear();

@@ -43,6 +43,43 @@ void RecordApplier::NoteSizes() {
   for (const DbCounters& db : thread_.dbs) sizes_.emplace_back(db.keys.value(), db.expires.value());
 }
 
+// By what the record says, for a key that was overwritten unseen looked like a new one.
+void RecordApplier::SetSizes(const std::vector<EffectCounts>& counts) {
+  if (counts_are_void_) return;
+  for (size_t db = 0; db < sizes_.size(); ++db) {
+    DbCounters& now = thread_.dbs[db];
+    auto [keys, expires] = sizes_[db];
+    for (const EffectCounts& count : counts) {
+      if (static_cast<size_t>(count.db) != db) continue;
+      keys += count.keys;
+      expires += count.expires;
+    }
+    now.keys.Add(keys - now.keys.value());
+    now.expires.Add(expires - now.expires.value());
+  }
+}
+
+// Such a record has no counts to go by.
+bool RecordApplier::DropsOrSwaps(std::string_view record) {
+  EffectReader reader(record);
+  for (;;) {
+    const Result<bool> more = reader.Next(effect_);
+    if (!more.ok() || !more.value()) return false;
+    const Command* command = table_.Find(effect_.args[0]);
+    if (command != nullptr && command->spec->scope == Scope::kWholeKeyspace) return true;
+  }
+}
+
+bool RecordApplier::Overwrites(const CommandSpec& spec, std::span<const std::string_view> args) {
+  const std::string_view name = spec.name;
+  if (name == "SET") {
+    return std::none_of(args.begin() + 3, args.end(), [](std::string_view word) {
+      return EqualsIgnoreCase(word, "KEEPTTL") || EqualsIgnoreCase(word, "GET");
+    });
+  }
+  return name == "DEL" || name == "UNLINK" || name == "MSET";
+}
+
 bool RecordApplier::SizesAgree(const std::vector<EffectCounts>& counts) {
   for (const EffectCounts& count : counts) {
     if (static_cast<size_t>(count.db) >= sizes_.size()) return false;
@@ -60,6 +97,8 @@ Status RecordApplier::Apply(std::string_view record, int64_t now_ms) {
   const LoadingScope loading(engine_, thread_);
   NoteSizes();
   counts_are_void_ = false;
+  was_blind_ = false;
+  may_be_blind_ = engine_.IsCold() && !DropsOrSwaps(record);
   EffectReader reader(record);
   for (;;) {
     const Result<bool> more = reader.Next(effect_);
@@ -67,7 +106,13 @@ Status RecordApplier::Apply(std::string_view record, int64_t now_ms) {
     if (!more.value()) break;
     TG_RETURN_IF_ERROR(ApplyCommand(effect_, now_ms));
   }
-  if (!counts_are_void_ && !SizesAgree(reader.counts())) ++miscounted_;
+  if (was_blind_) {
+    SetSizes(reader.counts());
+    thread_.dead_objects.insert(thread_.dead_objects.end(), reader.objects().begin(),
+                                reader.objects().end());
+  } else if (!counts_are_void_ && !SizesAgree(reader.counts())) {
+    ++miscounted_;
+  }
   return {};
 }
 
@@ -102,7 +147,10 @@ Status RecordApplier::ApplyCommand(const EffectCommand& effect, int64_t now_ms) 
     return Error{"a record of effects names no keys for " + command.value()->full_name};
   for (const int position : key_arguments_)
     keys_.push_back(KeyRef::Of(effect.args[static_cast<size_t>(position)]));
-  return Execute({.command = command.value(), .args = effect.args, .keys = keys_}, now_ms);
+  const Request request{.command = command.value(), .args = effect.args, .keys = keys_};
+  if (may_be_blind_ && Overwrites(spec, effect.args))
+    was_blind_ |= engine_.ForgoReading(thread_, effect.db, keys_);
+  return Execute(request, now_ms);
 }
 
 Status RecordApplier::Execute(const Request& request, int64_t now_ms) {

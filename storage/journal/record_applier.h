@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -36,6 +37,10 @@ class RecordApplier final {
   // now_ms: Unix time, of which values keep when they were last used. Outside a batch.
   Status Apply(std::string_view record, int64_t now_ms);
 
+  // Whether a command of a record leaves nothing of what its keys held, whatever that was. Then it
+  // need not be read from disk, where it is there alone.
+  static bool Overwrites(const CommandSpec& spec, std::span<const std::string_view> args);
+
   // Records that changed the size of a database by something else than what they say.
   uint64_t miscounted() const { return miscounted_; }
 
@@ -43,6 +48,8 @@ class RecordApplier final {
   // Sizes of the databases before a record, and whether it has changed them as it says.
   void NoteSizes();
   bool SizesAgree(const std::vector<EffectCounts>& counts);
+  void SetSizes(const std::vector<EffectCounts>& counts);
+  bool DropsOrSwaps(std::string_view record);
   Status ApplyCommand(const EffectCommand& effect, int64_t now_ms);
   Result<const Command*> Resolve(const EffectCommand& effect) const;
   Status Execute(const Request& request, int64_t now_ms);
@@ -58,7 +65,10 @@ class RecordApplier final {
   std::vector<int> key_arguments_;
   std::vector<KeyRef> keys_;
   std::vector<std::pair<int64_t, int64_t>> sizes_;  // keys and expires, by database
-  bool counts_are_void_ = false;  // of the record under way: it drops or swaps databases
+  // Of the record under way: it drops or swaps databases; it has overwritten keys that nobody read.
+  bool counts_are_void_ = false;
+  bool was_blind_ = false;
+  bool may_be_blind_ = false;
   uint64_t miscounted_ = 0;
 };
 

@@ -55,6 +55,7 @@ void ReplayAhead::FindKeys(std::string_view record) {
     if (!command->spec->arity.Accepts(effect_.args.size()) ||
         !FindKeyArguments(*command->spec, effect_.args, positions_))
       continue;
+    if (RecordApplier::Overwrites(*command->spec, effect_.args)) continue;
     for (const int position : positions_)
       keys_.push_back({effect_.db, KeyRef::Of(effect_.args[static_cast<size_t>(position)])});
   }

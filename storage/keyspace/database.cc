@@ -231,6 +231,7 @@ Entry* Database::SetString(const KeyRef& key, Entry* existing, std::string_view 
         std::memcpy(existing->value_data(), value.data(), value.size());
         existing->set_value_bytes(value.size());
       } else {
+        NoteOverwritten(key, *existing);
         existing->object<ChunkedString>()->Assign(value);
       }
       if (has_expire) OverwriteExpire(key, *existing, expire_at_ms);

@@ -84,6 +84,9 @@ class Database final {
   // before. The key must not be there.
   void Place(const KeyRef& key, Entry* entry, uint64_t object);
 
+  // As after a removal, of a key that is on disk, or may be, and not here.
+  void AssumeRemoved(const KeyRef& key);
+
   // Removes the key; false when there is none. Big values are freed after unlock, by the lazy freer
   // when `lazy` (and the value is more than one allocation) or very big.
   bool Delete(const KeyRef& key, bool lazy = false);
@@ -122,6 +125,7 @@ class Database final {
   void TakeTombstone(const KeyRef& key, Entry& fresh);
   void CarryStored(const KeyRef& key, const Entry& old, Entry& fresh);
   uint64_t TakeObject(const KeyRef& key, Entry& entry);
+  void NoteOverwritten(const KeyRef& key, const Entry& entry);
   void MarkAccess(Entry& entry);
   bool AllFieldsExpired(const Entry& entry) const;
   void RemoveExpired(const KeyRef& key);

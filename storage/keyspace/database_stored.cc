@@ -17,7 +17,12 @@ void Database::BeforeChange(const KeyRef& key, Entry& entry) {
 
 // The entry leaves its table, and its record stays.
 void Database::NoteRemoved(const KeyRef& key, Entry& entry) {
+  NoteOverwritten(key, entry);
   if (const uint64_t object = TakeObject(key, entry)) thread_->dead_objects.push_back(object);
+  AssumeRemoved(key);
+}
+
+void Database::AssumeRemoved(const KeyRef& key) {
   Entry* tombstone = keyspace_->stored(key.slot, index_).AddRemoved(key.hash, key.name);
   tombstone->set_dirty(true);
   tombstone->set_stored(true);
@@ -41,9 +46,16 @@ void Database::TakeTombstone(const KeyRef& key, Entry& fresh) {
 void Database::CarryStored(const KeyRef& key, const Entry& old, Entry& fresh) {
   fresh.set_stored(old.stored());
   if (__builtin_expect(!old.has_stored_object(), 1)) return;
+  NoteOverwritten(key, old);
   if (!fresh.embedded()) return fresh.set_has_stored_object(true);
   StoredState* stored = keyspace_->FindStored(key.slot, index_);
   if (const uint64_t object = stored->TakeObject(key.name)) thread_->dead_objects.push_back(object);
+}
+
+// Whoever applies the record may not know what the key held.
+void Database::NoteOverwritten(const KeyRef& key, const Entry& entry) {
+  if (!thread_->recording || !entry.has_stored_object()) return;
+  thread_->effects.NoteObject(keyspace_->stored(key.slot, index_).ObjectOf(key.name));
 }
 
 // The id under which the value is stored, which the key then has no more; 0: none.

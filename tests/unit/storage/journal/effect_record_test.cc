@@ -55,7 +55,7 @@ TEST(EffectRecordTest, ASmallSetTakesEightBytesMoreThanItsOwn) {
   EXPECT_EQ(log.record().size(), 8u + 8u);
 }
 
-TEST(EffectRecordTest, TellsWhatChangesAboutTheSizeOfDatabases) {
+TEST(EffectRecordTest, TellsWhatChangesBesideTheCommands) {
   EffectLog log;
   log.Add(0, {"SET", "a", "1"});
   log.Count(0, 1, 0);
@@ -63,6 +63,8 @@ TEST(EffectRecordTest, TellsWhatChangesAboutTheSizeOfDatabases) {
   log.Count(0, -3, 1'000'000);
   log.Count(2, 1, 0);
   log.Count(2, -1, 0);
+  log.NoteObject(uint64_t{9} << 40);
+  log.NoteObject(3);
   log.Finish();
   EffectReader reader(log.record());
   EffectCommand command;
@@ -74,12 +76,15 @@ TEST(EffectRecordTest, TellsWhatChangesAboutTheSizeOfDatabases) {
   EXPECT_EQ(reader.counts()[0].expires, 1'000'000);
   EXPECT_EQ(reader.counts()[1].db, 7);
   EXPECT_EQ(reader.counts()[1].expires, -1);
+  EXPECT_EQ(reader.objects(), (std::vector<uint64_t>{uint64_t{9} << 40, 3}));
   EXPECT_FALSE(reader.Next(command).value());
 
   const std::string whole(log.record());
   EXPECT_FALSE(Read(whole + std::string("\0\1\0", 3)));   // a command behind counts
   EXPECT_FALSE(Read(whole.substr(0, whole.size() - 1)));  // the last number is cut off
-  EXPECT_FALSE(Read(std::string_view("\0\0\2\0", 4)));    // counts and no command
+  EXPECT_FALSE(Read(std::string_view("\0\0\1\2\0", 5)));       // a note and no command
+  EXPECT_FALSE(Read(whole + std::string("\0\0\3", 3)));         // a note of no kind
+  EXPECT_FALSE(Read(whole + std::string("\0\0\2\5\1", 5)));     // fewer ids than it says
   for (const int64_t n : {INT64_MIN, int64_t{-1}, int64_t{0}, int64_t{1}, INT64_MAX})
     EXPECT_EQ(UnZigZag(ZigZag(n)), n);
 
