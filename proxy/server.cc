@@ -78,6 +78,9 @@ Server::Server(LoadedConfig config)
       stats_base_(std::make_unique<StatsBase>()) {}
 
 Server::~Server() {
+  // Its threads tell the engine whether there is room, and a start that failed has not stopped
+  // them.
+  static_cast<void>(StopPersistence());
   signals_.clear();
   acceptor_.reset();
   wake_up_.reset();
