@@ -22,14 +22,16 @@ namespace {
 constexpr std::chrono::milliseconds kReadersWait{1000};
 constexpr std::chrono::milliseconds kReadersWaitStep{1};
 
-// What strerror says of an error of RocksDB: clients get to see it.
-std::string CauseOf(const rocksdb::Status& status) {
-  if (status.IsNoSpace()) return strerror(ENOSPC);
-  const std::string text = status.ToString();
+// What strerror says of an error of RocksDB that is told with these words: clients get to see it.
+std::string CauseIn(const std::string& text) {
   for (const int code : {ENOSPC, EDQUOT, EROFS, EACCES, EPERM, EFBIG, EIO}) {
     if (text.find(strerror(code)) != std::string::npos) return strerror(code);
   }
-  return status.IsIOError() ? strerror(EIO) : text;
+  return text.find("IO error") != std::string::npos ? strerror(EIO) : text;
+}
+
+std::string CauseOf(const rocksdb::Status& status) {
+  return status.IsNoSpace() ? strerror(ENOSPC) : CauseIn(status.ToString());
 }
 
 }  // namespace
@@ -149,8 +151,10 @@ Result<uint64_t> Store::Recover() {
        waited += kReadersWaitStep) {
     std::this_thread::sleep_for(kReadersWaitStep);
   }
-  TG_RETURN_IF_ERROR(OpenDatabase());
-  return LastRecord();
+  const Status opened = OpenDatabase();
+  if (opened.ok()) return LastRecord();
+  log::Warning("Store: " + opened.error().message);
+  return Error{CauseIn(opened.error().message)};
 }
 
 bool Store::IsNearlyFull() {
