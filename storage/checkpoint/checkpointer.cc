@@ -104,7 +104,7 @@ Status Checkpointer::Write(uint64_t& entries, uint64_t& bytes) {
                                .cancelled = cancelled_});
   walker_.Write(sink, &UnixMillis);
   next_object_serial_ = sink.next_object_serial();
-  const Status ended = [&]() -> Status {
+  Status ended = [&]() -> Status {
     Result<CheckpointInfo> info = sink.Finish();
     if (!info.ok()) return std::move(info).error();
     return store_.Ingest(*files, *info);
