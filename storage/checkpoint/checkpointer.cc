@@ -115,7 +115,7 @@ Status Checkpointer::Write(uint64_t& entries, uint64_t& bytes) {
     sample_at_nanos_ = MonotonicNanos() + kSamplePeriodNanos;
     files->PutInfo(kHotKeysName, EncodeHotKeys(sampler_.Sample(UnixMillis())));
   }
-  const Status ended = [&]() -> Status {
+  Status ended = [&]() -> Status {
     Result<CheckpointInfo> info = sink.Finish();
     if (!info.ok()) return std::move(info).error();
     return store_.Ingest(*files, *info);

@@ -29,7 +29,7 @@ Status SyncPath(const std::string& path, int flags) {
   const int fd = open(path.c_str(), flags | O_CLOEXEC);
   if (fd < 0) return SystemError("open " + path);
   const bool synced = fsync(fd) == 0;
-  const Status status = synced ? Status() : Status(SystemError("sync " + path));
+  Status status = synced ? Status() : Status(SystemError("sync " + path));
   close(fd);
   return status;
 }

@@ -59,7 +59,7 @@ rocksdb::Status Store::Database::Open(const std::string& path, const rocksdb::DB
       {"data", DataOptionsOf(cache)},
   };
   rocksdb::DB* opened = nullptr;
-  const rocksdb::Status status =
+  rocksdb::Status status =
       read_only ? rocksdb::DB::OpenForReadOnly(options, path, descriptors, &families, &opened)
                 : rocksdb::DB::Open(options, path, descriptors, &families, &opened);
   if (!status.ok()) return status;

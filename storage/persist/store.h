@@ -163,6 +163,7 @@ class Store final : public JournalLog, public ColdSource {
   Status SweepCheckpointFiles();
   void NoteStats();
 
+  std::shared_ptr<Database> AwaitDatabase() const;
   std::shared_ptr<Database> database() const {
     MutexLock lock(mutex_);
     return database_;

@@ -2,7 +2,9 @@
 #include <rocksdb/convenience.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -12,6 +14,9 @@
 
 namespace tidegate {
 namespace {
+
+constexpr std::chrono::milliseconds kReopenWait{2000};
+constexpr std::chrono::milliseconds kReopenStep{1};
 
 // One state of the database, for as long as it is there.
 class Snapshot final {
@@ -63,6 +68,16 @@ StoredEntry EntryOf(const StoredRecord& record, std::string_view key, uint64_t h
 }
 
 }  // namespace
+
+// While the database is opened anew, after an error, reads wait for it a while.
+std::shared_ptr<Store::Database> Store::AwaitDatabase() const {
+  std::shared_ptr<Database> at = database();
+  for (auto waited = kReopenStep; at == nullptr && waited < kReopenWait; waited += kReopenStep) {
+    std::this_thread::sleep_for(kReopenStep);
+    at = database();
+  }
+  return at;
+}
 
 std::optional<CheckpointInfo> Store::checkpoint() const {
   MutexLock lock(mutex_);
@@ -155,7 +170,7 @@ Status Store::VerifyFiles() {
 
 Result<bool> Store::Read(uint32_t database_id, uint16_t slot, uint64_t hash, std::string_view key,
                          const std::function<void(const StoredEntry&)>& fn) {
-  const std::shared_ptr<Database> at = database();
+  const std::shared_ptr<Database> at = AwaitDatabase();
   if (at == nullptr) return Error{strerror(EIO)};
   const std::string at_key = EntryKey(database_id, slot, hash, key);
   rocksdb::ReadOptions options;
@@ -191,7 +206,7 @@ Result<bool> Store::Read(uint32_t database_id, uint16_t slot, uint64_t hash, std
 
 Status Store::ReadSlot(uint32_t database_id, uint16_t slot, uint64_t from_hash,
                        const std::function<bool(const StoredEntry&)>& fn) {
-  const std::shared_ptr<Database> at = database();
+  const std::shared_ptr<Database> at = AwaitDatabase();
   if (at == nullptr) return Error{strerror(EIO)};
   const std::string begin = EntryKey(database_id, slot, from_hash, "");
   // All of the slot: hashes with every bit set may have keys behind them.
