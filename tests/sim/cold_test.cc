@@ -429,6 +429,23 @@ TEST_F(ColdTest, ADeletedKeyStaysDeleted) {
   EXPECT_EQ(Run({"GET", "k"}), "_\r\n");
 }
 
+// Of two loads that bring the same key one may come when it is gone, on disk as well.
+TEST_F(ColdTest, WhatWasReadBeforeItWasDeletedDoesNotComeBack) {
+  Begin();
+  Run({"SET", "k", "v"});
+  RestartCold();
+  disk_.HoldSlots(true);
+  EXPECT_EQ(process_->a.Begin({"KEYS", "k"}), "");
+  while (disk_.slots_held() == 0) std::this_thread::yield();
+  EXPECT_EQ(Run({"DEL", "k"}), ":1\r\n");
+  ASSERT_TRUE(Checkpoint());
+  ASSERT_TRUE(Checkpoint());
+  disk_.HoldSlots(false);
+  EXPECT_EQ(process_->a.ResumeUntilRead(), "*0\r\n");
+  EXPECT_EQ(Run({"GET", "k"}), "_\r\n");
+  EXPECT_EQ(Run({"DBSIZE"}), ":0\r\n");
+}
+
 TEST_F(ColdTest, AnEntryThatIsReadIsAsItWasWritten) {
   Begin();
   Run({"SET", "s", "v", "PX", "5000"});

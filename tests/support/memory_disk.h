@@ -66,6 +66,7 @@ class MemoryDisk final : public ColdSource {
       if (found != slots_.end()) records = found->second;
     }
     if (!records.empty()) TakeTime();
+    if (!records.empty()) WaitWhileHeld();
     for (auto at = records.lower_bound({from_hash, ""}); at != records.end(); ++at) {
       if (!fn(Stored(at->first, at->second))) break;
     }
@@ -76,6 +77,9 @@ class MemoryDisk final : public ColdSource {
   void FailEvery(uint32_t n) { fail_every_ = n; }
   void TakeUpTo(std::chrono::microseconds time) { time_us_ = time.count(); }
   uint64_t reads() const { return reads_; }
+  // Slots that have keys are read, and not given on while this holds.
+  void HoldSlots(bool hold) { hold_slots_ = hold; }
+  int slots_held() const { return slots_held_; }
 
   // Writes what is dirty; false: it failed, as `fails` wanted it, and nothing is on disk.
   bool Checkpoint(Engine& engine, CutWalker& walker, int64_t (*now_ms)(), bool fails);
@@ -121,6 +125,11 @@ class MemoryDisk final : public ColdSource {
     const uint32_t every = fail_every_;
     return every != 0 && (n * 0x9e3779b97f4a7c15u >> 40) % every == 0;
   }
+  void WaitWhileHeld() {
+    ++slots_held_;
+    while (hold_slots_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    --slots_held_;
+  }
   void TakeTime() const {
     const int64_t most = time_us_;
     if (most > 0) std::this_thread::sleep_for(std::chrono::microseconds(reads_ * 7919 % most));
@@ -132,6 +141,8 @@ class MemoryDisk final : public ColdSource {
   std::atomic<uint64_t> reads_{0};
   std::atomic<uint32_t> fail_every_{0};
   std::atomic<int64_t> time_us_{0};
+  std::atomic<bool> hold_slots_{false};
+  std::atomic<int> slots_held_{0};
   std::atomic<uint64_t> next_object_{1};
 };
 
