@@ -78,8 +78,8 @@ Server::Server(LoadedConfig config)
       stats_base_(std::make_unique<StatsBase>()) {}
 
 Server::~Server() {
-  // While there is an engine: its threads tell it whether there is room, and a start that failed has
-  // not stopped them.
+  // While there is an engine: its threads tell it whether there is room, and a start that failed
+  // has not stopped them.
   static_cast<void>(StopPersistence());
   signals_.clear();
   acceptor_.reset();

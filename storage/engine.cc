@@ -668,8 +668,11 @@ uint64_t Engine::ExpirySum(int db) const {
 // The sums of expiry times are of whole databases: nobody knows them slot by slot. Nor are the
 // tables all there is, as long as some of it is on disk.
 void Engine::ClearDatabase(EngineThread& thread, int db) {
+  std::vector<bool> had_any;
+  for (int index = 0; index < options_.databases; ++index)
+    had_any.push_back(residency_->IsCold(index));
   residency_->Clear(db);
-  keyspace_->Clear(thread, db);
+  keyspace_->Clear(thread, db, std::move(had_any));
   for (int index = 0; index < options_.databases; ++index) {
     if (db >= 0 && index != db) continue;
     DbCounters& counters = thread.dbs[static_cast<size_t>(index)];

@@ -28,8 +28,8 @@ void EffectLog::Finish() {
   constexpr size_t kNoteHeadBytes = 3 * kVarintBytesMax;
   for (const EffectCounts& counts : counts_) {
     if (counts_are_void_ || (counts.keys == 0 && counts.expires == 0)) continue;
-    char* at = PutVarint(Reserve(kNoteHeadBytes + 2 * kVarintBytesMax),
-                         static_cast<uint64_t>(counts.db));
+    char* at =
+        PutVarint(Reserve(kNoteHeadBytes + 2 * kVarintBytesMax), static_cast<uint64_t>(counts.db));
     at = PutVarint(at, 0);
     at = PutVarint(at, static_cast<uint64_t>(EffectNote::kCounts));
     at = PutVarint(at, ZigZag(counts.keys));

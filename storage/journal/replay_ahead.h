@@ -5,7 +5,8 @@
 // the other as they come they would take a disk's latency each: half a minute for a tail that is
 // applied in a second. Which keys a record needs follows from its words; what a FLUSHDB or a SWAPDB
 // in between makes of them does not matter, since whatever is not there when its command comes is
-// read then. Keys that a record overwrites are not read at all. Owner: who replays. Cost: a copy of each record.
+// read then. Keys that a record overwrites are not read at all. Owner: who replays. Cost: a copy of
+// each record.
 #pragma once
 
 #include <cstdint>

@@ -88,7 +88,8 @@ StoredState* Keyspace::FindStored(uint16_t slot, int db) {
   return &extras_[slot]->stored[static_cast<size_t>(db)];
 }
 
-void Keyspace::ClearStored(EngineThread& thread, uint16_t slot, int db, std::vector<Table>& gone) {
+void Keyspace::ClearStored(EngineThread& thread, uint16_t slot, int db, std::vector<Table>& gone,
+                           std::vector<bool>& had_any) {
   if (extras_[slot] == nullptr || extras_[slot]->stored.empty()) return;
   std::vector<StoredState>& all = extras_[slot]->stored;
   for (size_t index = 0; index < all.size(); ++index) {
@@ -96,6 +97,7 @@ void Keyspace::ClearStored(EngineThread& thread, uint16_t slot, int db, std::vec
     all[index].ForgetObjects();
     const Table removed = all[index].TakeRemoved();
     if (removed.count() == 0) continue;
+    had_any[index] = true;
     if (thread.cut == nullptr || !thread.cut->TakeDropped(slot, static_cast<int>(index), removed))
       gone.push_back(removed);
   }
@@ -174,7 +176,7 @@ uint32_t Keyspace::Visit(uint16_t slot, int db, uint32_t position, size_t wanted
   return table == nullptr ? 0 : table->Visit(position, wanted, visit);
 }
 
-uint64_t Keyspace::Clear(EngineThread& thread, int db) {
+uint64_t Keyspace::Clear(EngineThread& thread, int db, std::vector<bool> had_any) {
   thread.effects.CountNoMore();
   std::vector<Table> gone;
   uint64_t keys = 0;
@@ -185,6 +187,7 @@ uint64_t Keyspace::Clear(EngineThread& thread, int db) {
     TouchWatchesBeforeClear(static_cast<uint16_t>(slot), index);
     SignalBlocked(thread, static_cast<uint16_t>(slot), index);
     keys += table->count();
+    had_any[static_cast<size_t>(index)] = true;
     thread.dbs[static_cast<size_t>(index)].keys.Add(-static_cast<int64_t>(table->count()));
     thread.dbs[static_cast<size_t>(index)].expires.Add(-static_cast<int64_t>(table->expires()));
     if (thread.cut == nullptr ||
@@ -201,10 +204,11 @@ uint64_t Keyspace::Clear(EngineThread& thread, int db) {
         keys_left += FindTable(static_cast<uint16_t>(slot), index)->count();
       }
     }
-    ClearStored(thread, static_cast<uint16_t>(slot), db, gone);
+    ClearStored(thread, static_cast<uint16_t>(slot), db, gone, had_any);
   }
   for (int index = 0; thread.tracks_changes && index < databases_; ++index) {
-    if (db < 0 || index == db) database_map_.Renew(index);
+    // One of which nothing is on disk keeps its id: there are not so many.
+    if ((db < 0 || index == db) && had_any[static_cast<size_t>(index)]) database_map_.Renew(index);
   }
   if (!gone.empty()) lazy_freer_.AddTables(std::move(gone), BytesOfShare(keys, keys_left));
   return keys;

@@ -100,7 +100,8 @@ class Keyspace final {
 
   // Needs the exclusive gate. Clear drops everything of one database (all: db < 0); freeing happens
   // in the background. Returns how many keys there were.
-  uint64_t Clear(EngineThread& thread, int db);
+  // `had_any`: databases that have keys on disk alone; the others with something are added.
+  uint64_t Clear(EngineThread& thread, int db, std::vector<bool> had_any);
   void Swap(EngineThread& thread, int a, int b);
 
   EngineSettings& settings() { return settings_; }
@@ -108,7 +109,8 @@ class Keyspace final {
 
  private:
   // The tables of tombstones of a database, or all (db < 0), and what objects there were.
-  void ClearStored(EngineThread& thread, uint16_t slot, int db, std::vector<Table>& gone);
+  void ClearStored(EngineThread& thread, uint16_t slot, int db, std::vector<Table>& gone,
+                   std::vector<bool>& had_any);
   void SwapStored(uint16_t slot, int a, int b);
   void TouchWatchesBeforeClear(uint16_t slot, int db);
   void TouchWatchesBeforeSwap(EngineThread& thread, uint16_t slot, int a, int b);

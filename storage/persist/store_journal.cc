@@ -171,10 +171,10 @@ Result<ReplayProgress> Store::Replay(const ApplyFn& apply, const ProgressFn& pro
     const StoredGroup stored = GroupOf(*it, options_.value_bytes_max.count, joined);
     Result<JournalGroupView> group = CheckGroup(stored);
     if (!group.ok()) {
-      const std::string what =
-          "the journal's group at record " + std::to_string(stored.sequence) + " (" +
-          std::to_string(stored.bytes.size()) + " bytes, after " + std::to_string(done.bytes) +
-          ") is damaged: " + group.error().message;
+      const std::string what = "the journal's group at record " + std::to_string(stored.sequence) +
+                               " (" + std::to_string(stored.bytes.size()) + " bytes, after " +
+                               std::to_string(done.bytes) +
+                               ") is damaged: " + group.error().message;
       it->Next();
       if (it->Valid() || !drops_damage()) return Error{what};
       TG_RETURN_IF_ERROR(DropDamaged(stored.sequence, what));

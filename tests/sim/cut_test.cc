@@ -267,9 +267,10 @@ struct Disk {
 // Writes a checkpoint to a disk, all at once at its end: or not, when it is one that fails.
 class DiskSink final : public CutSink {
  public:
-  // `fails_after`: so many entries.
-  DiskSink(const Disk& disk, std::atomic<uint64_t>& next_object, int fails_after)
-      : disk_(disk), next_object_(next_object), entries_left_(fails_after) {}
+  // `fails_after`: so many entries. `replaced`: objects that one which failed has given a new id.
+  DiskSink(const Disk& disk, std::atomic<uint64_t>& next_object, int fails_after,
+           std::vector<uint64_t>& replaced)
+      : disk_(disk), next_object_(next_object), entries_left_(fails_after), replaced_(replaced) {}
 
   bool only_dirty() const override { return true; }
   void OnMoment(const CutMoment& moment) override {
@@ -291,6 +292,7 @@ class DiskSink final : public CutSink {
   void OnDead(const DeadRecords& dead) override {
     const MutexLock lock(mutex_);
     for (const uint64_t id : dead.objects) disk_.objects.erase(id);
+    for (const uint64_t id : replaced_) disk_.objects.erase(id);
     for (const uint32_t id : dead.databases) {
       const std::string prefix = std::to_string(id) + ":";
       std::erase_if(disk_.records, [&](const auto& r) { return r.first.starts_with(prefix); });
@@ -311,7 +313,7 @@ class DiskSink final : public CutSink {
     ++written_;
     const uint32_t id = moment_.ids.id_of[static_cast<size_t>(db)];
     const std::string name = std::to_string(id) + ":" + std::string(entry.key());
-    if (old_object != 0) disk_.objects.erase(old_object);
+    if (old_object != 0) replaced_.push_back(old_object);
     if (entry.removed()) {
       disk_.records.erase(name);
       return 0;
@@ -327,6 +329,7 @@ class DiskSink final : public CutSink {
   Disk disk_;
   std::atomic<uint64_t>& next_object_;
   std::atomic<int> entries_left_;
+  std::vector<uint64_t>& replaced_;
   std::atomic<bool> begun_{false};
   CutMoment moment_;
   size_t encoded_ = 0;
@@ -341,13 +344,17 @@ class CheckpointCutTest : public CutTest {
   bool Checkpoint(uint64_t seed, bool succeeds) {
     Random random(seed);
     const bool breaks = !succeeds && random() % 2 == 0;
-    DiskSink sink(disk_, next_object_, breaks ? 1 + static_cast<int>(random() % 30) : 1 << 30);
+    DiskSink sink(disk_, next_object_, breaks ? 1 + static_cast<int>(random() % 30) : 1 << 30,
+                  replaced_);
     std::thread walk([&] { walker_->Write(sink, &Now); });
     while (!sink.begun()) std::this_thread::yield();
     RunWorkers(seed + 50, 100 * kScale);
     walk.join();
     const bool done = succeeds && !sink.failed();
-    if (done) disk_ = sink.disk();
+    if (done) {
+      disk_ = sink.disk();
+      replaced_.clear();
+    }
     engine_->CheckpointEnded(done);
     encoded_ += sink.encoded();
     return done;
@@ -383,6 +390,7 @@ class CheckpointCutTest : public CutTest {
 
   Disk disk_;
   std::atomic<uint64_t> next_object_{0};
+  std::vector<uint64_t> replaced_;
   size_t encoded_ = 0;
 };
 
@@ -405,7 +413,7 @@ TEST_F(CheckpointCutTest, WhatIsDirtyMakesTheDiskWhatTheDataIs) {
 
 TEST_F(CheckpointCutTest, WritesWhatHasChangedSinceTheLastOne) {
   const auto written = [&] {
-    DiskSink sink(disk_, next_object_, 1 << 30);
+    DiskSink sink(disk_, next_object_, 1 << 30, replaced_);
     walker_->Write(sink, &Now);
     disk_ = sink.disk();
     engine_->CheckpointEnded(true);

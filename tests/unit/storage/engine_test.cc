@@ -45,7 +45,8 @@ ExecStatus Release(CommandContext& ctx) {
   return ExecStatus::kDone;
 }
 ExecStatus Wipe(CommandContext& ctx) {
-  ctx.reply().Integer(static_cast<int64_t>(ctx.keyspace().Clear(ctx.thread(), -1)));
+  ctx.reply().Integer(
+      static_cast<int64_t>(ctx.keyspace().Clear(ctx.thread(), -1, std::vector<bool>(16))));
   return ExecStatus::kDone;
 }
 

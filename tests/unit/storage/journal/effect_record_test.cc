@@ -80,11 +80,11 @@ TEST(EffectRecordTest, TellsWhatChangesBesideTheCommands) {
   EXPECT_FALSE(reader.Next(command).value());
 
   const std::string whole(log.record());
-  EXPECT_FALSE(Read(whole + std::string("\0\1\0", 3)));   // a command behind counts
-  EXPECT_FALSE(Read(whole.substr(0, whole.size() - 1)));  // the last number is cut off
-  EXPECT_FALSE(Read(std::string_view("\0\0\1\2\0", 5)));       // a note and no command
-  EXPECT_FALSE(Read(whole + std::string("\0\0\3", 3)));         // a note of no kind
-  EXPECT_FALSE(Read(whole + std::string("\0\0\2\5\1", 5)));     // fewer ids than it says
+  EXPECT_FALSE(Read(whole + std::string("\0\1\0", 3)));      // a command behind counts
+  EXPECT_FALSE(Read(whole.substr(0, whole.size() - 1)));     // the last number is cut off
+  EXPECT_FALSE(Read(std::string_view("\0\0\1\2\0", 5)));     // a note and no command
+  EXPECT_FALSE(Read(whole + std::string("\0\0\3", 3)));      // a note of no kind
+  EXPECT_FALSE(Read(whole + std::string("\0\0\2\5\1", 5)));  // fewer ids than it says
   for (const int64_t n : {INT64_MIN, int64_t{-1}, int64_t{0}, int64_t{1}, INT64_MAX})
     EXPECT_EQ(UnZigZag(ZigZag(n)), n);
 
