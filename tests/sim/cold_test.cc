@@ -446,6 +446,39 @@ TEST_F(ColdTest, WhatWasReadBeforeItWasDeletedDoesNotComeBack) {
   EXPECT_EQ(Run({"DBSIZE"}), ":0\r\n");
 }
 
+// What the journal overwrites or removes is not read by a start, and counted all the same.
+TEST_F(ColdTest, AStartDoesNotReadWhatTheJournalOverwrites) {
+  Begin();
+  const std::string large(100'000, 'x');
+  for (const char* key : {"replaced", "removed", "timed", "unlinked"}) Run({"SET", key, large});
+  Run({"SET", "removed", "v", "PX", "5000"});
+  Run({"SET", "untouched", "v"});
+  ASSERT_TRUE(Checkpoint());
+  Run({"SET", "replaced", "new"});
+  Run({"MSET", "replaced", "newer", "fresh", "v"});
+  Run({"SET", "timed", "v", "PX", "7000"});
+  Run({"DEL", "removed", "fresh"});
+  Run({"UNLINK", "unlinked"});
+  const uint64_t reads = disk_.reads();
+  Begin({.warms_up = false});
+  EXPECT_EQ(disk_.reads(), reads);
+  EXPECT_EQ(Run({"DBSIZE"}), ":3\r\n");
+  EXPECT_EQ(engine().StatsOfDb(0).expires, 1u);
+  const auto check = [&] {
+    EXPECT_EQ(Run({"GET", "replaced"}), "$5\r\nnewer\r\n");
+    EXPECT_EQ(Run({"GET", "removed"}), "_\r\n");
+    EXPECT_EQ(Run({"GET", "fresh"}), "_\r\n");
+    EXPECT_EQ(Run({"EXISTS", "unlinked"}), ":0\r\n");
+    EXPECT_EQ(Run({"PTTL", "timed"}), ":7000\r\n");
+    EXPECT_EQ(Run({"GET", "untouched"}), "$1\r\nv\r\n");
+    EXPECT_EQ(Run({"DBSIZE"}), ":3\r\n");
+  };
+  check();
+  // And the disk is what it says.
+  RestartCold();
+  check();
+}
+
 TEST_F(ColdTest, AnEntryThatIsReadIsAsItWasWritten) {
   Begin();
   Run({"SET", "s", "v", "PX", "5000"});
