@@ -68,14 +68,21 @@ class CheckpointTest : public ::testing::Test {
     std::filesystem::remove_all(dir_);
   }
 
-  void RunWorkers(uint64_t seed, int commands) {
-    std::vector<std::unique_ptr<SimWorker>> workers;
+  using Workers = std::vector<std::unique_ptr<SimWorker>>;
+
+  // The engine's threads are complete before a cut begins.
+  Workers MakeWorkers(uint64_t seed, int commands) {
+    Workers workers;
     for (int i = 0; i < kWorkers; ++i) {
       auto& worker = workers.emplace_back(std::make_unique<SimWorker>(world_, i, kWorkers, seed));
       for (int client = 0; client < 4; ++client)
         worker->Add(std::make_unique<WritingClient>(world_, client % 2, commands));
     }
-    for (auto& worker : workers) worker->Start();
+    return workers;
+  }
+
+  void RunWorkers(const Workers& workers, uint64_t seed) {
+    for (const auto& worker : workers) worker->Start();
     std::atomic<bool> running{true};
     std::thread others([&] {
       Random random(seed + 7);
@@ -93,7 +100,7 @@ class CheckpointTest : public ::testing::Test {
         if (random() % 32 == 0) lone_->Run({"FLUSHDB"}, world_.now_ms, 1);
       }
     });
-    for (auto& worker : workers) worker->Join();
+    for (const auto& worker : workers) worker->Join();
     running = false;
     others.join();
   }
@@ -151,12 +158,13 @@ TEST_F(CheckpointTest, OneThatSucceedsHoldsWhatThereIs) {
   for (int round = 0; round < kRounds; ++round) {
     const uint64_t seed = seed_ + static_cast<uint64_t>(100 * round);
     const bool fails = random() % 3 == 0;
+    const Workers workers = MakeWorkers(seed, 100);
     EXPECT_TRUE(checkpointer_->Start());
     std::thread breaks([&, after_us = random() % 5000] {
       std::this_thread::sleep_for(std::chrono::microseconds(after_us));
       if (fails) disk_->FailWith(FaultFileSystem::Fault::kNoSpace);
     });
-    RunWorkers(seed, 100);
+    RunWorkers(workers, seed);
     breaks.join();
     WaitForCheckpoint();
     disk_->FailWith(FaultFileSystem::Fault::kNone);

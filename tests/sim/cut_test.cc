@@ -150,14 +150,23 @@ class CutTest : public ::testing::Test {
     return lone_->Run(fields, world_.now_ms, db).find(":17") != std::string::npos;
   }
 
-  void RunWorkers(uint64_t seed, int commands) {
-    std::vector<std::unique_ptr<SimWorker>> workers;
+  using Workers = std::vector<std::unique_ptr<SimWorker>>;
+
+  // The engine's threads are complete before a cut begins.
+  Workers MakeWorkers(uint64_t seed, int commands) {
+    Workers workers;
     for (int i = 0; i < kWorkers; ++i) {
       auto& worker = workers.emplace_back(std::make_unique<SimWorker>(world_, i, kWorkers, seed));
       for (int client = 0; client < 4; ++client)
         worker->Add(std::make_unique<WritingClient>(world_, client == 0 ? 1 : 0, commands));
     }
-    for (auto& worker : workers) worker->Start();
+    return workers;
+  }
+
+  void RunWorkers(uint64_t seed, int commands) { RunWorkers(MakeWorkers(seed, commands), seed); }
+
+  void RunWorkers(const Workers& workers, uint64_t seed) {
+    for (const auto& worker : workers) worker->Start();
     std::atomic<bool> running{true};
     std::thread others([&] {
       Random random(seed + 7);
@@ -172,7 +181,7 @@ class CutTest : public ::testing::Test {
         if (random() % 64 == 0) lone_->Evict(world_.now_ms);
       }
     });
-    for (auto& worker : workers) worker->Join();
+    for (const auto& worker : workers) worker->Join();
     running = false;
     others.join();
   }
@@ -196,9 +205,10 @@ TEST_F(CutTest, HoldsWhatWasThereAtItsMoment) {
     const DbStats stats = engine_->StatsOfDb(0);
 
     MapSink sink(std::chrono::microseconds(500));
+    const Workers workers = MakeWorkers(seed + 50, 200 * kScale);
     std::thread walk([&] { walker_->Write(sink, &Now); });
     while (!sink.begun()) std::this_thread::yield();
-    RunWorkers(seed + 50, 200 * kScale);
+    RunWorkers(workers, seed + 50);
     walk.join();
 
     ASSERT_EQ(world_.failure(), "") << "seed " << seed_;
@@ -346,9 +356,10 @@ class CheckpointCutTest : public CutTest {
     const bool breaks = !succeeds && random() % 2 == 0;
     DiskSink sink(disk_, next_object_, breaks ? 1 + static_cast<int>(random() % 30) : 1 << 30,
                   replaced_);
+    const Workers workers = MakeWorkers(seed + 50, 100 * kScale);
     std::thread walk([&] { walker_->Write(sink, &Now); });
     while (!sink.begun()) std::this_thread::yield();
-    RunWorkers(seed + 50, 100 * kScale);
+    RunWorkers(workers, seed + 50);
     walk.join();
     const bool done = succeeds && !sink.failed();
     if (done) {
