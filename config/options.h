@@ -208,7 +208,7 @@ struct Options {
   Appendfsync appendfsync = Appendfsync::kEverysec;
   bool aof_load_truncated = true;
   int64_t checkpoint_journal_records = 1'000'000;
-  Bytes checkpoint_journal_bytes = 128_MiB;
+  Bytes checkpoint_journal_bytes = 64_MiB;
 
   // Seeing it.
   std::chrono::microseconds slowlog_log_slower_than{10000};  // negative: nothing is logged

@@ -126,7 +126,7 @@ constexpr OptionRow kRows[] = {
              "a start replays in a second."},
     {.name = "checkpoint-journal-bytes",
      .type = kMemory,
-     .initial = "134217728",
+     .initial = "67108864",
      .member = NumberMember<&Options::checkpoint_journal_bytes>(),
      .yaml = kEngine,
      .help = "The same in bytes of recorded changes."},
