@@ -92,8 +92,10 @@ Status Persistence::Load(Engine& engine, EngineThread& thread, const CommandTabl
                 Megabytes(progress.bytes) + " of " +
                 Megabytes(std::max(progress.bytes, disk_bytes)));
   });
-  Status status = done.ok() ? ahead.Finish(UnixMillis()) : Status(std::move(done).error());
-  if (!status.ok()) return std::move(status).error().WithContext("replay the journal");
+  constexpr const char* kContext = "replay the journal";
+  if (!done.ok()) return std::move(done).error().WithContext(kContext);
+  Status finished = ahead.Finish(UnixMillis());
+  if (!finished.ok()) return std::move(finished).error().WithContext(kContext);
   const int64_t nanos = MonotonicNanos() - begin_nanos;
   last_ = done->last;
   replayed_records_ = done->records;

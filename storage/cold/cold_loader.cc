@@ -70,7 +70,7 @@ std::shared_ptr<ColdWait> ColdLoader::Add(const std::vector<ColdTarget>& wants,
 Status ColdLoader::LoadNow(std::span<const ColdTarget> keys) {
   for (const ColdTarget& target : keys) {
     TG_CHECK(target.kind == ColdTarget::Kind::kKey);
-    const Status status = workers_.front()->reader.LoadKey(target);
+    Status status = workers_.front()->reader.LoadKey(target);
     if (!status.ok()) {
       NoteFailure(status.error());
       return status;
