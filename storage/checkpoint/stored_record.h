@@ -20,8 +20,8 @@
 
 namespace tidegate {
 
-// A value whose encoding is longer hangs under an object id, so that RENAME and DEL of it cost a
-// record, and reading a neighbour does not read it.
+// A value whose encoding is longer hangs under an object id, so that DEL of it costs a record and
+// reading a neighbour does not read it.
 inline constexpr Bytes kInlineBytesMax = 16_KiB;
 // What a part of it holds at most.
 inline constexpr Bytes kObjectPartBytes = 64_KiB;

@@ -108,7 +108,7 @@ void ColdLoader::Run(Worker& worker, bool does_everything) {
   worker.reader.Release();
 }
 
-// What is asked for now is not there any more when all is in memory.
+// When all is in memory who asked is answered, and nobody asks again.
 void ColdLoader::EndIfThrough() {
   if (residency_.any()) return;
   queue_.EndEverything(/*failed=*/false);

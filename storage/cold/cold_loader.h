@@ -63,7 +63,7 @@ class ColdLoader final {
 
   void Run(Worker& worker, bool does_everything);
   void Execute(Worker& worker, std::shared_ptr<ColdQueue::Load> load);
-  // False: there is nothing to do, for now or any more.
+  // False: there was nothing to do.
   bool WarmUpStep(Worker& worker);
   bool WarmUpSlot(Worker& worker);
   void Rest();

@@ -239,14 +239,7 @@ class AllTypesTest : public ::testing::Test {
         table_(CommandTable::Create(StorageCommandFamilies())),
         world_(*engine_, *table_),
         seed_(testing::SimSeed()) {
-    // Small, so that values change their form all the time.
-    EngineSettings& settings = engine_->settings();
-    settings.hash_listpack_entries_max = 6;
-    settings.set_listpack_entries_max = 6;
-    settings.set_intset_entries_max = 4;
-    settings.zset_listpack_entries_max = 6;
-    settings.list_listpack_size = 4;
-    settings.stream_node_entries_max = 3;
+    testing::MakeCollectionsSmall(engine_->settings());
     for (int i = 0; i < kWorkers; ++i)
       workers_.push_back(std::make_unique<SimWorker>(world_, i, kWorkers, seed_));
   }

@@ -22,6 +22,7 @@ namespace tidegate {
 namespace {
 
 using testing::LoneThread;
+using testing::MakeCollectionsSmall;
 using testing::NextCommand;
 using testing::Random;
 using testing::SimWorker;
@@ -31,15 +32,6 @@ using testing::WritingClient;
 
 constexpr int kWorkers = 2;
 constexpr int kRounds = 12;
-
-// Small values go over the line between records and objects all the time.
-void MakeCollectionsSmall(EngineSettings& settings) {
-  settings.hash_listpack_entries_max = 6;
-  settings.set_listpack_entries_max = 6;
-  settings.zset_listpack_entries_max = 6;
-  settings.list_listpack_size = 4;
-  settings.stream_node_entries_max = 3;
-}
 
 class CheckpointTest : public ::testing::Test {
  protected:

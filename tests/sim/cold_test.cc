@@ -56,15 +56,6 @@ constexpr int kRounds = 8;
 std::atomic<int64_t> g_now_ms{1'700'000'000'000};
 int64_t Now() { return g_now_ms.load(); }
 
-void LimitPackedForms(EngineSettings& settings) {
-  settings.hash_listpack_entries_max = 6;
-  settings.set_listpack_entries_max = 6;
-  settings.set_intset_entries_max = 4;
-  settings.zset_listpack_entries_max = 6;
-  settings.list_listpack_size = 4;
-  settings.stream_node_entries_max = 3;
-}
-
 // A client that is executed when the test says so, whoever has woken it.
 class SteppedClient final {
  public:
@@ -120,7 +111,7 @@ struct Process {
         a(*engine, table),
         b(*engine, table),
         walker(*engine) {
-    LimitPackedForms(engine->settings());
+    testing::MakeCollectionsSmall(engine->settings());
     for (int i = 0; i < kWorkers; ++i)
       workers.push_back(std::make_unique<SimWorker>(world, i, kWorkers, seed));
     engine->SetEffectSink(&journal);
@@ -357,7 +348,7 @@ TEST_F(ColdTest, CommandsOneByOneAnswerTheSame) {
   Random random(seed_);
   for (int round = 0; round < 6; ++round) {
     auto reference = std::move(Engine::Create({})).value();
-    LimitPackedForms(reference->settings());
+    testing::MakeCollectionsSmall(reference->settings());
     LoneThread lone(*reference, *table_);
     Begin();
     Run({"FLUSHALL"});

@@ -116,12 +116,7 @@ class CutTest : public ::testing::Test {
         table_(CommandTable::Create(StorageCommandFamilies())),
         world_(*engine_, *table_),
         seed_(testing::SimSeed()) {
-    EngineSettings& settings = engine_->settings();
-    settings.hash_listpack_entries_max = 6;
-    settings.set_listpack_entries_max = 6;
-    settings.zset_listpack_entries_max = 6;
-    settings.list_listpack_size = 4;
-    settings.stream_node_entries_max = 3;
+    testing::MakeCollectionsSmall(engine_->settings());
     lone_ = std::make_unique<LoneThread>(*engine_, *table_);
     walker_ = std::make_unique<CutWalker>(*engine_);
     g_now_ms = world_.now_ms.load();

@@ -51,13 +51,7 @@ class ReplayTest : public ::testing::Test {
         seed_(testing::SimSeed()) {
     engine_->SetEffectSink(&capture_);
     capture_.AnswerLaterEvery(50);
-    EngineSettings& settings = engine_->settings();
-    settings.hash_listpack_entries_max = 6;
-    settings.set_listpack_entries_max = 6;
-    settings.set_intset_entries_max = 4;
-    settings.zset_listpack_entries_max = 6;
-    settings.list_listpack_size = 4;
-    settings.stream_node_entries_max = 3;
+    testing::MakeCollectionsSmall(engine_->settings());
     lone_ = std::make_unique<LoneThread>(*engine_, *table_);
   }
 

@@ -201,6 +201,15 @@ void SimWorker::TakeWoken(bool wait) {
   for (const uint64_t ticket : woken) seats_[ticket]->suspended = false;
 }
 
+void MakeCollectionsSmall(EngineSettings& settings) {
+  settings.hash_listpack_entries_max = 6;
+  settings.set_listpack_entries_max = 6;
+  settings.set_intset_entries_max = 4;
+  settings.zset_listpack_entries_max = 6;
+  settings.list_listpack_size = 4;
+  settings.stream_node_entries_max = 3;
+}
+
 uint64_t SimSeed() {
   const char* text = std::getenv("TIDEGATE_SEED");
   return text != nullptr ? std::strtoull(text, nullptr, 10) : std::random_device{}();

@@ -111,6 +111,9 @@ class SimWorker final {
 // The seed of this run: TIDEGATE_SEED, else a new one. Tests show it when they fail.
 uint64_t SimSeed();
 
+// Limits so small that values change their form all the time.
+void MakeCollectionsSmall(EngineSettings& settings);
+
 // A random test should send what the server understands: an error about the form fails it.
 inline void FailIfMalformed(SimWorld& world, const Words& sent, const RespValue& reply) {
   if (reply.type != '-') return;
