@@ -198,6 +198,7 @@ class ColdTest : public ::testing::Test {
   }
 
   void RunRound(uint64_t seed);
+  void RunOtherTurn(Random& random);
 
   MemoryDisk disk_;
   EffectCapture journal_;
@@ -205,6 +206,22 @@ class ColdTest : public ::testing::Test {
   uint64_t seed_;
   std::unique_ptr<Process> process_;
 };
+
+// What a thread beside the workers does: time goes on, transactions, everything over a whole
+// database.
+void ColdTest::RunOtherTurn(Random& random) {
+  SimWorld& world = process_->world;
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  g_now_ms = ++world.now_ms;
+  std::vector<Words> transaction(1 + random() % 3);
+  for (Words& words : transaction) words = NextCommand(random, world.now_ms);
+  if (random() % 16 == 0) transaction.push_back({"SWAPDB", "0", "1"});
+  if (random() % 16 == 0) transaction.push_back({"KEYS", "*"});
+  process_->lone.RunTransaction(transaction, world.now_ms, static_cast<int>(random() % 2));
+  if (random() % 16 == 0) process_->lone.Run({"SWAPDB", "0", "1"}, world.now_ms, 0);
+  if (random() % 64 == 0) process_->lone.Run({"FLUSHDB"}, world.now_ms, 1);
+  if (random() % 64 == 0) process_->lone.Evict(world.now_ms);
+}
 
 void ColdTest::RunRound(uint64_t seed) {
   SimWorld& world = process_->world;
@@ -218,18 +235,7 @@ void ColdTest::RunRound(uint64_t seed) {
   std::atomic<bool> running{true};
   std::thread others([&] {
     Random random(seed + 7);
-    while (running) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-      g_now_ms = ++world.now_ms;
-      std::vector<Words> transaction(1 + random() % 3);
-      for (Words& words : transaction) words = NextCommand(random, world.now_ms);
-      if (random() % 16 == 0) transaction.push_back({"SWAPDB", "0", "1"});
-      if (random() % 16 == 0) transaction.push_back({"KEYS", "*"});
-      process_->lone.RunTransaction(transaction, world.now_ms, static_cast<int>(random() % 2));
-      if (random() % 16 == 0) process_->lone.Run({"SWAPDB", "0", "1"}, world.now_ms, 0);
-      if (random() % 64 == 0) process_->lone.Run({"FLUSHDB"}, world.now_ms, 1);
-      if (random() % 64 == 0) process_->lone.Evict(world.now_ms);
-    }
+    while (running) RunOtherTurn(random);
   });
   std::thread checkpoints([&] {
     Random random(seed + 8);
@@ -344,7 +350,45 @@ std::string Sorted(const std::string& reply) {
   return text;
 }
 
+// A command whose reply two engines with the same contents share.
+Words NextExact(Random& random) {
+  Words words = NextCommand(random, Now());
+  while (!IsExact(words)) words = NextCommand(random, Now());
+  return words;
+}
+
+// One such command; half of them read, or take keys away.
+Words NextExactOrRead(Random& random) {
+  if (random() % 400 == 0) return {random() % 2 == 0 ? "FLUSHDB" : "FLUSHALL"};
+  if (random() % 2 != 0) return NextExact(random);
+  std::istringstream in(kReads[random() % std::size(kReads)]);
+  Words words;
+  for (std::string word; in >> word;) words.push_back(testing::Fill(word, 'k', random, Now()));
+  return words;
+}
+
+// Runs the command on both; the replies must agree, in any order.
+void ExpectSameReply(LoneThread& cold, LoneThread& reference, const Words& words, int db) {
+  const std::string expected = reference.Run(words, Now(), db);
+  const std::string got = cold.Run(words, Now(), db);
+  if (words[0] != "RANDOMKEY") {
+    std::string line;
+    for (const std::string& word : words) line += word.substr(0, 40) + " ";
+    ASSERT_EQ(Sorted(got), Sorted(expected)) << line << "in " << db;
+    return;
+  }
+  ASSERT_EQ(got == "_\r\n", expected == "_\r\n");
+  const RespValue key = ParseResp(got);
+  if (!key.is_null()) {
+    ASSERT_EQ(reference.Run({"EXISTS", key.text}, Now(), db), ":1\r\n");
+  }
+  // Each has met other keys whose time is over, and removed them.
+  reference.Run({"KEYS", "*"}, Now(), db);
+  cold.Run({"KEYS", "*"}, Now(), db);
+}
+
 TEST_F(ColdTest, CommandsOneByOneAnswerTheSame) {
+  SCOPED_TRACE("seed " + std::to_string(seed_));
   Random random(seed_);
   for (int round = 0; round < 6; ++round) {
     auto reference = std::move(Engine::Create({})).value();
@@ -352,52 +396,18 @@ TEST_F(ColdTest, CommandsOneByOneAnswerTheSame) {
     LoneThread lone(*reference, *table_);
     Begin();
     Run({"FLUSHALL"});
-    const auto both = [&](const Words& words, int db) {
-      const std::string expected = lone.Run(words, Now(), db);
-      const std::string got = Run(words, db);
-      if (words[0] == "RANDOMKEY") {
-        ASSERT_EQ(got == "_\r\n", expected == "_\r\n") << "seed " << seed_;
-        const RespValue key = ParseResp(got);
-        if (!key.is_null()) {
-          ASSERT_EQ(lone.Run({"EXISTS", key.text}, Now(), db), ":1\r\n") << "seed " << seed_;
-        }
-        // Each has met other keys whose time is over, and removed them.
-        lone.Run({"KEYS", "*"}, Now(), db);
-        Run({"KEYS", "*"}, db);
-        return;
-      }
-      std::string line;
-      for (const std::string& word : words) line += word.substr(0, 40) + " ";
-      ASSERT_EQ(Sorted(got), Sorted(expected)) << line << "in " << db << ", seed " << seed_;
-    };
-    const auto next = [&] {
-      Words words;
-      do {
-        words = NextCommand(random, Now());
-      } while (!IsExact(words));
-      return words;
-    };
-    for (int i = 0; i < 400; ++i) {
-      both(next(), static_cast<int>(random() % 2));
-      if (HasFailure()) return;
-    }
+    for (int i = 0; i < 400 && !HasFailure(); ++i)
+      ExpectSameReply(process_->lone, lone, NextExact(random), static_cast<int>(random() % 2));
     // Expired keys are on disk as well.
     RestartCold({.threads = 1, .batch_entries_max = 2, .warms_up = round % 3 == 2});
     g_now_ms += round % 2 == 0 ? 0 : 15;
-    for (int i = 0; i < 600; ++i) {
-      Words words = next();
-      if (random() % 2 == 0) {
-        std::istringstream in(kReads[random() % std::size(kReads)]);
-        words.clear();
-        for (std::string word; in >> word;)
-          words.push_back(testing::Fill(word, 'k', random, Now()));
-      }
-      if (random() % 400 == 0) words = {random() % 2 == 0 ? "FLUSHDB" : "FLUSHALL"};
-      both(words, static_cast<int>(random() % 2));
-      if (HasFailure()) return;
+    for (int i = 0; i < 600 && !HasFailure(); ++i) {
+      const Words words = NextExactOrRead(random);
+      ExpectSameReply(process_->lone, lone, words, static_cast<int>(random() % 2));
       if (random() % 8 == 0) ++g_now_ms;
     }
-    EXPECT_EQ(ContentsOf(process_->lone, Now()), ContentsOf(lone, Now())) << "seed " << seed_;
+    EXPECT_EQ(ContentsOf(process_->lone, Now()), ContentsOf(lone, Now()));
+    if (HasFailure()) return;
   }
 }
 
