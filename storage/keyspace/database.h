@@ -79,6 +79,7 @@ class Database final {
   // For who has read the entry from disk: it is there as it stands here, under this object id when
   // that is not 0.
   void NoteStored(const KeyRef& key, Entry* entry, uint64_t object);
+  void NoteDirty(const KeyRef& key, Entry& entry);
 
   // Puts an entry that was read from disk into its place. Nobody hears of it, and it was counted
   // before. The key must not be there.

@@ -12,7 +12,14 @@ namespace tidegate {
 void Database::BeforeChange(const KeyRef& key, Entry& entry) {
   if (thread_->cut != nullptr && thread_->cut->Wants(key.slot, entry))
     thread_->cut->Preserve(*thread_, key.slot, index_, entry);
-  if (thread_->tracks_changes) entry.set_dirty(true);
+  if (!entry.dirty() && thread_->tracks_changes) NoteDirty(key, entry);
+}
+
+// It was not: the next checkpoint writes it, the one whose cut is under way does not.
+void Database::NoteDirty(const KeyRef& key, Entry& entry) {
+  entry.set_dirty(true);
+  entry.set_change_mark(thread_->change_mark);
+  thread_->changed.Add(key.slot, key.hash);
 }
 
 // The entry leaves its table, and its record stays.
@@ -26,7 +33,7 @@ void Database::AssumeRemoved(const KeyRef& key) {
   Entry* tombstone = keyspace_->stored(key.slot, index_).AddRemoved(key.hash, key.name);
   tombstone->set_dirty(true);
   tombstone->set_stored(true);
-  tombstone->set_cut_mark(thread_->cut_mark);
+  tombstone->set_change_mark(thread_->change_mark);
   keyspace_->slot(key.slot).flags |= Slot::kRemoved;
 }
 
@@ -90,7 +97,7 @@ void Database::Place(const KeyRef& key, Entry* entry, uint64_t object) {
   NoteStored(key, entry, smaller ? 0 : object);
   if (!smaller) return;
   // By this server's limits it needs no object any more.
-  entry->set_dirty(true);
+  NoteDirty(key, *entry);
   thread_->dead_objects.push_back(object);
 }
 
