@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -41,10 +42,15 @@ class CheckpointSink final : public CutSink {
     uint64_t next_object_serial = 1;
     std::vector<uint64_t> dead_objects;  // that a checkpoint which failed was to delete
     const std::atomic<bool>& cancelled;  // once true it ends soon, and fails
+    // With nobody else in the engine: a few instructions.
+    std::function<void(const CutMoment&)> at_moment = nullptr;
   };
   CheckpointSink(CheckpointFiles& files, Setup setup);
 
-  void OnMoment(const CutMoment& moment) override { moment_ = moment; }
+  void OnMoment(const CutMoment& moment) override {
+    moment_ = moment;
+    if (setup_.at_moment) setup_.at_moment(moment);
+  }
   bool only_dirty() const override { return true; }
   uint64_t Encode(int db, const Entry& entry, uint64_t old_object, std::string& out) override;
   uint64_t OnEntry(int db, const Entry& entry, uint64_t old_object) override;
