@@ -43,7 +43,6 @@ size_t SortedSetObject::allocated_bytes() const {
 }
 
 void SortedSetObject::set_epoch(uint32_t epoch) {
-  members_->set_epoch(epoch);
   order_.set_epoch(epoch);
 }
 
