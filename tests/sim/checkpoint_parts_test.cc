@@ -224,14 +224,17 @@ TEST_F(CheckpointPartsTest, AnyLargeValueKeepsItsObjectWhenItIsRenamed) {
 TEST_F(CheckpointPartsTest, WhatAFailureLeftOutComesWithTheNext) {
   Fill("HSET", "hash", 0, 5'000, "value");
   EXPECT_FALSE(FailingCheckpoint());  // of all of it
-  Fill("HSET", "hash", 5'000, 10, "value");
+  Fill("HSET", "hash", 5'000, 3, "value");
   ASSERT_TRUE(server_->Checkpoint());
-  Fill("HSET", "hash", 100, 10, "other");
+  const auto first = server_->Contents();
+  Start();
+  EXPECT_EQ(server_->Contents(), first);
+  Fill("HSET", "hash", 100, 3, "other");
   EXPECT_FALSE(FailingCheckpoint());
   server_->Run({"EXPIRE", "hash", "1000"});
   server_->Run({"RENAME", "hash", "renamed"});
   EXPECT_FALSE(FailingCheckpoint());
-  Remove("HDEL", "renamed", 200, 300);
+  Remove("HDEL", "renamed", 200, 3);
   ASSERT_TRUE(server_->Checkpoint());
   const auto before = server_->Contents();
   Start();
@@ -249,6 +252,18 @@ TEST_F(CheckpointPartsTest, FieldsOfAnySizeComeAndGo) {
     EXPECT_EQ(server_->Contents(), before);
     server_->Run({"HSET", "hash", "large", std::string(bytes, 'x')});
     server_->Run({"HDEL", "hash", "larger"});
+  }
+}
+
+TEST_F(CheckpointPartsTest, PartsThatGetEmptyAreGone) {
+  Fill("HSET", "hash", 0, 48, std::string(900, 'v'));
+  for (uint64_t gone = 0; gone < 30; gone += 3) {
+    Remove("HDEL", "hash", gone, 3);
+    ASSERT_TRUE(server_->Checkpoint());
+    if (gone % 2 != 0) continue;
+    const auto before = server_->Contents();
+    Start();
+    EXPECT_EQ(server_->Contents(), before);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -11,6 +12,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "storage/checkpoint/stored_record.h"
 #include "storage/rdb/rdb_format.h"
@@ -204,6 +206,30 @@ TEST(TablePartsTest, AChangeIsAPart) {
   EXPECT_TRUE(TablePartBitsFit(*table, bits));
   for (int i = 3'000; i < 30'000; ++i) table->Erase("field:" + std::to_string(i));
   EXPECT_FALSE(TablePartBitsFit(*table, bits));
+}
+
+// Of pages that are chained, those go whose last field goes.
+TEST(TablePartsTest, APageThatGoesIsAChange) {
+  const Owned table(FieldTable::Create(FieldValues::kNone, [](std::string_view) -> uint64_t {
+    return 0x123456789abcdef0;  // of every field
+  }));
+  std::vector<std::string> fields;
+  for (int i = 0; i < 40; ++i) fields.emplace_back(900, static_cast<char>('A' + i));
+  for (const std::string& field : fields) table->Add(field);
+  Parts disk;
+  table->BeginObject(1);
+  Write(*table, 4, disk);
+  std::mt19937 random(7);
+  std::shuffle(fields.begin(), fields.end(), random);
+  for (const std::string& field : fields) {
+    table->NoteSaved();
+    table->Erase(field);
+    EXPECT_EQ(Write(*table, 4, disk), 1u);
+    if (disk.empty()) continue;
+    const Result<std::string> value = Read(*table, 4, disk);
+    ASSERT_TRUE(value.ok()) << value.error().message;
+  }
+  EXPECT_TRUE(disk.empty());
 }
 
 TEST(TablePartsTest, DamageIsSaid) {
