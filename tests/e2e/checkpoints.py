@@ -46,15 +46,11 @@ def random_command(dice):
         ["SUNIONSTORE", key(), key(), key()],
         ["HSET", key(), member, value],
         ["HSET", key(), *["f%d" % i for i in range(400)]],
-        ["HSET", key(), *["f%d" % i for i in range(6000)]],
-        ["HDEL", key(), *["f%d" % dice.randrange(6000) for i in range(dice.choice((1, 5, 2000)))]],
         ["HDEL", key(), member],
         ["HPEXPIREAT", key(), str(4_000_000_000_000), "FIELDS", "1", member],
         ["ZADD", key(), str(dice.randrange(1000)), member],
         ["ZADD", key(), *[word for i in range(200) for word in (str(i), "member:%d" % i)]],
-        ["ZADD", key(), *[word for i in range(3000) for word in (str(i), "member:%d" % i)]],
         ["ZPOPMIN", key()],
-        ["ZREMRANGEBYRANK", key(), "0", str(dice.randrange(2000))],
         ["XADD", key(), "*", member, value[:3000]],
         ["XTRIM", key(), "MAXLEN", "5"],
         ["PFADD", key(), member],
@@ -70,6 +66,28 @@ def random_command(dice):
         ["PEXPIREAT", key(), str(4_000_000_000_000 + dice.randrange(1000))],
         ["PEXPIREAT", key(), "1"],
         ["PERSIST", key()],
+    ))
+
+
+def large_command(dice):
+    """One on collections of which a checkpoint writes only what has changed."""
+    key = "large:%d" % dice.randrange(3)
+    def members(most):
+        return ["member:%d" % dice.randrange(4000) for _ in range(1 + dice.randrange(most))]
+    return dice.choice((
+        ["HSET", key + "h", *[word for i in range(2000) for word in ("member:%d" % i, "value")]],
+        ["HSET", key + "h", *[word for name in members(5) for word in (name, "other")]],
+        ["HDEL", key + "h", *members(500)],
+        ["SADD", key + "s", *["member:%d" % i for i in range(4000)]],
+        ["SADD", key + "s", *members(5)],
+        ["SREM", key + "s", *members(500)],
+        ["ZADD", key + "z", *[word for i in range(2000) for word in (str(i % 50), "member:%d" % i)]],
+        ["ZADD", key + "z", *[word for name in members(5) for word in ("7", name)]],
+        ["ZREMRANGEBYRANK", key + "z", "0", str(dice.randrange(300))],
+        ["PEXPIREAT", key + dice.choice("hsz"), str(4_000_000_000_000 + dice.randrange(1000))],
+        ["PERSIST", key + dice.choice("hsz")],
+        ["RENAME", key + dice.choice("hsz"), key + "moved"],
+        ["RENAME", key + "moved", "large:%d%s" % (dice.randrange(3), dice.choice("hsz"))],
     ))
 
 
@@ -95,6 +113,8 @@ class Changer(threading.Thread):
             while time.monotonic() < self.until:
                 batch = [["SELECT", str(self.dice.randrange(DATABASES))]]
                 batch += [random_command(self.dice) for _ in range(self.dice.randrange(1, 20))]
+                if self.dice.random() < 0.15:
+                    batch += [large_command(self.dice) for _ in range(self.dice.randrange(1, 4))]
                 if self.dice.random() < 0.02:
                     batch.append(rare_command(self.dice))
                 self.connection.send(b"".join(map(resp.encode_command, batch)))

@@ -224,7 +224,7 @@ TEST(TablePartsTest, APageThatGoesIsAChange) {
   for (const std::string& field : fields) {
     table->NoteSaved();
     table->Erase(field);
-    EXPECT_EQ(Write(*table, 4, disk), 1u);
+    EXPECT_GE(Write(*table, 4, disk), 1u);
     if (disk.empty()) continue;
     const Result<std::string> value = Read(*table, 4, disk);
     ASSERT_TRUE(value.ok()) << value.error().message;
