@@ -97,7 +97,7 @@ class Checkpointer final {
   // The thread's own.
   uint64_t next_object_serial_ = 1;
   uint32_t attempts_ = 0;
-  uint32_t saved_attempt_ = 0;  // the last one that succeeded
+  uint32_t saved_attempt_ = 0;          // the last one that succeeded
   std::vector<uint64_t> dead_objects_;  // that a checkpoint which failed was to delete
   int64_t retry_at_nanos_ = 0;
   int64_t sample_at_nanos_ = 0;  // the hot keys, the next time

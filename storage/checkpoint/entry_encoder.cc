@@ -63,8 +63,8 @@ void EntryEncoder::EncodeWhole(const Entry& entry) {
 
 // The changes, where the table is on disk already, or will be when what has failed succeeds.
 void EntryEncoder::EncodeTable(FieldTable& table, const StoredObject& old) {
-  const bool fresh = !old || !old.by_hash || table.object() != old.id ||
-                     !TablePartBitsFit(table, old.part_bits);
+  const bool fresh =
+      !old || !old.by_hash || table.object() != old.id || !TablePartBitsFit(table, old.part_bits);
   if (fresh) {
     BeginObject();
     object_.by_hash = true;

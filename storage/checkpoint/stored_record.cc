@@ -61,8 +61,7 @@ Result<StoredRecord> ParseStoredRecord(std::string_view record) {
     return Error{"a record of version " + std::to_string(version)};
   const uint64_t flags = in.Number(1);
   const uint64_t known = kExpires | (version == kVersion ? kObject : kTable);
-  if ((flags & ~known) != 0)
-    return Error{"a record with unknown flags " + std::to_string(flags)};
+  if ((flags & ~known) != 0) return Error{"a record with unknown flags " + std::to_string(flags)};
   StoredRecord out;
   if ((flags & kExpires) != 0) {
     out.expire_at_ms = static_cast<int64_t>(in.Number(8));

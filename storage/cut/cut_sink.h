@@ -8,9 +8,9 @@
 // A sink for checkpoints wants only what is new since the last one that succeeded: entries that are
 // dirty, and tombstones (Entry::removed) of keys that have a record on disk and are gone. The
 // engine must track changes then, and be told how it ended (Engine::CheckpointEnded). Such a sink
-// may store a large value as an object of its own choice; it is given the one as which the value was
-// stored before, and returns the one as which it is now: that, of which it has written what has
-// changed since, or another, and then it has to delete the old one.
+// may store a large value as an object; it is given the one as which the value was stored before,
+// and returns the one as which it is now: that, of which it has written what has changed since, or
+// another, and then it has to delete the old one.
 #pragma once
 
 #include <cstdint>

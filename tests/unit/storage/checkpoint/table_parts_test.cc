@@ -173,15 +173,14 @@ TEST_P(TablePartsTest, OnDiskIsWhatItWasAtTheLastThatSucceeded) {
   EXPECT_TRUE(disk.empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, TablePartsTest,
-    ::testing::Values(Case{"Hash", FieldValues::kBytes, KeyHash},
-                      Case{"Set", FieldValues::kNone, KeyHash},
-                      Case{"SortedSet", FieldValues::kDouble, KeyHash},
-                      Case{"HashOfFewHashes", FieldValues::kBytes, FewHashes},
-                      Case{"SetOfFewHashes", FieldValues::kNone, FewHashes},
-                      Case{"SkewedSortedSet", FieldValues::kDouble, Skewed}),
-    [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(All, TablePartsTest,
+                         ::testing::Values(Case{"Hash", FieldValues::kBytes, KeyHash},
+                                           Case{"Set", FieldValues::kNone, KeyHash},
+                                           Case{"SortedSet", FieldValues::kDouble, KeyHash},
+                                           Case{"HashOfFewHashes", FieldValues::kBytes, FewHashes},
+                                           Case{"SetOfFewHashes", FieldValues::kNone, FewHashes},
+                                           Case{"SkewedSortedSet", FieldValues::kDouble, Skewed}),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 TEST(TablePartsTest, AChangeIsAPart) {
   const Owned table(FieldTable::Create(FieldValues::kBytes));
