@@ -54,8 +54,9 @@ class CutWalker final {
   bool WalkAll(Cut& cut, CutSink& sink);
   bool End(Cut& cut);
   bool WalkSlot(Cut& cut, CutSink& sink, uint16_t slot);
+  void WalkTable(Cut& cut, uint16_t slot, int db, const Table& table) const;
   void WalkRemoved(Cut& cut, uint16_t slot, int db, StoredState& stored) const;
-  void CollectDead();
+  void CollectChanges();
   void FreeDropped(const std::vector<Cut::Dropped>& dropped) const;
   void DrainQueue(CutSink& sink);
 

@@ -171,6 +171,7 @@ bool Engine::Enter(EngineThread& thread) {
 void Engine::FollowCut(EngineThread& thread) {
   thread.cut = cut_.load(std::memory_order_relaxed);
   thread.cut_mark = cut_mark_;
+  thread.change_mark = change_mark_;
   thread.guards_entries = thread.cut != nullptr || thread.tracks_changes;
 }
 

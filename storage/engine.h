@@ -33,6 +33,7 @@
 #include "base/result.h"
 #include "base/thread_annotations.h"
 #include "storage/command.h"
+#include "storage/cut/changed_slots.h"
 #include "storage/dead_records.h"
 #include "storage/eviction_pool.h"
 #include "storage/request.h"
@@ -485,14 +486,18 @@ class Engine final {
   std::vector<std::unique_ptr<EngineThread>> threads_;
   EvictionLimit eviction_limit_;
   std::unique_ptr<Compaction> compaction_;
-  // The cut that is under way, and the mark of the last one (cut/cut.h). Written with the gate.
+  // The cut that is under way, and the marks of the last full one and the last for a checkpoint
+  // (cut/cut.h). Written with the gate.
   Mutex cut_turn_;  // held by the thread that makes it, all the time
   std::atomic<Cut*> cut_{nullptr};
   bool cut_mark_ = false;
+  bool change_mark_ = false;
   std::unique_ptr<CutQueue> cut_queue_;
   bool tracks_changes_ = false;
-  // What the last checkpoint was to delete from the disk, until it is known to have succeeded.
+  // What the last checkpoint was to write, and to delete from the disk, until it is known to have
+  // succeeded.
   bool checkpoint_failed_ = false;
+  ChangedSlots changed_slots_;
   DeadRecords dead_records_;
   EffectSink* effect_sink_ = nullptr;
   KeyEventSink key_event_sink_ = nullptr;

@@ -42,7 +42,9 @@ bool Engine::IsLargeForCut(EngineThread& thread, const KeyRef& key, int db) {
 void Engine::CheckpointEnded(bool succeeded) {
   MutexLock turn(cut_turn_);  // cuts of other kinds come from other threads
   checkpoint_failed_ = !succeeded;
-  if (succeeded) dead_records_ = {};
+  if (!succeeded) return;
+  changed_slots_.Clear();
+  dead_records_ = {};
 }
 
 }  // namespace tidegate

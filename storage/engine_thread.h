@@ -17,6 +17,7 @@
 #include "storage/eviction_pool.h"
 #include "storage/fiber.h"
 #include "storage/journal/effect_log.h"
+#include "storage/keyspace/changed_keys.h"
 #include "storage/value/value_object.h"
 #include "storage/waiter.h"
 
@@ -128,15 +129,18 @@ class alignas(64) EngineThread final {
   uint32_t notify_classes = 0;  // bits of notify:: that somebody may hear
 
   // The cut that is under way, for as long as the thread is in the engine (Engine::Enter), and what
-  // the thread has encoded for it. cut_mark: of new entries, also without one.
+  // the thread has encoded for it. Marks: of new entries, and of those that become dirty, also
+  // without one.
   Cut* cut = nullptr;
   bool cut_mark = false;
+  bool change_mark = false;
   PreservedEntries preserved;
 
   // Entries are marked as changed, for the next checkpoint (Engine::SetTracksChanges).
   bool tracks_changes = false;
   // Somebody wants to know before an entry is changed: the cut, or who tracks changes.
   bool guards_entries = false;
+  ChangedKeys changed;  // by this thread, since the last checkpoint's cut
   // Ids of stored objects that no key has any more, since the last checkpoint's cut.
   std::vector<uint64_t> dead_objects;
 

@@ -107,11 +107,15 @@ Status Persistence::Load(Engine& engine, EngineThread& thread, const CommandTabl
 }
 
 void Persistence::Begin(Engine& engine) {
-  journal_ =
-      std::make_unique<Journal>(*store_, JournalOptions{.mode = options_.fsync, .last = last_});
   checkpointer_ = std::make_unique<Checkpointer>(engine, *store_, [this]() -> JournalPosition {
     return {journal_->sequence(), replayed_bytes_ + journal_->written_bytes()};
   });
+  journal_ = std::make_unique<Journal>(
+      *store_, JournalOptions{.mode = options_.fsync,
+                              .last = last_,
+                              .pressure = [this](uint64_t sequence, uint64_t bytes) {
+                                return checkpointer_->Pressure({sequence, replayed_bytes_ + bytes});
+                              }});
 }
 
 void Persistence::BeginCheckpoints() {
@@ -182,6 +186,8 @@ PersistenceStats Persistence::Stats() const {
   stats.failures = journal.failures;
   stats.waits = journal.waits;
   stats.refusals = journal.refusals;
+  stats.pressure =
+      checkpointer_->Pressure({journal.sequence, replayed_bytes_ + journal.written_bytes});
   stats.store_data_bytes = store.data_bytes;
   stats.checkpoint_keys = checkpoint_keys_;
   const CheckpointStats checkpoint = checkpointer_->Stats();

@@ -29,6 +29,7 @@ struct PersistenceStats {
   uint64_t failures = 0;
   uint64_t waits = 0;
   uint64_t refusals = 0;
+  double pressure = 0;
   uint64_t store_disk_bytes = 0;
   uint64_t store_memory_bytes = 0;
   uint64_t journal_bytes = 0;  // written since the last checkpoint
@@ -129,8 +130,16 @@ inline constexpr PersistenceMetric kPersistenceMetrics[] = {
     {{.name = "tidegate_journal_waits_total",
       .type = MetricType::kCounter,
       .unit = MetricUnit::kCount,
-      .help = "Requests that waited because the journal's writer had fallen behind."},
+      .help = "Requests that waited because the journal's writer had fallen behind, or the journal "
+              "grew too fast."},
      PersistenceFigure<&PersistenceStats::waits>},
+    {{.name = "tidegate_journal_pressure",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kCount,
+      .help =
+          "The part of the writes that is made to wait, because the journal grows faster than a "
+          "checkpoint is made."},
+     PersistenceFigure<&PersistenceStats::pressure>},
     {{.name = "tidegate_journal_refusals_total",
       .type = MetricType::kCounter,
       .unit = MetricUnit::kCount,

@@ -158,6 +158,7 @@ void WriteJournal(InfoWriter& out, const PersistenceStats& stats) {
       .Number("journal_syncs", stats.syncs)
       .Number("journal_failures", stats.failures)
       .Number("journal_waits", stats.waits)
+      .Fixed("journal_pressure", stats.pressure, 2)
       .Number("journal_refusals", stats.refusals)
       .Number("journal_replayed_records", stats.replayed_records)
       .Fixed("journal_replay_seconds", stats.replay_seconds, 3)

@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -43,10 +44,15 @@ class CheckpointSink final : public CutSink {
     CheckpointAttempt attempt;
     std::vector<uint64_t> dead_objects;  // that a checkpoint which failed was to delete
     const std::atomic<bool>& cancelled;  // once true it ends soon, and fails
+    // With nobody else in the engine: a few instructions.
+    std::function<void(const CutMoment&)> at_moment = nullptr;
   };
   CheckpointSink(CheckpointFiles& files, Setup setup);
 
-  void OnMoment(const CutMoment& moment) override { moment_ = moment; }
+  void OnMoment(const CutMoment& moment) override {
+    moment_ = moment;
+    if (setup_.at_moment) setup_.at_moment(moment);
+  }
   bool only_dirty() const override { return true; }
   StoredObject Encode(int db, const Entry& entry, const StoredObject& old,
                       std::string& out) override;

@@ -109,7 +109,12 @@ Status Checkpointer::Write(uint64_t& entries, uint64_t& bytes) {
   CheckpointSink sink(*files, {.next_object_serial = next_object_serial_,
                                .attempt = {.number = ++attempts_, .saved = saved_attempt_},
                                .dead_objects = dead_objects_,
-                               .cancelled = cancelled_});
+                               .cancelled = cancelled_,
+                               .at_moment = [this](const CutMoment& moment) {
+                                 moment_sequence_.store(moment.sequence, std::memory_order_relaxed);
+                                 moment_bytes_.store(position_().bytes, std::memory_order_relaxed);
+                                 has_moment_.store(true, std::memory_order_release);
+                               }});
   walker_.Write(sink, &UnixMillis);
   next_object_serial_ = sink.next_object_serial();
   if (MonotonicNanos() >= sample_at_nanos_ && !cancelled_.load()) {
@@ -128,11 +133,25 @@ Status Checkpointer::Write(uint64_t& entries, uint64_t& bytes) {
   return ended;
 }
 
+double Checkpointer::Pressure(const JournalPosition& now) const {
+  if (!has_moment_.load(std::memory_order_acquire)) return 0;
+  const auto grown = [](uint64_t at, const std::atomic<uint64_t>& from,
+                        const std::atomic<uint64_t>& max) {
+    const auto limit =
+        static_cast<double>(std::max<uint64_t>(max.load(std::memory_order_relaxed), 1));
+    return static_cast<double>(Since(at, from.load(std::memory_order_relaxed))) / limit;
+  };
+  const double growth = std::max(grown(now.sequence, moment_sequence_, records_max_),
+                                 grown(now.bytes, moment_bytes_, bytes_max_));
+  return std::clamp((growth - kUnhurriedGrowth) / (kGrowthMax - kUnhurriedGrowth), 0.0, 1.0);
+}
+
 void Checkpointer::Make() {
-  const uint64_t journal_bytes = position_().bytes;
   uint64_t entries = 0;
   uint64_t bytes = 0;
   const Status made = Write(entries, bytes);
+  const uint64_t journal_bytes = moment_bytes_.load(std::memory_order_relaxed);
+  has_moment_.store(false, std::memory_order_relaxed);
   engine_.CheckpointEnded(made.ok());
   if (cancelled_.load()) return;
   MutexLock lock(mutex_);

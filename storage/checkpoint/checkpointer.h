@@ -7,7 +7,11 @@
 //     -> the journal up to the cut's moment is dropped
 //
 // One at a time. When it fails, whatever the reason, the last checkpoint and the whole journal
-// stand, and the next try has more to write; it comes by itself a few seconds later. Thread: any.
+// stand, and the next try has more to write; it comes by itself a few seconds later.
+//
+// The journal goes on growing while a checkpoint is made. When it grows faster than the disk takes
+// the checkpoint, writes have to be slowed down, or a start would have ever more to replay:
+// Pressure says by how much. Thread: any.
 #pragma once
 
 #include <atomic>
@@ -38,6 +42,11 @@ struct CheckpointLimits {
   uint64_t records_max = 0;
   Bytes bytes_max{};
 };
+
+// Of those limits, how far the journal may grow while a checkpoint is made: from the first on
+// writes are slowed down, the more the nearer it comes to the second.
+inline constexpr double kUnhurriedGrowth = 0.5;
+inline constexpr double kGrowthMax = 1.5;
 
 struct CheckpointStats {
   uint64_t in_progress = 0;
@@ -76,6 +85,9 @@ class Checkpointer final {
   // The same, and waits until the thread has ended.
   void Stop();
 
+  // Which part of the writes should wait, given how far the journal is: 0 none, 1 all of them.
+  double Pressure(const JournalPosition& now) const;
+
   CheckpointStats Stats() const;
 
  private:
@@ -94,6 +106,10 @@ class Checkpointer final {
   std::atomic<uint64_t> records_max_{0};
   std::atomic<uint64_t> bytes_max_{0};
   std::atomic<uint64_t> base_bytes_{0};  // of the journal, at the last checkpoint
+  // Of the one under way, from its moment on.
+  std::atomic<bool> has_moment_{false};
+  std::atomic<uint64_t> moment_sequence_{0};
+  std::atomic<uint64_t> moment_bytes_{0};
   // The thread's own.
   uint64_t next_object_serial_ = 1;
   uint32_t attempts_ = 0;

@@ -83,7 +83,8 @@ void ColdReader::UnlockAndLeave(uint16_t slot) {
 }
 
 bool ColdReader::MarkFor(uint16_t slot) const {
-  const bool before_it = thread_.cut != nullptr && !thread_.cut->IsWalked(slot);
+  const Cut* cut = thread_.cut;
+  const bool before_it = cut != nullptr && !cut->only_dirty() && !cut->IsWalked(slot);
   return before_it ? !thread_.cut_mark : thread_.cut_mark;
 }
 
@@ -162,7 +163,7 @@ void ColdReader::PlaceAbsent(int db, const KeyRef& key) {
   const uint32_t known = stored.removed().count();
   // Looked for at each doubling, so that few are looked at for each that comes.
   if (known >= kAbsentMin && std::has_single_bit(known)) DropAbsent(db, key.slot);
-  stored.AddRemoved(key.hash, key.name)->set_cut_mark(MarkFor(key.slot));
+  stored.AddRemoved(key.hash, key.name)->set_change_mark(thread_.change_mark);
   keyspace.slot(key.slot).flags |= Slot::kRemoved;
 }
 

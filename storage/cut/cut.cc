@@ -42,7 +42,7 @@ void Cut::NoteWritten(uint16_t slot, int db, Entry& entry, const StoredObject& o
 }
 
 bool Cut::Walk(uint16_t slot, int db, int number, Entry& entry) {
-  entry.set_cut_mark(mark_);
+  SetMark(entry);
   if (IsWritten(entry)) {
     if (sink_.failed()) return true;  // it stays as it is, for the next one
     NoteWritten(slot, db, entry, sink_.OnEntry(number, entry, ObjectOf(slot, db, entry)));
@@ -54,7 +54,7 @@ bool Cut::Walk(uint16_t slot, int db, int number, Entry& entry) {
 }
 
 void Cut::Preserve(EngineThread& thread, uint16_t slot, int db, Entry& entry) {
-  entry.set_cut_mark(mark_);
+  SetMark(entry);
   if (!IsWritten(entry)) return;
   const int number = NumberOf(db);
   PreservedEntries& kept = thread.preserved;

@@ -9,16 +9,20 @@
 //             yet encodes it first, and marks it: 0.3 us for a small one, once per key and cut
 //   end       the gate again: what threads still keep of encoded entries is collected
 //
-// No fork, no second table, one bit in each entry. After a cut all entries have its mark, so the
-// next one uses the other. Large values are not encoded by who changes them: the request waits
+// No fork, no second table, a bit or two in each entry. After a cut all entries have its mark, so
+// the next one uses the other. Large values are not encoded by who changes them: the request waits
 // until the cut's thread, asked to do this slot next, is through with it (cut_queue.h). FLUSHDB
 // hands the tables it drops to the cut, SWAPDB is remembered: entries go by the number that their
 // database had at the moment.
 //
-// A cut for a checkpoint goes over the same entries and gives the sink only those that have changed
-// since the last one that succeeded. An entry is dirty from its first change on; the cut that
-// writes it calls it stored and in flight instead, which is as good as dirty for the next one when
-// it turns out that this checkpoint failed. So nothing has to be undone.
+// A cut for a checkpoint gives the sink only what has changed since the last one that succeeded. An
+// entry is dirty from its first change on; the cut that writes it calls it stored and in flight
+// instead, which is as good as dirty for the next one when it turns out that this checkpoint
+// failed. So nothing has to be undone. Such cuts have a mark of their own, which says something of
+// dirty entries only: one that becomes dirty gets the mark of the last such cut, so the next one
+// knows it by the other mark, and one under way lets it be. That way nobody has to look at clean
+// entries: the walk goes where somebody has made one dirty (changed_slots.h), and costs what has
+// changed, however much there is.
 //
 // Alternatives: fork (Redis) copies page tables in one stall, and memory as it is written to;
 // versions of each entry cost every change, at all times. Owner: CutWalker; what it says here about
@@ -47,10 +51,15 @@ class Cut final {
   // `rewrites`: the last checkpoint failed.
   Cut(CutSink& sink, CutQueue& queue, Keyspace& keyspace, bool mark, bool rewrites);
 
-  bool mark() const { return mark_; }
-  // Whether the entry is as it was at the moment, and the sink has not got it yet.
+  bool only_dirty() const { return only_dirty_; }
+  // Whether the entry is as it was at the moment, and has not been met yet.
+  bool IsOld(const Entry& entry) const {
+    return (only_dirty_ ? entry.change_mark() : entry.cut_mark()) != mark_;
+  }
+  // The same, and the cut has to know before it changes.
   bool Wants(uint16_t slot, const Entry& entry) const {
-    return entry.cut_mark() != mark_ && !walked_[slot].load(std::memory_order_relaxed);
+    return IsOld(entry) && !walked_[slot].load(std::memory_order_relaxed) &&
+           (!only_dirty_ || IsWritten(entry));
   }
   // The same, and that the sink wants to have it as well.
   bool WantsBytes(uint16_t slot, const Entry& entry) const {
@@ -61,11 +70,13 @@ class Cut final {
 
   // Before a wanted entry is changed, or a tombstone erased. `db`: its number now.
   void Preserve(EngineThread& thread, uint16_t slot, int db, Entry& entry);
-  // The walk has come to an entry without the mark. False: a tombstone that has done its duty.
-  bool Walk(uint16_t slot, int db, Entry& entry) { return Walk(slot, db, NumberOf(db), entry); }
+  // The walk has come to an entry. False: a tombstone that has done its duty.
+  bool Walk(uint16_t slot, int db, Entry& entry) {
+    return !IsOld(entry) || Walk(slot, db, NumberOf(db), entry);
+  }
   // The same in a table that was dropped.
   void WalkDropped(uint16_t slot, int number, Entry& entry) {
-    (void)Walk(slot, kNoDatabase, number, entry);
+    if (IsOld(entry)) (void)Walk(slot, kNoDatabase, number, entry);
   }
   // Hands over what the thread has preserved so far.
   void CollectFrom(EngineThread& thread);
@@ -91,6 +102,9 @@ class Cut final {
     return entry.dirty() || (rewrites_ && entry.in_flight());
   }
   static constexpr int kNoDatabase = -1;
+  void SetMark(Entry& entry) const {
+    only_dirty_ ? entry.set_change_mark(mark_) : entry.set_cut_mark(mark_);
+  }
   bool Walk(uint16_t slot, int db, int number, Entry& entry);
   // The object that holds the value on disk, and the one that will when the cut is a checkpoint.
   // Where there is no database any more nobody will ask for it.

@@ -9,13 +9,14 @@ Journal::Journal(JournalLog& log, const JournalOptions& options)
     : sequence_(options.last),
       mode_(options.mode),
       progress_(options.last),
-      writer_(std::make_unique<JournalWriter>(*this, log, options.retry_time)) {}
+      writer_(std::make_unique<JournalWriter>(*this, log, options)) {}
 
 Journal::~Journal() { static_cast<void>(Stop()); }
 
 EffectSink::Admission Journal::Admit(EngineThread& thread, const Waiter& waiter) {
   const auto ring = static_cast<size_t>(thread.index());
-  if (__builtin_expect(!progress_.failing() && HasRoom(ring), 1)) return Admission::kYes;
+  if (__builtin_expect(!progress_.failing() && IsOpen() && HasRoom(ring), 1))
+    return Admission::kYes;
   return AdmitSlowly(ring, waiter);
 }
 
@@ -24,7 +25,7 @@ EffectSink::Admission Journal::AdmitSlowly(size_t ring, const Waiter& waiter) {
   waiters_.AddForRoom(waiter);
   std::atomic_thread_fence(std::memory_order_seq_cst);
   const bool failing = progress_.failing();
-  if (failing || HasRoom(ring)) {
+  if (failing || (IsOpen() && HasRoom(ring))) {
     waiters_.Remove(waiter);
     if (!failing) return Admission::kYes;
     progress_.totals().refusals.fetch_add(1, std::memory_order_relaxed);
@@ -63,6 +64,13 @@ void Journal::UpdateRest() {
   const size_t used = rings_used_.load(std::memory_order_acquire);
   for (size_t ring = 0; ring < used && !full; ++ring) full = !HasRoom(ring);
   if (rest->load(std::memory_order_relaxed) != full) rest->store(full, std::memory_order_relaxed);
+}
+
+void Journal::SetOpen(bool open) {
+  if (IsOpen() == open) return;
+  open_.store(open, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (open && waiters_.any_for_room()) waiters_.WakeForRoom();
 }
 
 void Journal::SetMode(Appendfsync mode) {

@@ -15,15 +15,18 @@
 // fails, so the bound is kept before: Admit lets a write in only while its thread's ring has room,
 // and not at all while writing fails; then the engine is told to rest too from removing what nobody
 // asked to be removed, which is not admitted (SetRest). What was appended is kept until it is
-// written, and written as soon as that works again. Threads: Append and Admit by the engine's
-// threads, the rest by any. Lives longer than the engine's use of it. Cost of a record, all threads
-// together: docs/performance.md.
+// written, and written as soon as that works again. Admit also slows writes down when somebody says
+// that the journal grows too fast (JournalOptions::pressure): of every few milliseconds it lets
+// none in for a part of them. Threads: Append and Admit by the engine's threads, the rest by any.
+// Lives longer than the engine's use of it. Cost of a record, all threads together:
+// docs/performance.md.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -56,6 +59,9 @@ struct JournalOptions {
   Appendfsync mode = Appendfsync::kEverysec;
   uint64_t last = 0;  // the newest record that the log holds
   std::chrono::milliseconds retry_time = kJournalRetryTime;
+  // Which part of the writes should wait, 0 to 1, given the newest record and written_bytes().
+  // Called by the writer, every few milliseconds.
+  std::function<double(uint64_t sequence, uint64_t bytes)> pressure = nullptr;
 };
 
 struct JournalStats {
@@ -123,11 +129,14 @@ class Journal final : public EffectSink {
   bool HasRoom(size_t ring) const {
     return rings_[ring].waiting_bytes() < kJournalRingBytesMax.count;
   }
+  bool IsOpen() const { return open_.load(std::memory_order_relaxed); }
+  void SetOpen(bool open);
   // Tells the engine whether there is room for records that nobody admits.
   void UpdateRest();
 
   alignas(64) std::atomic<uint64_t> sequence_;  // the last number taken
   alignas(64) std::atomic<Appendfsync> mode_;
+  std::atomic<bool> open_{true};  // false: nothing is admitted for a moment
   std::atomic<size_t> rings_used_{0};
   std::atomic<std::atomic<bool>*> rest_{nullptr};
   JournalProgress progress_;

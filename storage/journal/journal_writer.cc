@@ -51,11 +51,11 @@ void AskForShortSlices() {
 
 }  // namespace
 
-JournalWriter::JournalWriter(Journal& journal, JournalLog& log,
-                             std::chrono::milliseconds retry_time)
+JournalWriter::JournalWriter(Journal& journal, JournalLog& log, const JournalOptions& options)
     : journal_(journal),
       log_(log),
-      retry_time_(retry_time),
+      retry_time_(options.retry_time),
+      pressure_(options.pressure),
       merger_(journal.rings_, journal.sequence()) {
   writer_ = std::thread([this] { Run(); });
   sync_ = std::thread([this] { RunSync(); });
@@ -85,6 +85,7 @@ void JournalWriter::Run() {
   looked_nanos_ = MonotonicNanos();
   while (!stopping_.load(std::memory_order_acquire)) {
     CheckSpace();
+    SlowDown();
     if (failed_) {
       TryAgain();
     } else if (!HasWork()) {
@@ -102,7 +103,21 @@ void JournalWriter::Run() {
       Step();
     }
   }
+  journal_.SetOpen(true);
   finished_ = Finish();
+}
+
+// In periods of the time that records gather, some of them closed: as many as the pressure asks
+// for.
+void JournalWriter::SlowDown() {
+  const int64_t now_nanos = MonotonicNanos();
+  if (pressure_ == nullptr || now_nanos < next_pressure_nanos_) return;
+  next_pressure_nanos_ = now_nanos + NanosOf(kJournalGatherTime);
+  const double pressure = pressure_(journal_.sequence(), journal_.written_bytes());
+  owed_ = pressure > 0 ? owed_ + pressure : 0;
+  const bool open = owed_ < 1;
+  if (!open) owed_ -= 1;
+  journal_.SetOpen(open);
 }
 
 bool JournalWriter::HasWork() const {
@@ -112,6 +127,7 @@ bool JournalWriter::HasWork() const {
 }
 
 void JournalWriter::SleepOrNap() {
+  if (!journal_.IsOpen()) return std::this_thread::sleep_for(kJournalGatherTime);
   const bool for_turns = always();
   if (!for_turns && ++idle_naps_ <= kJournalIdleNapsMax) {
     napped_ = true;
@@ -161,7 +177,7 @@ void JournalWriter::Collect() {
   }
   if (merged_.size() == before) return;
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (journal_.waiters_.any_for_room()) journal_.waiters_.WakeForRoom();
+  if (journal_.IsOpen() && journal_.waiters_.any_for_room()) journal_.waiters_.WakeForRoom();
   journal_.UpdateRest();
 }
 

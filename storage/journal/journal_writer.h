@@ -18,6 +18,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -58,7 +59,7 @@ inline constexpr Bytes kJournalUnsyncedBytesMax = 256_MiB;
 
 class JournalWriter final {
  public:
-  JournalWriter(Journal& journal, JournalLog& log, std::chrono::milliseconds retry_time);
+  JournalWriter(Journal& journal, JournalLog& log, const JournalOptions& options);
   ~JournalWriter();
   JournalWriter(const JournalWriter&) = delete;
   JournalWriter& operator=(const JournalWriter&) = delete;
@@ -68,6 +69,7 @@ class JournalWriter final {
 
  private:
   void Run();
+  void SlowDown();
   bool HasWork() const;
   void SleepOrNap();
   void GatherForSync() const;
@@ -98,6 +100,9 @@ class JournalWriter final {
   Journal& journal_;
   JournalLog& log_;
   const std::chrono::milliseconds retry_time_;
+  const std::function<double(uint64_t, uint64_t)> pressure_;
+  int64_t next_pressure_nanos_ = 0;
+  double owed_ = 0;  // periods in which nothing is to be admitted
   JournalMerger merger_;
   std::deque<std::shared_ptr<const JournalGroup>> merged_;
   size_t merged_bytes_ = 0;

@@ -138,6 +138,7 @@ Entry* Database::NewEntry(std::string_view key, ValueType type, Encoding encodin
       Entry::Format(MemoryAllocate(bytes), key, type, encoding, embedded_bytes, has_expire);
   if (has_expire) entry->overwrite_expire_at_ms(expire_at_ms);
   entry->set_cut_mark(thread_->cut_mark);
+  entry->set_change_mark(thread_->change_mark);
   entry->set_dirty(thread_->tracks_changes);
   entry->set_access(thread_->lfu ? access::LfuFresh(thread_->wall_ms)
                                  : access::LruClock(thread_->wall_ms));
@@ -152,6 +153,7 @@ Entry* Database::Replace(const KeyRef& key, Entry* existing, Entry* fresh) {
   DbCounters& counters = thread_->dbs[static_cast<size_t>(index_)];
   if (existing == nullptr) {
     table.Insert(key.hash, fresh);
+    if (__builtin_expect(thread_->tracks_changes, 0)) thread_->changed.Add(key.slot, key.hash);
     if (__builtin_expect((keyspace_->slot(key.slot).flags & Slot::kRemoved) != 0, 0))
       TakeTombstone(key, *fresh);
     counters.keys.Add();

@@ -85,6 +85,7 @@ class Database final {
   // For who has read the entry from disk: it is there as it stands here, and as this object when
   // there is one.
   void NoteStored(const KeyRef& key, Entry* entry, const StoredObject& object);
+  void NoteDirty(const KeyRef& key, Entry& entry);
 
   // Puts an entry that was read from disk into its place. Nobody hears of it, and it was counted
   // before. The key must not be there.

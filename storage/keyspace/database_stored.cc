@@ -14,8 +14,15 @@ void Database::BeforeChange(const KeyRef& key, Entry& entry, Change change) {
   if (thread_->cut != nullptr && thread_->cut->Wants(key.slot, entry))
     thread_->cut->Preserve(*thread_, key.slot, index_, entry);
   if (!thread_->tracks_changes) return;
+  if (!entry.dirty()) NoteDirty(key, entry);
+  if (change == Change::kValue && entry.object_is_current()) entry.NoteValueChange();
+}
+
+// It was not: the next checkpoint writes it, the one whose cut is under way does not.
+void Database::NoteDirty(const KeyRef& key, Entry& entry) {
   entry.set_dirty(true);
-  if (change == Change::kValue) entry.NoteValueChange();
+  entry.set_change_mark(thread_->change_mark);
+  thread_->changed.Add(key.slot, key.hash);
 }
 
 // The entry leaves its table, and its record stays.
@@ -30,7 +37,7 @@ void Database::AssumeRemoved(const KeyRef& key) {
   Entry* tombstone = keyspace_->stored(key.slot, index_).AddRemoved(key.hash, key.name);
   tombstone->set_dirty(true);
   tombstone->set_stored(true);
-  tombstone->set_cut_mark(thread_->cut_mark);
+  tombstone->set_change_mark(thread_->change_mark);
   keyspace_->slot(key.slot).flags |= Slot::kRemoved;
 }
 
@@ -80,7 +87,7 @@ void Database::NoteStored(const KeyRef& key, Entry* entry, const StoredObject& o
   if (!object) return;
   if (entry->embedded()) {
     // By this server's limits it needs no object any more.
-    entry->set_dirty(true);
+    NoteDirty(key, *entry);
     thread_->dead_objects.push_back(object.id);
     return;
   }

@@ -63,7 +63,7 @@ class Entry final {
         1u << 3,         // a string of digits that OBJECT ENCODING does not call int: INCRBYFLOAT's
     kDirty = 1u << 4,    // changed since the cut of the last checkpoint
     kStored = 1u << 5,   // there may be a record of the key on disk
-    kCutMark = 1u << 6,  // the mark of the last cut that has it, see cut.h
+    kCutMark = 1u << 6,  // the mark of the last full cut that has it, see cut.h
     kInFlight = 1u << 7,  // written by the last checkpoint: as good as dirty when that failed
   };
 
@@ -84,7 +84,7 @@ class Entry final {
   static Entry* Format(void* memory, std::string_view key, ValueType type, Encoding encoding,
                        size_t embedded_value_bytes, bool has_expire);
 
-  ValueType type() const { return static_cast<ValueType>((packed_ >> kTypeShift) & 0xf); }
+  ValueType type() const { return static_cast<ValueType>((packed_ >> kTypeShift) & kTypeMask); }
   Encoding encoding() const { return static_cast<Encoding>(packed_ >> kEncodingShift); }
   bool embedded() const { return IsEmbedded(encoding()); }
 
@@ -156,9 +156,16 @@ class Entry final {
     flags_ = static_cast<uint8_t>(mark ? flags_ | kCutMark : flags_ & ~kCutMark);
   }
 
+  // The same for the cuts of checkpoints. Says something of dirty entries only: whether they were
+  // already when the last one began.
+  bool change_mark() const { return (packed_ & kChangeMark) != 0; }
+  void set_change_mark(bool mark) {
+    packed_ = mark ? packed_ | kChangeMark : packed_ & ~kChangeMark;
+  }
+
   // A key without a value, of those that a slot remembers as gone: see stored_state.h. No key that
   // anybody can look up has this type.
-  static constexpr auto kRemovedType = static_cast<ValueType>(15);
+  static constexpr auto kRemovedType = static_cast<ValueType>(7);
   bool removed() const { return type() == kRemovedType; }
 
   bool dirty() const { return (flags_ & kDirty) != 0; }
@@ -195,6 +202,8 @@ class Entry final {
   static constexpr size_t kHeaderBytes = 8;
   static constexpr uint32_t kAccessMask = 0xffffff;
   static constexpr int kTypeShift = 24;
+  static constexpr uint32_t kTypeMask = 0x7;
+  static constexpr uint32_t kChangeMark = 1u << 27;
   static constexpr int kEncodingShift = 28;
   static constexpr uint16_t kHasObject = 1;
   static constexpr uint16_t kObjectIsCurrent = 2;
@@ -202,7 +211,7 @@ class Entry final {
   char* base() { return reinterpret_cast<char*>(this); }
   const char* base() const { return reinterpret_cast<const char*>(this); }
 
-  uint32_t packed_ = 0;  // access:24 type:4 encoding:4
+  uint32_t packed_ = 0;  // access:24 type:3 change mark:1 encoding:4
   uint8_t flags_ = 0;
   uint8_t key_bytes_ = 0;
   uint16_t value_bytes_ = 0;

@@ -262,6 +262,14 @@ void Table::ForEach(const std::function<void(Entry&)>& visit) const {
   } while (position != 0);
 }
 
+void Table::VisitNear(uint32_t position, const std::function<void(Entry&)>& visit) const {
+  if (root_ == nullptr) return;
+  const uint64_t hash = uint64_t{position} << 32;
+  const Segment segment = depth_ == 0 ? ToSegment() : SegmentOf(hash);
+  ForEachOfHome(segment, segment.HomeOf(segment.TagOf(hash)),
+                [&](uint64_t w) { visit(*word::Address(w)); });
+}
+
 void Table::Release() {
   if (root_ == nullptr) return;
   if (depth_ == 0) {

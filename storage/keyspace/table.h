@@ -66,6 +66,8 @@ class Table final {
   // See Keyspace::Visit. Order: position. The visitor must not change the table.
   uint32_t Visit(uint32_t position, size_t wanted, const std::function<void(Entry&)>& visit) const;
   void ForEach(const std::function<void(Entry&)>& visit) const;
+  // The entries that share a home bucket with this position.
+  void VisitNear(uint32_t position, const std::function<void(Entry&)>& visit) const;
 
   // Frees buckets and directory, not the entries.
   void Release();

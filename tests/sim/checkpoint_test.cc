@@ -48,10 +48,11 @@ class CheckpointTest : public ::testing::Test {
     MakeCollectionsSmall(engine_->settings());
     engine_->SetTracksChanges();
     lone_ = std::make_unique<LoneThread>(*engine_, *table_);
-    checkpointer_ = std::make_unique<Checkpointer>(*engine_, *store_, [] {
-      return JournalPosition{};  // none is due by itself
+    // None is due by itself.
+    checkpointer_ = std::make_unique<Checkpointer>(*engine_, *store_, [this] {
+      return JournalPosition{0, journal_bytes_.load()};
     });
-    checkpointer_->Begin({.records_max = 1, .bytes_max = 1_MiB}, 0);
+    checkpointer_->Begin({.records_max = 1000, .bytes_max = 1_MiB}, 0);
   }
   ~CheckpointTest() override {
     checkpointer_->Stop();
@@ -141,6 +142,7 @@ class CheckpointTest : public ::testing::Test {
   SimWorld world_;
   uint64_t seed_;
   std::unique_ptr<LoneThread> lone_;
+  std::atomic<uint64_t> journal_bytes_{0};
   std::unique_ptr<Store> store_;
   std::unique_ptr<Checkpointer> checkpointer_;
 };
@@ -151,6 +153,9 @@ TEST_F(CheckpointTest, OneThatSucceedsHoldsWhatThereIs) {
     const uint64_t seed = seed_ + static_cast<uint64_t>(100 * round);
     const bool fails = random() % 3 == 0;
     const Workers workers = MakeWorkers(seed, 100);
+    // Now and then more has changed than is noted.
+    for (size_t i = 0; round % 4 == 3 && i <= kChangedKeysMax; ++i)
+      lone_->thread().changed.Add(0, 0);
     EXPECT_TRUE(checkpointer_->Start());
     std::thread breaks([&, after_us = random() % 5000] {
       std::this_thread::sleep_for(std::chrono::microseconds(after_us));
@@ -172,6 +177,27 @@ TEST_F(CheckpointTest, OneThatSucceedsHoldsWhatThereIs) {
   checkpointer_->Stop();
   ASSERT_EQ(world_.failure(), "") << "seed " << seed_;
   CheckLoaded();
+}
+
+TEST_F(CheckpointTest, WritesAreSlowedDownWhenTheJournalOutgrowsIt) {
+  const auto pressure = [this](uint64_t records, uint64_t bytes) {
+    return checkpointer_->Pressure({records, bytes});
+  };
+  EXPECT_EQ(pressure(1'000'000, (100_MiB).count), 0);  // none is made
+  for (int i = 0; i < 1000; ++i) lone_->Run({"SET", "k" + std::to_string(i), "v"}, world_.now_ms);
+  disk_->Hold(true);
+  journal_bytes_ = 1000;
+  EXPECT_TRUE(checkpointer_->Start());
+  disk_->AwaitHeld();
+  // From its moment on, by whichever limit is nearer.
+  EXPECT_EQ(pressure(400, 1000), 0);
+  EXPECT_NEAR(pressure(1000, 1000), 0.5, 0.01);
+  EXPECT_NEAR(pressure(0, 1000 + (1_MiB).count), 0.5, 0.01);
+  EXPECT_EQ(pressure(0, (100_MiB).count), 1);
+  disk_->Hold(false);
+  WaitForCheckpoint();
+  EXPECT_EQ(checkpointer_->Stats().count, 1u);
+  EXPECT_EQ(pressure(0, (100_MiB).count), 0);
 }
 
 }  // namespace

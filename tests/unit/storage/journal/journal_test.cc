@@ -101,6 +101,38 @@ TEST_F(JournalTest, AFastProducerWaitsForRoomAndIsWoken) {
   EXPECT_TRUE(Eventually([&] { return journal_->Stats().waiting_bytes == 0; }));
 }
 
+TEST_F(JournalTest, UnderPressureNothingIsAdmittedForAPartOfTheTime) {
+  EngineThread& thread = AddThread();
+  std::atomic<double> pressure{1};
+  journal_ = std::make_unique<Journal>(
+      log_, JournalOptions{.mode = Appendfsync::kEverysec,
+                           .last = 0,
+                           .retry_time = kSoon,
+                           .pressure = [&](uint64_t, uint64_t) { return pressure.load(); }});
+  const Waiter waiter{&thread, 42};
+  const auto admits = [&] {
+    return journal_->Admit(thread, waiter) == EffectSink::Admission::kYes;
+  };
+  EXPECT_TRUE(Eventually([&] { return !admits(); }));
+  // All of it: who waits goes on waiting, and what was let in before is written all the same.
+  const uint64_t sequence = journal_->Append(thread, "record");
+  EXPECT_TRUE(Eventually([&] { return journal_->Stats().written_sequence == sequence; }));
+  journal_->Forget(waiter);
+  wakes_ = 0;
+  EXPECT_FALSE(admits());
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(wakes_, 0);
+  pressure = 0;
+  EXPECT_TRUE(Eventually([&] { return wakes_ > 0; }));
+  EXPECT_TRUE(admits());
+  // A part of it: it opens and closes.
+  pressure = 0.5;
+  for (int turn = 0; turn < 5; ++turn) {
+    EXPECT_TRUE(Eventually([&] { return !admits(); }));
+    EXPECT_TRUE(Eventually(admits));
+  }
+}
+
 TEST_F(JournalTest, AForgottenWaiterIsNotWoken) {
   EngineThread& thread = AddThread();
   Open(Appendfsync::kEverysec);

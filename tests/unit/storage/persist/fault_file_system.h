@@ -4,7 +4,8 @@
 // call that writes fail from then on; TearFiles(), once the database is closed, leaves of each file
 // what was synced and a random part of the rest, of which the end may be garbage: what a disk shows
 // after a power loss. FailWith() makes writes and syncs fail until it is taken back, as a full or
-// broken disk does. Real syncs are left out: nothing here looks at the disk itself.
+// broken disk does. Hold() lets who makes a file wait, as a disk that is busy does. Real syncs are
+// left out: nothing here looks at the disk itself.
 // Directories are taken to be synced at once. Threads: any.
 #pragma once
 
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <cstdint>
 #include <fstream>
 #include <map>
@@ -46,6 +48,16 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
     fault_ = fault;
     calls_before_fault_ = after_calls;
   }
+  void Hold(bool hold) {
+    const std::lock_guard lock(mutex_);
+    holds_ = hold;
+    condition_.notify_all();
+  }
+  // Until somebody is held up.
+  void AwaitHeld() {
+    std::unique_lock lock(mutex_);
+    condition_.wait(lock, [this] { return held_ > 0; });
+  }
   void SetFreeBytes(uint64_t bytes) {
     const std::lock_guard lock(mutex_);
     free_bytes_ = bytes;
@@ -70,6 +82,7 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* result,
                                     rocksdb::IODebugContext* debug) override {
+    AwaitRelease();
     return Wrap(name, /*empties=*/true, result,
                 [&] { return target()->NewWritableFile(name, options, result, debug); });
   }
@@ -122,6 +135,14 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   }
 
  private:
+  void AwaitRelease() {
+    std::unique_lock lock(mutex_);
+    ++held_;
+    condition_.notify_all();
+    condition_.wait(lock, [this] { return !holds_; });
+    --held_;
+  }
+
   struct FileState {
     uint64_t size = 0;
     uint64_t synced = 0;
@@ -201,6 +222,9 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   }
 
   mutable std::mutex mutex_;
+  std::condition_variable condition_;
+  int held_ = 0;
+  bool holds_ = false;
   std::map<std::string, FileState> files_;
   uint64_t calls_left_ = UINT64_MAX;
   uint64_t calls_before_fault_ = 0;
