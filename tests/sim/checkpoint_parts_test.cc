@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,9 +13,13 @@
 
 #include "storage/checkpoint/checkpoint_loader.h"
 #include "storage/checkpoint/checkpointer.h"
+#include "storage/checkpoint/stored_record.h"
 #include "storage/commands/value_digest.h"
 #include "storage/keyspace/keyspace.h"
+#include "storage/keyspace/slot_extras.h"
+#include "storage/persist/checkpoint_files.h"
 #include "storage/persist/store.h"
+#include "storage/rdb/rdb_value_writer.h"
 #include "tests/support/writing_client.h"
 #include "tests/unit/storage/persist/fault_file_system.h"
 
@@ -33,12 +38,13 @@ class Server final {
  public:
   explicit Server(Store& store)
       : engine_(std::move(Engine::Create({})).value()),
-        table_(CommandTable::Create(StorageCommandFamilies())) {
+        table_(CommandTable::Create(StorageCommandFamilies())),
+        loader_(engine_->AddThread(nullptr, nullptr)) {
     engine_->SetTracksChanges();
     lone_ = std::make_unique<LoneThread>(*engine_, *table_);
     if (store.checkpoint()) {
-      Result<CheckpointProgress> done = LoadCheckpoint(
-          store, *store.checkpoint(), *engine_, engine_->AddThread(nullptr, nullptr), nullptr);
+      Result<CheckpointProgress> done =
+          LoadCheckpoint(store, *store.checkpoint(), *engine_, loader_, nullptr);
       EXPECT_TRUE(done.ok()) << done.error().message;
     }
     checkpointer_ = std::make_unique<Checkpointer>(*engine_, store, [] {
@@ -54,6 +60,18 @@ class Server final {
     EXPECT_TRUE(checkpointer_->Start());
     while (checkpointer_->in_progress()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return checkpointer_->Stats().count > count;
+  }
+  // As who applies a record of the journal that says so.
+  void SayObjectIsDead(const std::string& key) {
+    loader_.dead_objects.push_back(engine_->keyspace().stored(KeySlot(key), 0).ObjectOf(key).id);
+  }
+  // The value as RDB has it, with its type byte.
+  std::string ValueOf(const std::string& key) {
+    std::string value;
+    rdb::RdbWriter writer(value, /*compress=*/false);
+    const Table* table = engine_->keyspace().FindTable(KeySlot(key), 0);
+    rdb::WriteValue(*table->Find(KeyHash(key), key), {.now_ms = 0}, writer);
+    return value;
   }
   uint64_t last_bytes() const { return checkpointer_->Stats().last_bytes; }
 
@@ -76,6 +94,7 @@ class Server final {
  private:
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<CommandTable> table_;
+  EngineThread& loader_;
   std::unique_ptr<LoneThread> lone_;
   std::unique_ptr<Checkpointer> checkpointer_;
 };
@@ -265,6 +284,70 @@ TEST_F(CheckpointPartsTest, PartsThatGetEmptyAreGone) {
     Start();
     EXPECT_EQ(server_->Contents(), before);
   }
+}
+
+// The journal says which objects died when it was written. What is replayed may come out another
+// way: then a key may have one of them, and change it.
+TEST_F(CheckpointPartsTest, AnObjectThatAKeyHasIsNotDead) {
+  Fill("HSET", "hash", 0, 5'000, "value");
+  Fill("HSET", "renamed", 0, 5'000, "value");
+  ASSERT_TRUE(server_->Checkpoint());
+  server_->SayObjectIsDead("hash");
+  server_->SayObjectIsDead("renamed");
+  Fill("HSET", "hash", 7, 1, "other");
+  server_->Run({"RENAME", "renamed", "again"});
+  ASSERT_TRUE(server_->Checkpoint());
+  const auto before = server_->Contents();
+  Start();
+  EXPECT_EQ(server_->Contents(), before);
+}
+
+// As checkpoints wrote a table before there were parts of it.
+TEST_F(CheckpointPartsTest, AWholeTableOfAnOlderDirectoryIsReadAndCutInParts) {
+  Fill("HSET", "hash", 0, 20'000, "value");
+  const std::string value = server_->ValueOf("hash");
+  const auto wanted = server_->Contents();
+  const std::unique_ptr<CheckpointFiles> files = store_->NewCheckpoint();
+  StoredObject object{.id = ObjectId(0, 1), .size = value.size()};
+  object.rdb_type = static_cast<uint8_t>(value[0]);
+  const size_t parts = files->NewRun();
+  for (size_t at = 0; at < value.size(); at += kObjectPartBytes.count) {
+    ASSERT_TRUE(files
+                    ->Put(parts, ObjectKey(object.id, object.parts++),
+                          value.substr(at, kObjectPartBytes.count))
+                    .ok());
+  }
+  std::string record({1, 2, 0, 0, 7});
+  AppendObjectReference(record, object);
+  const size_t records = files->NewRun();
+  ASSERT_TRUE(
+      files->Put(records, EntryKey(0, KeySlot("hash"), KeyHash("hash"), "hash"), record).ok());
+  CheckpointInfo info{.sequence = 1, .next_object_serial = 2, .next_database = 1};
+  info.databases = {0};
+  info.stats = {{1, 0, 0}};
+  ASSERT_TRUE(store_->Ingest(*files, info).ok());
+  std::string seed;
+  {
+    std::ifstream format(dir_ + "/FORMAT");
+    std::getline(format, seed);
+    EXPECT_EQ(seed, "tidegate-data 3");
+    std::getline(format, seed);
+  }
+  std::ofstream(dir_ + "/FORMAT") << "tidegate-data 2\n" << seed << "\n";
+  Start();
+  EXPECT_EQ(server_->Contents(), wanted);
+  server_->Run({"RENAME", "hash", "renamed"});
+  ASSERT_TRUE(server_->Checkpoint());
+  EXPECT_LT(server_->last_bytes(), 10'000u);
+  Fill("HSET", "renamed", 7, 1, "other");
+  ASSERT_TRUE(server_->Checkpoint());
+  EXPECT_GT(server_->last_bytes(), 300'000u);
+  Fill("HSET", "renamed", 8, 1, "other");
+  ASSERT_TRUE(server_->Checkpoint());
+  EXPECT_LT(server_->last_bytes(), 20'000u);
+  const auto before = server_->Contents();
+  Start();
+  EXPECT_EQ(server_->Contents(), before);
 }
 
 // --- at random ---
