@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "storage/commands/effect_words.h"
 #include "storage/commands/sorted_set_commands.h"
 
 namespace tidegate {
@@ -131,7 +132,9 @@ ExecStatus AddPairs(CommandContext& ctx, const ZaddArguments& arguments) {
   return ExecStatus::kDone;
 }
 
-// Erases the range that to_range(const SortedSetView&) gives.
+// Erases the range that to_range(const SortedSetView&) gives. Where scores differ, what lies
+// between two names depends on how it is looked for, and that on the form of the value: recorded is
+// which ranks went.
 template <typename ToRange>
 ExecStatus RemoveRange(CommandContext& ctx, std::string_view event, ToRange&& to_range) {
   const KeyRef& key = ctx.key();
@@ -143,6 +146,8 @@ ExecStatus RemoveRange(CommandContext& ctx, std::string_view event, ToRange&& to
   if (!range.empty()) {
     SortedSetWriter set(ctx.db(), key, entry, ctx.engine().settings());
     set.Erase(range);
+    ctx.RecordAs({"ZREMRANGEBYRANK", key.name, DecimalWord(static_cast<int64_t>(range.first)),
+                  DecimalWord(static_cast<int64_t>(range.last) - 1)});
     FinishSortedSet(ctx, set, key, event);
   }
   ctx.reply().Integer(static_cast<int64_t>(range.size()));

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "storage/commands/effect_words.h"
 #include "storage/commands/sorted_set_commands.h"
 
 namespace tidegate {
@@ -162,6 +163,19 @@ ExecStatus Range(CommandContext& ctx, RangeBy by, RangeOrder order) {
   return ExecStatus::kDone;
 }
 
+// Where scores differ, what lies between two names depends on the form of the value: recorded is
+// which ranks were stored.
+void RecordRanks(CommandContext& ctx, const RankRange& range, bool replaces) {
+  const std::string_view target = ctx.key(0).name;
+  if (!range.empty()) {
+    ctx.RecordAs({"ZRANGESTORE", target, ctx.key(1).name,
+                  DecimalWord(static_cast<int64_t>(range.first)),
+                  DecimalWord(static_cast<int64_t>(range.last) - 1)});
+  } else if (replaces) {
+    ctx.RecordAs({"DEL", target});
+  }
+}
+
 }  // namespace
 
 ExecStatus CmdZrange(CommandContext& ctx) {
@@ -198,13 +212,17 @@ ExecStatus CmdZrangeStore(CommandContext& ctx) {
   if (source != nullptr && ctx.IsLong(RangeOf(SortedSetView(*source), arguments).size()))
     return ctx.RunLong();
   const KeyRef& target = ctx.key(0);
-  SortedSetWriter result = SortedSetWriter::Instead(ctx.db(), target, ctx.db().FindForWrite(target),
-                                                    ctx.engine().settings());
+  Entry* replaced = ctx.db().FindForWrite(target);
+  SortedSetWriter result =
+      SortedSetWriter::Instead(ctx.db(), target, replaced, ctx.engine().settings());
+  RankRange range;
   if (source != nullptr) {
     const SortedSetView set(*source);
-    set.ForEach(RangeOf(set, arguments), false,
+    range = RangeOf(set, arguments);
+    set.ForEach(range, false,
                 [&](std::string_view member, double score) { result.Add(member, score); });
   }
+  if (arguments.by == RangeBy::kLex) RecordRanks(ctx, range, replaced != nullptr);
   StoreSortedSet(ctx, result, target, "zrangestore");
   return ExecStatus::kDone;
 }

@@ -110,8 +110,9 @@ class ReplayTest : public ::testing::Test {
       const Status status = applier.Apply(records[i], now_ms + (i % 2 == 0 ? 3'600'000 : -9000));
       ASSERT_TRUE(status.ok()) << status.error().message << " of record " << i << ": "
                                << EffectCapture::Text(records[i]) << ", seed " << seed_;
+      ASSERT_EQ(applier.miscounted(), 0u)
+          << "of record " << i << ": " << EffectCapture::Text(records[i]) << ", seed " << seed_;
     }
-    EXPECT_EQ(applier.miscounted(), 0u) << "seed " << seed_;
     const auto expected = ContentsOf(*lone_, now_ms);
     const auto found = ContentsOf(lone, now_ms);
     EXPECT_GT(records.size(), 100u);
