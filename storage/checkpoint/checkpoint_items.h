@@ -15,7 +15,8 @@
 
 namespace tidegate {
 
-enum class ItemKind : uint8_t { kPut, kDelete };
+// kDeleteRest: of a part of an object, the pieces from this one on.
+enum class ItemKind : uint8_t { kPut, kDelete, kDeleteRest };
 
 inline constexpr size_t kItemHeadBytes = 1 + 4 + 4;
 

@@ -59,7 +59,7 @@ Status InstallStored(Engine& engine, EngineThread& thread, int db, uint16_t slot
   if (*outcome != rdb::KeyOutcome::kRead || !in.at_end() || entry == nullptr)
     return CannotLoad(stored.key, "its bytes are no value");
   entry->set_access(stored.access);
-  database.NoteStored(key, entry, stored.object_id);
+  database.NoteStored(key, entry, stored.object);
   return {};
 }
 

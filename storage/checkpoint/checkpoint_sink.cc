@@ -35,17 +35,17 @@ CheckpointSink::CheckpointSink(CheckpointFiles& files, Setup setup)
     : files_(files),
       setup_(std::move(setup)),
       serials_(setup_.next_object_serial),
-      encoder_(batch_, serials_,
+      encoder_(batch_, serials_, setup_.attempt,
                [this] {
                  if (batch_.size() >= kBatchBytesMax.count) WriteBatch(false);
                }),
       walked_(kSlotCount),
       replaced_(setup_.dead_objects) {}
 
-void CheckpointSink::Replaced(uint64_t object) {
-  if (object == 0) return;
+void CheckpointSink::NoteObject(const StoredObject& old, const StoredObject& now) {
+  if (!old) return;
   MutexLock lock(mutex_);
-  replaced_.push_back(object);
+  (old.id == now.id ? kept_ : replaced_).push_back(old.id);
 }
 
 std::vector<uint64_t> CheckpointSink::TakeReplacedObjects() {
@@ -53,23 +53,26 @@ std::vector<uint64_t> CheckpointSink::TakeReplacedObjects() {
   return std::exchange(replaced_, {});
 }
 
-uint64_t CheckpointSink::Encode(int db, const Entry& entry, uint64_t old_object, std::string& out) {
-  Replaced(old_object);
+StoredObject CheckpointSink::Encode(int db, const Entry& entry, const StoredObject& old,
+                                    std::string& out) {
   entries_.fetch_add(1, std::memory_order_relaxed);
-  return EntryEncoder(out, serials_).Encode(IdOf(db), entry);
+  const StoredObject object =
+      EntryEncoder(out, serials_, setup_.attempt).Encode(IdOf(db), entry, old);
+  NoteObject(old, object);
+  return object;
 }
 
-uint64_t CheckpointSink::OnEntry(int db, const Entry& entry, uint64_t old_object) {
-  Replaced(old_object);
+StoredObject CheckpointSink::OnEntry(int db, const Entry& entry, const StoredObject& old) {
   entries_.fetch_add(1, std::memory_order_relaxed);
-  const uint64_t object = encoder_.Encode(IdOf(db), entry);
+  const StoredObject object = encoder_.Encode(IdOf(db), entry, old);
+  NoteObject(old, object);
   if (batch_.size() >= kBatchBytesMax.count) WriteBatch(false);
   return object;
 }
 
 void CheckpointSink::OnEncoded(int /*db*/, std::string_view items) {
   side_.append(items);
-  if (side_.size() >= kSideBytesMax.count) WriteSide();
+  if (side_.size() >= kSideBytesMax.count) WriteApart(side_);
 }
 
 void CheckpointSink::OnSlotWalked(uint16_t slot) {
@@ -83,29 +86,35 @@ void CheckpointSink::OnSlotWalked(uint16_t slot) {
   if (!batch_.empty()) WriteBatch(in_order);
 }
 
+bool CheckpointSink::IsFresh(const CheckpointItem& item) const {
+  return SerialOfObject(ReadBigEndian(item.key.substr(1), 8)) >= setup_.next_object_serial;
+}
+
 void CheckpointSink::WriteBatch(bool in_order) {
   std::vector<CheckpointItem> records;
   for (std::string_view left = batch_; !left.empty();) {
     const char* begin = left.data();
     const CheckpointItem item = TakeItem(left);
-    if (item.key[0] == kObjectSpace) {
+    const bool is_part = item.key[0] == kObjectSpace;
+    if (is_part && IsFresh(item)) {
       Write(RunOf(object_runs_, DatabaseOf(item)), item);
-    } else if (in_order) {
+    } else if (!is_part && in_order) {
       records.push_back(item);
     } else {
-      side_.append(begin, static_cast<size_t>(left.data() - begin));
+      (is_part ? parts_ : side_).append(begin, static_cast<size_t>(left.data() - begin));
     }
   }
   WriteSorted(records, &entry_runs_);
   batch_.clear();
-  if (side_.size() >= kSideBytesMax.count) WriteSide();
+  if (side_.size() >= kSideBytesMax.count) WriteApart(side_);
+  if (parts_.size() >= kSideBytesMax.count) WriteApart(parts_);
 }
 
-void CheckpointSink::WriteSide() {
-  std::vector<CheckpointItem> items;
-  for (std::string_view left = side_; !left.empty();) items.push_back(TakeItem(left));
-  WriteSorted(items, nullptr);
-  side_.clear();
+void CheckpointSink::WriteApart(std::string& items) {
+  std::vector<CheckpointItem> sorted;
+  for (std::string_view left = items; !left.empty();) sorted.push_back(TakeItem(left));
+  WriteSorted(sorted, nullptr);
+  items.clear();
 }
 
 // Into the runs of their databases, or into one of its own.
@@ -121,8 +130,16 @@ void CheckpointSink::WriteSorted(std::vector<CheckpointItem>& items, Runs* runs)
 
 void CheckpointSink::Write(size_t run, const CheckpointItem& item) {
   if (failed()) return;
-  status_ = item.kind == ItemKind::kPut ? files_.Put(run, item.key, item.value)
-                                        : files_.Delete(run, item.key);
+  switch (item.kind) {
+    case ItemKind::kPut:
+      status_ = files_.Put(run, item.key, item.value);
+      return;
+    case ItemKind::kDelete:
+      status_ = files_.Delete(run, item.key);
+      return;
+    case ItemKind::kDeleteRest:
+      return files_.DeleteRange(PiecesFrom(item.key));
+  }
 }
 
 size_t CheckpointSink::RunOf(Runs& runs, uint32_t database) {
@@ -137,10 +154,18 @@ void CheckpointSink::OnDead(const DeadRecords& dead) {
     files_.DeleteAll(ObjectsOfDatabases(first, last));
   });
   std::vector<uint64_t> objects = dead.objects;
+  std::vector<uint64_t> kept;
   {
     MutexLock lock(mutex_);
     objects.insert(objects.end(), replaced_.begin(), replaced_.end());
+    kept = kept_;
   }
+  // The journal tells who replays it of objects that died then (journal/effect_record.h). What of
+  // them a key has all the same, after other changes than then, lives.
+  std::sort(kept.begin(), kept.end());
+  std::erase_if(objects, [&kept](uint64_t object) {
+    return std::binary_search(kept.begin(), kept.end(), object);
+  });
   ForEachStretch(std::move(objects), [this](uint64_t first, uint64_t last) {
     files_.DeleteRange(PartsOfObjects(first, last));
   });
@@ -148,7 +173,8 @@ void CheckpointSink::OnDead(const DeadRecords& dead) {
 
 Result<CheckpointInfo> CheckpointSink::Finish() {
   WriteBatch(false);
-  WriteSide();
+  WriteApart(side_);
+  WriteApart(parts_);
   if (!status_.ok()) return status_.error();
   if (setup_.cancelled.load()) return Error{"given up"};
   CheckpointInfo info{.sequence = moment_.sequence,

@@ -2,7 +2,8 @@
 // what has changed since the last one, deletions for keys that are gone, and what else is dead.
 //
 //   walk       slot by slot: sorted, behind what the same database's run has of the slots before;
-//              parts of large values into a run of their own, which ascends by itself
+//              parts of fresh objects into a run of their own, which ascends by itself
+//   parts      of objects that were there before: gathered, sorted and written by themselves
 //   the rest   what others encoded before they changed it, and slots that were walked before their
 //              turn: gathered, and each kSideBytesMax of it sorted and written as a run of its own
 //
@@ -40,6 +41,7 @@ class CheckpointSink final : public CutSink {
  public:
   struct Setup {
     uint64_t next_object_serial = 1;
+    CheckpointAttempt attempt;
     std::vector<uint64_t> dead_objects;  // that a checkpoint which failed was to delete
     const std::atomic<bool>& cancelled;  // once true it ends soon, and fails
     // With nobody else in the engine: a few instructions.
@@ -52,8 +54,9 @@ class CheckpointSink final : public CutSink {
     if (setup_.at_moment) setup_.at_moment(moment);
   }
   bool only_dirty() const override { return true; }
-  uint64_t Encode(int db, const Entry& entry, uint64_t old_object, std::string& out) override;
-  uint64_t OnEntry(int db, const Entry& entry, uint64_t old_object) override;
+  StoredObject Encode(int db, const Entry& entry, const StoredObject& old,
+                      std::string& out) override;
+  StoredObject OnEntry(int db, const Entry& entry, const StoredObject& old) override;
   void OnEncoded(int db, std::string_view items) override;
   void OnSlotWalked(uint16_t slot) override;
   void OnDead(const DeadRecords& dead) override;
@@ -71,10 +74,13 @@ class CheckpointSink final : public CutSink {
   using Runs = std::map<uint32_t, size_t>;  // by database
   uint32_t IdOf(int db) const { return moment_.ids.id_of[static_cast<size_t>(db)]; }
   size_t RunOf(Runs& runs, uint32_t database);
-  void Replaced(uint64_t object);
+  bool IsFresh(const CheckpointItem& item) const;
+  // What became of the object that an entry had.
+  void NoteObject(const StoredObject& old, const StoredObject& now);
   // What the walk has brought; `in_order`: it goes behind what came before.
   void WriteBatch(bool in_order);
-  void WriteSide();
+  // What was gathered, as files of its own.
+  void WriteApart(std::string& items);
   void WriteSorted(std::vector<CheckpointItem>& items, Runs* runs);
   void Write(size_t run, const CheckpointItem& item);
 
@@ -87,12 +93,14 @@ class CheckpointSink final : public CutSink {
   std::string batch_;  // items of the slot that is walked
   EntryEncoder encoder_;
   std::string side_;
+  std::string parts_;
   Runs entry_runs_;
   Runs object_runs_;
   uint32_t next_slot_ = 0;    // of the walk in order
   std::vector<bool> walked_;  // slots, before their turn
   mutable Mutex mutex_;
   std::vector<uint64_t> replaced_ TG_GUARDED_BY(mutex_);
+  std::vector<uint64_t> kept_ TG_GUARDED_BY(mutex_);
 };
 
 }  // namespace tidegate

@@ -107,6 +107,7 @@ bool Checkpointer::IsDue() const {
 Status Checkpointer::Write(uint64_t& entries, uint64_t& bytes) {
   const std::unique_ptr<CheckpointFiles> files = store_.NewCheckpoint();
   CheckpointSink sink(*files, {.next_object_serial = next_object_serial_,
+                               .attempt = {.number = ++attempts_, .saved = saved_attempt_},
                                .dead_objects = dead_objects_,
                                .cancelled = cancelled_,
                                .at_moment = [this](const CutMoment& moment) {
@@ -125,6 +126,7 @@ Status Checkpointer::Write(uint64_t& entries, uint64_t& bytes) {
     if (!info.ok()) return std::move(info).error();
     return store_.Ingest(*files, *info);
   }();
+  if (ended.ok()) saved_attempt_ = attempts_;
   dead_objects_ = ended.ok() ? std::vector<uint64_t>() : sink.TakeReplacedObjects();
   entries = sink.entries();
   bytes = files->bytes();

@@ -112,6 +112,8 @@ class Checkpointer final {
   std::atomic<uint64_t> moment_bytes_{0};
   // The thread's own.
   uint64_t next_object_serial_ = 1;
+  uint32_t attempts_ = 0;
+  uint32_t saved_attempt_ = 0;          // the last one that succeeded
   std::vector<uint64_t> dead_objects_;  // that a checkpoint which failed was to delete
   int64_t retry_at_nanos_ = 0;
   int64_t sample_at_nanos_ = 0;  // the hot keys, the next time

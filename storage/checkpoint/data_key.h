@@ -2,6 +2,7 @@
 //
 //   01 | database 4 | slot 2 | hash 8 | key      an entry
 //   02 | object 8 | part 4                       a part of a large value
+//   02 | object 8 | part 4 | piece 4             what goes on of a part that is too long, from 1 on
 //   03 | name                                    what the checkpoint says of itself
 //
 // Entries of a slot stand in the order of its table (keyspace/table.h), so that the walk of a cut
@@ -30,6 +31,9 @@ inline constexpr size_t kObjectKeyBytes = 1 + 8 + 4;
 inline constexpr int kObjectSerialBits = 36;
 constexpr uint64_t ObjectId(uint32_t database, uint64_t serial) {
   return uint64_t{database} << kObjectSerialBits | serial;
+}
+constexpr uint64_t SerialOfObject(uint64_t object) {
+  return object & ((uint64_t{1} << kObjectSerialBits) - 1);
 }
 constexpr uint32_t DatabaseOfObject(uint64_t object) {
   return static_cast<uint32_t>(object >> kObjectSerialBits);
@@ -74,6 +78,29 @@ inline void AppendObjectKey(std::string& out, uint64_t object, uint32_t part) {
   AppendBigEndian(out, part, 4);
 }
 
+// The part itself is its piece 0.
+inline void AppendPieceKey(std::string& out, uint64_t object, uint32_t part, uint32_t piece) {
+  AppendObjectKey(out, object, part);
+  if (piece != 0) AppendBigEndian(out, piece, 4);
+}
+
+struct ObjectKeyParts {
+  uint64_t object = 0;
+  uint32_t part = 0;
+  uint32_t piece = 0;
+};
+
+// Of a key that begins with kObjectSpace; false: it is none.
+inline bool ParseObjectKey(std::string_view from, ObjectKeyParts& parts) {
+  const bool has_piece = from.size() == kObjectKeyBytes + 4;
+  if (!has_piece && from.size() != kObjectKeyBytes) return false;
+  parts.object = ReadBigEndian(from.substr(1), 8);
+  parts.part = static_cast<uint32_t>(ReadBigEndian(from.substr(9), 4));
+  parts.piece =
+      has_piece ? static_cast<uint32_t>(ReadBigEndian(from.substr(kObjectKeyBytes), 4)) : 0;
+  return true;
+}
+
 inline std::string ObjectKey(uint64_t object, uint32_t part) {
   std::string out;
   AppendObjectKey(out, object, part);
@@ -106,6 +133,13 @@ inline DataRange EntriesOfDatabases(uint32_t first, uint32_t last) {
 
 inline DataRange ObjectsOfDatabases(uint32_t first, uint32_t last) {
   return {ObjectKey(ObjectId(first, 0), 0), ObjectKey(ObjectId(last + 1, 0), 0)};
+}
+
+// Pieces of a part, from the one of this key on.
+inline DataRange PiecesFrom(std::string_view piece_key) {
+  ObjectKeyParts at;
+  (void)ParseObjectKey(piece_key, at);
+  return {std::string(piece_key), ObjectKey(at.object, at.part + 1)};
 }
 
 inline DataRange PartsOfObjects(uint64_t first, uint64_t last) {

@@ -2,7 +2,9 @@
 //
 //   version 1 | flags 1 | [expiry ms 8] | access 3 |
 //       the value: RDB type byte and RDB value          (storage/rdb/rdb_value_writer.h)
-//    or object 8 | parts 4 | bytes 8 | RDB type byte    kObject: it hangs under an id, in parts
+//    or object 8 | parts 4 | bytes 8 | RDB type byte    kObject: it hangs under an id, cut in parts
+//    or object 8 | bits 1 | fields 8 | RDB type byte    kTable: the same, with a part for each
+//                                                       number of so many bits (table_parts.h)
 //
 // Values are the bytes of DUMP without its footer, so one reader and one writer serve snapshots,
 // DUMP and the store, and every old form stays readable. All of them are on disk, also fields of
@@ -17,6 +19,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "storage/keyspace/entry.h"
+#include "storage/keyspace/stored_object.h"
 
 namespace tidegate {
 
@@ -29,18 +32,14 @@ inline constexpr Bytes kObjectPartBytes = 64_KiB;
 struct StoredRecord {
   int64_t expire_at_ms = kNoExpire;
   uint32_t access = 0;     // LRU or LFU bits
-  uint64_t object_id = 0;  // 0: `value` holds it
-  uint32_t parts = 0;
-  uint64_t value_bytes = 0;
-  uint8_t rdb_type = 0;
+  StoredObject object;     // none: `value` holds it
   std::string_view value;  // type byte first; empty of an object
 };
 
 // What stands before the value.
-void AppendRecordHead(std::string& out, const Entry& entry, bool is_object);
+void AppendRecordHead(std::string& out, const Entry& entry, const StoredObject& object);
 // The rest, of an object.
-void AppendObjectReference(std::string& out, uint64_t object, uint32_t parts, uint64_t bytes,
-                           uint8_t rdb_type);
+void AppendObjectReference(std::string& out, const StoredObject& object);
 
 Result<StoredRecord> ParseStoredRecord(std::string_view record);
 

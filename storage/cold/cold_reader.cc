@@ -94,7 +94,7 @@ Status ColdReader::Build(const StoredEntry& stored, std::vector<Built>& out) {
   }
   Result<Entry*> entry = builder_->Build(stored);
   if (!entry.ok()) return std::move(entry).error();
-  out.push_back({std::string(stored.key), stored.hash, stored.object_id,
+  out.push_back({std::string(stored.key), stored.hash, stored.object,
                  stored.key.size() + stored.value.size(), *entry});
   return {};
 }
@@ -151,7 +151,7 @@ void ColdReader::Place(int db, const KeyRef& key, Built& built) {
   Entry* entry = std::exchange(built.entry, nullptr);
   entry->set_cut_mark(MarkFor(key.slot));
   Database(engine_.keyspace(), thread_, db, thread_.now_ms, {.no_touch = true})
-      .Place(key, entry, built.object_id);
+      .Place(key, entry, built.object);
   counters_.loaded_keys.fetch_add(1, std::memory_order_relaxed);
   counters_.loaded_bytes.fetch_add(built.bytes, std::memory_order_relaxed);
 }

@@ -59,7 +59,7 @@ class ColdReader final {
   struct Built {
     std::string key;
     uint64_t hash;
-    uint64_t object_id;
+    StoredObject object;
     size_t bytes;  // as stored
     Entry* entry;
   };

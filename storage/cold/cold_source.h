@@ -15,6 +15,7 @@
 
 #include "base/result.h"
 #include "storage/keyspace/entry.h"
+#include "storage/keyspace/stored_object.h"
 
 namespace tidegate {
 
@@ -23,7 +24,7 @@ struct StoredEntry {
   uint64_t hash = 0;
   int64_t expire_at_ms = kNoExpire;
   uint32_t access = 0;     // LRU or LFU bits
-  uint64_t object_id = 0;  // 0: stored in the record itself
+  StoredObject object;     // none: stored in the record itself
   std::string_view value;  // RDB type byte, then the RDB value, whole
 };
 

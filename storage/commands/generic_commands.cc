@@ -25,9 +25,9 @@ enum class Renamed : uint8_t { kNoSource, kSameName, kTaken, kDone };
 Renamed Rename(CommandContext& ctx, bool replace) {
   const KeyRef& from = ctx.key(0);
   const KeyRef& to = ctx.key(1);
-  if (ctx.db().FindForWrite(from) == nullptr) return Renamed::kNoSource;
+  if (ctx.db().FindForRecord(from) == nullptr) return Renamed::kNoSource;
   if (from.name == to.name) return Renamed::kSameName;
-  if (!replace && ctx.db().FindForWrite(to) != nullptr) return Renamed::kTaken;
+  if (!replace && ctx.db().FindForRecord(to) != nullptr) return Renamed::kTaken;
   ctx.db().MoveTo(from, ctx.db(), to);
   ctx.db().Notify(notify::kGeneric, "rename_from", from);
   ctx.db().Notify(notify::kGeneric, "rename_to", to);

@@ -79,7 +79,7 @@ ExecStatus Expire(CommandContext& ctx, TimeUnit unit, TimeBase base) {
   if (!at_ms) return ctx.Fail(errors::InvalidExpire(ctx.request().command->full_name));
 
   const KeyRef& key = ctx.key();
-  Entry* entry = ctx.db().FindForWrite(key);
+  Entry* entry = ctx.db().FindForRecord(key);
   if (entry == nullptr || !conditions->Allow(entry->expire_at_ms(), *at_ms)) {
     ctx.reply().Integer(0);
     return ExecStatus::kDone;
@@ -141,7 +141,7 @@ ExecStatus CmdPExpireTime(CommandContext& ctx) {
 }
 
 ExecStatus CmdPersist(CommandContext& ctx) {
-  Entry* entry = ctx.db().FindForWrite(ctx.key());
+  Entry* entry = ctx.db().FindForRecord(ctx.key());
   const bool had_expire = entry != nullptr && entry->has_expire();
   if (had_expire) {
     ctx.db().SetExpire(ctx.key(), entry, kNoExpire);

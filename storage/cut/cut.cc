@@ -22,23 +22,23 @@ Cut::Cut(CutSink& sink, CutQueue& queue, Keyspace& keyspace, bool mark, bool rew
   for (uint32_t slot = 0; slot < kSlotCount; ++slot) walked_[slot].store(false);
 }
 
-uint64_t Cut::ObjectOf(uint16_t slot, int db, const Entry& entry) const {
-  if (!only_dirty_ || db == kNoDatabase || !entry.has_stored_object()) return 0;
+StoredObject Cut::ObjectOf(uint16_t slot, int db, const Entry& entry) const {
+  if (!only_dirty_ || db == kNoDatabase || !entry.has_stored_object()) return {};
   return keyspace_.stored(slot, db).ObjectOf(entry.key());
 }
 
-void Cut::NoteWritten(uint16_t slot, int db, Entry& entry, uint64_t object) const {
+void Cut::NoteWritten(uint16_t slot, int db, Entry& entry, const StoredObject& object) const {
   if (!only_dirty_) return;
   entry.set_dirty(false);
   entry.set_in_flight(true);
   entry.set_stored(!entry.removed());
   if (entry.embedded() || db == kNoDatabase) return;
-  if (object != 0) {
+  if (object) {
     keyspace_.stored(slot, db).SetObject(entry.key(), object);
   } else if (entry.has_stored_object()) {
     keyspace_.stored(slot, db).TakeObject(entry.key());
   }
-  entry.set_has_stored_object(object != 0);
+  entry.set_stored_object(object.id != 0, object.id != 0);
 }
 
 bool Cut::Walk(uint16_t slot, int db, int number, Entry& entry) {
@@ -60,7 +60,7 @@ void Cut::Preserve(EngineThread& thread, uint16_t slot, int db, Entry& entry) {
   PreservedEntries& kept = thread.preserved;
   if (kept.db != number) CollectFrom(thread);
   kept.db = number;
-  const uint64_t object = sink_.Encode(number, entry, ObjectOf(slot, db, entry), kept.bytes);
+  const StoredObject object = sink_.Encode(number, entry, ObjectOf(slot, db, entry), kept.bytes);
   NoteWritten(slot, db, entry, object);
   if (kept.bytes.size() >= kPreservedBatchBytes.count) CollectFrom(thread);
 }

@@ -106,10 +106,10 @@ class Cut final {
     only_dirty_ ? entry.set_change_mark(mark_) : entry.set_cut_mark(mark_);
   }
   bool Walk(uint16_t slot, int db, int number, Entry& entry);
-  // The id of the object that holds the value on disk, and the one that will when the cut is a
-  // checkpoint. Where there is no database any more nobody will ask for it.
-  uint64_t ObjectOf(uint16_t slot, int db, const Entry& entry) const;
-  void NoteWritten(uint16_t slot, int db, Entry& entry, uint64_t object) const;
+  // The object that holds the value on disk, and the one that will when the cut is a checkpoint.
+  // Where there is no database any more nobody will ask for it.
+  StoredObject ObjectOf(uint16_t slot, int db, const Entry& entry) const;
+  void NoteWritten(uint16_t slot, int db, Entry& entry, const StoredObject& object) const;
 
   CutSink& sink_;
   CutQueue& queue_;

@@ -8,8 +8,9 @@
 // A sink for checkpoints wants only what is new since the last one that succeeded: entries that are
 // dirty, and tombstones (Entry::removed) of keys that have a record on disk and are gone. The
 // engine must track changes then, and be told how it ended (Engine::CheckpointEnded). Such a sink
-// may store a large value under an object id of its own choice; it is given the one that the value
-// had before, which it has to delete, and returns the new one.
+// may store a large value as an object; it is given the one as which the value was stored before,
+// and returns the one as which it is now: that, of which it has written what has changed since, or
+// another, and then it has to delete the old one.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +22,7 @@
 #include "storage/engine.h"
 #include "storage/keyspace/database_map.h"
 #include "storage/keyspace/entry.h"
+#include "storage/keyspace/stored_object.h"
 
 namespace tidegate {
 
@@ -41,10 +43,11 @@ class CutSink {
   // Whether it is one for checkpoints.
   virtual bool only_dirty() const { return false; }
   // Any thread, with the entry's slot locked: appends the entry in the form of OnEncoded. `db`: its
-  // number at the moment. `old_object`, and what is returned: object ids, 0 for none.
-  virtual uint64_t Encode(int db, const Entry& entry, uint64_t old_object, std::string& out) = 0;
+  // number at the moment. `old`, and what is returned: may be none.
+  virtual StoredObject Encode(int db, const Entry& entry, const StoredObject& old,
+                              std::string& out) = 0;
   // The same on the cut's thread, which may write it as it is.
-  virtual uint64_t OnEntry(int db, const Entry& entry, uint64_t old_object) = 0;
+  virtual StoredObject OnEntry(int db, const Entry& entry, const StoredObject& old) = 0;
   // The cut's thread: what Encode appended, one or more entries of one database.
   virtual void OnEncoded(int db, std::string_view entries) = 0;
   // The cut's thread, behind the entries of each slot that it has walked, with nothing locked: the

@@ -53,7 +53,7 @@ uint32_t ToSecondsRoundedDown(int64_t at_ms) {
 
 }  // namespace
 
-Entry* Database::Find(const KeyRef& key) {
+Entry* Database::Find(const KeyRef& key, Change change) {
   const Table* table = keyspace_->FindTable(key.slot, index_);
   TG_DCHECK(keyspace_->slot(key.slot).held() || thread_->exclusive);
   if (table == nullptr) return nullptr;
@@ -64,7 +64,7 @@ Entry* Database::Find(const KeyRef& key) {
   }
   // Who may change it has looked it up.
   if (__builtin_expect(thread_->guards_entries, 0) && entry != nullptr && !use_.read_only)
-    BeforeChange(key, *entry);
+    BeforeChange(key, *entry, change);
   return entry;
 }
 
@@ -98,6 +98,12 @@ Entry* Database::FindForRead(const KeyRef& key) {
 
 Entry* Database::FindForWrite(const KeyRef& key) {
   Entry* entry = Find(key);
+  if (entry != nullptr) MarkAccess(*entry);
+  return entry;
+}
+
+Entry* Database::FindForRecord(const KeyRef& key) {
+  Entry* entry = Find(key, Change::kRecord);
   if (entry != nullptr) MarkAccess(*entry);
   return entry;
 }
@@ -459,12 +465,13 @@ Entry* Database::Rebuild(const Entry& from, std::string_view key, int64_t expire
 }
 
 void Database::MoveTo(const KeyRef& from, Database& to, const KeyRef& to_key) {
-  Entry* entry = Find(from);
+  Entry* entry = Find(from, Change::kRecord);
   TG_CHECK(entry != nullptr);
   Entry* target = to.Find(to_key);
   Entry* fresh = Rebuild(*entry, to_key.name, entry->expire_at_ms());
   if (entry->type() == ValueType::kStream) SignalReady(from);
-  const uint64_t object = to.index_ == index_ ? TakeObject(from, *entry) : 0;
+  const bool current = entry->object_is_current();
+  const StoredObject object = to.index_ == index_ ? TakeObject(from, *entry) : StoredObject{};
   Detach(from, entry);
   TouchWatches(from, false);
   MemoryFree(entry, entry->allocated_bytes());
@@ -473,11 +480,12 @@ void Database::MoveTo(const KeyRef& from, Database& to, const KeyRef& to_key) {
   to.Replace(to_key, target, fresh);
   to.Modified(to_key);
   if (target != nullptr) to.FreeReplaced(target);
-  if (object == 0) return;
+  if (!object) return;
   // What the target was stored as is dead, and what moved is stored as before.
-  if (const uint64_t old = to.TakeObject(to_key, *fresh)) thread_->dead_objects.push_back(old);
+  if (const StoredObject old = to.TakeObject(to_key, *fresh))
+    thread_->dead_objects.push_back(old.id);
   keyspace_->stored(to_key.slot, index_).SetObject(to_key.name, object);
-  fresh->set_has_stored_object(true);
+  fresh->set_stored_object(true, current);
 }
 
 void Database::CopyTo(const Entry& from, Database& to, const KeyRef& to_key) {

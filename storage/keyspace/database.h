@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "storage/keyspace/entry.h"
+#include "storage/keyspace/stored_object.h"
 #include "storage/request.h"
 
 namespace tidegate {
@@ -40,8 +41,13 @@ class Database final {
   Entry* FindForRead(const KeyRef& key);
   Entry* FindForWrite(const KeyRef& key);
   Entry* Peek(const KeyRef& key);
+  // As FindForWrite, for who changes the expiry or the name, and leaves the value alone: then a
+  // checkpoint needs not write that again.
+  Entry* FindForRecord(const KeyRef& key);
+  // What somebody is about to change of an entry.
+  enum class Change : uint8_t { kValue, kRecord };
   // For a command that reads, and changes what it has found all the same: before that.
-  void BeforeChange(const KeyRef& key, Entry& entry);
+  void BeforeChange(const KeyRef& key, Entry& entry, Change change = Change::kValue);
   // Whether the key is still held although its time has passed.
   bool HoldsExpired(const KeyRef& key);
   // Whether an entry counts as absent, and goes when it is looked up: its time has passed, or it is
@@ -76,14 +82,14 @@ class Database final {
   // What changes of chunks are stamped with.
   uint32_t epoch() const { return 0; }
 
-  // For who has read the entry from disk: it is there as it stands here, under this object id when
-  // that is not 0.
-  void NoteStored(const KeyRef& key, Entry* entry, uint64_t object);
+  // For who has read the entry from disk: it is there as it stands here, and as this object when
+  // there is one.
+  void NoteStored(const KeyRef& key, Entry* entry, const StoredObject& object);
   void NoteDirty(const KeyRef& key, Entry& entry);
 
   // Puts an entry that was read from disk into its place. Nobody hears of it, and it was counted
   // before. The key must not be there.
-  void Place(const KeyRef& key, Entry* entry, uint64_t object);
+  void Place(const KeyRef& key, Entry* entry, const StoredObject& object);
 
   // As after a removal, of a key that is on disk, or may be, and not here.
   void AssumeRemoved(const KeyRef& key);
@@ -121,11 +127,11 @@ class Database final {
   EngineThread& thread() { return *thread_; }
 
  private:
-  Entry* Find(const KeyRef& key);
+  Entry* Find(const KeyRef& key, Change change = Change::kValue);
   void NoteRemoved(const KeyRef& key, Entry& entry);
   void TakeTombstone(const KeyRef& key, Entry& fresh);
   void CarryStored(const KeyRef& key, const Entry& old, Entry& fresh);
-  uint64_t TakeObject(const KeyRef& key, Entry& entry);
+  StoredObject TakeObject(const KeyRef& key, Entry& entry);
   void NoteOverwritten(const KeyRef& key, const Entry& entry);
   void MarkAccess(Entry& entry);
   bool AllFieldsExpired(const Entry& entry) const;

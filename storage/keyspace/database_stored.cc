@@ -6,13 +6,16 @@
 #include "storage/keyspace/keyspace.h"
 #include "storage/keyspace/slot_extras.h"
 #include "storage/value/field_table.h"
+#include "storage/value/value_object.h"
 
 namespace tidegate {
 
-void Database::BeforeChange(const KeyRef& key, Entry& entry) {
+void Database::BeforeChange(const KeyRef& key, Entry& entry, Change change) {
   if (thread_->cut != nullptr && thread_->cut->Wants(key.slot, entry))
     thread_->cut->Preserve(*thread_, key.slot, index_, entry);
-  if (!entry.dirty() && thread_->tracks_changes) NoteDirty(key, entry);
+  if (!thread_->tracks_changes) return;
+  if (!entry.dirty()) NoteDirty(key, entry);
+  if (change == Change::kValue && entry.object_is_current()) entry.NoteValueChange();
 }
 
 // It was not: the next checkpoint writes it, the one whose cut is under way does not.
@@ -25,7 +28,8 @@ void Database::NoteDirty(const KeyRef& key, Entry& entry) {
 // The entry leaves its table, and its record stays.
 void Database::NoteRemoved(const KeyRef& key, Entry& entry) {
   NoteOverwritten(key, entry);
-  if (const uint64_t object = TakeObject(key, entry)) thread_->dead_objects.push_back(object);
+  if (const StoredObject object = TakeObject(key, entry))
+    thread_->dead_objects.push_back(object.id);
   AssumeRemoved(key);
 }
 
@@ -53,36 +57,50 @@ void Database::TakeTombstone(const KeyRef& key, Entry& fresh) {
 void Database::CarryStored(const KeyRef& key, const Entry& old, Entry& fresh) {
   fresh.set_stored(old.stored());
   if (__builtin_expect(!old.has_stored_object(), 1)) return;
+  // Another expiry: the value is the same, and so is what is stored of it.
+  if (!fresh.embedded() && fresh.object<void>() == old.object<void>())
+    return fresh.set_stored_object(true, old.object_is_current());
   NoteOverwritten(key, old);
-  if (!fresh.embedded()) return fresh.set_has_stored_object(true);
+  if (!fresh.embedded()) return fresh.set_stored_object(true, /*current=*/false);
   StoredState* stored = keyspace_->FindStored(key.slot, index_);
-  if (const uint64_t object = stored->TakeObject(key.name)) thread_->dead_objects.push_back(object);
+  if (const StoredObject object = stored->TakeObject(key.name))
+    thread_->dead_objects.push_back(object.id);
 }
 
 // Whoever applies the record may not know what the key held.
 void Database::NoteOverwritten(const KeyRef& key, const Entry& entry) {
   if (!thread_->recording || !entry.has_stored_object()) return;
-  thread_->effects.NoteObject(keyspace_->stored(key.slot, index_).ObjectOf(key.name));
+  thread_->effects.NoteObject(keyspace_->stored(key.slot, index_).ObjectOf(key.name).id);
 }
 
-// The id under which the value is stored, which the key then has no more; 0: none.
-uint64_t Database::TakeObject(const KeyRef& key, Entry& entry) {
-  if (!entry.has_stored_object()) return 0;
-  entry.set_has_stored_object(false);
+// As what the value is stored, which the key then has no more; may be none.
+StoredObject Database::TakeObject(const KeyRef& key, Entry& entry) {
+  if (!entry.has_stored_object()) return {};
+  entry.set_stored_object(false, false);
   return keyspace_->stored(key.slot, index_).TakeObject(key.name);
 }
 
-void Database::NoteStored(const KeyRef& key, Entry* entry, uint64_t object) {
+void Database::NoteStored(const KeyRef& key, Entry* entry, const StoredObject& object) {
   entry->set_dirty(false);
   entry->set_in_flight(false);
   entry->set_stored(true);
-  if (object == 0) return;
-  TG_DCHECK(!entry->embedded());
+  if (!object) return;
+  if (entry->embedded()) {
+    // By this server's limits it needs no object any more.
+    NoteDirty(key, *entry);
+    thread_->dead_objects.push_back(object.id);
+    return;
+  }
   keyspace_->stored(key.slot, index_).SetObject(key.name, object);
-  entry->set_has_stored_object(true);
+  entry->set_stored_object(true, /*current=*/true);
+  FieldTable* fields = object.by_hash ? FieldTableOf(*entry) : nullptr;
+  if (fields == nullptr) return;
+  fields->BeginObject(object.id);
+  fields->NoteWritten();
+  fields->NoteSaved();
 }
 
-void Database::Place(const KeyRef& key, Entry* entry, uint64_t object) {
+void Database::Place(const KeyRef& key, Entry* entry, const StoredObject& object) {
   Table& table = keyspace_->TableForInsert(key.slot, index_);
   table.Insert(key.hash, entry);
   if (entry->has_expire()) {
@@ -93,12 +111,7 @@ void Database::Place(const KeyRef& key, Entry* entry, uint64_t object) {
     const auto* fields = entry->object<FieldTable>();
     if (fields->expires() > 0) NoteFieldExpiry(key, fields->earliest_expiry_ms());
   }
-  const bool smaller = object != 0 && entry->embedded();
-  NoteStored(key, entry, smaller ? 0 : object);
-  if (!smaller) return;
-  // By this server's limits it needs no object any more.
-  NoteDirty(key, *entry);
-  thread_->dead_objects.push_back(object);
+  NoteStored(key, entry, object);
 }
 
 }  // namespace tidegate

@@ -180,12 +180,17 @@ class Entry final {
   void set_in_flight(bool in_flight) {
     flags_ = static_cast<uint8_t>(in_flight ? flags_ | kInFlight : flags_ & ~kInFlight);
   }
-  // Whether the slot knows an id under which the value is stored as an object. Only when
-  // !embedded(), whose place for a size is free then.
+  // Whether the slot knows an object as which the value is stored (stored_object.h), and whether
+  // that holds the value as it is here; or will, when the checkpoint that wrote it succeeds. Of
+  // values that are not embedded, whose place for a size is free.
   bool has_stored_object() const { return !embedded() && value_bytes_ != 0; }
-  void set_has_stored_object(bool has) {
-    TG_DCHECK(!embedded());
-    value_bytes_ = has ? 1 : 0;
+  bool object_is_current() const { return !embedded() && (value_bytes_ & kObjectIsCurrent) != 0; }
+  void set_stored_object(bool has, bool current) {
+    TG_DCHECK(!embedded() && (has || !current));
+    value_bytes_ = (has ? kHasObject : 0) | (current ? kObjectIsCurrent : 0);
+  }
+  void NoteValueChange() {
+    if (!embedded()) value_bytes_ &= kHasObject;
   }
 
   // Bytes the entry takes, as allocated.
@@ -200,6 +205,8 @@ class Entry final {
   static constexpr uint32_t kTypeMask = 0x7;
   static constexpr uint32_t kChangeMark = 1u << 27;
   static constexpr int kEncodingShift = 28;
+  static constexpr uint16_t kHasObject = 1;
+  static constexpr uint16_t kObjectIsCurrent = 2;
 
   char* base() { return reinterpret_cast<char*>(this); }
   const char* base() const { return reinterpret_cast<const char*>(this); }

@@ -3,8 +3,8 @@
 //   removed   tombstones: keys that have a record there and are gone here. A checkpoint deletes
 //             the records; the tombstone leaves at the first cut after that, for until then
 //             who reads the disk must look here first.
-//   objects   keys whose values are stored as objects, under which id. Few: an object is a large
-//             value.
+//   objects   keys whose values are stored as objects, and what of them is on disk. Few: an object
+//             is a large value.
 //
 // A table of its own, so that nobody who looks at keys meets a tombstone. A tombstone is an entry
 // without a value (Entry::removed) and has the same bits as others: dirty, in flight, cut mark.
@@ -19,6 +19,7 @@
 
 #include "base/hash.h"
 #include "storage/keyspace/entry.h"
+#include "storage/keyspace/stored_object.h"
 #include "storage/keyspace/table.h"
 #include "storage/memory/memory.h"
 
@@ -55,19 +56,21 @@ class StoredState final {
   // The table is the caller's.
   Table TakeRemoved() { return std::exchange(removed_, Table{}); }
 
-  // 0: none.
-  uint64_t TakeObject(std::string_view key) {
+  // May be none.
+  StoredObject TakeObject(std::string_view key) {
     const auto found = objects_.find(std::string(key));
-    if (found == objects_.end()) return 0;
-    const uint64_t id = found->second;
+    if (found == objects_.end()) return {};
+    const StoredObject object = found->second;
     objects_.erase(found);
-    return id;
+    return object;
   }
-  uint64_t ObjectOf(std::string_view key) const {
+  StoredObject ObjectOf(std::string_view key) const {
     const auto found = objects_.find(std::string(key));
-    return found == objects_.end() ? 0 : found->second;
+    return found == objects_.end() ? StoredObject{} : found->second;
   }
-  void SetObject(std::string_view key, uint64_t id) { objects_[std::string(key)] = id; }
+  void SetObject(std::string_view key, const StoredObject& object) {
+    objects_[std::string(key)] = object;
+  }
   void ForgetObjects() { objects_.clear(); }
 
  private:
@@ -78,7 +81,7 @@ class StoredState final {
   }
 
   Table removed_;
-  std::unordered_map<std::string, uint64_t> objects_;
+  std::unordered_map<std::string, StoredObject> objects_;
 };
 
 }  // namespace tidegate

@@ -12,6 +12,7 @@
 #include <fstream>
 #include <optional>
 #include <system_error>
+#include <utility>
 
 #include "base/hash.h"
 #include "base/text.h"
@@ -73,17 +74,22 @@ Result<uint64_t> SeedOf(const std::string& path, const std::string& line) {
   return Error{path + " names no seed of hashes"};
 }
 
-// What the file says: no seed in version 1.
-Result<std::optional<uint64_t>> ReadFormat(std::ifstream& file, const std::string& path) {
+struct Format {
+  int64_t version = 0;
+  std::optional<uint64_t> seed;  // none in version 1
+};
+
+// What the file says.
+Result<Format> ReadFormat(std::ifstream& file, const std::string& path) {
   std::string line;
   std::getline(file, line);
   const Result<int64_t> version = VersionOf(path, line);
   if (!version.ok()) return version.error();
-  if (version.value() < kFirstVersionWithSeed) return std::optional<uint64_t>();
+  if (version.value() < kFirstVersionWithSeed) return Format{version.value(), std::nullopt};
   std::getline(file, line);
   const Result<uint64_t> seed = SeedOf(path, line);
   if (!seed.ok()) return seed.error();
-  return std::optional<uint64_t>(seed.value());
+  return Format{version.value(), seed.value()};
 }
 
 std::string FormatPath(const std::string& dir) { return dir + "/FORMAT"; }
@@ -99,12 +105,13 @@ Result<DataDirectory> PrepareDataDirectory(const std::string& dir) {
   std::filesystem::create_directories(dir, failed);
   if (failed) return Error{"make directory " + dir + ": " + failed.message()};
   const std::string path = FormatPath(dir);
+  uint64_t seed = KeyHashSeed();
   if (std::ifstream file(path); file) {
-    Result<std::optional<uint64_t>> seed = ReadFormat(file, path);
-    if (!seed.ok()) return std::move(seed).error();
-    if (seed->has_value()) return Parts(dir, **seed);
+    Result<Format> format = ReadFormat(file, path);
+    if (!format.ok()) return std::move(format).error();
+    seed = format->seed.value_or(seed);
+    if (format->version == kDataFormatVersion) return Parts(dir, seed);
   }
-  const uint64_t seed = KeyHashSeed();
   TG_RETURN_IF_ERROR(WriteFormat(dir, path, seed));
   return Parts(dir, seed);
 }
@@ -113,9 +120,9 @@ Result<DataDirectory> FindDataDirectory(const std::string& dir) {
   const std::string path = FormatPath(dir);
   std::ifstream file(path);
   if (!file) return SystemError("open " + path);
-  Result<std::optional<uint64_t>> seed = ReadFormat(file, path);
-  if (!seed.ok()) return std::move(seed).error();
-  return Parts(dir, seed->value_or(KeyHashSeed()));
+  Result<Format> format = ReadFormat(file, path);
+  if (!format.ok()) return std::move(format).error();
+  return Parts(dir, format->seed.value_or(KeyHashSeed()));
 }
 
 bool IsDataDirectory(const std::string& dir) {

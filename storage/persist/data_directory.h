@@ -1,13 +1,14 @@
 // The data directory: what lies in it, and which version of Tidegate may read it.
 //
-//   DIR/FORMAT       "tidegate-data 2\nhash-seed …\n": the version of everything else, and the seed
+//   DIR/FORMAT       "tidegate-data 3\nhash-seed …\n": the version of everything else, and the seed
 //                    that keys are hashed with (base/hash.h), whose hashes are part of the keys on
 //                    disk. Written before the store is made, so that a store without it cannot be.
 //   DIR/store/       the RocksDB database
 //   DIR/checkpoint/  files of a checkpoint that is being written; swept at every start
 //
-// A directory of a newer format is refused, never guessed at. One of version 1 holds a journal
-// alone, which is read as it was: it becomes version 2 when it is opened. Used at the start only.
+// A directory of a newer format is refused, never guessed at. An older one is read as it was, and
+// becomes one of this version when it is opened: version 1 holds a journal alone, version 2 no
+// values in parts (checkpoint/table_parts.h). Used at the start only.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,7 @@
 
 namespace tidegate {
 
-inline constexpr int kDataFormatVersion = 2;
+inline constexpr int kDataFormatVersion = 3;
 
 struct DataDirectory {
   std::string store;

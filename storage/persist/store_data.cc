@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "storage/checkpoint/table_parts.h"
 #include "storage/persist/checkpoint_files.h"
 #include "storage/persist/store_database.h"
 
@@ -39,23 +40,52 @@ Error Damaged(std::string_view key, std::string_view what) {
   return Error{text + " is damaged: " + std::string(what)};
 }
 
-// The value of an object, part by part.
-Status ReadParts(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* data,
-                 const rocksdb::ReadOptions& options, const StoredRecord& record,
+Status ReadWhole(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* data,
+                 const rocksdb::ReadOptions& options, const StoredObject& object,
                  std::string& out) {
   out.clear();
   rocksdb::PinnableSlice part;
-  for (uint32_t i = 0; i < record.parts; ++i) {
+  for (uint32_t i = 0; i < object.parts; ++i) {
     part.Reset();
-    const rocksdb::Status status = db.Get(options, data, ObjectKey(record.object_id, i), &part);
+    const rocksdb::Status status = db.Get(options, data, ObjectKey(object.id, i), &part);
     if (status.IsNotFound()) return Error{"part " + std::to_string(i) + " of it is missing"};
     if (!status.ok()) return StoreError(status, "read");
     out.append(part.data(), part.size());
   }
-  if (out.size() != record.value_bytes || static_cast<uint8_t>(out[0]) != record.rdb_type)
+  if (out.size() != object.size || static_cast<uint8_t>(out[0]) != object.rdb_type)
     return Error{"its parts do not make it up"};
   return {};
 }
+
+Status ReadTable(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* data,
+                 const rocksdb::ReadOptions& of_state, StoredObject& object, std::string& out) {
+  const DataRange range = PartsOfObjects(object.id, object.id);
+  const rocksdb::Slice upper(range.end);
+  rocksdb::ReadOptions options;
+  options.snapshot = of_state.snapshot;
+  options.iterate_upper_bound = &upper;
+  options.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> it(db.NewIterator(options, data));
+  TablePartsReader parts(object, out);
+  for (it->Seek(range.begin); it->Valid(); it->Next()) {
+    ObjectKeyParts at;
+    if (!ParseObjectKey(ViewOf(it->key()), at)) return Error{"a damaged key of a part of it"};
+    TG_RETURN_IF_ERROR(parts.Add(at.part, at.piece, ViewOf(it->value())));
+  }
+  if (!it->status().ok()) return StoreError(it->status(), "read");
+  object.has_pieces = parts.has_pieces();
+  return parts.Finish();
+}
+
+// The value of an object, part by part.
+Status ReadParts(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* data,
+                 const rocksdb::ReadOptions& options, StoredObject& object, std::string& out) {
+  return object.by_hash ? ReadTable(db, data, options, object, out)
+                        : ReadWhole(db, data, options, object, out);
+}
+
+// No key has this.
+bool IsNone(const StoredRecord& record) { return !record.object && record.value.empty(); }
 
 StoredEntry EntryOf(const StoredRecord& record, std::string_view key, uint64_t hash,
                     const std::string& object) {
@@ -63,8 +93,8 @@ StoredEntry EntryOf(const StoredRecord& record, std::string_view key, uint64_t h
           .hash = hash,
           .expire_at_ms = record.expire_at_ms,
           .access = record.access,
-          .object_id = record.object_id,
-          .value = record.object_id == 0 ? record.value : std::string_view(object)};
+          .object = record.object,
+          .value = record.object ? std::string_view(object) : record.value};
 }
 
 }  // namespace
@@ -186,17 +216,17 @@ Result<bool> Store::Read(uint32_t database_id, uint16_t slot, uint64_t hash, std
   };
   Result<StoredRecord> record = read();
   if (!record.ok()) return std::move(record).error();
-  if (record->value_bytes == 0) return false;
+  if (IsNone(*record)) return false;
   std::string object;
-  if (record->object_id != 0) {
+  if (record->object) {
     // The record and its parts of one state.
     const Snapshot snapshot(*at->db);
     options.snapshot = snapshot.get();
     record = read();
     if (!record.ok()) return std::move(record).error();
-    if (record->value_bytes == 0) return false;
-    if (record->object_id != 0) {
-      const Status parts = ReadParts(*at->db, at->data, options, *record, object);
+    if (IsNone(*record)) return false;
+    if (record->object) {
+      const Status parts = ReadParts(*at->db, at->data, options, record->object, object);
       if (!parts.ok()) return Damaged(key, parts.error().message);
     }
   }
@@ -227,8 +257,8 @@ Status Store::ReadSlot(uint32_t database_id, uint16_t slot, uint64_t from_hash,
     if (!ParseEntryKey(ViewOf(it->key()), parts)) return Error{"a damaged key in the data"};
     Result<StoredRecord> record = ParseStoredRecord(ViewOf(it->value()));
     if (!record.ok()) return Damaged(parts.key, record.error().message);
-    if (record->object_id != 0) {
-      const Status read = ReadParts(*at->db, at->data, options, *record, object);
+    if (record->object) {
+      const Status read = ReadParts(*at->db, at->data, options, record->object, object);
       if (!read.ok()) return Damaged(parts.key, read.error().message);
     }
     if (!fn(EntryOf(*record, parts.key, parts.hash, object))) return {};

@@ -15,13 +15,13 @@ void RdbCutSink::OnMoment(const CutMoment& moment) {
   header_ = HeaderOf(engine_, moment.unix_ms, FieldsMayExpire(engine_));
 }
 
-uint64_t RdbCutSink::Encode(int /*db*/, const Entry& entry, uint64_t /*old_object*/,
-                            std::string& out) {
-  if (IsGone(entry, header_.now_ms)) return 0;
+StoredObject RdbCutSink::Encode(int /*db*/, const Entry& entry, const StoredObject& /*old*/,
+                                std::string& out) {
+  if (IsGone(entry, header_.now_ms)) return {};
   RdbWriter writer(out, options_.compress);
   WriteEntry(entry, header_, /*field_times=*/true, writer);
   encoded_keys_.fetch_add(1, std::memory_order_relaxed);
-  return 0;
+  return {};
 }
 
 bool RdbCutSink::HasWriter() {
@@ -40,11 +40,11 @@ bool RdbCutSink::HasWriter() {
   return true;
 }
 
-uint64_t RdbCutSink::OnEntry(int db, const Entry& entry, uint64_t /*old_object*/) {
-  if (!HasWriter()) return 0;
+StoredObject RdbCutSink::OnEntry(int db, const Entry& entry, const StoredObject& /*old*/) {
+  if (!HasWriter()) return {};
   writer_->SelectDatabase(db);
   writer_->OnEntry(entry);
-  return 0;
+  return {};
 }
 
 void RdbCutSink::OnEncoded(int db, std::string_view entries) {

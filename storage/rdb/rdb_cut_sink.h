@@ -23,8 +23,9 @@ class RdbCutSink final : public CutSink {
              const std::atomic<bool>& cancelled);
 
   void OnMoment(const CutMoment& moment) override;
-  uint64_t Encode(int db, const Entry& entry, uint64_t old_object, std::string& out) override;
-  uint64_t OnEntry(int db, const Entry& entry, uint64_t old_object) override;
+  StoredObject Encode(int db, const Entry& entry, const StoredObject& old,
+                      std::string& out) override;
+  StoredObject OnEntry(int db, const Entry& entry, const StoredObject& old) override;
   void OnEncoded(int db, std::string_view entries) override;
   bool failed() const override { return !status_.ok() || cancelled_.load(); }
 

@@ -17,7 +17,8 @@
 // Invariants: no operation does more than a page's or a node's worth of work (4 KiB copied, a few
 // microseconds), whatever the table's size; but for fields above 1 KiB, which cost their bytes, and
 // fields whose hashes share 32 bits, which are searched one page after the other. Memory follows
-// the number of fields down as well as up. Every change stamps its page with the epoch.
+// the number of fields down as well as up. Every change stamps its page, or the one that takes its
+// place, with the table's epoch: that is how a checkpoint finds what it has to write.
 //
 // Pages grow by whole KiB, split at 3 or 4 KiB, which differs from page to page lest all split at
 // the same time, and merge when two would fill a little over half a page together. Finer sizes
@@ -174,9 +175,27 @@ class FieldTable final {
     uint32_t index_ = 0;
   };
 
-  // For cuts. Changes from now on are of this epoch.
+  // Changes from now on are of this epoch.
   void set_epoch(uint32_t epoch) { epoch_ = epoch; }
   uint32_t epoch() const { return epoch_; }
+
+  // For checkpoints, which write the table in parts, and then those in which something has changed
+  // (checkpoint/table_parts.h). The object on disk that the parts are of; 0: none.
+  uint64_t object() const { return object_; }
+  // It will be that one, of which nothing is written yet.
+  void BeginObject(uint64_t object) {
+    object_ = object;
+    saved_below_ = 0;
+  }
+  // Everything has been written as it is now; and what was written is known to be on disk.
+  void NoteWritten() { ++epoch_; }
+  void NoteSaved() { saved_below_ = epoch_; }
+  // Calls visit with the stretches of the hash that may have changed since what is on disk: with
+  // the first hash and the last, in ascending order, page by page.
+  using StretchVisitor = std::function<void(uint64_t first, uint64_t last)>;
+  void ForEachUnsaved(const StretchVisitor& visit) const;
+  // The fields whose hashes lie in a stretch.
+  void VisitStretch(uint64_t first, uint64_t last, const Visitor& visit) const;
 
  private:
   struct Spot {
@@ -225,8 +244,10 @@ class FieldTable final {
   int64_t earliest_set_in_sweep_ms_ = 0;
   size_t allocated_bytes_ = 0;
   uint64_t freed_to_ = 0;  // FreeSome: hashes below are gone
+  uint64_t object_ = 0;
   FieldHash hash_;
   uint32_t epoch_ = 0;
+  uint32_t saved_below_ = 0;  // pages of earlier epochs are in the object
   FieldValues values_;
   bool freeing_ = false;
 };

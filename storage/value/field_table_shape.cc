@@ -163,6 +163,7 @@ void FieldTable::TidyChain(const PagePath& path) {
   while (head->count == 0 && head->next != nullptr) {
     FieldPage* empty = head;
     head = head->next;
+    head->epoch = epoch_;
     Discard(empty);
   }
   for (FieldPage* page = head; page->next != nullptr;) {
@@ -172,6 +173,7 @@ void FieldTable::TidyChain(const PagePath& path) {
       continue;
     }
     page->next = next->next;
+    head->epoch = epoch_;
     Discard(next);
   }
   path.Set(PageRef::Page(head, path.ref().bits()));
@@ -205,7 +207,7 @@ FieldTable* FieldTable::Clone() const {
   copy->size_ = size_;
   copy->expires_ = expires_;
   copy->earliest_expiry_ms_ = earliest_expiry_ms_;
-  copy->epoch_ = epoch_;
+  copy->epoch_ = epoch_;  // and no object
   copy->root_ = copy->CloneRef(root_);
   return copy;
 }

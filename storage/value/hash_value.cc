@@ -161,13 +161,11 @@ bool HashValue::NeedsTable(std::span<const std::string_view> pairs) const {
 
 void HashValue::CreateTable() {
   FieldTable* table = FieldTable::Create(FieldValues::kBytes);
-  table->set_epoch(db_.epoch());
   entry_ = db_.PutObject(key_, nullptr, ValueType::kHash, Encoding::kFieldTable, table, kNoExpire);
 }
 
 void HashValue::ConvertToTable() {
   FieldTable* table = FieldTable::Create(FieldValues::kBytes);
-  table->set_epoch(db_.epoch());
   view().ForEach([table](const HashItem& item) {
     char field[kListpackDigitsBytes];
     char value[kListpackDigitsBytes];

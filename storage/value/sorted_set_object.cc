@@ -42,10 +42,7 @@ size_t SortedSetObject::allocated_bytes() const {
          order_.allocated_bytes();
 }
 
-void SortedSetObject::set_epoch(uint32_t epoch) {
-  members_->set_epoch(epoch);
-  order_.set_epoch(epoch);
-}
+void SortedSetObject::set_epoch(uint32_t epoch) { order_.set_epoch(epoch); }
 
 std::optional<double> SortedSetObject::Score(uint64_t hash, std::string_view member) const {
   const FieldView found = members_->Find(hash, member);

@@ -22,7 +22,8 @@ namespace tidegate {
 
 class SortedSetObject final {
  public:
-  // An empty set; given back to Destroy or FreeSome by its owner. Changes are of this epoch.
+  // An empty set; given back to Destroy or FreeSome by its owner. Changes of the order are of this
+  // epoch; the table has its own.
   static SortedSetObject* Create(uint32_t epoch);
   // Takes over a table of scores, whose members are not in order yet.
   static SortedSetObject* Adopt(FieldTable* members, uint32_t epoch);
@@ -34,7 +35,8 @@ class SortedSetObject final {
   SortedSetObject(const SortedSetObject&) = delete;
   SortedSetObject& operator=(const SortedSetObject&) = delete;
 
-  // For CompactSome alone: what changes them otherwise has to keep them in step.
+  // For CompactSome, and for who writes them to disk: what changes them otherwise has to keep the
+  // two in step.
   FieldTable& members_to_move() { return *members_; }
   ScoreIndex& order_to_move() { return order_; }
 

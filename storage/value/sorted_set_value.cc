@@ -77,7 +77,6 @@ SortedSetWriter::SortedSetWriter(Database& db, const KeyRef& key, Entry* entry,
     Listpack(scratch_).Create();
   } else if (entry_->encoding() == Encoding::kSortedSet) {
     large_ = entry_->object<SortedSetObject>();
-    large_->set_epoch(db_.epoch());
   }
 }
 

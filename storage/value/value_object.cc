@@ -71,6 +71,12 @@ T* Compacted(T* object) {
 
 }  // namespace
 
+FieldTable* FieldTableOf(const Entry& entry) {
+  if (entry.encoding() == Encoding::kFieldTable) return entry.object<FieldTable>();
+  if (entry.encoding() != Encoding::kSortedSet) return nullptr;
+  return &entry.object<SortedSetObject>()->members_to_move();
+}
+
 void DestroyValue(ValueObject value) { (void)DestroySome(value, SIZE_MAX); }
 
 bool DestroySome(ValueObject value, size_t allocations) {

@@ -13,6 +13,8 @@
 
 namespace tidegate {
 
+class FieldTable;
+
 struct ValueObject {
   Encoding encoding = Encoding::kChunked;
   void* object = nullptr;
@@ -20,6 +22,9 @@ struct ValueObject {
   // The object of an entry that is not embedded.
   static ValueObject Of(const Entry& entry) { return {entry.encoding(), entry.object<void>()}; }
 };
+
+// The fields of a hash, a set or a sorted set that is a table, or has one; else null.
+FieldTable* FieldTableOf(const Entry& entry);
 
 // Frees it, here and now.
 void DestroyValue(ValueObject value);

@@ -69,6 +69,28 @@ def random_command(dice):
     ))
 
 
+def large_command(dice):
+    """One on collections of which a checkpoint writes only what has changed."""
+    key = "large:%d" % dice.randrange(3)
+    def members(most):
+        return ["member:%d" % dice.randrange(4000) for _ in range(1 + dice.randrange(most))]
+    return dice.choice((
+        ["HSET", key + "h", *[word for i in range(2000) for word in ("member:%d" % i, "value")]],
+        ["HSET", key + "h", *[word for name in members(5) for word in (name, "other")]],
+        ["HDEL", key + "h", *members(500)],
+        ["SADD", key + "s", *["member:%d" % i for i in range(4000)]],
+        ["SADD", key + "s", *members(5)],
+        ["SREM", key + "s", *members(500)],
+        ["ZADD", key + "z", *[word for i in range(2000) for word in (str(i % 50), "member:%d" % i)]],
+        ["ZADD", key + "z", *[word for name in members(5) for word in ("7", name)]],
+        ["ZREMRANGEBYRANK", key + "z", "0", str(dice.randrange(300))],
+        ["PEXPIREAT", key + dice.choice("hsz"), str(4_000_000_000_000 + dice.randrange(1000))],
+        ["PERSIST", key + dice.choice("hsz")],
+        ["RENAME", key + dice.choice("hsz"), key + "moved"],
+        ["RENAME", key + "moved", "large:%d%s" % (dice.randrange(3), dice.choice("hsz"))],
+    ))
+
+
 def rare_command(dice):
     return dice.choice((
         ["FLUSHDB"], ["FLUSHDB", "ASYNC"], ["FLUSHALL"],
@@ -91,6 +113,8 @@ class Changer(threading.Thread):
             while time.monotonic() < self.until:
                 batch = [["SELECT", str(self.dice.randrange(DATABASES))]]
                 batch += [random_command(self.dice) for _ in range(self.dice.randrange(1, 20))]
+                if self.dice.random() < 0.15:
+                    batch += [large_command(self.dice) for _ in range(self.dice.randrange(1, 4))]
                 if self.dice.random() < 0.02:
                     batch.append(rare_command(self.dice))
                 self.connection.send(b"".join(map(resp.encode_command, batch)))

@@ -52,19 +52,19 @@ class MapSink final : public CutSink {
     moment_ = moment;
     begun_ = true;
   }
-  uint64_t Encode(int /*db*/, const Entry& entry, uint64_t /*old_object*/,
-                  std::string& out) override {
+  StoredObject Encode(int /*db*/, const Entry& entry, const StoredObject& /*old*/,
+                      std::string& out) override {
     for (const std::string& part : {std::string(entry.key()), About(entry)}) {
       const auto bytes = static_cast<uint32_t>(part.size());
       out.append(reinterpret_cast<const char*>(&bytes), sizeof bytes);
       out += part;
     }
-    return 0;
+    return {};
   }
-  uint64_t OnEntry(int db, const Entry& entry, uint64_t /*old_object*/) override {
+  StoredObject OnEntry(int db, const Entry& entry, const StoredObject& /*old*/) override {
     std::this_thread::sleep_for(pause_);
     Add(db, std::string(entry.key()), About(entry));
-    return 0;
+    return {};
   }
   void OnEncoded(int db, std::string_view entries) override {
     const auto next = [&] {
@@ -283,15 +283,16 @@ class DiskSink final : public CutSink {
     disk_.ids = moment.ids;
     begun_ = true;
   }
-  uint64_t Encode(int db, const Entry& entry, uint64_t old_object, std::string& out) override {
+  StoredObject Encode(int db, const Entry& entry, const StoredObject& old,
+                      std::string& out) override {
     const MutexLock lock(mutex_);
     out += '+';
-    return Write(db, entry, old_object);
+    return Write(db, entry, old.id);
   }
-  uint64_t OnEntry(int db, const Entry& entry, uint64_t old_object) override {
+  StoredObject OnEntry(int db, const Entry& entry, const StoredObject& old) override {
     std::this_thread::sleep_for(std::chrono::microseconds(300));
     const MutexLock lock(mutex_);
-    return Write(db, entry, old_object);
+    return Write(db, entry, old.id);
   }
   void OnEncoded(int /*db*/, std::string_view entries) override { encoded_ += entries.size(); }
   void OnDead(const DeadRecords& dead) override {
@@ -313,7 +314,7 @@ class DiskSink final : public CutSink {
   int written() const { return written_; }
 
  private:
-  uint64_t Write(int db, const Entry& entry, uint64_t old_object) TG_REQUIRES(mutex_) {
+  StoredObject Write(int db, const Entry& entry, uint64_t old_object) TG_REQUIRES(mutex_) {
     --entries_left_;
     ++written_;
     const uint32_t id = moment_.ids.id_of[static_cast<size_t>(db)];
@@ -321,13 +322,13 @@ class DiskSink final : public CutSink {
     if (old_object != 0) replaced_.push_back(old_object);
     if (entry.removed()) {
       disk_.records.erase(name);
-      return 0;
+      return {};
     }
     const uint64_t object = entry.embedded() ? 0 : ++next_object_;
     if (object != 0) disk_.objects[object] = name;
     disk_.records[name] = {Describe(entry.expire_at_ms(), rdb::DumpPayload(entry, moment_.unix_ms)),
                            object};
-    return object;
+    return {.id = object};
   }
 
   Mutex mutex_;

@@ -32,7 +32,7 @@ class MemoryDisk final : public ColdSource {
   struct Record {
     int64_t expire_at_ms = kNoExpire;
     uint32_t access = 0;
-    uint64_t object_id = 0;
+    StoredObject object;
     std::string value;
   };
   using SlotKey = std::pair<uint32_t, uint16_t>;       // id of the database, slot
@@ -117,7 +117,7 @@ class MemoryDisk final : public ColdSource {
             .hash = key.first,
             .expire_at_ms = record.expire_at_ms,
             .access = record.access,
-            .object_id = record.object_id,
+            .object = record.object,
             .value = record.value};
   }
   bool Fails() {
@@ -153,15 +153,16 @@ class MemoryDisk::Sink final : public CutSink {
 
   void OnMoment(const CutMoment& moment) override { moment_ = moment; }
   bool only_dirty() const override { return true; }
-  uint64_t Encode(int db, const Entry& entry, uint64_t /*old_object*/, std::string& out) override {
-    const uint64_t object = ObjectFor(entry);
+  StoredObject Encode(int db, const Entry& entry, const StoredObject& /*old*/,
+                      std::string& out) override {
+    const StoredObject object = ObjectFor(entry);
     const std::lock_guard lock(mutex_);
     out += static_cast<char>('0' + encoded_.size() % 10);  // there are bytes for each
     encoded_.push_back(ChangeOf(db, entry, object));
     return object;
   }
-  uint64_t OnEntry(int db, const Entry& entry, uint64_t /*old_object*/) override {
-    const uint64_t object = ObjectFor(entry);
+  StoredObject OnEntry(int db, const Entry& entry, const StoredObject& /*old*/) override {
+    const StoredObject object = ObjectFor(entry);
     changes_.push_back(ChangeOf(db, entry, object));
     return object;
   }
@@ -185,10 +186,12 @@ class MemoryDisk::Sink final : public CutSink {
   }
 
  private:
-  uint64_t ObjectFor(const Entry& entry) {
-    return !entry.removed() && !entry.embedded() ? disk_.next_object_++ : 0;
+  StoredObject ObjectFor(const Entry& entry) {
+    StoredObject object;
+    if (!entry.removed() && !entry.embedded()) object.id = disk_.next_object_++;
+    return object;
   }
-  Change ChangeOf(int db, const Entry& entry, uint64_t object) const {
+  Change ChangeOf(int db, const Entry& entry, const StoredObject& object) const {
     const std::string key(entry.key());
     Change change{{moment_.ids.id_of[static_cast<size_t>(db)], KeySlot(key)},
                   {KeyHash(key), key},

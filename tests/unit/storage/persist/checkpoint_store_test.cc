@@ -51,8 +51,10 @@ std::string Record(std::string_view value) {
 std::string ObjectRecord(uint64_t object, std::string_view value) {
   std::string out({1, 2, 0, 0, 7});
   const uint64_t parts = (value.size() + kObjectPartBytes.count - 1) / kObjectPartBytes.count;
-  AppendObjectReference(out, object, static_cast<uint32_t>(parts), value.size(),
-                        static_cast<uint8_t>(value[0]));
+  AppendObjectReference(out, {.id = object,
+                              .size = value.size(),
+                              .parts = static_cast<uint32_t>(parts),
+                              .rdb_type = static_cast<uint8_t>(value[0])});
   return out;
 }
 
@@ -73,7 +75,7 @@ Model ReadAll(Store& store, uint32_t databases) {
         EXPECT_EQ(entry.access, 7u);
         last = entry.hash;
         found[{database, slot, entry.hash, std::string(entry.key)}] = {std::string(entry.value),
-                                                                       entry.object_id};
+                                                                       entry.object.id};
         return true;
       });
       EXPECT_TRUE(read.ok()) << read.error().message;
@@ -321,7 +323,7 @@ TEST_F(CheckpointStoreTest, DamageIsSaid) {
             "the record of key \"b\" is damaged: part 0 of it is missing");
 }
 
-TEST_F(CheckpointStoreTest, ADirectoryOfVersionOneBecomesVersionTwo) {
+TEST_F(CheckpointStoreTest, ADirectoryOfVersionOneBecomesOneOfThisVersion) {
   ASSERT_TRUE(store_->Write(*GroupOf(1, 3), false).ok());
   store_.reset();
   std::ofstream(dir_ + "/FORMAT") << "tidegate-data 1\n";
@@ -332,7 +334,7 @@ TEST_F(CheckpointStoreTest, ADirectoryOfVersionOneBecomesVersionTwo) {
   std::ifstream format(dir_ + "/FORMAT");
   std::string line;
   std::getline(format, line);
-  EXPECT_EQ(line, "tidegate-data 2");
+  EXPECT_EQ(line, "tidegate-data 3");
   const uint64_t mine = KeyHashSeed();
   SetKeyHashSeed(mine + 1);
   Open();

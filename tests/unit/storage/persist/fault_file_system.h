@@ -42,9 +42,11 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
     const std::lock_guard lock(mutex_);
     calls_left_ = calls;
   }
-  void FailWith(Fault fault) {
+  // From the call that writes on that comes after so many others.
+  void FailWith(Fault fault, uint64_t after_calls = 0) {
     const std::lock_guard lock(mutex_);
     fault_ = fault;
+    calls_before_fault_ = after_calls;
   }
   void Hold(bool hold) {
     const std::lock_guard lock(mutex_);
@@ -200,6 +202,10 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
       off_ = true;
     }
     if (off_) return rocksdb::IOStatus::IOError("the power is off");
+    if (fault_ != Fault::kNone && calls_before_fault_ > 0) {
+      --calls_before_fault_;
+      return rocksdb::IOStatus::OK();
+    }
     if (fault_ == Fault::kNoSpace) return rocksdb::IOStatus::NoSpace("No space left on device");
     if (fault_ == Fault::kIoError) return rocksdb::IOStatus::IOError("Input/output error");
     return rocksdb::IOStatus::OK();
@@ -221,6 +227,7 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   bool holds_ = false;
   std::map<std::string, FileState> files_;
   uint64_t calls_left_ = UINT64_MAX;
+  uint64_t calls_before_fault_ = 0;
   uint64_t free_bytes_ = 0;  // 0: what the disk has
   Fault fault_ = Fault::kNone;
   bool off_ = false;

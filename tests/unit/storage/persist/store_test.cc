@@ -165,8 +165,8 @@ TEST_F(StoreTest, ADirectoryInUseIsRefused) {
 TEST_F(StoreTest, ANewerFormatIsRefused) {
   ASSERT_EQ(Open(), "");
   store_.reset();
-  std::ofstream(dir_ + "/FORMAT") << "tidegate-data 3\n";
-  EXPECT_THAT(Open(), HasSubstr("written by a newer version of Tidegate; this one reads up to 2"));
+  std::ofstream(dir_ + "/FORMAT") << "tidegate-data 4\n";
+  EXPECT_THAT(Open(), HasSubstr("written by a newer version of Tidegate; this one reads up to 3"));
   std::ofstream(dir_ + "/FORMAT") << "something else\n";
   EXPECT_THAT(Open(), HasSubstr("is no format file of Tidegate"));
 }
