@@ -70,6 +70,9 @@ class ReplacedFile final {
 // A whole small file, of up to `bytes_max` bytes.
 Result<std::string> ReadSmallFile(const std::string& path, size_t bytes_max);
 
+// A file, or the names in a directory, are on the disk.
+Status SyncPath(const std::string& path);
+
 // Whether something of that name is there.
 bool FileExists(const std::string& path);
 
