@@ -108,6 +108,17 @@ Status ReplacedFile::Append(std::string_view bytes) {
   return {};
 }
 
+Status ReplacedFile::WriteAt(uint64_t offset, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Failed("write");
+    bytes.remove_prefix(static_cast<size_t>(n));
+    offset += static_cast<uint64_t>(n);
+  }
+  return {};
+}
+
 Status ReplacedFile::Commit() {
   if (fsync(descriptor_) != 0) return Failed("sync");
   if (rename(temporary_path_.c_str(), path_.c_str()) != 0) return Failed("rename to");

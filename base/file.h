@@ -54,6 +54,8 @@ class ReplacedFile final {
 
   uint64_t bytes() const { return bytes_; }
   Status Append(std::string_view bytes);
+  // Over what was appended.
+  Status WriteAt(uint64_t offset, std::string_view bytes);
   Status Commit();
 
  private:

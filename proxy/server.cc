@@ -171,8 +171,8 @@ void Server::OnTerminationSignal(std::string_view name, const std::string& flags
 // have to wait for the gate: it is called again then.
 void Server::SaveAndShutdown() {
   engine_->BeginBatch(*engine_thread_, UnixMillis());
-  const ExecStatus entered = engine_->BeginAtomic(*engine_thread_, {}, /*whole=*/true, main_client_,
-                                                  {.keys = {}, .everything = true});
+  const ExecStatus entered =
+      engine_->BeginAtomic(*engine_thread_, {}, /*whole=*/true, main_client_);
   bool saved = false;
   if (entered == ExecStatus::kDone) {
     saving_for_shutdown_ = false;

@@ -42,8 +42,8 @@ ExecStatus CmdLastSave(SessionCommand& c) {
 ExecStatus CmdSave(SessionCommand& c) {
   if (c.server().background_save().in_progress()) return c.Fail(kInProgress);
   EngineThread& thread = c.worker().engine_thread();
-  const ExecStatus entered = c.engine().BeginAtomic(
-      thread, {}, /*whole=*/true, c.session().client(), {.keys = {}, .everything = true});
+  const ExecStatus entered =
+      c.engine().BeginAtomic(thread, {}, /*whole=*/true, c.session().client());
   if (entered == ExecStatus::kSuspended) return entered;
   if (entered == ExecStatus::kRefused) return c.Fail(errors::kCannotLoad);
   c.server().save_status().Began();

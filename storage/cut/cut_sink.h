@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "storage/dead_records.h"
 #include "storage/engine.h"
 #include "storage/keyspace/database_map.h"
@@ -43,7 +44,8 @@ class CutSink {
   // Any thread, with the entry's slot locked: appends the entry in the form of OnEncoded. `db`: its
   // number at the moment. `old_object`, and what is returned: object ids, 0 for none.
   virtual uint64_t Encode(int db, const Entry& entry, uint64_t old_object, std::string& out) = 0;
-  // The same on the cut's thread, which may write it as it is.
+  // The same on the cut's thread, which may write it as it is. With the slot's lock, or an entry
+  // that was read from disk and is nobody's.
   virtual uint64_t OnEntry(int db, const Entry& entry, uint64_t old_object) = 0;
   // The cut's thread: what Encode appended, one or more entries of one database.
   virtual void OnEncoded(int db, std::string_view entries) = 0;
@@ -53,6 +55,9 @@ class CutSink {
   // The cut's thread, after all others and only for checkpoints: what else died by the moment,
   // since the last one that succeeded.
   virtual void OnDead(const DeadRecords& /*dead*/) {}
+  // The cut's thread: entries that are on disk alone cannot be read, so the sink does not get them
+  // all. Never for checkpoints.
+  virtual void OnUnreadable(Error error) = 0;
   // Nothing more is wanted: an error, or somebody gave up.
   virtual bool failed() const = 0;
 };

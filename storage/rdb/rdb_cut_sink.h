@@ -8,6 +8,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/result.h"
 #include "storage/cut/cut_sink.h"
@@ -26,6 +27,7 @@ class RdbCutSink final : public CutSink {
   uint64_t Encode(int db, const Entry& entry, uint64_t old_object, std::string& out) override;
   uint64_t OnEntry(int db, const Entry& entry, uint64_t old_object) override;
   void OnEncoded(int db, std::string_view entries) override;
+  void OnUnreadable(Error error) override { status_ = std::move(error); }
   bool failed() const override { return !status_.ok() || cancelled_.load(); }
 
   // After the cut: the file takes its place.
@@ -45,6 +47,7 @@ class RdbCutSink final : public CutSink {
   std::unique_ptr<RdbFileWriter> writer_;
   Status status_;
   std::atomic<uint64_t> encoded_keys_{0};
+  std::atomic<bool> encoded_field_times_{false};
 };
 
 }  // namespace tidegate::rdb
