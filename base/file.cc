@@ -26,17 +26,6 @@ std::string DirectoryOf(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// So that a file's new name is on the disk too.
-Status SyncDirectory(const std::string& directory) {
-  const int fd = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return SystemError("open directory", directory);
-  Status status;
-  // Some file systems cannot do it, and need not.
-  if (fsync(fd) != 0 && errno != EINVAL) status = SystemError("sync directory", directory);
-  close(fd);
-  return status;
-}
-
 }  // namespace
 
 InputFile::InputFile(std::string path, int descriptor, uint64_t bytes)
@@ -119,11 +108,22 @@ Status ReplacedFile::Append(std::string_view bytes) {
   return {};
 }
 
+Status ReplacedFile::WriteAt(uint64_t offset, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Failed("write");
+    bytes.remove_prefix(static_cast<size_t>(n));
+    offset += static_cast<uint64_t>(n);
+  }
+  return {};
+}
+
 Status ReplacedFile::Commit() {
   if (fsync(descriptor_) != 0) return Failed("sync");
   if (rename(temporary_path_.c_str(), path_.c_str()) != 0) return Failed("rename to");
   close(std::exchange(descriptor_, -1));
-  return SyncDirectory(DirectoryOf(path_));
+  return SyncPath(DirectoryOf(path_));  // the file's new name
 }
 
 Result<std::string> ReadSmallFile(const std::string& path, size_t bytes_max) {
@@ -135,6 +135,16 @@ Result<std::string> ReadSmallFile(const std::string& path, size_t bytes_max) {
   if (!size.ok()) return std::move(size).error();
   text.resize(*size);
   return text;
+}
+
+Status SyncPath(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return SystemError("open", path);
+  Status status;
+  // Some file systems cannot do it for directories, and need not.
+  if (fsync(fd) != 0 && errno != EINVAL) status = SystemError("sync", path);
+  close(fd);
+  return status;
 }
 
 bool FileExists(const std::string& path) {

@@ -54,6 +54,8 @@ class ReplacedFile final {
 
   uint64_t bytes() const { return bytes_; }
   Status Append(std::string_view bytes);
+  // Over what was appended.
+  Status WriteAt(uint64_t offset, std::string_view bytes);
   Status Commit();
 
  private:
@@ -69,6 +71,9 @@ class ReplacedFile final {
 
 // A whole small file, of up to `bytes_max` bytes.
 Result<std::string> ReadSmallFile(const std::string& path, size_t bytes_max);
+
+// A file, or the names in a directory, are on the disk.
+Status SyncPath(const std::string& path);
 
 // Whether something of that name is there.
 bool FileExists(const std::string& path);

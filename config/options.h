@@ -209,6 +209,7 @@ struct Options {
   bool aof_load_truncated = true;
   int64_t checkpoint_journal_records = 1'000'000;
   Bytes checkpoint_journal_bytes = 64_MiB;
+  std::string backup_dir;  // empty: "backups" in dir
 
   // Seeing it.
   std::chrono::microseconds slowlog_log_slower_than{10000};  // negative: nothing is logged

@@ -15,6 +15,7 @@
 #include "config/loader.h"
 #include "proxy/admin/admin_server.h"
 #include "proxy/admin/metrics_reference.h"
+#include "proxy/background_backup.h"
 #include "proxy/background_save.h"
 #include "proxy/commands/families.h"
 #include "proxy/commands/info_sections.h"
@@ -42,6 +43,25 @@ int Fail(const Error& error) {
   return 1;
 }
 
+BackupAnswer MakeBackup(Server& server, std::string_view name) {
+  BackupAnswer answer;
+  if (server.persistence() == nullptr) return answer;
+  using Outcome = BackupAnswer::Outcome;
+  answer.outcome = Outcome::kBusy;
+  const auto job = server.background_backup().Start(name, [] {});
+  if (job == nullptr) return answer;
+  server.background_backup().Await(*job);
+  answer.seconds = job->seconds;
+  answer.outcome = job->bad_name ? Outcome::kBadName : Outcome::kFailed;
+  if (!job->report.ok()) {
+    answer.error = job->report.error().message;
+    return answer;
+  }
+  answer.outcome = Outcome::kMade;
+  answer.report = job->report.value();
+  return answer;
+}
+
 AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
   AdminSources sources;
   for (const auto& worker : server.workers())
@@ -59,6 +79,8 @@ AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
   sources.saves = [&server] {
     return server.save_status().Facts(server.background_save().in_progress());
   };
+  sources.backups = [&server] { return server.background_backup().Facts(); };
+  sources.make_backup = [&server](std::string_view name) { return MakeBackup(server, name); };
   sources.error_replies = [&server] { return server.error_stats().total_since_start(); };
   return sources;
 }

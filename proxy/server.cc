@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proxy/acceptor.h"
+#include "proxy/background_backup.h"
 #include "proxy/background_save.h"
 #include "proxy/event/loop.h"
 #include "proxy/process_limits.h"
@@ -98,6 +99,7 @@ Status Server::Assemble(Families process_families) {
   TG_RETURN_IF_ERROR(InstallConfigHooks());
   if (options->appendonly) TG_RETURN_IF_ERROR(OpenPersistence(*options));
   background_save_ = std::make_unique<BackgroundSave>(*this);
+  background_backup_ = std::make_unique<BackgroundBackup>(*this);
   loop_ = std::make_unique<EventLoop>();
   wake_up_ = std::make_unique<WakeUp>(*loop_, [this] { OnWakeUp(); });
   Result<std::unique_ptr<Acceptor>> acceptor = Acceptor::Open(*this, *loop_, *options);
@@ -123,6 +125,7 @@ int Server::Run(const std::function<void()>& on_ready) {
   acceptor_->Start();
   background_save_->Begin();
   if (persistence_ != nullptr) persistence_->BeginCheckpoints();
+  if (persistence_ != nullptr) background_backup_->Begin();
   on_ready();
   loop_->Run();
   for (const auto& worker : workers_) worker->Join();
@@ -131,6 +134,7 @@ int Server::Run(const std::function<void()>& on_ready) {
   // Snapshots and checkpoints wait for each other: first neither begins any more.
   if (persistence_ != nullptr) persistence_->AbandonCheckpoints(shutting_down());
   background_save_->Stop();
+  background_backup_->Stop();
   const Status stopped = StopPersistence();
   if (!stopped.ok())
     log::Warning("Journal: the end of it is not on disk: " + stopped.error().message);
@@ -167,8 +171,8 @@ void Server::OnTerminationSignal(std::string_view name, const std::string& flags
 // have to wait for the gate: it is called again then.
 void Server::SaveAndShutdown() {
   engine_->BeginBatch(*engine_thread_, UnixMillis());
-  const ExecStatus entered = engine_->BeginAtomic(*engine_thread_, {}, /*whole=*/true, main_client_,
-                                                  {.keys = {}, .everything = true});
+  const ExecStatus entered =
+      engine_->BeginAtomic(*engine_thread_, {}, /*whole=*/true, main_client_);
   bool saved = false;
   if (entered == ExecStatus::kDone) {
     saving_for_shutdown_ = false;

@@ -38,6 +38,7 @@ namespace tidegate {
 
 class Acceptor;
 class EventLoop;
+class BackgroundBackup;
 class BackgroundSave;
 class Persistence;
 class SignalWatcher;
@@ -114,6 +115,7 @@ class Server final {
   EngineThread& engine_thread() { return *engine_thread_; }
   SaveStatus& save_status() { return save_status_; }
   BackgroundSave& background_save() { return *background_save_; }
+  BackgroundBackup& background_backup() { return *background_backup_; }
 
   Slowlog& slowlog() { return slowlog_; }
   LatencyMonitor& latency_monitor() { return latency_monitor_; }
@@ -187,6 +189,7 @@ class Server final {
   std::unique_ptr<Engine> engine_;
   EngineThread* engine_thread_ = nullptr;
   std::unique_ptr<BackgroundSave> background_save_;
+  std::unique_ptr<BackgroundBackup> background_backup_;
   std::vector<std::unique_ptr<Worker>> workers_;
   Slowlog slowlog_;
   LatencyMonitor latency_monitor_;

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "base/metric.h"
+#include "proxy/observe/backup_facts.h"
 #include "proxy/observe/memory_stats.h"
 #include "proxy/observe/process_stats.h"
 #include "proxy/observe/save_status.h"
@@ -208,6 +209,7 @@ struct ServerFacts {
   MemoryStats memory;
   ProcessStats process;
   SaveFacts saves;
+  BackupFacts backups;
 };
 
 struct ServerMetric {
@@ -275,6 +277,25 @@ inline constexpr ServerMetric kServerMetrics[] = {
                  "Unix time of the last snapshot that succeeded, or of the start.",
                  MetricUnit::kSeconds),
      [](const ServerFacts& f) { return static_cast<double>(f.saves.last_save_unix_s); }},
+    {ServerGauge("tidegate_backup_in_progress", "1 while a backup is made."),
+     [](const ServerFacts& f) { return f.backups.in_progress ? 1.0 : 0.0; }},
+    {ServerCounter("tidegate_backups_total", "Backups made."),
+     [](const ServerFacts& f) { return static_cast<double>(f.backups.made); }},
+    {ServerCounter("tidegate_backup_failures_total", "Backups that failed and left nothing."),
+     [](const ServerFacts& f) { return static_cast<double>(f.backups.failures); }},
+    {ServerGauge("tidegate_backup_failed", "1 when the last backup failed."),
+     [](const ServerFacts& f) { return f.backups.failed ? 1.0 : 0.0; }},
+    {ServerGauge("tidegate_backup_time_seconds",
+                 "Unix time at which the last backup was complete; 0 before the first.",
+                 MetricUnit::kSeconds),
+     [](const ServerFacts& f) { return static_cast<double>(f.backups.last_unix_ms) / 1000; }},
+    {ServerGauge("tidegate_backup_duration_seconds",
+                 "How long the last backup took; -1 before the first.", MetricUnit::kSeconds),
+     [](const ServerFacts& f) { return f.backups.last_seconds; }},
+    {ServerGauge("tidegate_backup_bytes",
+                 "Files of the last backup, most of which it shares with the store at first.",
+                 MetricUnit::kBytes),
+     [](const ServerFacts& f) { return static_cast<double>(f.backups.last_bytes); }},
 };
 static_assert(AreValidMetrics(kServerMetrics));
 

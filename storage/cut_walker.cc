@@ -2,8 +2,9 @@
 
 #include <chrono>
 #include <thread>
+#include <utility>
 
-#include "storage/cold/cold_loader.h"
+#include "storage/cold/entry_builder.h"
 #include "storage/cold/residency.h"
 #include "storage/engine_thread.h"
 #include "storage/gate.h"
@@ -17,9 +18,6 @@ namespace {
 
 // Between two tries at a slot that somebody holds for longer than a moment.
 constexpr std::chrono::microseconds kBusySlotPause{50};
-
-// Between two looks whether somebody has given up, while everything is awaited.
-constexpr std::chrono::milliseconds kCancelledPause{50};
 
 // What a key takes, about, for the sum of what waits to be freed.
 constexpr uint64_t kDroppedKeyBytes = 64;
@@ -43,36 +41,13 @@ CutWalker::CutWalker(Engine& engine)
           },
           this)) {}
 
+CutWalker::~CutWalker() = default;
+
 bool CutWalker::WaitForWake() {
   MutexLock lock(mutex_);
   while (!woken_ && !given_up_) condition_.wait(mutex_);
   woken_ = false;
   return !given_up_;
-}
-
-bool CutWalker::WaitAWhile() {
-  MutexLock lock(mutex_);
-  if (!woken_ && !given_up_) condition_.wait_for(mutex_, kCancelledPause);
-  woken_ = false;
-  return !given_up_;
-}
-
-Status CutWalker::AwaitEverything(const std::atomic<bool>& cancelled) {
-  const std::vector<ColdTarget> everything = {ColdTarget::Everything()};
-  const Waiter waiter{&thread_, kTicket};
-  std::shared_ptr<ColdWait> wait;
-  for (bool goes_on = true;; goes_on = WaitAWhile()) {
-    // In this order: it is closed when all is there, too.
-    const bool closed = engine_.cold_loader_ != nullptr && engine_.cold_loader_->closed();
-    if (!engine_.residency_->any()) return {};
-    if (cancelled.load() || closed || !goes_on) {
-      engine_.cold_loader_->Forget(waiter);
-      return Error{"given up, while keys were read from disk"};
-    }
-    if (wait != nullptr && wait->HasFailed(everything))
-      return Error{"not all keys are in memory yet, and some could not be read from disk"};
-    if (wait == nullptr) wait = engine_.cold_loader_->Add(everything, waiter);
-  }
 }
 
 void CutWalker::GiveUp() {
@@ -117,7 +92,9 @@ void CutWalker::Write(CutSink& sink, int64_t (*now_ms)()) {
   mark = !mark;
   Cut cut(sink, *engine_.cut_queue_, *engine_.keyspace_, mark, engine_.checkpoint_failed_);
   Begin(cut, sink, now_ms());
-  if (!WalkAll(cut, sink) || !End(cut)) return;
+  const bool walked = WalkAll(cut, sink) && End(cut);
+  builder_.reset();
+  if (!walked) return;
   DrainQueue(sink);
   if (sink.only_dirty() && !sink.failed()) sink.OnDead(engine_.dead_records_);
 }
@@ -191,14 +168,57 @@ bool CutWalker::WalkSlot(Cut& cut, CutSink& sink, uint16_t slot) {
   for (const Cut::Dropped& table : dropped) {
     table.table.ForEach([&](Entry& entry) { cut.WalkDropped(slot, table.db, entry); });
   }
+  std::vector<ColdPart> cold = NoteCold(cut, slot, dropped);
   cut.SetWalked(slot);
   engine_.Unlock(slot);
   Leave();
   engine_.cut_queue_->SlotWalked(slot);
+  ReadCold(sink, cold);
   sink.OnSlotWalked(slot);
   FreeDropped(dropped);
   slots_walked_.fetch_add(1, std::memory_order_relaxed);
   return true;
+}
+
+// Of a database that was dropped, what is known about it was dropped with it: tables that have its
+// id, and no others, for the number may have been filled and dropped again.
+std::vector<CutWalker::ColdPart> CutWalker::NoteCold(
+    const Cut& cut, uint16_t slot, const std::vector<Cut::Dropped>& dropped) const {
+  std::vector<ColdPart> parts;
+  if (cut.only_dirty()) return parts;
+  const Residency& residency = *engine_.residency_;
+  Keyspace& keyspace = *engine_.keyspace_;
+  for (int db = 0; residency.any() && db < keyspace.databases(); ++db) {
+    if (!residency.IsCold(db, slot)) continue;
+    ColdRest rest(residency.IdOf(db), slot, residency.LoadedBelow(db, slot));
+    if (const Table* table = keyspace.FindTable(slot, db)) rest.Note(*table);
+    if (const StoredState* stored = keyspace.FindStored(slot, db)) rest.Note(stored->removed());
+    parts.push_back({cut.NumberOf(db), std::move(rest)});
+  }
+  for (const Cut::DroppedCold& database : cut.dropped_cold()) {
+    if (database.loaded_below[slot] == Residency::kAll) continue;
+    ColdRest rest(database.database, slot, database.loaded_below[slot]);
+    for (const Cut::Dropped& table : dropped) {
+      if (table.database == database.database) rest.Note(table.table);
+    }
+    parts.push_back({database.db, std::move(rest)});
+  }
+  return parts;
+}
+
+void CutWalker::ReadCold(CutSink& sink, std::vector<ColdPart>& parts) {
+  for (ColdPart& part : parts) {
+    if (sink.failed()) return;
+    if (builder_ == nullptr) {
+      builder_ =
+          std::make_unique<EntryBuilder>(engine_.settings(), engine_.keyspace_->lazy_freer());
+    }
+    Status read = part.rest.ForEach(*engine_.cold_source(), *builder_, [&](const Entry& entry) {
+      (void)sink.OnEntry(part.db, entry, {});
+      return !sink.failed();
+    });
+    if (!read.ok()) sink.OnUnreadable(std::move(read).error());
+  }
 }
 
 // Of a checkpoint: where something has changed. The memory is brought near ahead of the look.

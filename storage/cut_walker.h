@@ -11,19 +11,23 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
+#include <vector>
 
-#include "base/result.h"
 #include "base/thread_annotations.h"
+#include "storage/cold/cold_rest.h"
 #include "storage/cut/cut.h"
 #include "storage/engine.h"
 
 namespace tidegate {
 
+class EntryBuilder;
 class StoredState;
 
 class CutWalker final {
  public:
   explicit CutWalker(Engine& engine);
+  ~CutWalker();
   CutWalker(const CutWalker&) = delete;
   CutWalker& operator=(const CutWalker&) = delete;
 
@@ -31,10 +35,6 @@ class CutWalker final {
   // fails in between the rest of the walk only sets marks, for the next cut needs them all.
   // `now_ms`: reads the clock.
   void Write(CutSink& sink, int64_t (*now_ms)());
-
-  // Before a cut that has everything: until everything is in memory (cold/residency.h), which stays
-  // so. An error: it cannot be read, or was `cancelled`.
-  Status AwaitEverything(const std::atomic<bool>& cancelled);
 
   // The engine is not used any more, and its gate may never open again: Write returns where it
   // stands. Only at the end of the process.
@@ -49,13 +49,20 @@ class CutWalker final {
   bool EnterHolding();
   void Leave();
   bool WaitForWake();
-  bool WaitAWhile();
   void Begin(Cut& cut, CutSink& sink, int64_t now_ms);
   bool WalkAll(Cut& cut, CutSink& sink);
   bool End(Cut& cut);
   bool WalkSlot(Cut& cut, CutSink& sink, uint16_t slot);
   void WalkTable(Cut& cut, uint16_t slot, int db, const Table& table) const;
   void WalkRemoved(Cut& cut, uint16_t slot, int db, StoredState& stored) const;
+  // What of a slot is on disk alone: of a database with that number at the moment.
+  struct ColdPart {
+    int db;
+    ColdRest rest;
+  };
+  std::vector<ColdPart> NoteCold(const Cut& cut, uint16_t slot,
+                                 const std::vector<Cut::Dropped>& dropped) const;
+  void ReadCold(CutSink& sink, std::vector<ColdPart>& parts);
   void CollectChanges();
   void FreeDropped(const std::vector<Cut::Dropped>& dropped) const;
   void DrainQueue(CutSink& sink);
@@ -63,6 +70,7 @@ class CutWalker final {
   Engine& engine_;
   EngineThread& thread_;
   std::atomic<uint32_t> slots_walked_{0};
+  std::unique_ptr<EntryBuilder> builder_;  // during a cut
   Mutex mutex_;
   std::condition_variable_any condition_;
   bool woken_ TG_GUARDED_BY(mutex_) = false;

@@ -188,7 +188,7 @@ Status WalkInto(Engine& engine, const SinkMaker& make, ConvertReport& report) {
   Result<EntrySink*> next = make(rdb::AnyFieldExpires(engine));
   if (!next.ok()) return std::move(next).error();
   CountingSink sink(*next, report);
-  rdb::WalkEngine(engine, sink);
+  TG_RETURN_IF_ERROR(rdb::WalkEngine(engine, sink));
   TG_RETURN_IF_ERROR(sink.Finish());
   report.read.keys = 0;
   for (const uint64_t keys : report.keys_by_type) report.read.keys += keys;

@@ -44,7 +44,7 @@ Result<SaveReport> SaveRdb(Engine& engine, EngineThread& thread, const std::stri
   Result<std::unique_ptr<rdb::RdbFileWriter>> writer =
       rdb::RdbFileWriter::Create(path, options, header);
   if (!writer.ok()) return std::move(writer).error();
-  rdb::WalkEngine(engine, **writer);
+  TG_RETURN_IF_ERROR(rdb::WalkEngine(engine, **writer));
   TG_RETURN_IF_ERROR((*writer)->Finish());
   return (*writer)->report();
 }
@@ -54,7 +54,6 @@ Result<BackgroundSaveReport> SaveRdbInBackground(Engine& engine, CutWalker& walk
                                                  const RdbWriteOptions& options,
                                                  const BackgroundSaveControl& control) {
   TG_CHECK(!options.for_redis);
-  TG_RETURN_IF_ERROR(walker.AwaitEverything(control.cancelled));
   rdb::RdbCutSink sink(engine, path, options, control.cancelled);
   walker.Write(sink, &UnixMillis);
   MutexLock lock(control.file_mutex);

@@ -12,6 +12,7 @@
 #include "storage/cold/residency.h"
 #include "storage/command_context.h"
 #include "storage/compaction.h"
+#include "storage/cut/cut.h"
 #include "storage/cut/cut_queue.h"
 #include "storage/engine_thread.h"
 #include "storage/errors.h"
@@ -672,6 +673,9 @@ void Engine::ClearDatabase(EngineThread& thread, int db) {
   std::vector<bool> had_any;
   for (int index = 0; index < options_.databases; ++index)
     had_any.push_back(residency_->IsCold(index));
+  for (int index = 0; thread.cut != nullptr && index < options_.databases; ++index) {
+    if (db < 0 || index == db) thread.cut->TakeCold(index, *residency_);
+  }
   residency_->Clear(db);
   keyspace_->Clear(thread, db, std::move(had_any));
   for (int index = 0; index < options_.databases; ++index) {

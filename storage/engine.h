@@ -43,6 +43,7 @@ namespace tidegate {
 
 struct BlockedRequest;
 class ColdLoader;
+class ColdSource;
 struct ColdStart;
 struct ColdStats;
 struct ColdTarget;
@@ -310,6 +311,8 @@ class Engine final {
   void StopLoading();
   // Whether some keys are not in memory. Any thread.
   bool IsCold() const;
+  // Where they are. Null when everything was in memory from the start.
+  ColdSource* cold_source();
   ColdStats StatsOfCold() const;
   Residency& residency() { return *residency_; }
 

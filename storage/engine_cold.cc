@@ -55,6 +55,10 @@ void Engine::StopLoading() {
   if (cold_loader_ != nullptr) cold_loader_->Stop();
 }
 
+ColdSource* Engine::cold_source() {
+  return cold_loader_ == nullptr ? nullptr : &cold_loader_->source();
+}
+
 bool Engine::IsCold() const { return residency_->any(); }
 
 ColdStats Engine::StatsOfCold() const {

@@ -1,7 +1,9 @@
 #include "storage/persistence.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <thread>
 #include <utility>
 
 #include "base/check.h"
@@ -21,6 +23,9 @@ namespace tidegate {
 namespace {
 
 constexpr int64_t kProgressLineNanos = 2'000'000'000;
+
+// Between two looks at how far the journal's writer is, which is done every two milliseconds.
+constexpr std::chrono::milliseconds kWrittenPause{1};
 
 std::string Megabytes(uint64_t bytes) {
   char text[32];
@@ -135,6 +140,25 @@ bool Persistence::StartCheckpoint() { return checkpointer_->Start(); }
 
 void Persistence::SetCheckpointLimits(uint64_t records, Bytes bytes) {
   checkpointer_->SetLimits({records, bytes});
+}
+
+std::string Persistence::BackupDirectory() const {
+  return options_.backup_dir.empty() ? options_.dir + "/backups" : options_.backup_dir;
+}
+
+Result<std::string> Persistence::NameOfBackup(std::string_view wanted, int64_t now_unix_ms) const {
+  return tidegate::NameOfBackup(BackupDirectory(), wanted, now_unix_ms);
+}
+
+Result<BackupReport> Persistence::MakeBackup(const std::string& name,
+                                             const std::atomic<bool>& cancelled) {
+  const uint64_t wanted = journal_->sequence();
+  while (journal_->written() < wanted) {
+    if (journal_->broken()) return Error{"the journal cannot be written: " + journal_->failure()};
+    if (cancelled.load()) return Error{"given up"};
+    std::this_thread::sleep_for(kWrittenPause);
+  }
+  return tidegate::MakeBackup(*store_, BackupDirectory(), name);
 }
 
 EffectSink& Persistence::sink() {

@@ -12,17 +12,21 @@
 //   Stop      what was appended is written and synced
 //
 // The engine reads from the store until Engine::StopLoading, which comes before Stop.
-// Threads: Open to Begin and Stop by the main thread; the rest by any. Owner: the Server, which
+// Threads: Open to Begin and Stop by the main thread; the rest by any, but a backup by none that
+// may not wait. Owner: the Server, which
 // destroys it after the last command.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/result.h"
 #include "config/options.h"
+#include "storage/backup.h"
 #include "storage/persistence_metrics.h"
 #include "storage/waiter.h"
 
@@ -43,6 +47,7 @@ struct PersistenceOptions {
   // Of the journal since the last checkpoint, when the next one is due.
   uint64_t checkpoint_records = 0;
   Bytes checkpoint_bytes{};
+  std::string backup_dir;  // empty: "backups" in dir
 };
 
 class Persistence final {
@@ -66,6 +71,11 @@ class Persistence final {
   // Makes a checkpoint soon; false while one is under way.
   bool StartCheckpoint();
   void SetCheckpointLimits(uint64_t records, Bytes bytes);
+
+  // A backup (backup.h) that holds at least everything that was appended before the call. Waits for
+  // the journal's writer, until `cancelled`, and for the disk. One at a time.
+  Result<std::string> NameOfBackup(std::string_view wanted, int64_t now_unix_ms) const;
+  Result<BackupReport> MakeBackup(const std::string& name, const std::atomic<bool>& cancelled);
 
   EffectSink& sink();
 
@@ -91,6 +101,7 @@ class Persistence final {
   explicit Persistence(PersistenceOptions options, std::unique_ptr<Store> store);
 
   Status BeginCold(Engine& engine);
+  std::string BackupDirectory() const;
 
   const PersistenceOptions options_;
   std::unique_ptr<Store> store_;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "proxy/admin/backup_page.h"
 #include "proxy/admin/config_page.h"
 #include "proxy/admin/index_page.h"
 #include "proxy/admin/stats_collector.h"
@@ -20,6 +21,7 @@ namespace {
 
 constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
 constexpr std::string_view kJson = "application/json; charset=utf-8";
+constexpr std::string_view kBackupPath = "/backup";
 constexpr std::string_view kPrometheusText = "text/plain; version=0.0.4; charset=utf-8";
 
 // Whether the Host header names this machine by number or as localhost. Port and brackets are
@@ -97,6 +99,7 @@ AdminReply AdminPages::Find(const AdminRequest& request) const {
   if (loopback_only_ && !request.host.empty() && !IsNumericOrLocalHost(request.host)) {
     return PlainReply(403, "This address answers to localhost and IP addresses only.\n");
   }
+  if (request.path == kBackupPath) return Backup(request);
   for (const AdminPageList::Page& page : AdminPageList::kPages) {
     if (page.path != request.path) continue;
     if (request.method != "GET" && request.method != "HEAD") {
@@ -150,6 +153,18 @@ AdminReply AdminPages::Readyz() const {
 
 AdminReply AdminPages::Config() const {
   return {.content_type = kJson, .body = ConfigJson(*sources_.config->Snapshot())};
+}
+
+AdminReply AdminPages::Backup(const AdminRequest& request) const {
+  if (request.method != "POST") {
+    AdminReply reply = PlainReply(405, "Only POST.\n");
+    reply.allow = "POST";
+    return reply;
+  }
+  if (!request.origin.empty()) return PlainReply(403, "Not from a web page.\n");
+  const BackupAnswer answer =
+      sources_.make_backup ? sources_.make_backup(NameInQuery(request.query)) : BackupAnswer();
+  return {.status = StatusOf(answer), .content_type = kJson, .body = BackupJson(answer)};
 }
 
 }  // namespace tidegate

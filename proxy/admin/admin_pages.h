@@ -5,12 +5,15 @@
 //   /healthz  200 while the process     /readyz   200 while clients are accepted, else 503
 //             answers at all            /config   the settings in force, as JSON, no secrets
 //
-// Every page only reads: there is no method but GET and HEAD, and nothing here changes the server,
-// so a stray click or a foreign web page can do no harm. What a browser does with the answers is
-// bounded by headers (SecurityHeaders). A request whose Host is a foreign name is refused while we
-// listen on the loopback only: it comes from a web page whose name was pointed at 127.0.0.1 (DNS
-// rebinding) to read what only this machine may see.
-// Threads: any, at the same time.
+//   POST /backup?name=NAME   makes a backup and answers, as JSON, what became of it
+//
+// Every page only reads, by GET or HEAD. To have a backup made is the one thing that can be done
+// here, by POST alone, and never by a web page: whatever a browser sends says from which page it
+// comes (Origin), and is refused. So a stray click or a foreign page can do no harm. What a browser
+// does with the answers is bounded by headers (SecurityHeaders). A request whose Host is a foreign
+// name is refused while we listen on the loopback only: it comes from a web page whose name was
+// pointed at 127.0.0.1 (DNS rebinding) to read what only this machine may see. Threads: any, at the
+// same time.
 #pragma once
 
 #include <memory>
@@ -25,12 +28,15 @@ struct AdminRequest {
   std::string_view method;
   std::string_view path;  // without the query
   std::string_view host;  // the header, empty when there was none
+  std::string_view query = {};
+  std::string_view origin = {};  // the header, empty when there was none
 };
 
 struct AdminReply {
   int status = 200;
   std::string_view content_type;
   std::string body;
+  std::string_view allow = "GET, HEAD";  // methods, when the status is 405
 };
 
 class AdminPages final {
@@ -56,6 +62,7 @@ class AdminPages final {
   AdminReply Healthz() const;
   AdminReply Readyz() const;
   AdminReply Config() const;
+  AdminReply Backup(const AdminRequest& request) const;
   AdminReply Find(const AdminRequest& request) const;
 
   struct Exporter;  // prometheus-cpp's side

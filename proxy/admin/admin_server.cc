@@ -87,7 +87,7 @@ void Send(mg_connection* connection, const AdminReply& reply, bool with_body) {
   text += "Content-Type: ";
   text += reply.content_type;
   text += "\r\nContent-Length: " + std::to_string(reply.body.size()) + "\r\nConnection: close\r\n";
-  if (reply.status == 405) text += "Allow: GET, HEAD\r\n";
+  if (reply.status == 405) text += "Allow: " + std::string(reply.allow) + "\r\n";
   text += AdminPages::SecurityHeaders();
   text += "\r\n";
   if (with_body) text += reply.body;
@@ -140,7 +140,9 @@ int AdminServer::Http::OnRequest(mg_connection* connection) {
   auto* pages = static_cast<AdminPages*>(info->user_data);
   const AdminReply reply = pages->Answer({.method = method,
                                           .path = OrEmpty(info->local_uri),
-                                          .host = OrEmpty(mg_get_header(connection, "Host"))});
+                                          .host = OrEmpty(mg_get_header(connection, "Host")),
+                                          .query = OrEmpty(info->query_string),
+                                          .origin = OrEmpty(mg_get_header(connection, "Origin"))});
   Send(connection, reply, method != "HEAD");
   return reply.status;
 }

@@ -1,6 +1,7 @@
-// AdminSources: everything the admin pages may look at. They run on threads of their own, so each
-// source can be read from any thread and none waits for a worker: counters that their owners write
-// without locks, immutable settings, and functions that only load a figure.
+// AdminSources: everything the admin pages may look at, and the one thing that they may do, which
+// is to have a backup made. They run on threads of their own, so each source can be read from any
+// thread and none waits for a worker: counters that their owners write without locks, immutable
+// settings, and functions that only load a figure.
 //
 // Why not the Server itself: the pages can then be tested with counters a test sets, and nothing
 // here can reach a session. All pointers outlive the AdminServer.
@@ -8,11 +9,15 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/config_store.h"
+#include "proxy/observe/backup_facts.h"
 #include "proxy/observe/save_status.h"
 #include "proxy/worker.h"
+#include "storage/backup.h"
 #include "storage/command.h"
 #include "storage/engine.h"
 #include "storage/persistence.h"
@@ -22,6 +27,15 @@ namespace tidegate {
 struct WorkerSource {
   const WorkerCounters* counters = nullptr;
   const CommandStats* commands = nullptr;
+};
+
+// What became of one that was asked for.
+struct BackupAnswer {
+  enum class Outcome : uint8_t { kMade, kOff, kBusy, kBadName, kFailed };
+  Outcome outcome = Outcome::kOff;
+  BackupReport report;  // kMade
+  double seconds = 0;
+  std::string error;  // kBadName, kFailed
 };
 
 enum class Readiness : uint8_t { kStarting, kReady, kDraining };
@@ -37,6 +51,9 @@ struct AdminSources {
   std::function<uint64_t()> connections_rejected;
   std::function<uint64_t()> error_replies;
   std::function<SaveFacts()> saves;
+  std::function<BackupFacts()> backups;
+  // Makes a backup, and waits for it: the one thing here that does something.
+  std::function<BackupAnswer(std::string_view name)> make_backup;
 };
 
 }  // namespace tidegate

@@ -118,6 +118,7 @@ ServerFacts GatherFacts(const AdminSources& sources) {
   facts.memory = ReadMemoryStats();
   facts.process = ReadProcessStats();
   if (sources.saves) facts.saves = sources.saves();
+  if (sources.backups) facts.backups = sources.backups();
   return facts;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "proxy/background_backup.h"
 #include "proxy/background_save.h"
 #include "proxy/commands/info_stats.h"
 #include "proxy/commands/info_writer.h"
@@ -176,6 +177,19 @@ void WriteJournal(InfoWriter& out, const PersistenceStats& stats) {
       .Number("store_memory_bytes", stats.store_memory_bytes);
 }
 
+void WriteBackups(InfoWriter& out, const BackupFacts& facts) {
+  const int64_t current = (MonotonicNanos() - facts.current_begin_nanos) / 1'000'000'000;
+  out.Number("backup_in_progress", facts.in_progress ? 1 : 0)
+      .Signed("backup_current_time_sec", facts.in_progress ? current : -1)
+      .Number("backups", facts.made)
+      .Number("backup_failures", facts.failures)
+      .Text("backup_last_status", facts.failed ? "err" : "ok")
+      .Signed("backup_last_time", facts.last_unix_ms / 1000)
+      .Fixed("backup_last_duration_sec", facts.last_seconds, 3)
+      .Number("backup_last_sequence", facts.last_sequence)
+      .Number("backup_last_bytes", facts.last_bytes);
+}
+
 // How much of what was on disk at the start is in memory.
 void WriteWarmUp(InfoWriter& out, const ColdStats& stats) {
   out.Number("warmup_in_progress", stats.warming)
@@ -234,6 +248,7 @@ void WritePersistence(InfoWriter& out, Server& server) {
       .Number("module_fork_last_cow_size", 0);
   if (persistence == nullptr) return;
   WriteJournal(out, stats);
+  WriteBackups(out, server.background_backup().Facts());
   WriteWarmUp(out, server.engine().StatsOfCold());
 }
 

@@ -1,5 +1,6 @@
-// SAVE, BGSAVE and LASTSAVE, and BGREWRITEAOF, which is a checkpoint.
+// SAVE, BGSAVE and LASTSAVE, BGREWRITEAOF, which is a checkpoint, and the row of BACKUP.
 #include "proxy/background_save.h"
+#include "proxy/commands/backup_command.h"
 #include "proxy/commands/families.h"
 #include "proxy/session/session_command.h"
 #include "proxy/snapshot.h"
@@ -41,8 +42,8 @@ ExecStatus CmdLastSave(SessionCommand& c) {
 ExecStatus CmdSave(SessionCommand& c) {
   if (c.server().background_save().in_progress()) return c.Fail(kInProgress);
   EngineThread& thread = c.worker().engine_thread();
-  const ExecStatus entered = c.engine().BeginAtomic(
-      thread, {}, /*whole=*/true, c.session().client(), {.keys = {}, .everything = true});
+  const ExecStatus entered =
+      c.engine().BeginAtomic(thread, {}, /*whole=*/true, c.session().client());
   if (entered == ExecStatus::kSuspended) return entered;
   if (entered == ExecStatus::kRefused) return c.Fail(errors::kCannotLoad);
   c.server().save_status().Began();
@@ -52,6 +53,16 @@ ExecStatus CmdSave(SessionCommand& c) {
 }
 
 constexpr CommandSpec kPersistenceCommands[] = {
+    {.name = "BACKUP",
+     .arity = AtLeast(1),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kAdmin | kNoScript | kNoAsyncLoading | kNoMulti,
+     .group = Group::kServer,
+     .since = "0.1.0",
+     .complexity = "O(N) in the number of files of the data directory",
+     .summary = "Copies the data directory while everything goes on.",
+     .session_handler = CmdBackup},
     {.name = "BGREWRITEAOF",
      .arity = Exactly(1),
      .access = Access::kNone,

@@ -81,8 +81,8 @@ std::optional<ShutdownArguments> ParseShutdown(SessionCommand& c) {
 // file. kRefused: it did not work, and the error is written.
 ExecStatus SaveForShutdown(SessionCommand& c, bool force) {
   EngineThread& thread = c.worker().engine_thread();
-  const ExecStatus entered = c.engine().BeginAtomic(
-      thread, {}, /*whole=*/true, c.session().client(), {.keys = {}, .everything = true});
+  const ExecStatus entered =
+      c.engine().BeginAtomic(thread, {}, /*whole=*/true, c.session().client());
   if (entered == ExecStatus::kSuspended) return entered;
   if (entered == ExecStatus::kRefused) {
     c.Fail(errors::kCannotLoad);

@@ -60,6 +60,7 @@ class CheckpointSink final : public CutSink {
   void OnEncoded(int db, std::string_view items) override;
   void OnSlotWalked(uint16_t slot) override;
   void OnDead(const DeadRecords& dead) override;
+  void OnUnreadable(Error error) override { status_ = std::move(error); }
   bool failed() const override { return !status_.ok() || setup_.cancelled.load(); }
 
   // After the cut: everything is in the files, and this is what they are.

@@ -25,6 +25,7 @@ std::string Count(uint64_t n, const char* what) { return std::to_string(n) + " "
 ColdLoader::ColdLoader(Engine& engine, const ColdStart& start, std::vector<uint32_t> databases)
     : engine_(engine),
       residency_(engine.residency()),
+      source_(*start.source),
       warms_up_(start.warms_up),
       warm_up_(std::move(databases), start.hot) {
   for (int i = 0; i < std::max(start.threads, 1); ++i) {

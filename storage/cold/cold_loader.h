@@ -45,6 +45,8 @@ class ColdLoader final {
   std::shared_ptr<ColdWait> Add(const std::vector<ColdTarget>& wants, const Waiter& waiter);
   void Forget(const Waiter& waiter) { queue_.Forget(waiter); }
 
+  ColdSource& source() { return source_; }
+
   // Nothing more is read.
   bool closed() const { return queue_.closed(); }
 
@@ -74,6 +76,7 @@ class ColdLoader final {
 
   Engine& engine_;
   Residency& residency_;
+  ColdSource& source_;
   const bool warms_up_;
   ColdQueue queue_;
   WarmUp warm_up_;

@@ -3,6 +3,7 @@
 #include <numeric>
 #include <utility>
 
+#include "storage/cold/residency.h"
 #include "storage/engine_thread.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/keyspace/slot_extras.h"
@@ -71,8 +72,17 @@ void Cut::CollectFrom(EngineThread& thread) {
 
 bool Cut::TakeDropped(uint16_t slot, int db, const Table& table) {
   if (IsWalked(slot)) return false;
-  dropped_[slot].push_back({NumberOf(db), table});
+  dropped_[slot].push_back({NumberOf(db), keyspace_.database_map().IdOf(db), table});
   return true;
+}
+
+// The ids of what is on disk do not change for this cut: FLUSHDB gives a fresh one to what comes.
+void Cut::TakeCold(int db, const Residency& residency) {
+  if (only_dirty_ || !residency.IsCold(db)) return;
+  std::vector<uint64_t> loaded_below(kSlotCount);
+  for (uint32_t slot = 0; slot < kSlotCount; ++slot)
+    loaded_below[slot] = residency.LoadedBelow(db, static_cast<uint16_t>(slot));
+  dropped_cold_.push_back({NumberOf(db), residency.IdOf(db), std::move(loaded_below)});
 }
 
 std::vector<Cut::Dropped> Cut::TakeDroppedOf(uint16_t slot) {

@@ -15,6 +15,11 @@
 // hands the tables it drops to the cut, SWAPDB is remembered: entries go by the number that their
 // database had at the moment.
 //
+// Keys that are on disk and not in memory (cold/) belong to a cut that has everything. The walk
+// reads them, slot by slot, behind those in memory and with nothing locked: what is on disk under
+// such a key does not change until a checkpoint begins, which waits for the cut (cold/cold_rest.h).
+// Who is loaded meanwhile carries the mark with which it is had once.
+//
 // A cut for a checkpoint gives the sink only what has changed since the last one that succeeded. An
 // entry is dirty from its first change on; the cut that writes it calls it stored and in flight
 // instead, which is as good as dirty for the next one when it turns out that this checkpoint
@@ -45,6 +50,7 @@ namespace tidegate {
 
 class EngineThread;
 class Keyspace;
+class Residency;
 
 class Cut final {
  public:
@@ -83,6 +89,8 @@ class Cut final {
 
   // With the gate. A table that the keyspace drops: true when the cut takes it, and frees it later.
   bool TakeDropped(uint16_t slot, int db, const Table& table);
+  // The same before it drops a database: what of it is on disk alone belongs to the cut as well.
+  void TakeCold(int db, const Residency& residency);
   void Swapped(int a, int b) {
     std::swap(number_of_[static_cast<size_t>(a)], number_of_[static_cast<size_t>(b)]);
   }
@@ -91,10 +99,17 @@ class Cut final {
   int NumberOf(int db) const { return number_of_[static_cast<size_t>(db)]; }
   void SetWalked(uint16_t slot) { walked_[slot].store(true, std::memory_order_relaxed); }
   struct Dropped {
-    int db;  // at the moment
+    int db;             // at the moment
+    uint32_t database;  // id on disk
     Table table;
   };
   std::vector<Dropped> TakeDroppedOf(uint16_t slot);
+  struct DroppedCold {
+    int db;
+    uint32_t database;
+    std::vector<uint64_t> loaded_below;  // by slot, as Residency has it
+  };
+  const std::vector<DroppedCold>& dropped_cold() const { return dropped_cold_; }
 
  private:
   bool IsWritten(const Entry& entry) const {
@@ -121,6 +136,7 @@ class Cut final {
   std::unique_ptr<std::atomic<bool>[]> walked_;
   // By slot; only of slots that were not walked when their tables were dropped.
   std::unordered_map<uint16_t, std::vector<Dropped>> dropped_;
+  std::vector<DroppedCold> dropped_cold_;
 };
 
 }  // namespace tidegate

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "storage/dead_records.h"
 #include "storage/engine.h"
 #include "storage/keyspace/database_map.h"
@@ -46,7 +47,8 @@ class CutSink {
   // number at the moment. `old`, and what is returned: may be none.
   virtual StoredObject Encode(int db, const Entry& entry, const StoredObject& old,
                               std::string& out) = 0;
-  // The same on the cut's thread, which may write it as it is.
+  // The same on the cut's thread, which may write it as it is. With the slot's lock, or an entry
+  // that was read from disk and is nobody's.
   virtual StoredObject OnEntry(int db, const Entry& entry, const StoredObject& old) = 0;
   // The cut's thread: what Encode appended, one or more entries of one database.
   virtual void OnEncoded(int db, std::string_view entries) = 0;
@@ -56,6 +58,9 @@ class CutSink {
   // The cut's thread, after all others and only for checkpoints: what else died by the moment,
   // since the last one that succeeded.
   virtual void OnDead(const DeadRecords& /*dead*/) {}
+  // The cut's thread: entries that are on disk alone cannot be read, so the sink does not get them
+  // all. Never for checkpoints.
+  virtual void OnUnreadable(Error error) = 0;
   // Nothing more is wanted: an error, or somebody gave up.
   virtual bool failed() const = 0;
 };

@@ -104,9 +104,11 @@ class Journal final : public EffectSink {
 
   // The newest record's number: whatever anybody has seen by now is in it or before it.
   uint64_t sequence() const { return sequence_.load(std::memory_order_seq_cst); }
+  uint64_t written() const { return progress_.written(); }
   uint64_t synced() const { return progress_.synced(); }
   bool failing() const { return progress_.failing(); }
   bool broken() const { return progress_.broken(); }
+  std::string failure() const { return progress_.failure(); }  // why, the last time
   // Wakes the waiter when the record is synced, or when writing begins to fail; it may be woken for
   // nothing. With appendfsync always it also sees to it that syncing begins.
   void AwaitSynced(uint64_t sequence, const Waiter& waiter);

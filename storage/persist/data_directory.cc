@@ -1,8 +1,5 @@
 #include "storage/persist/data_directory.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <charconv>
 #include <cinttypes>
@@ -14,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/text.h"
 
@@ -26,15 +24,6 @@ constexpr std::string_view kSeedWord = "hash-seed ";
 
 Error SystemError(const std::string& what) { return Error{what + ": " + strerror(errno)}; }
 
-Status SyncPath(const std::string& path, int flags) {
-  const int fd = open(path.c_str(), flags | O_CLOEXEC);
-  if (fd < 0) return SystemError("open " + path);
-  const bool synced = fsync(fd) == 0;
-  Status status = synced ? Status() : Status(SystemError("sync " + path));
-  close(fd);
-  return status;
-}
-
 // Whole or not at all, also after a crash.
 Status WriteFormat(const std::string& dir, const std::string& path, uint64_t hash_seed) {
   const std::string fresh = path + ".new";
@@ -45,9 +34,9 @@ Status WriteFormat(const std::string& dir, const std::string& path, uint64_t has
     file << kFormatWord << kDataFormatVersion << '\n' << kSeedWord << seed << '\n' << std::flush;
     if (!file) return SystemError("write " + fresh);
   }
-  TG_RETURN_IF_ERROR(SyncPath(fresh, O_RDONLY));
+  TG_RETURN_IF_ERROR(SyncPath(fresh));
   if (rename(fresh.c_str(), path.c_str()) != 0) return SystemError("rename " + fresh);
-  return SyncPath(dir, O_RDONLY | O_DIRECTORY);
+  return SyncPath(dir);
 }
 
 Result<int64_t> VersionOf(const std::string& path, const std::string& line) {
@@ -99,6 +88,10 @@ DataDirectory Parts(const std::string& dir, uint64_t hash_seed) {
 }
 
 }  // namespace
+
+Status WriteDataFormat(const std::string& dir, uint64_t hash_seed) {
+  return WriteFormat(dir, FormatPath(dir), hash_seed);
+}
 
 Result<DataDirectory> PrepareDataDirectory(const std::string& dir) {
   std::error_code failed;

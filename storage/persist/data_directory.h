@@ -4,6 +4,7 @@
 //                    that keys are hashed with (base/hash.h), whose hashes are part of the keys on
 //                    disk. Written before the store is made, so that a store without it cannot be.
 //   DIR/store/       the RocksDB database
+//   DIR/backups/     copies of the two above (storage/backup.h)
 //   DIR/checkpoint/  files of a checkpoint that is being written; swept at every start
 //
 // A directory of a newer format is refused, never guessed at. An older one is read as it was, and
@@ -28,6 +29,8 @@ struct DataDirectory {
 
 // Makes the directory when there is none; checks, writes or renews its format.
 Result<DataDirectory> PrepareDataDirectory(const std::string& dir);
+// The format file alone, of the version that is written now, on the disk when it returns.
+Status WriteDataFormat(const std::string& dir, uint64_t hash_seed);
 // Looks at one that is there, and leaves it as it is.
 Result<DataDirectory> FindDataDirectory(const std::string& dir);
 // Whether there is one of ours, of whatever version.

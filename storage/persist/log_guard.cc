@@ -3,6 +3,7 @@
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
 
+#include <filesystem>
 #include <string>
 #include <utility>
 
@@ -46,28 +47,41 @@ class GuardedFile final : public rocksdb::FSWritableFileOwnerWrapper {
 
 class GuardedFileSystem final : public rocksdb::FileSystemWrapper {
  public:
-  GuardedFileSystem(const std::shared_ptr<rocksdb::FileSystem>& base, OnFailure on_failure)
-      : FileSystemWrapper(base), on_failure_(std::move(on_failure)) {}
+  GuardedFileSystem(const std::shared_ptr<rocksdb::FileSystem>& base, const std::string& directory,
+                    OnFailure on_failure)
+      : FileSystemWrapper(base),
+        directory_(Normal(directory)),
+        on_failure_(std::move(on_failure)) {}
   const char* Name() const override { return "GuardedFileSystem"; }
 
   IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                            std::unique_ptr<rocksdb::FSWritableFile>* result,
                            IODebugContext* debug) override {
     IOStatus status = target()->NewWritableFile(name, options, result, debug);
-    if (status.ok() && name.ends_with(".log"))
+    if (status.ok() && IsLog(name))
       *result = std::make_unique<GuardedFile>(std::move(*result), on_failure_);
     return status;
   }
 
  private:
+  static std::filesystem::path Normal(const std::filesystem::path& path) {
+    return path.lexically_normal();
+  }
+  bool IsLog(const std::string& name) const {
+    const std::filesystem::path path(name);
+    return path.extension() == ".log" && Normal(path.parent_path()) == directory_;
+  }
+
+  const std::filesystem::path directory_;
   const OnFailure on_failure_;
 };
 
 }  // namespace
 
-std::unique_ptr<rocksdb::Env> GuardLogs(rocksdb::Env* base, std::function<void()> on_failure) {
+std::unique_ptr<rocksdb::Env> GuardLogs(rocksdb::Env* base, const std::string& directory,
+                                        std::function<void()> on_failure) {
   return rocksdb::NewCompositeEnv(
-      std::make_shared<GuardedFileSystem>(base->GetFileSystem(), std::move(on_failure)));
+      std::make_shared<GuardedFileSystem>(base->GetFileSystem(), directory, std::move(on_failure)));
 }
 
 }  // namespace tidegate

@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 namespace rocksdb {
 class Env;
@@ -17,7 +18,9 @@ class Env;
 
 namespace tidegate {
 
+// Of the logs in `directory` alone: RocksDB also writes them elsewhere, in copies of the database.
 // `base` must outlive what is returned.
-std::unique_ptr<rocksdb::Env> GuardLogs(rocksdb::Env* base, std::function<void()> on_failure);
+std::unique_ptr<rocksdb::Env> GuardLogs(rocksdb::Env* base, const std::string& directory,
+                                        std::function<void()> on_failure);
 
 }  // namespace tidegate

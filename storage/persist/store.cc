@@ -72,7 +72,7 @@ rocksdb::Status Store::Database::Open(const std::string& path, const rocksdb::DB
 Store::Store(StoreOptions options)
     : options_(std::move(options)),
       env_(GuardLogs(options_.env != nullptr ? options_.env : rocksdb::Env::Default(),
-                     [this] { Break(); })) {}
+                     options_.dir + "/store", [this] { Break(); })) {}
 
 Store::~Store() = default;
 

@@ -109,6 +109,9 @@ class Store final : public JournalLog, public ColdSource {
   using ProgressFn = std::function<void(const ReplayProgress&)>;
   Result<ReplayProgress> Replay(const ApplyFn& apply, const ProgressFn& progress);
 
+  // The number of the last record, in the journal or the checkpoint; 0: there is none.
+  Result<uint64_t> LastRecord() const;
+
   // The checkpoint that the store holds; none: there was none yet. As it was opened, or ingested.
   std::optional<CheckpointInfo> checkpoint() const;
   // The last record that it holds; 0: none.
@@ -122,6 +125,11 @@ class Store final : public JournalLog, public ColdSource {
   // They are the store's from here on, all of them at once: after a crash, or an error, all are
   // there or none. Then lets go of what the journal holds of it.
   Status Ingest(CheckpointFiles& files, const CheckpointInfo& info);
+
+  // A data directory in `directory`, which is there and empty, with what the store holds at some
+  // moment of the call, on the disk when it returns. It was opened once: the number of the last
+  // record. The files are linked where that can be done.
+  Result<uint64_t> CopyTo(const std::string& directory);
 
   // Whether all blocks of all files have the right checksum: reads everything.
   Status VerifyFiles();
@@ -152,8 +160,6 @@ class Store final : public JournalLog, public ColdSource {
   bool drops_damage() const { return options_.load_truncated && !options_.read_only; }
   Status OpenDatabase();
   rocksdb::Status PutGroup(Database& at, const JournalGroup& group) const;
-  // The number of the last record, in the journal or the checkpoint; 0: there is none.
-  Result<uint64_t> LastRecord() const;
   Status DropDamaged(uint64_t sequence, const std::string& what);
   void DropJournalUpTo(uint64_t sequence);
   Status ReadCheckpointInfo(const Database& at);

@@ -31,6 +31,30 @@ constexpr Tables MakeTables() {
 
 constexpr Tables kTables = MakeTables();
 
+// What a number of zero bytes does to a sum is linear over its bits: what each bit becomes.
+using Operator = std::array<uint64_t, 64>;
+
+uint64_t Apply(const Operator& to, uint64_t crc) {
+  uint64_t sum = 0;
+  for (size_t bit = 0; crc != 0; ++bit, crc >>= 1) sum ^= (crc & 1) != 0 ? to[bit] : 0;
+  return sum;
+}
+
+Operator OfOneZero() {
+  Operator one{};
+  for (size_t bit = 0; bit < one.size(); ++bit) {
+    const uint64_t crc = uint64_t{1} << bit;
+    one[bit] = kTables[0][crc & 0xff] ^ (crc >> 8);
+  }
+  return one;
+}
+
+Operator Twice(const Operator& once) {
+  Operator twice{};
+  for (size_t bit = 0; bit < twice.size(); ++bit) twice[bit] = Apply(once, once[bit]);
+  return twice;
+}
+
 }  // namespace
 
 uint64_t Crc64(uint64_t crc, std::string_view bytes) {
@@ -44,6 +68,13 @@ uint64_t Crc64(uint64_t crc, std::string_view bytes) {
     crc = next;
   }
   for (; left > 0; --left, ++p) crc = kTables[0][(crc ^ *p) & 0xff] ^ (crc >> 8);
+  return crc;
+}
+
+uint64_t Crc64OfZeros(uint64_t crc, uint64_t bytes) {
+  for (Operator zeros = OfOneZero(); bytes != 0; bytes >>= 1, zeros = Twice(zeros)) {
+    if ((bytes & 1) != 0) crc = Apply(zeros, crc);
+  }
   return crc;
 }
 

@@ -11,6 +11,9 @@ namespace tidegate::rdb {
 // Goes on from the sum so far.
 uint64_t Crc64(uint64_t crc, std::string_view bytes);
 
+// Goes on over so many zero bytes, in a moment.
+uint64_t Crc64OfZeros(uint64_t crc, uint64_t bytes);
+
 // Of all bytes, which may be many: breathes (storage/breathe.h).
 uint64_t Crc64InPieces(std::string_view bytes);
 

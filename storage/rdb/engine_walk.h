@@ -11,11 +11,13 @@
 namespace tidegate::rdb {
 
 // Gives every key of every database to the sink, in the order of slots, also those whose time has
-// passed; until it fails. Cost: one pass over the tables, nothing is copied.
-void WalkEngine(Engine& engine, EntrySink& sink);
+// passed; until it fails. Keys that are not
+// in memory are read, and not kept: an error says that they cannot be. Cost: one pass over the
+// tables; nothing is copied.
+Status WalkEngine(Engine& engine, EntrySink& sink);
 
-// Whether there is a hash with a field that expires. Cost: a look at each table, and a pass over
-// those that had such a hash since they were last swept.
+// Whether there is a hash in memory with a field that expires. Cost: a look at each table, and a
+// pass over those that had such a hash since they were last swept.
 bool AnyFieldExpires(Engine& engine);
 
 // Whether there may be one: true for a while after the last one is gone. Only the look at each

@@ -18,6 +18,7 @@ void RdbCutSink::OnMoment(const CutMoment& moment) {
 StoredObject RdbCutSink::Encode(int /*db*/, const Entry& entry, const StoredObject& /*old*/,
                                 std::string& out) {
   if (IsGone(entry, header_.now_ms)) return {};
+  if (HasFieldTimes(entry)) encoded_field_times_.store(true, std::memory_order_relaxed);
   RdbWriter writer(out, options_.compress);
   WriteEntry(entry, header_, /*field_times=*/true, writer);
   encoded_keys_.fetch_add(1, std::memory_order_relaxed);
@@ -55,7 +56,8 @@ void RdbCutSink::OnEncoded(int db, std::string_view entries) {
 
 Result<SaveReport> RdbCutSink::Finish() {
   if (cancelled_.load()) return Error{"given up"};
-  if (!HasWriter()) return std::move(status_).error();
+  if (!HasWriter() || !status_.ok()) return std::move(status_).error();
+  if (encoded_field_times_.load()) writer_->NoteFieldTimes();
   TG_RETURN_IF_ERROR(writer_->Finish());
   return writer_->report();
 }

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/result.h"
 #include "storage/cut/cut_sink.h"
@@ -27,6 +28,7 @@ class RdbCutSink final : public CutSink {
                       std::string& out) override;
   StoredObject OnEntry(int db, const Entry& entry, const StoredObject& old) override;
   void OnEncoded(int db, std::string_view entries) override;
+  void OnUnreadable(Error error) override { status_ = std::move(error); }
   bool failed() const override { return !status_.ok() || cancelled_.load(); }
 
   // After the cut: the file takes its place.
@@ -46,6 +48,7 @@ class RdbCutSink final : public CutSink {
   std::unique_ptr<RdbFileWriter> writer_;
   Status status_;
   std::atomic<uint64_t> encoded_keys_{0};
+  std::atomic<bool> encoded_field_times_{false};
 };
 
 }  // namespace tidegate::rdb

@@ -39,13 +39,18 @@ AccessKept AccessKeptUnder(EvictionPolicy policy) {
   }
 }
 
-// A hash of which some fields expire.
+std::string VersionText(uint16_t version) {
+  char text[8];
+  std::snprintf(text, sizeof text, "%04u", static_cast<unsigned>(version));
+  return text;
+}
+
+}  // namespace
+
 bool HasFieldTimes(const Entry& entry) {
   return entry.type() == ValueType::kHash && entry.encoding() == Encoding::kFieldTable &&
          entry.object<FieldTable>()->expires() > 0;
 }
-
-}  // namespace
 
 FileHeader HeaderOf(Engine& engine, int64_t now_ms, bool field_times) {
   const EngineSettings& settings = engine.settings();
@@ -97,10 +102,8 @@ void RdbFileWriter::Drain(std::string& buffer) {
 }
 
 void RdbFileWriter::WriteHeader() {
-  char version[8];
-  std::snprintf(version, sizeof version, "%04u", static_cast<unsigned>(header_.version));
   out_.Raw(kMagic);
-  out_.Raw(version);
+  out_.Raw(VersionText(header_.version));
   if (!options_.redis_version.empty()) WriteAux("redis-ver", options_.redis_version);
   WriteAux("redis-bits", "64");
   WriteAux("ctime", std::to_string(header_.now_ms / 1000));
@@ -141,6 +144,7 @@ bool RdbFileWriter::LeavesOut(const Entry& entry) {
   }
   if (!HasFieldTimes(entry)) return false;
   if (IsGone(entry, header_.now_ms)) return true;
+  has_field_times_ = has_field_times_ || !options_.for_redis;
   if (options_.for_redis) ++report_.hashes_without_times;
   return false;
 }
@@ -151,9 +155,20 @@ void RdbFileWriter::OnEntry(const Entry& entry) {
   ++report_.keys;
 }
 
+// The sum of what two texts differ in is what their sums differ in.
+void RdbFileWriter::RaiseVersion() {
+  const std::string before = VersionText(header_.version);
+  std::string text = VersionText(kVersionOfFieldExpiry);
+  if (status_.ok()) status_ = file_.WriteAt(kMagic.size(), text);
+  for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(text[i] ^ before[i]);
+  if (options_.check_sum)
+    crc_ ^= Crc64OfZeros(Crc64(0, text), file_.bytes() - kMagic.size() - text.size());
+}
+
 Status RdbFileWriter::Finish() {
   WriteOpcode(Opcode::kEnd);
   Drain(buffer_);
+  if (has_field_times_ && header_.version < kVersionOfFieldExpiry) RaiseVersion();
   const uint64_t sum = crc_;
   out_.Fixed64(options_.check_sum ? sum : 0);
   if (status_.ok()) status_ = file_.Append(buffer_);

@@ -1,9 +1,11 @@
 // RdbFileWriter: an RDB file, one key after the other. The grammar is in rdb_file_reader.h.
 //
-// Writes version 10, which Redis 7.0 reads; 12, when told that fields of hashes expire, which Redis
-// has since 7.4. What Redis has not (Bloom filters) is a module's value, see rdb_value_writer.h.
-// The file takes its place when Finish is through. Owner: one thread, which has the slots of the
-// entries. Cost: memory for one buffer, whatever the size of values.
+// Writes version 10, which Redis 7.0 reads; 12, when fields of hashes expire, which Redis has since
+// 7.4: when it is told so before, or when it comes upon such a hash, and then puts the version
+// right at the end, and the check sum with it. What Redis has not (Bloom filters) is a module's
+// value, see rdb_value_writer.h. The file takes its place when Finish is through. Owner: one
+// thread, which has the slots of the entries. Cost: memory for one buffer, whatever the size of
+// values.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +45,9 @@ void WriteEntry(const Entry& entry, const FileHeader& header, bool field_times, 
 // hash without fields.
 bool IsGone(const Entry& entry, int64_t now_ms);
 
+// Whether it is a hash of which some fields expire.
+bool HasFieldTimes(const Entry& entry);
+
 class RdbFileWriter final : public EntrySink, private RdbSink {
  public:
   static Result<std::unique_ptr<RdbFileWriter>> Create(const std::string& path,
@@ -55,6 +60,8 @@ class RdbFileWriter final : public EntrySink, private RdbSink {
   void SelectDatabase(int db);
   // Keys of the database that is selected, as WriteEntry writes them.
   void OnEncoded(std::string_view entries, uint64_t keys);
+  // Some of these are hashes with fields that expire.
+  void NoteFieldTimes() { has_field_times_ = true; }
   bool failed() const override { return !status_.ok(); }
   Status Finish() override;
 
@@ -68,6 +75,7 @@ class RdbFileWriter final : public EntrySink, private RdbSink {
   void WriteAux(std::string_view name, std::string_view text);
   // Whether the entry is left out, for what this file is.
   bool LeavesOut(const Entry& entry);
+  void RaiseVersion();
   void WriteOpcode(Opcode opcode) { out_.Byte(static_cast<uint8_t>(opcode)); }
 
   ReplacedFile file_;
@@ -78,6 +86,7 @@ class RdbFileWriter final : public EntrySink, private RdbSink {
   uint64_t crc_ = 0;
   Status status_;
   SaveReport report_;
+  bool has_field_times_ = false;
   int selected_ = -1;
 };
 

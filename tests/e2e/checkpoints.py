@@ -303,3 +303,43 @@ def beside_snapshots(report, start):
         report.equal("it ends with status 0", server.stop(), 0)
         server.restart()
         report.equal("everything is there again", state(server), wanted)
+
+
+def cold_snapshots(report, start):
+    """Snapshots of a server whose data does not fit into its memory read the rest from disk, and leave it there."""
+    with start("--appendonly", "yes", "--workers", "2", "--maxmemory", "8mb") as server:
+        connection = server.connect(timeout=30)
+        connection.command("CONFIG", "SET", "maxmemory", "0")
+        connection.command("DEBUG", "POPULATE", "30000", "key", "400")
+        for i in range(300):
+            connection.command("HSET", "hash:%d" % i, *[word for f in range(20) for word in ("f%d" % f, "v%d" % (f * i))])
+            connection.command("RPUSH", "{list}:%d" % i, *map(str, range(i)))
+        connection.command("SET", "huge", "x" * 3_000_000)
+        connection.command("BGREWRITEAOF")
+        eventually(lambda: server.info()["checkpoints"] == "1", 20)
+        server.crash()
+        server.restart()
+        connection = server.connect(timeout=30)
+        report.check("not all fits into memory", eventually(lambda: server.info()["warmup_paused"] == "1", 10))
+        connection.command("CONFIG", "SET", "maxmemory", "100mb", "maxmemory-policy", "noeviction")
+        connection.command("CONFIG", "SET", "maxmemory", "8mb")
+        loaded = int(server.info()["warmup_loaded_keys"])
+        report.equal("BGSAVE", connection.command("BGSAVE").value, b"Background saving started")
+        report.check("ends", eventually(lambda: server.info()["rdb_bgsave_in_progress"] == "0", 30))
+        info = server.info()
+        report.equal("well", (info["rdb_last_bgsave_status"], info["rdb_saves"]), ("ok", "1"))
+        report.check("much is still on disk alone", int(info["warmup_slots_left"]) > 1000, info["warmup_slots_left"])
+        report.check("and was not loaded", int(info["warmup_loaded_keys"]) < loaded + 15000, info["warmup_loaded_keys"])
+        dump = pathlib.Path(server.directory) / "dump.rdb"
+        for way in ("BGSAVE", "SAVE"):
+            if way == "SAVE":
+                dump.unlink()
+                report.equal("SAVE", connection.command("SAVE").value, b"OK")
+            with servers.redis_server("--dir", server.directory) as redis:
+                theirs = redis.connect(timeout=30)
+                report.equal("%s: a redis-server has all keys" % way, theirs.command("DBSIZE").value, 30600)
+                report.equal("and their values", (theirs.command("STRLEN", "huge").value, theirs.command("HGET", "hash:7", "f3").value,
+                                                  theirs.command("LLEN", "{list}:299").value), (3_000_000, b"v21", 299))
+        connection.command("CONFIG", "SET", "maxmemory", "0")
+        with start("--dir", server.directory) as second:
+            report.equal("a server on the snapshot has the same", state(second), state(server))

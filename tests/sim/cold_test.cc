@@ -191,10 +191,20 @@ class ColdTest : public ::testing::Test {
     Begin(std::move(options));
   }
   void AwaitWarm() {
-    const std::atomic<bool> cancelled{false};
-    const Status status = process_->walker.AwaitEverything(cancelled);
-    EXPECT_TRUE(status.ok());
+    EXPECT_EQ(AwaitEverything(), ExecStatus::kDone);
     EXPECT_FALSE(engine().IsCold());
+  }
+  // As a transaction does that comes upon any key.
+  ExecStatus AwaitEverything() {
+    SteppedClient& client = process_->a;
+    for (;; std::this_thread::sleep_for(std::chrono::milliseconds(1))) {
+      engine().BeginBatch(client.thread(), Now());
+      const ExecStatus begun = engine().BeginAtomic(
+          client.thread(), {}, /*whole=*/true, client.state(), {.keys = {}, .everything = true});
+      if (begun == ExecStatus::kDone) engine().EndAtomic(client.thread());
+      engine().EndBatch(client.thread());
+      if (begun != ExecStatus::kSuspended) return begun;
+    }
   }
 
   void RunRound(uint64_t seed);
@@ -581,9 +591,8 @@ TEST_F(ColdTest, WhoWantsEverythingHearsOfAFailure) {
   Run({"SET", "k", "v"});
   RestartCold({});
   disk_.FailEvery(1);
-  const std::atomic<bool> cancelled{false};
   if (engine().IsCold()) {
-    EXPECT_FALSE(process_->walker.AwaitEverything(cancelled).ok());
+    EXPECT_EQ(AwaitEverything(), ExecStatus::kRefused);
   }
   disk_.FailEvery(0);
   AwaitWarm();

@@ -80,6 +80,7 @@ class MapSink final : public CutSink {
       ++encoded_;
     }
   }
+  void OnUnreadable(Error error) override { ADD_FAILURE() << error.message; }
   bool failed() const override { return fails_; }
 
   void Fail() { fails_ = true; }
@@ -305,6 +306,7 @@ class DiskSink final : public CutSink {
       std::erase_if(disk_.objects, [&](const auto& o) { return o.second.starts_with(prefix); });
     }
   }
+  void OnUnreadable(Error error) override { ADD_FAILURE() << error.message; }
   bool failed() const override { return entries_left_ <= 0; }
 
   bool begun() const { return begun_; }

@@ -168,12 +168,19 @@ class MemoryDisk::Sink final : public CutSink {
   }
   void OnEncoded(int /*db*/, std::string_view entries) override { collected_ += entries.size(); }
   void OnDead(const DeadRecords& dead) override { dead_ = dead; }
+  void OnUnreadable(Error /*error*/) override { TG_CHECK(false); }
   bool failed() const override { return false; }
 
   bool Finish(Engine& engine) {
     TG_CHECK(collected_ == encoded_.size());
+    // The engine hears of it later, as of an ingest: another cut may be under way meanwhile.
+    if (!fails_) Ingest();
     engine.CheckpointEnded(!fails_);
-    if (fails_) return false;
+    return !fails_;
+  }
+
+ private:
+  void Ingest() {
     const std::lock_guard lock(disk_.mutex_);
     for (auto* changes : {&changes_, &encoded_}) {
       for (Change& change : *changes) Apply(change);
@@ -182,10 +189,7 @@ class MemoryDisk::Sink final : public CutSink {
       std::erase_if(disk_.slots_, [id](const auto& slot) { return slot.first.first == id; });
     }
     disk_.moment_ = moment_;
-    return true;
   }
-
- private:
   StoredObject ObjectFor(const Entry& entry) {
     StoredObject object;
     if (!entry.removed() && !entry.embedded()) object.id = disk_.next_object_++;

@@ -59,6 +59,43 @@ TEST(AdminPages, ForeignNamesAreRefusedOnTheLoopbackOnly) {
   EXPECT_EQ(Get(open, "/config", "tidegate-0.cache.svc:9901").status, 200);
 }
 
+TEST(AdminPages, ABackupIsMadeByPostAndNeverForAWebPage) {
+  AdminFixture fixture;
+  AdminSources sources = fixture.Sources();
+  std::vector<std::string> names;
+  BackupAnswer answer;
+  sources.make_backup = [&](std::string_view name) {
+    names.emplace_back(name);
+    return answer;
+  };
+  AdminPages pages(std::move(sources), true);
+  const auto post = [&](std::string_view query, std::string_view origin = "") {
+    return pages.Answer(
+        {.method = "POST", .path = "/backup", .host = "", .query = query, .origin = origin});
+  };
+  EXPECT_EQ(Get(pages, "/backup").status, 405);
+  EXPECT_EQ(Get(pages, "/backup").allow, "POST");
+  EXPECT_EQ(post("name=x", "http://127.0.0.1:9901").status, 403);
+  EXPECT_EQ(post("name=x", "null").status, 403);
+  EXPECT_TRUE(names.empty());
+
+  EXPECT_EQ(post("").status, 503);
+  answer.outcome = BackupAnswer::Outcome::kBusy;
+  EXPECT_EQ(post("x=y&name=a%2Fb+c%").status, 409);
+  answer.outcome = BackupAnswer::Outcome::kBadName;
+  answer.error = "no \"name\"";
+  EXPECT_EQ(post("names=x").status, 400);
+  EXPECT_EQ(post("name=").body, "{\"error\":\"no \\\"name\\\"\"}\n");
+  answer.outcome = BackupAnswer::Outcome::kFailed;
+  EXPECT_EQ(post("name=n&name=m").status, 500);
+  EXPECT_EQ(names, (std::vector<std::string>{"", "a/b c%", "", "", "n"}));
+  answer.outcome = BackupAnswer::Outcome::kMade;
+  answer.report = {.path = "/p", .sequence = 7, .bytes = 8};
+  answer.seconds = 0.5;
+  EXPECT_EQ(post("").status, 200);
+  EXPECT_EQ(post("").body, "{\"path\":\"/p\",\"sequence\":7,\"bytes\":8,\"seconds\":0.5}\n");
+}
+
 TEST(AdminPages, NoPageShowsASecret) {
   Options options;
   options.requirepass = "correct horse battery staple";

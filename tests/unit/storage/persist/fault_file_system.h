@@ -48,6 +48,12 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
     fault_ = fault;
     calls_before_fault_ = after_calls;
   }
+  // After so many calls that write to files of a folder, those in it fail. UINT64_MAX: none does.
+  void FailWritesAfter(uint64_t calls, std::string folder) {
+    const std::lock_guard lock(mutex_);
+    folder_calls_left_ = calls;
+    folder_ = std::move(folder);
+  }
   void Hold(bool hold) {
     const std::lock_guard lock(mutex_);
     holds_ = hold;
@@ -108,7 +114,7 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus LinkFile(const std::string& from, const std::string& to,
                              const rocksdb::IOOptions& options,
                              rocksdb::IODebugContext* debug) override {
-    rocksdb::IOStatus status = Check();
+    rocksdb::IOStatus status = Check(to);
     if (status.ok()) status = target()->LinkFile(from, to, options, debug);
     const std::lock_guard lock(mutex_);
     if (status.ok()) files_[to] = files_[from];
@@ -155,7 +161,7 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
 
     rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                              rocksdb::IODebugContext* debug) override {
-      rocksdb::IOStatus status = system_.Check();
+      rocksdb::IOStatus status = system_.Check(name_);
       if (status.ok()) status = target()->Append(data, options, debug);
       if (status.ok()) system_.Grew(name_, data.size());
       return status;
@@ -183,7 +189,7 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   template <typename Open>
   rocksdb::IOStatus Wrap(const std::string& name, bool empties,
                          std::unique_ptr<rocksdb::FSWritableFile>* result, Open&& open) {
-    rocksdb::IOStatus status = Check();
+    rocksdb::IOStatus status = Check(name);
     if (status.ok()) status = open();
     if (!status.ok()) return status;
     *result = std::make_unique<File>(*this, name, std::move(*result));
@@ -192,8 +198,12 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
     return status;
   }
 
-  rocksdb::IOStatus Check() {
+  rocksdb::IOStatus Check(const std::string& name = "") {
     const std::lock_guard lock(mutex_);
+    if (folder_calls_left_ != UINT64_MAX && name.starts_with(folder_)) {
+      if (folder_calls_left_ == 0) return rocksdb::IOStatus::NoSpace("No space left on device");
+      --folder_calls_left_;
+    }
     return CheckLocked();
   }
   rocksdb::IOStatus CheckLocked() {
@@ -228,6 +238,8 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   std::map<std::string, FileState> files_;
   uint64_t calls_left_ = UINT64_MAX;
   uint64_t calls_before_fault_ = 0;
+  uint64_t folder_calls_left_ = UINT64_MAX;
+  std::string folder_;
   uint64_t free_bytes_ = 0;  // 0: what the disk has
   Fault fault_ = Fault::kNone;
   bool off_ = false;
