@@ -11,6 +11,7 @@
 #include "storage/keyspace/keyspace.h"
 #include "storage/keyspace/lazy_freer.h"
 #include "storage/keyspace/slot_extras.h"
+#include "storage/tier.h"
 
 namespace tidegate {
 namespace {
@@ -40,6 +41,8 @@ CutWalker::CutWalker(Engine& engine)
           },
           this)) {}
 
+CutWalker::~CutWalker() = default;
+
 bool CutWalker::WaitForWake() {
   MutexLock lock(mutex_);
   while (!woken_ && !given_up_) condition_.wait(mutex_);
@@ -58,16 +61,23 @@ Status CutWalker::AwaitEverything(const std::atomic<bool>& cancelled) {
   const std::vector<ColdTarget> everything = {ColdTarget::Everything()};
   const Waiter waiter{&thread_, kTicket};
   std::shared_ptr<ColdWait> wait;
+  if (engine_.tier() != nullptr) {
+    everything_ = std::make_unique<ColdHold>(engine_.residency_->pins());
+    everything_->Add(ColdTarget::Everything());
+  }
   for (bool goes_on = true;; goes_on = WaitAWhile()) {
     // In this order: it is closed when all is there, too.
     const bool closed = engine_.cold_loader_ != nullptr && engine_.cold_loader_->closed();
     if (!engine_.residency_->any()) return {};
     if (cancelled.load() || closed || !goes_on) {
       engine_.cold_loader_->Forget(waiter);
+      everything_.reset();
       return Error{"given up, while keys were read from disk"};
     }
-    if (wait != nullptr && wait->HasFailed(everything))
+    if (wait != nullptr && wait->HasFailed(everything)) {
+      everything_.reset();
       return Error{"not all keys are in memory yet, and some could not be read from disk"};
+    }
     if (wait == nullptr) wait = engine_.cold_loader_->Add(everything, waiter);
   }
 }
@@ -114,6 +124,7 @@ void CutWalker::Write(CutSink& sink, int64_t (*now_ms)()) {
   Cut cut(sink, *engine_.cut_queue_, *engine_.keyspace_, engine_.cut_mark_,
           engine_.checkpoint_failed_);
   Begin(cut, sink, now_ms());
+  everything_.reset();
   if (!WalkAll(cut, sink) || !End(cut)) return;
   DrainQueue(sink);
   if (sink.only_dirty() && !sink.failed()) sink.OnDead(engine_.dead_records_);
@@ -138,6 +149,7 @@ void CutWalker::Begin(Cut& cut, CutSink& sink, int64_t now_ms) {
                    .ids = engine_.keyspace_->database_map().ids()};
   if (engine_.effect_sink_ != nullptr) moment.sequence = engine_.effect_sink_->last_sequence();
   if (sink.only_dirty()) CollectDead();
+  if (sink.only_dirty() && engine_.tier() != nullptr) engine_.tier()->CheckpointBegins();
   for (int db = 0; db < engine_.databases(); ++db) moment.dbs.push_back(engine_.StatsOfDb(db));
   sink.OnMoment(moment);
   engine_.cut_.store(&cut, std::memory_order_relaxed);
@@ -205,7 +217,9 @@ bool CutWalker::WalkSlot(Cut& cut, CutSink& sink, uint16_t slot) {
 void CutWalker::WalkRemoved(Cut& cut, uint16_t slot, int db, StoredState& stored) const {
   std::vector<Entry*> done;
   stored.removed().ForEach([&](Entry& entry) {
-    if (entry.cut_mark() != cut.mark() && !cut.Walk(slot, db, entry)) done.push_back(&entry);
+    if (entry.cut_mark() == cut.mark() || cut.Walk(slot, db, entry)) return;
+    // Whoever waits for several keys has found this one missing.
+    if (!engine_.residency_->pins().IsPinned(slot, KeyHash(entry.key()))) done.push_back(&entry);
   });
   for (Entry* tombstone : done) stored.EraseRemoved(KeyHash(tombstone->key()), tombstone);
   if (!done.empty()) engine_.residency_->TombstonesDropped(slot);

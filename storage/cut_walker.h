@@ -11,6 +11,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
 
 #include "base/result.h"
 #include "base/thread_annotations.h"
@@ -24,6 +25,7 @@ class StoredState;
 class CutWalker final {
  public:
   explicit CutWalker(Engine& engine);
+  ~CutWalker();
   CutWalker(const CutWalker&) = delete;
   CutWalker& operator=(const CutWalker&) = delete;
 
@@ -32,8 +34,8 @@ class CutWalker final {
   // `now_ms`: reads the clock.
   void Write(CutSink& sink, int64_t (*now_ms)());
 
-  // Before a cut that has everything: until everything is in memory (cold/residency.h), which stays
-  // so. An error: it cannot be read, or was `cancelled`.
+  // Before a cut that has everything: until everything is in memory (cold/residency.h), where it
+  // stays until the cut's moment. An error: it cannot be read, or was `cancelled`.
   Status AwaitEverything(const std::atomic<bool>& cancelled);
 
   // The engine is not used any more, and its gate may never open again: Write returns where it
@@ -61,6 +63,7 @@ class CutWalker final {
 
   Engine& engine_;
   EngineThread& thread_;
+  std::unique_ptr<ColdHold> everything_;  // by the thread that makes the cut
   std::atomic<uint32_t> slots_walked_{0};
   Mutex mutex_;
   std::condition_variable_any condition_;

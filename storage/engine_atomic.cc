@@ -16,7 +16,7 @@ ExecStatus Engine::BeginAtomic(EngineThread& thread, std::span<const uint16_t> s
                                ClientState& client, const AtomicNeeds& needs) {
   TG_DCHECK(!thread.in_transaction);
   client.parked = false;
-  // What is all there stays so.
+  // A look before the gate is closed for nothing.
   if (__builtin_expect(needs.everything && residency_->any(), 0))
     return AwaitLoad(thread, {ColdTarget::Everything()}, client);
   if (whole || client.rounds >= kLockRoundsMax) {
@@ -38,12 +38,14 @@ ExecStatus Engine::BeginAtomic(EngineThread& thread, std::span<const uint16_t> s
   }
   client.rounds = 0;
   if (__builtin_expect(residency_->any(), 0)) {
-    const std::vector<ColdTarget> missing = MissingFor(needs, whole);
+    std::vector<ColdTarget> missing = MissingFor(needs, whole);
+    if (needs.everything) missing = {ColdTarget::Everything()};
     if (!missing.empty()) {
       LeaveAtomic(thread);
       return AwaitLoad(thread, missing, client);
     }
   }
+  client.cold_wait.reset();
   thread.in_transaction = true;
   return ExecStatus::kDone;
 }

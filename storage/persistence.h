@@ -28,6 +28,7 @@
 
 namespace tidegate {
 
+struct CheckpointLimits;
 class Checkpointer;
 class CommandTable;
 class EffectSink;
@@ -43,6 +44,9 @@ struct PersistenceOptions {
   // Of the journal since the last checkpoint, when the next one is due.
   uint64_t checkpoint_records = 0;
   Bytes checkpoint_bytes{};
+  // Data may be larger than memory (tier.h), which is limited to so much.
+  bool tiered = false;
+  Bytes maxmemory{};
 };
 
 class Persistence final {
@@ -66,6 +70,8 @@ class Persistence final {
   // Makes a checkpoint soon; false while one is under way.
   bool StartCheckpoint();
   void SetCheckpointLimits(uint64_t records, Bytes bytes);
+  // What follows from the limit where data may be larger than memory.
+  void SetMaxmemory(Bytes bytes);
 
   EffectSink& sink();
 
@@ -91,8 +97,9 @@ class Persistence final {
   explicit Persistence(PersistenceOptions options, std::unique_ptr<Store> store);
 
   Status BeginCold(Engine& engine);
+  CheckpointLimits CheckpointLimitsNow() const;
 
-  const PersistenceOptions options_;
+  PersistenceOptions options_;  // the limits change, by one thread at a time
   std::unique_ptr<Store> store_;
   uint64_t last_ = 0;
   uint64_t replayed_records_ = 0;

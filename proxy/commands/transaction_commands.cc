@@ -68,12 +68,12 @@ void RunQueue(SessionCommand& c) {
   }
 }
 
-// Watched keys are in memory since they are watched.
+// Watched keys are in memory since they are watched, and stay there.
 ExecStatus BeginQueue(SessionCommand& c, const std::vector<uint16_t>& slots) {
   const TransactionQueue& queue = c.session().transaction();
   AtomicNeeds needs;
   std::vector<KeyRef> keys;
-  if (c.engine().IsCold()) {
+  if (c.engine().MayBeCold()) {
     keys = queue.Keys();
     needs = {.keys = keys, .everything = queue.MeetsAnyKey()};
   }

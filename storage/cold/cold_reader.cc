@@ -11,6 +11,7 @@
 #include "storage/cut/cut.h"
 #include "storage/engine_thread.h"
 #include "storage/gate.h"
+#include "storage/keyspace/access.h"
 #include "storage/keyspace/database.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/keyspace/lazy_freer.h"
@@ -33,8 +34,7 @@ constexpr uint64_t kTicket = 1;
 
 }  // namespace
 
-ColdReader::ColdReader(Engine& engine, ColdSource& source, ColdCounters& counters,
-                       uint64_t batch_entries_max)
+ColdReader::ColdReader(Engine& engine, const ColdStart& start, ColdCounters& counters)
     : engine_(engine),
       residency_(*engine.residency_),
       thread_(engine.AddThread(
@@ -45,9 +45,10 @@ ColdReader::ColdReader(Engine& engine, ColdSource& source, ColdCounters& counter
             reader.condition_.notify_one();
           },
           this)),
-      source_(source),
+      source_(*start.source),
       counters_(counters),
-      batch_entries_max_(batch_entries_max) {}
+      batch_entries_max_(start.batch_entries_max),
+      now_ms_(start.now_ms) {}
 
 void ColdReader::Stop() {
   stopping_.store(true);
@@ -70,6 +71,7 @@ bool ColdReader::EnterAndLock(uint16_t slot) {
         return false;
       }
     }
+    engine_.FollowSettings(thread_, now_ms_());
     if (engine_.TryLock(slot)) return true;
     engine_.gate_->LeaveShared(thread_);
     if (stopping_.load()) return false;
@@ -79,6 +81,7 @@ bool ColdReader::EnterAndLock(uint16_t slot) {
 
 void ColdReader::UnlockAndLeave(uint16_t slot) {
   engine_.Unlock(slot);
+  engine_.MakeRoomForLoads(thread_);
   engine_.gate_->LeaveShared(thread_);
 }
 
@@ -105,7 +108,9 @@ void ColdReader::Discard(std::vector<Built>& entries) {
   entries.clear();
 }
 
-Status ColdReader::LoadKey(const ColdTarget& target) {
+Status ColdReader::LoadKey(const ColdTarget& target, bool asked) {
+  ColdHold hold(residency_.pins());
+  hold.Add(target);
   for (;;) {
     const uint32_t generation = residency_.Generation(target.slot);
     std::vector<Built> built;
@@ -120,8 +125,8 @@ Status ColdReader::LoadKey(const ColdTarget& target) {
       return {};
     }
     if (!status.ok() && !IsWanted(target)) status = {};
-    const bool placed =
-        !status.ok() || PlaceKey(target, generation, built.empty() ? nullptr : &built.front());
+    const bool placed = !status.ok() || PlaceKey(target, generation,
+                                                 built.empty() ? nullptr : &built.front(), asked);
     UnlockAndLeave(target.slot);
     Discard(built);
     if (!status.ok()) return std::move(status).error().WithContext("read a key from disk");
@@ -134,20 +139,25 @@ bool ColdReader::IsWanted(const ColdTarget& target) {
   return db >= 0 && !residency_.IsResident(db, target.ref());
 }
 
-bool ColdReader::PlaceKey(const ColdTarget& target, uint32_t generation, Built* found) {
+bool ColdReader::PlaceKey(const ColdTarget& target, uint32_t generation, Built* found, bool asked) {
   if (!IsWanted(target)) return true;
   if (residency_.Generation(target.slot) != generation) return false;
   const int db = residency_.NumberOf(target.database);
   if (found == nullptr) {
     PlaceAbsent(db, target.ref());
   } else {
-    Place(db, target.ref(), *found);
+    Place(db, target.ref(), *found, asked);
   }
   return true;
 }
 
-void ColdReader::Place(int db, const KeyRef& key, Built& built) {
+void ColdReader::Place(int db, const KeyRef& key, Built& built, bool asked) {
   Entry* entry = std::exchange(built.entry, nullptr);
+  // Else it would be the first to leave again, before it has been of use.
+  if (asked && residency_.tiered()) {
+    entry->set_access(thread_.lfu ? access::LfuFresh(thread_.now_ms)
+                                  : access::LruClock(thread_.now_ms));
+  }
   entry->set_cut_mark(MarkFor(key.slot));
   Database(engine_.keyspace(), thread_, db, thread_.now_ms, {.no_touch = true})
       .Place(key, entry, built.object_id);
@@ -162,21 +172,28 @@ void ColdReader::PlaceAbsent(int db, const KeyRef& key) {
   const uint32_t known = stored.removed().count();
   // Looked for at each doubling, so that few are looked at for each that comes.
   if (known >= kAbsentMin && std::has_single_bit(known)) DropAbsent(db, key.slot);
-  stored.AddRemoved(key.hash, key.name)->set_cut_mark(MarkFor(key.slot));
+  Entry* absent = stored.AddRemoved(key.hash, key.name);
+  absent->set_cut_mark(MarkFor(key.slot));
+  absent->set_access(access::LruClock(thread_.now_ms));  // since when it is known
+  counters_.absent_keys.fetch_add(1, std::memory_order_relaxed);
   keyspace.slot(key.slot).flags |= Slot::kRemoved;
 }
 
 void ColdReader::DropAbsent(int db, uint16_t slot) {
   StoredState& stored = engine_.keyspace().stored(slot, db);
   std::vector<Entry*> absent;
-  stored.removed().ForEach([&absent](Entry& entry) {
-    if (!entry.dirty() && !entry.in_flight()) absent.push_back(&entry);
+  stored.removed().ForEach([&](Entry& entry) {
+    if (!entry.dirty() && !entry.in_flight() &&
+        !residency_.pins().IsPinned(slot, KeyHash(entry.key())))
+      absent.push_back(&entry);
   });
   for (Entry* entry : absent) stored.EraseRemoved(KeyHash(entry->key()), entry);
   residency_.TombstonesDropped(slot);
 }
 
 Result<ColdReader::Progress> ColdReader::LoadSome(const ColdTarget& target) {
+  ColdHold hold(residency_.pins());
+  hold.Add(target);
   Batch batch;
   if (!BeginBatch(target, batch)) return Progress::kThrough;
   Status status = ReadBatch(target, batch);
@@ -230,7 +247,7 @@ bool ColdReader::PlaceSome(const ColdTarget& target, Batch& batch) {
   for (; batch.placed < end; ++batch.placed) {
     Built& built = batch.entries[batch.placed];
     const KeyRef key{built.key, built.hash, target.slot};
-    if (!residency_.IsResident(db, key)) Place(db, key, built);
+    if (!residency_.IsResident(db, key)) Place(db, key, built, /*asked=*/false);
   }
   const bool all = batch.placed == batch.entries.size();
   const uint64_t below = all ? batch.end : batch.entries[batch.placed].hash;

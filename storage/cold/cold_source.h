@@ -27,6 +27,13 @@ struct StoredEntry {
   std::string_view value;  // RDB type byte, then the RDB value, whole
 };
 
+// Of an entry, without its value.
+struct StoredExpiry {
+  std::string_view key;  // valid until the next call
+  uint64_t hash = 0;
+  int64_t expire_at_ms = kNoExpire;
+};
+
 class ColdSource {
  public:
   virtual ~ColdSource() = default;
@@ -37,6 +44,9 @@ class ColdSource {
   // false.
   virtual Status ReadSlot(uint32_t database, uint16_t slot, uint64_t from_hash,
                           const std::function<bool(const StoredEntry&)>& fn) = 0;
+  // The same of when they expire.
+  virtual Status ReadExpiries(uint32_t database, uint16_t slot, uint64_t from_hash,
+                              const std::function<bool(const StoredExpiry&)>& fn) = 0;
 };
 
 }  // namespace tidegate

@@ -48,6 +48,7 @@ class Cut final {
   Cut(CutSink& sink, CutQueue& queue, Keyspace& keyspace, bool mark, bool rewrites);
 
   bool mark() const { return mark_; }
+  bool only_dirty() const { return only_dirty_; }
   // Whether the entry is as it was at the moment, and the sink has not got it yet.
   bool Wants(uint16_t slot, const Entry& entry) const {
     return entry.cut_mark() != mark_ && !walked_[slot].load(std::memory_order_relaxed);

@@ -73,6 +73,13 @@ class MemoryDisk final : public ColdSource {
     return {};
   }
 
+  Status ReadExpiries(uint32_t database, uint16_t slot, uint64_t from_hash,
+                      const std::function<bool(const StoredExpiry&)>& fn) override {
+    return ReadSlot(database, slot, from_hash, [&fn](const StoredEntry& entry) {
+      return fn({entry.key, entry.hash, entry.expire_at_ms});
+    });
+  }
+
   // Of reads: one in so many fails (0: none), and they take up to so long.
   void FailEvery(uint32_t n) { fail_every_ = n; }
   void TakeUpTo(std::chrono::microseconds time) { time_us_ = time.count(); }
