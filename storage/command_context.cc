@@ -70,7 +70,7 @@ ExecStatus CommandContext::Block(std::span<const KeyRef> keys, int64_t timeout_m
     blocked->targets.push_back(target->slot);
     if (engine_.tier() != nullptr) blocked->hold = engine_.HoldKey(*target);
   }
-  client_.cold_wait.reset();
+  client_.EndColdWait();
   for (const KeyRef& key : keys) {
     keyspace_->extras(key.slot).blocked.Add(client_.db, key.name, blocked);
     keyspace_->UpdateFlags(key.slot);

@@ -493,7 +493,7 @@ ExecStatus Engine::ExecuteExclusive(EngineThread& thread, const Request& request
 ExecStatus Engine::Finish(ClientState& client, ExecStatus status) {
   if (status != ExecStatus::kSuspended) {
     client.rounds = 0;
-    if (__builtin_expect(client.cold_wait != nullptr, 0)) client.cold_wait.reset();
+    if (__builtin_expect(client.cold_wait != nullptr, 0)) client.EndColdWait();
   }
   // What an earlier turn has left would be taken for the next command's.
   if (__builtin_expect(status == ExecStatus::kRefused, 0)) client.continuation.reset();
@@ -550,11 +550,8 @@ void Engine::Cancel(EngineThread& thread, ClientState& client) {
   gate_->Remove(waiter);
   cut_queue_->Forget(waiter);
   if (tier_ != nullptr) tier_->Forget(waiter);
-  if (client.cold_wait != nullptr) {
-    cold_loader_->Forget(waiter);
-    client.cold_wait->Release();  // who reads for it has its own hold
-  }
-  client.cold_wait.reset();
+  if (client.cold_wait != nullptr) cold_loader_->Forget(waiter);
+  client.EndColdWait();
   if (effect_sink_ != nullptr) effect_sink_->Forget(waiter);
   client.parked = false;
   client.rounds = 0;

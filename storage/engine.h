@@ -176,8 +176,9 @@ struct ClientState {
   std::shared_ptr<BlockedRequest> blocked;
   enum class Unblock : uint8_t { kNo, kTimeout, kError } unblock = Unblock::kNo;
 
-  // What the request that is suspended waits for, of what is still on disk.
+  // What the request that is suspended waits for, of what is still on disk; and holds in memory.
   std::shared_ptr<ColdWait> cold_wait;
+  void EndColdWait();  // engine_cold.cc
 };
 
 // What an atomic section wants to find in memory, as long as not everything is there. The keys that

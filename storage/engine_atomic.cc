@@ -45,7 +45,7 @@ ExecStatus Engine::BeginAtomic(EngineThread& thread, std::span<const uint16_t> s
       return AwaitLoad(thread, missing, client);
     }
   }
-  client.cold_wait.reset();
+  client.EndColdWait();
   thread.in_transaction = true;
   return ExecStatus::kDone;
 }

@@ -58,6 +58,13 @@ void Engine::StopLoading() {
   if (cold_loader_ != nullptr) cold_loader_->Stop();
 }
 
+// The loader may know the wait for a moment longer.
+void ClientState::EndColdWait() {
+  if (cold_wait == nullptr) return;
+  cold_wait->Release();
+  cold_wait.reset();
+}
+
 bool Engine::IsCold() const { return residency_->any(); }
 
 bool Engine::MayBeCold() const { return residency_->any() || tier_ != nullptr; }

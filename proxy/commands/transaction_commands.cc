@@ -97,7 +97,7 @@ ExecStatus CmdExec(SessionCommand& c) {
   EngineThread& thread = c.worker().engine_thread();
   // Once: what runs ahead would begin anew otherwise.
   if (queue.denies_oom() && c.continuation() == nullptr) {
-    const Room room = c.engine().MakeRoom(thread);
+    const Room room = c.engine().MakeRoomFor(thread, client);
     if (room == Room::kLater) return c.engine().TryLater(thread, client);
     if (room == Room::kNo) {
       EndTransaction(c);

@@ -41,17 +41,18 @@ bool ColdPins::Holds(uint16_t slot, uint64_t hash) const {
   return slots_.contains(slot) || keys_.contains(hash);
 }
 
-ColdHold::ColdHold(ColdPins& pins, bool counted) : pins_(pins), counted_(counted) {
-  if (counted_) pins_.holds_.fetch_add(1, std::memory_order_relaxed);
+ColdHold::ColdHold(ColdPins& pins, bool counted)
+    : pins_(pins.shared_from_this()), counted_(counted) {
+  if (counted_) pins_->holds_.fetch_add(1, std::memory_order_relaxed);
 }
 
 ColdHold::~ColdHold() {
-  for (const ColdTarget& target : targets_) pins_.Unpin(target);
-  if (counted_) pins_.holds_.fetch_sub(1, std::memory_order_relaxed);
+  for (const ColdTarget& target : targets_) pins_->Unpin(target);
+  if (counted_) pins_->holds_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 void ColdHold::Add(const ColdTarget& target) {
-  pins_.Pin(target);
+  pins_->Pin(target);
   targets_.push_back(target);
 }
 

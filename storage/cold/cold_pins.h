@@ -26,7 +26,7 @@
 
 namespace tidegate {
 
-class ColdPins final {
+class ColdPins final : public std::enable_shared_from_this<ColdPins> {
  public:
   // Before anything is pinned.
   void Enable();
@@ -57,7 +57,8 @@ class ColdPins final {
   std::unordered_map<uint16_t, uint32_t> slots_ TG_GUARDED_BY(mutex_);
 };
 
-// What one request, or one load, has pinned; let go of when this is destroyed. Owner: one thread.
+// What one request, or one load, has pinned; let go of when this is destroyed. Keeps the pins
+// alive, since clients may be there for longer than the engine. Owner: one thread.
 class ColdHold final {
  public:
   // `counted`: as one of ColdPins::holds().
@@ -70,7 +71,7 @@ class ColdHold final {
   size_t size() const { return targets_.size(); }
 
  private:
-  ColdPins& pins_;
+  const std::shared_ptr<ColdPins> pins_;
   const bool counted_;
   std::vector<ColdTarget> targets_;
 };

@@ -21,7 +21,7 @@ Residency::~Residency() {
 
 void Residency::MakeTiered() {
   tiered_ = true;
-  pins_.Enable();
+  pins_->Enable();
   if (generations_ == nullptr) generations_ = std::make_unique<std::atomic<uint32_t>[]>(kSlotCount);
 }
 
@@ -33,7 +33,7 @@ void Residency::MakeCold(int db, bool expires) {
   for (uint32_t slot = 0; slot < kSlotCount; ++slot)
     database->earliest_s[slot].store(expires ? kExpiryUnknown : kExpiresNever);
   databases_[static_cast<size_t>(db)].store(database);
-  pins_.Enable();
+  pins_->Enable();
   if (generations_ == nullptr) generations_ = std::make_unique<std::atomic<uint32_t>[]>(kSlotCount);
   cold_slots_.fetch_add(kSlotCount);
   slots_at_start_ += kSlotCount;

@@ -89,8 +89,8 @@ class Residency final {
   // An entry has left memory, and is on disk alone. expire_at_ms: kNoExpire when it does not.
   void Evicted(int db, uint16_t slot, uint64_t hash, int64_t expire_at_ms);
 
-  ColdPins& pins() { return pins_; }
-  const ColdPins& pins() const { return pins_; }
+  ColdPins& pins() { return *pins_; }
+  const ColdPins& pins() const { return *pins_; }
 
   // In the engine; no lock is needed. A time before which nothing on disk alone expires there.
   uint32_t EarliestExpiry(int db, uint16_t slot) const {
@@ -144,7 +144,7 @@ class Residency final {
   Mutex adding_;
   std::unique_ptr<std::atomic<ColdDatabase*>[]> databases_;  // by number; null: all is here. Owned
   std::unique_ptr<std::atomic<uint32_t>[]> generations_;
-  ColdPins pins_;
+  const std::shared_ptr<ColdPins> pins_ = std::make_shared<ColdPins>();
   std::atomic<uint64_t> cold_slots_{0};
   uint64_t slots_at_start_ = 0;
 };

@@ -93,11 +93,13 @@ class MemoryDisk final : public ColdSource {
 
   // The next engine begins with what the last checkpoint has. `options`: all but source and
   // databases.
-  void Restart(Engine& engine, ColdStart options) {
+  void Restart(Engine& engine, ColdStart options, bool tiered = false) {
     engine.SetTracksChanges();
+    if (tiered) engine.MakeTiered();
+    options.source = this;
+    if (!moment_ && tiered) engine.BeginCold(options);
     if (!moment_) return;
     engine.keyspace().database_map().Restore(moment_->ids);
-    options.source = this;
     for (size_t db = 0; db < moment_->dbs.size(); ++db) {
       const DbStats& stats = moment_->dbs[db];
       if (stats.keys > 0) {
