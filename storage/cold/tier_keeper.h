@@ -9,8 +9,8 @@
 //                  time has come, and one in which nobody has looked yet since the start, is read,
 //                  without the values; what is due is loaded, and the ordinary sweep removes it:
 //                  with its DEL, its event and its counters
-//   everything     when somebody wants that (a transaction with KEYS, SAVE): slot after slot, as far
-//                  as memory goes
+//   everything     when somebody wants that (a transaction with KEYS, SAVE): slot after slot, as
+//                  far as memory goes
 //
 // Cost: a pass over the slots' lines, about a millisecond a second; a read of all records once
 // after a start for databases in which something expires. Owner: one thread.
