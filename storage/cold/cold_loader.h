@@ -49,6 +49,11 @@ class ColdLoader final {
   // time.
   std::shared_ptr<ColdWait> Add(const std::vector<ColdTarget>& wants, const Waiter& waiter,
                                 ColdWait* last = nullptr);
+  // Whether that need not be read, because it is not there: see ColdReader.
+  bool LearnAbsent(const EngineThread& thread, const std::vector<ColdTarget>& wants) {
+    return wants.size() == 1 && wants.front().kind == ColdTarget::Kind::kKey &&
+           workers_.front()->reader.LearnAbsent(thread, wants.front());
+  }
   void Forget(const Waiter& waiter) { queue_.Forget(waiter); }
 
   // Nothing more is read.

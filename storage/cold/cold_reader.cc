@@ -85,9 +85,9 @@ void ColdReader::UnlockAndLeave(uint16_t slot) {
   engine_.gate_->LeaveShared(thread_);
 }
 
-bool ColdReader::MarkFor(uint16_t slot) const {
-  const bool before_it = thread_.cut != nullptr && !thread_.cut->IsWalked(slot);
-  return before_it ? !thread_.cut_mark : thread_.cut_mark;
+bool ColdReader::MarkFor(const EngineThread& thread, uint16_t slot) {
+  const bool before_it = thread.cut != nullptr && !thread.cut->IsWalked(slot);
+  return before_it ? !thread.cut_mark : thread.cut_mark;
 }
 
 Status ColdReader::Build(const StoredEntry& stored, std::vector<Built>& out) {
@@ -134,6 +134,19 @@ Status ColdReader::LoadKey(const ColdTarget& target, bool asked) {
   }
 }
 
+bool ColdReader::LearnAbsent(const EngineThread& thread, const ColdTarget& target) {
+  ColdHold hold(residency_.pins());
+  hold.Add(target);
+  const uint32_t generation = residency_.Generation(target.slot);
+  if (!source_.IsAbsent(target.database, target.slot, target.hash, target.key)) return false;
+  if (!engine_.TryLock(target.slot)) return false;
+  const bool valid = residency_.Generation(target.slot) == generation;
+  if (valid && IsWanted(target))
+    PlaceAbsent(thread, residency_.NumberOf(target.database), target.ref());
+  engine_.Unlock(target.slot);
+  return valid;
+}
+
 bool ColdReader::IsWanted(const ColdTarget& target) {
   const int db = residency_.NumberOf(target.database);
   return db >= 0 && !residency_.IsResident(db, target.ref());
@@ -144,7 +157,7 @@ bool ColdReader::PlaceKey(const ColdTarget& target, uint32_t generation, Built* 
   if (residency_.Generation(target.slot) != generation) return false;
   const int db = residency_.NumberOf(target.database);
   if (found == nullptr) {
-    PlaceAbsent(db, target.ref());
+    PlaceAbsent(thread_, db, target.ref());
   } else {
     Place(db, target.ref(), *found, asked);
   }
@@ -158,7 +171,7 @@ void ColdReader::Place(int db, const KeyRef& key, Built& built, bool asked) {
     entry->set_access(thread_.lfu ? access::LfuFresh(thread_.now_ms)
                                   : access::LruClock(thread_.now_ms));
   }
-  entry->set_cut_mark(MarkFor(key.slot));
+  entry->set_cut_mark(MarkFor(thread_, key.slot));
   Database(engine_.keyspace(), thread_, db, thread_.now_ms, {.no_touch = true})
       .Place(key, entry, built.object_id);
   counters_.loaded_keys.fetch_add(1, std::memory_order_relaxed);
@@ -166,15 +179,15 @@ void ColdReader::Place(int db, const KeyRef& key, Built& built, bool asked) {
 }
 
 // There is nothing on disk, and nobody needs to ask again.
-void ColdReader::PlaceAbsent(int db, const KeyRef& key) {
+void ColdReader::PlaceAbsent(const EngineThread& thread, int db, const KeyRef& key) {
   Keyspace& keyspace = engine_.keyspace();
   StoredState& stored = keyspace.stored(key.slot, db);
   const uint32_t known = stored.removed().count();
   // Looked for at each doubling, so that few are looked at for each that comes.
   if (known >= kAbsentMin && std::has_single_bit(known)) DropAbsent(db, key.slot);
   Entry* absent = stored.AddRemoved(key.hash, key.name);
-  absent->set_cut_mark(MarkFor(key.slot));
-  absent->set_access(access::LruClock(thread_.now_ms));  // since when it is known
+  absent->set_cut_mark(MarkFor(thread, key.slot));
+  absent->set_access(access::LruClock(thread.wall_ms));  // since when it is known
   counters_.absent_keys.fetch_add(1, std::memory_order_relaxed);
   keyspace.slot(key.slot).flags |= Slot::kRemoved;
 }

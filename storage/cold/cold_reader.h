@@ -47,6 +47,10 @@ class ColdReader final {
   // is still wanted.
   Status LoadKey(const ColdTarget& target, bool asked = true);
 
+  // On the thread of a request, in the engine with nothing locked: whether the key is not there,
+  // seen without a read of the disk, and known from now on. False: it has to be read.
+  bool LearnAbsent(const EngineThread& thread, const ColdTarget& target);
+
   enum class Progress : uint8_t { kMore, kThrough };
   // The next entries of a slot.
   Result<Progress> LoadSome(const ColdTarget& target);
@@ -86,7 +90,7 @@ class ColdReader final {
   Status Build(const StoredEntry& stored, std::vector<Built>& out);
   // False: read again.
   bool PlaceKey(const ColdTarget& target, uint32_t generation, Built* found, bool asked);
-  void PlaceAbsent(int db, const KeyRef& key);
+  void PlaceAbsent(const EngineThread& thread, int db, const KeyRef& key);
   void DropAbsent(int db, uint16_t slot);
   void Place(int db, const KeyRef& key, Built& built, bool asked);
 
@@ -97,7 +101,7 @@ class ColdReader final {
   bool PlaceSome(const ColdTarget& target, Batch& batch);
 
   bool WaitForWake();
-  bool MarkFor(uint16_t slot) const;
+  static bool MarkFor(const EngineThread& thread, uint16_t slot);
   static void Discard(std::vector<Built>& entries);
 
   Engine& engine_;

@@ -40,6 +40,9 @@ class ColdSource {
   // Calls fn with the key's entry, when there is one: true.
   virtual Result<bool> Read(uint32_t database, uint16_t slot, uint64_t hash, std::string_view key,
                             const std::function<void(const StoredEntry&)>& fn) = 0;
+  // Whether it is known that there is no such key, without a read of the disk: false says nothing.
+  // The one call that a loop's thread may make.
+  virtual bool IsAbsent(uint32_t database, uint16_t slot, uint64_t hash, std::string_view key) = 0;
   // The entries of a slot in the order of their hashes, from `from_hash` on, until fn returns
   // false.
   virtual Status ReadSlot(uint32_t database, uint16_t slot, uint64_t from_hash,

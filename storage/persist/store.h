@@ -131,6 +131,7 @@ class Store final : public JournalLog, public ColdSource {
   // ColdSource.
   Result<bool> Read(uint32_t database, uint16_t slot, uint64_t hash, std::string_view key,
                     const std::function<void(const StoredEntry&)>& fn) override;
+  bool IsAbsent(uint32_t database, uint16_t slot, uint64_t hash, std::string_view key) override;
   Status ReadSlot(uint32_t database, uint16_t slot, uint64_t from_hash,
                   const std::function<bool(const StoredEntry&)>& fn) override;
   Status ReadExpiries(uint32_t database, uint16_t slot, uint64_t from_hash,

@@ -235,6 +235,17 @@ Result<bool> Store::Read(uint32_t database_id, uint16_t slot, uint64_t hash, std
   return true;
 }
 
+// What filters and blocks say that are in the cache.
+bool Store::IsAbsent(uint32_t database_id, uint16_t slot, uint64_t hash, std::string_view key) {
+  const std::shared_ptr<Database> at = database();
+  if (at == nullptr) return false;
+  rocksdb::ReadOptions options;
+  options.read_tier = rocksdb::kBlockCacheTier;
+  rocksdb::PinnableSlice bytes;
+  return at->db->Get(options, at->data, EntryKey(database_id, slot, hash, key), &bytes)
+      .IsNotFound();
+}
+
 Status Store::ReadSlot(uint32_t database_id, uint16_t slot, uint64_t from_hash,
                        const std::function<bool(const StoredEntry&)>& fn) {
   const std::shared_ptr<Database> at = AwaitDatabase();

@@ -72,6 +72,7 @@ void TierTest::RunRounds(EvictionPolicy policy) {
     const uint64_t seed = seed_ + static_cast<uint64_t>(100 * round);
     Begin({.batch_entries_max = 1 + seed % 4, .warms_up = round % 2 == 0}, seed);
     disk_.FailEvery(round % 3 == 1 ? 5 : 0);
+    disk_.HaveFilters(round % 2 == 1);
     RunRound(seed);
     if (HasFailure()) return;
     disk_.FailEvery(0);

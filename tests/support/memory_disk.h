@@ -80,6 +80,15 @@ class MemoryDisk final : public ColdSource {
     });
   }
 
+  bool IsAbsent(uint32_t database, uint16_t slot, uint64_t hash, std::string_view key) override {
+    if (!has_filters_) return false;
+    const std::lock_guard lock(mutex_);
+    const auto records = slots_.find({database, slot});
+    return records == slots_.end() || !records->second.contains({hash, std::string(key)});
+  }
+
+  // Whether it says of absent keys that they are, when asked without a read.
+  void HaveFilters(bool have) { has_filters_ = have; }
   // Of reads: one in so many fails (0: none), and they take up to so long.
   void FailEvery(uint32_t n) { fail_every_ = n; }
   void TakeUpTo(std::chrono::microseconds time) { time_us_ = time.count(); }
@@ -151,6 +160,7 @@ class MemoryDisk final : public ColdSource {
   std::atomic<uint32_t> fail_every_{0};
   std::atomic<int64_t> time_us_{0};
   std::atomic<bool> hold_slots_{false};
+  std::atomic<bool> has_filters_{false};
   std::atomic<int> slots_held_{0};
   std::atomic<uint64_t> next_object_{1};
 };
