@@ -20,7 +20,7 @@ bool Eviction::HasJustStarved() const {
 // With the slot's lock. What was read or written a moment ago is not the first to go under any
 // policy: it would be read again for the next request.
 bool Eviction::MayBeSampled(uint16_t slot, const Entry& entry) {
-  if (!tier_->IsClean(thread_, slot, KeyHash(entry.key()), entry)) {
+  if (!tier_->IsClean(thread_, slot, entry)) {
     met_unclean_ = true;
     return false;
   }
@@ -52,8 +52,7 @@ bool Eviction::Unload(const EvictionPool::Candidate& victim) {
   Entry* entry = table == nullptr ? nullptr : table->Find(key.hash, key.name);
   const bool goes = entry != nullptr && (!OnlyVolatile(state_.policy) || entry->has_expire()) &&
                     (IsRandom(state_.policy) || Score(*entry) >= victim.score) &&
-                    tier_->IsClean(thread_, key.slot, key.hash, *entry) &&
-                    !tier_->IsAwaited(victim.db, key);
+                    tier_->IsClean(thread_, key.slot, *entry) && !tier_->IsAwaited(victim.db, key);
   if (goes) {
     engine_.residency().Evicted(victim.db, key.slot, key.hash, entry->expire_at_ms());
     const size_t bytes = Database(keyspace_, thread_, victim.db, thread_.now_ms, {.no_touch = true})

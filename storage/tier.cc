@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "storage/cold/residency.h"
 #include "storage/cut/cut.h"
 #include "storage/engine_thread.h"
@@ -25,8 +26,7 @@ void Tier::CheckpointEnded(bool succeeded) {
   WakeWaiters();
 }
 
-bool Tier::IsClean(const EngineThread& thread, uint16_t slot, uint64_t hash,
-                   const Entry& entry) const {
+bool Tier::IsClean(const EngineThread& thread, uint16_t slot, const Entry& entry) const {
   if (!entry.stored() || entry.dirty()) return false;
   const Cut* cut = thread.cut;
   const bool not_had = cut != nullptr && cut->Wants(slot, entry);
@@ -39,7 +39,8 @@ bool Tier::IsClean(const EngineThread& thread, uint16_t slot, uint64_t hash,
   }
   // One whose time is over is about to be removed.
   if (entry.has_expire() && entry.expire_at_ms() <= thread.now_ms) return false;
-  return !residency_.pins().IsPinned(slot, hash);
+  const ColdPins& pins = residency_.pins();
+  return !pins.HasAny(slot) || !pins.IsPinned(slot, KeyHash(entry.key()));
 }
 
 bool Tier::IsAwaited(int db, const KeyRef& key) const {

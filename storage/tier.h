@@ -86,7 +86,7 @@ class Tier final {
   void CheckpointEnded(bool succeeded);
 
   // With the slot's lock. Whether the entry is on disk as it stands, and its key not in use.
-  bool IsClean(const EngineThread& thread, uint16_t slot, uint64_t hash, const Entry& entry) const;
+  bool IsClean(const EngineThread& thread, uint16_t slot, const Entry& entry) const;
   // Whether somebody watches the key or waits at it.
   bool IsAwaited(int db, const KeyRef& key) const;
   // Something has left.

@@ -66,10 +66,12 @@ void ColdLoader::Stop() {
 
 std::shared_ptr<ColdWait> ColdLoader::Add(const std::vector<ColdTarget>& wants,
                                           const Waiter& waiter, ColdWait* last) {
-  std::unique_ptr<ColdHold> hold = last == nullptr ? nullptr : last->TakeHold();
+  std::unique_ptr<ColdHold> held = last == nullptr ? nullptr : last->TakeHold();
   const bool replaces = wants.size() == 1 && wants.front().kind == ColdTarget::Kind::kSlot;
-  const std::unique_ptr<ColdHold> replaced = replaces ? std::move(hold) : nullptr;
-  if (hold == nullptr) hold = std::make_unique<ColdHold>(residency_.pins(), /*counted=*/true);
+  std::unique_ptr<ColdHold> hold =
+      held != nullptr && !replaces
+          ? std::move(held)
+          : std::make_unique<ColdHold>(residency_.pins(), /*counted=*/true);
   for (const ColdTarget& target : wants) hold->Add(target);
   for (const ColdTarget& target : wants) {
     if (target.kind == ColdTarget::Kind::kSlot) {

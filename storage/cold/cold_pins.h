@@ -33,13 +33,13 @@ class ColdPins final : public std::enable_shared_from_this<ColdPins> {
 
   void Pin(const ColdTarget& target);
   void Unpin(const ColdTarget& target);
-  // A whole slot.
-  void PinSlot(uint16_t slot) { Pin(ColdTarget::Slot(0, slot)); }
 
+  bool HasAny(uint16_t slot) const {
+    return everything_.load(std::memory_order_relaxed) != 0 ||
+           (counts_ != nullptr && counts_[slot].load(std::memory_order_seq_cst) != 0);
+  }
   bool IsPinned(uint16_t slot, uint64_t hash) const {
-    if (everything_.load(std::memory_order_relaxed) != 0) return true;
-    return counts_ != nullptr && counts_[slot].load(std::memory_order_seq_cst) != 0 &&
-           Holds(slot, hash);
+    return HasAny(slot) && (everything_.load(std::memory_order_relaxed) != 0 || Holds(slot, hash));
   }
 
   // Requests that hold something now.
