@@ -410,7 +410,13 @@ ExecStatus Engine::ExecuteLocked(EngineThread& thread, const Request& request, C
     if (!missing.empty()) {
       for (const uint16_t slot : set.slots()) Unlock(slot);
       for (const uint16_t slot : targets) Unlock(slot);
-      return AwaitLoad(thread, missing, client, reply);
+      // A new key, mostly: what is in memory of the disk's filters says that it is not there.
+      const bool learned = client.cold_wait == nullptr && !thread.loading &&
+                           client.rounds < kLockRoundsMax &&
+                           cold_loader_->LearnAbsent(thread, missing);
+      if (!learned) return AwaitLoad(thread, missing, client, reply);
+      ++client.rounds;  // as often as with a slot that somebody else has
+      return ExecuteMany(thread, request, client, reply);
     }
   }
   for (const KeyRef& key : request.keys) {

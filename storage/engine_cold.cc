@@ -159,12 +159,6 @@ ExecStatus Engine::AwaitLoad(EngineThread& thread, const std::vector<ColdTarget>
   if (last != nullptr && last->HasFailed(wants)) return ExecStatus::kRefused;
   client.rounds = 0;  // what it waits for does not come sooner behind the gate
   client.parked = true;
-  // The usual case of a new key: what is in memory of the disk's filters says that it is not there.
-  if (!thread.loading && last == nullptr && thread.in_engine.load(std::memory_order_relaxed) != 0 &&
-      cold_loader_->LearnAbsent(thread, wants)) {
-    thread.Wake(client.ticket);
-    return ExecStatus::kSuspended;
-  }
   if (!thread.loading) {
     client.cold_wait = cold_loader_->Add(wants, {&thread, client.ticket}, last.get());
     return ExecStatus::kSuspended;
