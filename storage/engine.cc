@@ -323,6 +323,8 @@ Room Engine::MakeRoom(EngineThread& thread) {
 ExecStatus Engine::TryLater(EngineThread& thread, ClientState& client) {
   client.parked = true;
   thread.counters.eviction_waits.Add();
+  // A transaction may be on its way to have the gate, and nobody evicts while it is closed.
+  gate_->Remove({&thread, client.ticket});
   const bool waits = thread.eviction.starves &&
                      tier_->Await({&thread, client.ticket}, thread.eviction.checkpoints_ended);
   if (!waits) thread.Wake(client.ticket);

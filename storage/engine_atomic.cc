@@ -17,8 +17,12 @@ ExecStatus Engine::BeginAtomic(EngineThread& thread, std::span<const uint16_t> s
   TG_DCHECK(!thread.in_transaction);
   client.parked = false;
   // A look before the gate is closed for nothing.
-  if (__builtin_expect(needs.everything && residency_->any(), 0))
+  if (__builtin_expect(needs.everything && residency_->any(), 0)) {
+    // It may be on its way to have the gate since a moment in which all was there, and who reads
+    // has to come in.
+    gate_->Remove({&thread, client.ticket});
     return AwaitLoad(thread, {ColdTarget::Everything()}, client);
+  }
   if (whole || client.rounds >= kLockRoundsMax) {
     if (gate_->Close({&thread, client.ticket}) == ExclusiveGate::Entry::kSuspended) {
       client.parked = true;

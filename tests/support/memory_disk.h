@@ -190,8 +190,14 @@ class MemoryDisk::Sink final : public CutSink {
 
   bool Finish(Engine& engine) {
     TG_CHECK(collected_ == encoded_.size());
+    // What is on disk is there before anybody hears of it, and may rely on it.
+    if (!fails_) Apply();
     engine.CheckpointEnded(!fails_);
-    if (fails_) return false;
+    return !fails_;
+  }
+
+ private:
+  void Apply() {
     const std::lock_guard lock(disk_.mutex_);
     for (auto* changes : {&changes_, &encoded_}) {
       for (Change& change : *changes) Apply(change);
@@ -200,10 +206,7 @@ class MemoryDisk::Sink final : public CutSink {
       std::erase_if(disk_.slots_, [id](const auto& slot) { return slot.first.first == id; });
     }
     disk_.moment_ = moment_;
-    return true;
   }
-
- private:
   uint64_t ObjectFor(const Entry& entry) {
     return !entry.removed() && !entry.embedded() ? disk_.next_object_++ : 0;
   }
