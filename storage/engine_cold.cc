@@ -32,6 +32,7 @@ void Engine::BeginCold(const ColdStart& start) {
 }
 
 void Engine::StartLoading() {
+  if (tier_ != nullptr) tier_->BeginServing();
   if (cold_loader_ != nullptr) cold_loader_->Start();
 }
 
@@ -89,7 +90,7 @@ Room Engine::MakeRoomFor(EngineThread& thread, const ClientState& client) {
 }
 
 void Engine::MakeRoomForLoads(EngineThread& thread) {
-  if (tier_ == nullptr) return;
+  if (tier_ == nullptr || !tier_->serving()) return;
   BeginTurn(thread);
   (void)MakeRoom(thread);
 }

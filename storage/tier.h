@@ -81,6 +81,11 @@ class Tier final {
     ask_context_ = context;
   }
 
+  // Commands are served from here on. Before that records are applied, whose keys are brought into
+  // memory for them, and nothing leaves.
+  void BeginServing() { serving_.store(true, std::memory_order_release); }
+  bool serving() const { return serving_.load(std::memory_order_acquire); }
+
   // With the gate, when a checkpoint's cut begins; and when it is known what became of it.
   void CheckpointBegins();
   void CheckpointEnded(bool succeeded);
@@ -118,6 +123,7 @@ class Tier final {
   void* ask_context_ = nullptr;
   std::atomic<Flight> flight_{Flight::kLanded};
   bool failed_before_ = false;  // written with the gate: of the checkpoint before that one
+  std::atomic<bool> serving_{false};
   std::atomic<bool> asked_{false};
   std::atomic<bool> serves_{false};  // the one under way was asked for
   std::atomic<int> barren_{0};

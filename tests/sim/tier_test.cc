@@ -329,6 +329,36 @@ TEST_F(TierTest, WritersAreRefusedWhenCheckpointsFail) {
   EXPECT_EQ(Run({"APPEND", "b", large}), ":1000000\r\n");
 }
 
+// Who owns the gate, and finds something missing when it is woken, does not keep out who reads it.
+TEST_F(TierTest, WhoWantsTheGateAndEverythingLetsReadersIn) {
+  BeginCalm();
+  Run({"SET", "k", "v"});
+  ASSERT_TRUE(Checkpoint());
+  EngineThread& wanting = process_->a.thread();
+  EngineThread& other = process_->b.thread();
+  const auto begin = [&] {
+    engine().BeginBatch(wanting, Now());
+    const ExecStatus status = engine().BeginAtomic(wanting, {}, /*whole=*/true, process_->a.state(),
+                                                   {.keys = {}, .everything = true});
+    if (status == ExecStatus::kDone) engine().EndAtomic(wanting);
+    engine().EndBatch(wanting);
+    return status;
+  };
+  engine().BeginBatch(other, Now());
+  EXPECT_EQ(begin(), ExecStatus::kSuspended) << "the other one is in the engine";
+  engine().settings().maxmemory_bytes = 1;
+  EXPECT_TRUE(Eventually([&] {
+    engine().BeginTurn(other);
+    other.eviction.searched_nanos = 0;
+    (void)engine().MakeRoom(other);
+    return Evicted() == 1;
+  }));
+  engine().settings().maxmemory_bytes = 0;
+  engine().EndBatch(other);
+  EXPECT_TRUE(Eventually([&] { return begin() == ExecStatus::kDone; }));
+  EXPECT_TRUE(IsInMemory("k"));
+}
+
 TEST_F(TierTest, FlushedAndSwappedDatabases) {
   BeginCalm();
   Run({"SET", "a", "0"}, 0);
