@@ -238,6 +238,13 @@ OptionFault FinishOptions(Options& options) {
   const std::filesystem::path absolute = std::filesystem::absolute(options.dir, ignored);
   if (!ignored) options.dir = absolute.lexically_normal().string();
   if (options.listeners.empty()) return "nothing to listen on: no port and no unix socket";
+  if (options.tiered && !options.appendonly)
+    return "tiered yes needs appendonly yes: what leaves memory has to be on disk";
+  if (options.tiered && options.maxmemory_policy == MaxmemoryPolicy::kNoeviction) {
+    return "tiered yes needs a maxmemory-policy that evicts, as allkeys-lru: with noeviction "
+           "nothing "
+           "may leave memory";
+  }
   return std::nullopt;
 }
 

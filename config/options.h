@@ -207,6 +207,7 @@ struct Options {
   bool appendonly = false;
   Appendfsync appendfsync = Appendfsync::kEverysec;
   bool aof_load_truncated = true;
+  bool tiered = false;
   int64_t checkpoint_journal_records = 1'000'000;
   Bytes checkpoint_journal_bytes = 64_MiB;
   std::string backup_dir;  // empty: "backups" in dir

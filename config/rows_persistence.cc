@@ -137,6 +137,16 @@ constexpr OptionRow kRows[] = {
      .run_time = false,
      .yaml = kEngine,
      .help = "Directory that BACKUP writes into, this server's alone; empty: `backups` in `dir`."},
+    {.name = "tiered",
+     .type = kYesNo,
+     .initial = "no",
+     .member = NumberMember<&Options::tiered>(),
+     .at_start = true,
+     .yaml = kEngine,
+     .help =
+         "Data may be larger than memory: what `maxmemory-policy` chooses at `maxmemory` leaves "
+         "memory and stays on disk, and is read when it is asked for; nothing is lost. Needs "
+         "`appendonly yes` and a policy that evicts. Takes effect at a start."},
     {.name = "appendfilename",
      .type = kSpecial,
      .initial = "appendonly.aof",

@@ -117,6 +117,14 @@ Status Server::InstallConfigHooks() {
       return {};
     });
   }
+  config_.OnApply("maxmemory", [this](const Options& next) -> Status {
+    if (persistence_ != nullptr) persistence_->SetMaxmemory(next.maxmemory);
+    return {};
+  });
+  config_.OnApply("tiered", [this](const Options& next) -> Status {
+    if (next.tiered == (engine_->tier() != nullptr)) return {};
+    return Error{"tiered takes effect at a start only: restart with the new value"};
+  });
   config_.OnApply("appendonly", [this](const Options& next) -> Status {
     if (next.appendonly == (persistence_ != nullptr)) return {};
     return Error{"appendonly takes effect at a start only: restart with the new value"};

@@ -15,7 +15,9 @@ Status Server::OpenPersistence(const Options& options) {
        .load_truncated = options.aof_load_truncated,
        .checkpoint_records = static_cast<uint64_t>(options.checkpoint_journal_records),
        .checkpoint_bytes = options.checkpoint_journal_bytes,
-       .backup_dir = options.backup_dir});
+       .backup_dir = options.backup_dir,
+       .tiered = options.tiered,
+       .maxmemory = options.maxmemory});
   if (!opened.ok()) return std::move(opened).error().WithContext("open the data directory");
   persistence_ = std::move(opened).value();
   EngineThread& thread = engine_->AddThread(nullptr, nullptr);

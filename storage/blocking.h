@@ -37,6 +37,8 @@
 
 namespace tidegate {
 
+class ColdHold;
+
 // What a command that waits answers where nothing may block (MULTI). One whose time is up gets the
 // null array, whichever command it is: as Redis.
 enum class TimeoutReply : uint8_t { kNullArray, kNull };
@@ -52,7 +54,8 @@ struct BlockedRequest {
   Protocol protocol = Protocol::kResp2;
   Waiter waiter;  // whom to wake
   std::vector<uint16_t> targets;
-  int64_t deadline_ms = 0;  // unix time; 0: never
+  std::shared_ptr<ColdHold> hold;  // of the target, so that it is in memory when this is served
+  int64_t deadline_ms = 0;         // unix time; 0: never
   // Written by the one who claimed it, before kServed; read by its own thread after.
   std::string reply;
 

@@ -1,8 +1,8 @@
 // The figures of how keys come into memory after a restart, and the metrics made of them: a row for
 // each, beside its figure.
 //
-// One list for three readers: the scrape, INFO, and the reference page. Without appendonly, and
-// when everything was loaded from the journal, all of them are 0. Counters are written by the
+// One list for three readers: the scrape, INFO, and the reference page. Without appendonly all of
+// them are 0. Counters are written by the
 // loader's threads; stats are a value. To add a metric: a member and one row.
 #pragma once
 
@@ -24,6 +24,14 @@ struct ColdStats {
   uint64_t slots_on_demand = 0;  // and whole slots
   uint64_t failures = 0;         // to read
   uint64_t elapsed_ms = 0;       // of the warm-up, so far or in all
+  // Where data may be larger than memory (tier.h).
+  uint64_t tiered = 0;             // 1: it may
+  uint64_t keys_in_memory = 0;     // of all databases, some seconds ago at most
+  uint64_t absent_keys = 0;        // looked for on disk and not found
+  uint64_t expired_on_disk = 0;    // loaded because their time was over
+  uint64_t holds = 0;              // requests that keep something in memory until they have run
+  uint64_t checkpoints_asked = 0;  // because nothing could leave memory
+  uint64_t checkpoint_waits = 0;   // requests that waited for these
 };
 
 struct ColdCounters {
@@ -32,6 +40,9 @@ struct ColdCounters {
   std::atomic<uint64_t> keys_on_demand{0};
   std::atomic<uint64_t> slots_on_demand{0};
   std::atomic<uint64_t> failures{0};
+  std::atomic<uint64_t> absent_keys{0};
+  std::atomic<uint64_t> expired_on_disk{0};
+  std::atomic<uint64_t> keys_in_memory{0};
   std::atomic<bool> paused{false};
   std::atomic<int64_t> begun_ms{0};  // by the monotonic clock; 0: not yet
   std::atomic<int64_t> ended_ms{0};
@@ -91,6 +102,43 @@ inline constexpr ColdMetric kColdMetrics[] = {
       .unit = MetricUnit::kCount,
       .help = "Reads of keys that failed. Requests that needed them were answered with an error."},
      &ColdStats::failures},
+    {{.name = "tidegate_tiered",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kCount,
+      .help = "1 when data may be larger than memory: `tiered yes`."},
+     &ColdStats::tiered},
+    {{.name = "tidegate_tiered_keys_in_memory",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kCount,
+      .help =
+          "With `tiered yes`: keys that are in memory, of all databases, as of a second ago. The "
+          "others are on disk alone."},
+     &ColdStats::keys_in_memory},
+    {{.name = "tidegate_tiered_absent_keys_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Keys that a request looked for on disk, where they were not: new ones among them."},
+     &ColdStats::absent_keys},
+    {{.name = "tidegate_tiered_expired_on_disk_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Keys that were read from disk because their time was over, to be removed."},
+     &ColdStats::expired_on_disk},
+    {{.name = "tidegate_tiered_holds",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kCount,
+      .help = "Requests that keep keys in memory until they have been executed."},
+     &ColdStats::holds},
+    {{.name = "tidegate_tiered_checkpoints_asked_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Checkpoints that were asked for because nothing in memory could leave before."},
+     &ColdStats::checkpoints_asked},
+    {{.name = "tidegate_tiered_checkpoint_waits_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Times that a request waited for such a checkpoint."},
+     &ColdStats::checkpoint_waits},
 };
 static_assert(AreValidMetrics(kColdMetrics));
 

@@ -66,7 +66,11 @@ ExecStatus CommandContext::Block(std::span<const KeyRef> keys, int64_t timeout_m
   blocked->protocol = reply_.protocol();
   blocked->waiter = {&thread_, client_.ticket};
   blocked->deadline_ms = timeout_ms == 0 ? 0 : now_ms() + timeout_ms;
-  if (target != nullptr) blocked->targets.push_back(target->slot);
+  if (target != nullptr) {
+    blocked->targets.push_back(target->slot);
+    if (engine_.tier() != nullptr) blocked->hold = engine_.HoldKey(*target);
+  }
+  client_.EndColdWait();
   for (const KeyRef& key : keys) {
     keyspace_->extras(key.slot).blocked.Add(client_.db, key.name, blocked);
     keyspace_->UpdateFlags(key.slot);

@@ -12,6 +12,7 @@
 #include "storage/keyspace/keyspace.h"
 #include "storage/keyspace/lazy_freer.h"
 #include "storage/keyspace/slot_extras.h"
+#include "storage/tier.h"
 
 namespace tidegate {
 namespace {
@@ -118,6 +119,7 @@ void CutWalker::Begin(Cut& cut, CutSink& sink, int64_t now_ms) {
                    .ids = engine_.keyspace_->database_map().ids()};
   if (engine_.effect_sink_ != nullptr) moment.sequence = engine_.effect_sink_->last_sequence();
   if (sink.only_dirty()) CollectChanges();
+  if (sink.only_dirty() && engine_.tier() != nullptr) engine_.tier()->CheckpointBegins();
   for (int db = 0; db < engine_.databases(); ++db) moment.dbs.push_back(engine_.StatsOfDb(db));
   sink.OnMoment(moment);
   engine_.cut_.store(&cut, std::memory_order_relaxed);
@@ -239,7 +241,9 @@ void CutWalker::WalkTable(Cut& cut, uint16_t slot, int db, const Table& table) c
 void CutWalker::WalkRemoved(Cut& cut, uint16_t slot, int db, StoredState& stored) const {
   std::vector<Entry*> done;
   stored.removed().ForEach([&](Entry& entry) {
-    if (!cut.Walk(slot, db, entry)) done.push_back(&entry);
+    if (cut.Walk(slot, db, entry)) return;
+    // Whoever waits for several keys has found this one missing.
+    if (!engine_.residency_->pins().IsPinned(slot, KeyHash(entry.key()))) done.push_back(&entry);
   });
   for (Entry* tombstone : done) stored.EraseRemoved(KeyHash(tombstone->key()), tombstone);
   if (!done.empty()) engine_.residency_->TombstonesDropped(slot);

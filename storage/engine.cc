@@ -26,6 +26,7 @@
 #include "storage/memory/memory.h"
 #include "storage/parking.h"
 #include "storage/slot_set.h"
+#include "storage/tier.h"
 
 namespace tidegate {
 namespace {
@@ -229,7 +230,8 @@ inline ExecStatus Engine::ExecuteOneKey(EngineThread& thread, const Request& req
                                         ClientState& client, ReplyWriter& reply) {
   const uint16_t slot = request.keys[0].slot;
   if (__builtin_expect(!TryLock(slot), 0)) return ParkAt(thread, slot, client);
-  if (__builtin_expect((keyspace_->slot(slot).flags & Slot::kNeedsMore) != 0, 0)) {
+  if (__builtin_expect((keyspace_->slot(slot).flags & Slot::kNeedsMore) != 0, 0) &&
+      !NeedsOnlyItsKey(request, client.db)) {
     Unlock(slot);
     return ExecuteMany(thread, request, client, reply);
   }
@@ -301,7 +303,7 @@ ExecStatus Engine::Execute(EngineThread& thread, const Request& request, ClientS
 ExecStatus Engine::FindRoom(EngineThread& thread, const Request& request, ClientState& client,
                             ReplyWriter& reply) {
   const CommandSpec& spec = *request.command->spec;
-  const Room room = (spec.flags & kDenyOom) != 0 ? MakeRoom(thread) : Room::kYes;
+  const Room room = (spec.flags & kDenyOom) != 0 ? MakeRoomFor(thread, client) : Room::kYes;
   if (room == Room::kLater) return TryLater(thread, client);
   if (room == Room::kNo) {
     reply.Error(errors::kOutOfMemory);
@@ -323,7 +325,11 @@ Room Engine::MakeRoom(EngineThread& thread) {
 ExecStatus Engine::TryLater(EngineThread& thread, ClientState& client) {
   client.parked = true;
   thread.counters.eviction_waits.Add();
-  thread.Wake(client.ticket);
+  // A transaction may be on its way to have the gate, and nobody evicts while it is closed.
+  gate_->Remove({&thread, client.ticket});
+  const bool waits = thread.eviction.starves &&
+                     tier_->Await({&thread, client.ticket}, thread.eviction.checkpoints_ended);
+  if (!waits) thread.Wake(client.ticket);
   return ExecStatus::kSuspended;
 }
 
@@ -408,7 +414,13 @@ ExecStatus Engine::ExecuteLocked(EngineThread& thread, const Request& request, C
     if (!missing.empty()) {
       for (const uint16_t slot : set.slots()) Unlock(slot);
       for (const uint16_t slot : targets) Unlock(slot);
-      return AwaitLoad(thread, missing, client, reply);
+      // A new key, mostly: what is in memory of the disk's filters says that it is not there.
+      const bool learned = client.cold_wait == nullptr && !thread.loading &&
+                           client.rounds < kLockRoundsMax &&
+                           cold_loader_->LearnAbsent(thread, missing);
+      if (!learned) return AwaitLoad(thread, missing, client, reply);
+      ++client.rounds;  // as often as with a slot that somebody else has
+      return ExecuteMany(thread, request, client, reply);
     }
   }
   for (const KeyRef& key : request.keys) {
@@ -461,7 +473,11 @@ ExecStatus Engine::ExecuteExclusive(EngineThread& thread, const Request& request
   thread.counters.gate_closings.Add();
   thread.exclusive = true;
   FollowCut(thread);
-  if (__builtin_expect(residency_->any(), 0)) {
+  // Whoever has the gate keeps everybody waiting: it does not wait itself. Before the look for what
+  // is missing, since eviction may send keys to disk.
+  const bool refused =
+      (request.command->spec->flags & kDenyOom) != 0 && MakeRoom(thread) == Room::kNo;
+  if (__builtin_expect(residency_->any(), 0) && !refused) {
     std::vector<ColdTarget> missing = MissingFor(request, client.db);
     AddMissingAwaited(missing);
     if (!missing.empty()) {
@@ -471,8 +487,7 @@ ExecStatus Engine::ExecuteExclusive(EngineThread& thread, const Request& request
     }
   }
   ExecStatus status = ExecStatus::kRefused;
-  // Whoever has the gate keeps everybody waiting: it does not wait itself.
-  if ((request.command->spec->flags & kDenyOom) != 0 && MakeRoom(thread) == Room::kNo) {
+  if (refused) {
     reply.Error(errors::kOutOfMemory);
   } else {
     status = RunHandler(thread, request, client, reply);
@@ -486,7 +501,10 @@ ExecStatus Engine::ExecuteExclusive(EngineThread& thread, const Request& request
 }
 
 ExecStatus Engine::Finish(ClientState& client, ExecStatus status) {
-  if (status != ExecStatus::kSuspended) client.rounds = 0;
+  if (status != ExecStatus::kSuspended) {
+    client.rounds = 0;
+    if (__builtin_expect(client.cold_wait != nullptr, 0)) client.EndColdWait();
+  }
   // What an earlier turn has left would be taken for the next command's.
   if (__builtin_expect(status == ExecStatus::kRefused, 0)) client.continuation.reset();
   return status;
@@ -541,8 +559,9 @@ void Engine::Cancel(EngineThread& thread, ClientState& client) {
   parking_->Remove(waiter);
   gate_->Remove(waiter);
   cut_queue_->Forget(waiter);
+  if (tier_ != nullptr) tier_->Forget(waiter);
   if (client.cold_wait != nullptr) cold_loader_->Forget(waiter);
-  client.cold_wait.reset();
+  client.EndColdWait();
   if (effect_sink_ != nullptr) effect_sink_->Forget(waiter);
   client.parked = false;
   client.rounds = 0;
@@ -569,11 +588,13 @@ bool Engine::EvictInBackground(EngineThread& thread, int64_t now_ms) {
   if (limit == 0) return false;
   FollowSettings(thread, now_ms);
   if (UsedNow(thread) <= limit) eviction_limit_.Within(MonotonicNanos());
+  if (tier_ != nullptr && UsedAbout(thread) <= limit) tier_->WakeWaiters();
   if (UsedAbout(thread) <= limit || settings_.IsFrozen(now_ms)) return false;
   if (!Enter(thread)) return true;
   const Room room = Eviction(*this, *keyspace_, thread).MakeRoom();
   gate_->LeaveShared(thread);
-  return room != Room::kNo && UsedNow(thread) > limit + PendingFreeBytes();
+  if (room == Room::kNo || thread.eviction.starves) return false;
+  return UsedNow(thread) > limit + PendingFreeBytes();
 }
 
 bool Engine::CompactInBackground(EngineThread& thread, int64_t now_ms) {
@@ -588,7 +609,11 @@ bool Engine::CompactInBackground(EngineThread& thread, int64_t now_ms) {
 
 bool Engine::IsCompacting() const { return compaction_->running(); }
 
-uint64_t Engine::UsedMemoryBytes() const { return MemoryUsedBytes() + ClientMemoryBytes(); }
+uint64_t Engine::UsedMemoryBytes() const {
+  const uint64_t store_bytes =
+      store_memory_bytes_ == nullptr ? 0 : store_memory_bytes_->load(std::memory_order_relaxed);
+  return MemoryUsedBytes() + ClientMemoryBytes() + store_bytes;
+}
 
 uint64_t Engine::ClientMemoryBytes() const {
   uint64_t bytes = 0;
@@ -611,6 +636,8 @@ EngineStats Engine::StatsSinceStart() const {
   stats.expired_fields = sum(&EngineCounters::expired_fields);
   stats.expire_nanos = sum(&EngineCounters::expire_nanos);
   stats.evicted_keys = sum(&EngineCounters::evicted_keys);
+  stats.tier_evicted_keys = sum(&EngineCounters::tier_evicted_keys);
+  stats.tier_evicted_bytes = sum(&EngineCounters::tier_evicted_bytes);
   stats.eviction_waits = sum(&EngineCounters::eviction_waits);
   stats.compaction_moves = sum(&EngineCounters::compaction_moves);
   const int64_t since_nanos = eviction_limit_.exceeded_since_nanos.load(std::memory_order_relaxed);
@@ -636,6 +663,8 @@ EngineStats Engine::Stats() const {
   stats.expired_fields -= baseline_.expired_fields;
   stats.expire_nanos -= baseline_.expire_nanos;
   stats.evicted_keys -= baseline_.evicted_keys;
+  stats.tier_evicted_keys -= baseline_.tier_evicted_keys;
+  stats.tier_evicted_bytes -= baseline_.tier_evicted_bytes;
   stats.compaction_moves -= baseline_.compaction_moves;
   stats.eviction_exceeded_ms -=
       std::min(stats.eviction_exceeded_ms, baseline_.eviction_exceeded_ms);

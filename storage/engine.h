@@ -42,6 +42,7 @@
 namespace tidegate {
 
 struct BlockedRequest;
+class ColdHold;
 class ColdLoader;
 class ColdSource;
 struct ColdStart;
@@ -61,6 +62,7 @@ class LongCommand;
 class Residency;
 class SlotParking;
 class ExclusiveGate;
+class Tier;
 
 // Rounds of failed locking after which a request takes the exclusive gate.
 inline constexpr int kLockRoundsMax = 8;
@@ -176,8 +178,9 @@ struct ClientState {
   std::shared_ptr<BlockedRequest> blocked;
   enum class Unblock : uint8_t { kNo, kTimeout, kError } unblock = Unblock::kNo;
 
-  // What the request that is suspended waits for, of what is still on disk.
+  // What the request that is suspended waits for, of what is still on disk; and holds in memory.
   std::shared_ptr<ColdWait> cold_wait;
+  void EndColdWait();  // engine_cold.cc
 };
 
 // What an atomic section wants to find in memory, as long as not everything is there. The keys that
@@ -196,6 +199,8 @@ struct EngineStats {
   uint64_t expired_fields = 0;  // of hashes
   uint64_t expire_nanos = 0;    // background time spent on expired keys
   uint64_t evicted_keys = 0;
+  uint64_t tier_evicted_keys = 0;             // that left memory, and are on disk alone
+  uint64_t tier_evicted_bytes = 0;            // that they took there
   uint64_t eviction_waits = 0;                // requests' turns that ended waiting for eviction
   uint64_t eviction_exceeded_ms = 0;          // time over maxmemory, all together
   uint64_t eviction_exceeded_current_ms = 0;  // and since it is over it now
@@ -291,7 +296,16 @@ class Engine final {
   // In an atomic section: whether a key that the client watches was changed, or has expired.
   bool WatchesAreDirty(EngineThread& thread, ClientState& client);
 
-  // engine_cold.cc. Keys that are on disk and not in memory yet (cold/residency.h): the databases
+  // engine_cold.cc. Data may be larger than memory (tier.h): with an eviction policy, changes
+  // tracked, a source to read from (BeginCold) and somebody who makes checkpoints
+  // (Tier::SetCheckpointRequest). Before BeginCold.
+  void MakeTiered();
+  Tier* tier() { return tier_.get(); }  // null: it is not
+  // What the store beside the engine takes in memory, as it says now and then: part of used memory
+  // from here on. It outlives the engine's use.
+  void CountStoreMemory(const std::atomic<uint64_t>& bytes) { store_memory_bytes_ = &bytes; }
+
+  // Keys that are on disk and not in memory yet (cold/residency.h): the databases
   // of `start` have all theirs there. Before the first command, with the database map as it is on
   // disk and changes tracked. Commands on them wait from StartLoading on; until then there is only
   // the one thread that applies records, for which they are read at once.
@@ -309,15 +323,22 @@ class Engine final {
   void LoadAhead(std::span<const KeyOfDatabase> keys);
   // When there are no commands any more. Before the source goes.
   void StopLoading();
-  // Whether some keys are not in memory. Any thread.
+  // Whether some keys are not in memory; and the same, or that may be so in a moment. Any thread.
   bool IsCold() const;
   // Where they are. Null when everything was in memory from the start.
   ColdSource* cold_source();
+  bool MayBeCold() const;
   ColdStats StatsOfCold() const;
   Residency& residency() { return *residency_; }
+  // Keeps a key in memory that is there, until the hold is let go of. With its slot locked.
+  std::shared_ptr<ColdHold> HoldKey(const KeyRef& key);
 
   // Whether commands that may need memory can go on; evicts what it may to make it so. In a batch.
   Room MakeRoom(EngineThread& thread);
+  // The same for a client's request, which does not wait for what it holds itself.
+  Room MakeRoomFor(EngineThread& thread, const ClientState& client);
+  // For who brings keys into memory: evicts as many. In a batch, with nothing locked.
+  void MakeRoomForLoads(EngineThread& thread);
   // For a request that found no room yet: it is executed again in the thread's next turn.
   ExecStatus TryLater(EngineThread& thread, ClientState& client);
   // The thread's loop begins another turn: eviction has its time again.
@@ -381,6 +402,7 @@ class Engine final {
   friend class CutWalker;
   friend class Eviction;
   friend class ExpirySweep;
+  friend class TierKeeper;
   friend class HotKeySampler;
   explicit Engine(EngineOptions options);
 
@@ -392,6 +414,9 @@ class Engine final {
   KeyCounts CountsOf(int db) const;
   // Over all threads, as DbCounters::expire_at_s: it may wrap.
   uint64_t ExpirySum(int db) const;
+  // engine_cold.cc. Of a slot that has more to look at, locked: whether that is only that some keys
+  // are on disk, and this one is not.
+  bool NeedsOnlyItsKey(const Request& request, int db) const;
   ExecStatus ExecuteOneKey(EngineThread& thread, const Request& request, ClientState& client,
                            ReplyWriter& reply);
   ExecStatus ExecuteSlotBySlot(EngineThread& thread, const Request& request, ClientState& client,
@@ -483,6 +508,8 @@ class Engine final {
   std::unique_ptr<LazyFreer> lazy_freer_;
   std::unique_ptr<Keyspace> keyspace_;
   std::unique_ptr<Residency> residency_;
+  std::unique_ptr<Tier> tier_;
+  const std::atomic<uint64_t>* store_memory_bytes_ = nullptr;
   std::unique_ptr<ColdLoader> cold_loader_;  // null: nothing was cold
   std::unique_ptr<SlotParking> parking_;
   std::unique_ptr<ExclusiveGate> gate_;

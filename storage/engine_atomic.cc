@@ -16,9 +16,13 @@ ExecStatus Engine::BeginAtomic(EngineThread& thread, std::span<const uint16_t> s
                                ClientState& client, const AtomicNeeds& needs) {
   TG_DCHECK(!thread.in_transaction);
   client.parked = false;
-  // What is all there stays so.
-  if (__builtin_expect(needs.everything && residency_->any(), 0))
+  // A look before the gate is closed for nothing.
+  if (__builtin_expect(needs.everything && residency_->any(), 0)) {
+    // It may be on its way to have the gate since a moment in which all was there, and who reads
+    // has to come in.
+    gate_->Remove({&thread, client.ticket});
     return AwaitLoad(thread, {ColdTarget::Everything()}, client);
+  }
   if (whole || client.rounds >= kLockRoundsMax) {
     if (gate_->Close({&thread, client.ticket}) == ExclusiveGate::Entry::kSuspended) {
       client.parked = true;
@@ -38,12 +42,14 @@ ExecStatus Engine::BeginAtomic(EngineThread& thread, std::span<const uint16_t> s
   }
   client.rounds = 0;
   if (__builtin_expect(residency_->any(), 0)) {
-    const std::vector<ColdTarget> missing = MissingFor(needs, whole);
+    std::vector<ColdTarget> missing = MissingFor(needs, whole);
+    if (needs.everything) missing = {ColdTarget::Everything()};
     if (!missing.empty()) {
       LeaveAtomic(thread);
       return AwaitLoad(thread, missing, client);
     }
   }
+  client.EndColdWait();
   thread.in_transaction = true;
   return ExecStatus::kDone;
 }

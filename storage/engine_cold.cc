@@ -1,4 +1,6 @@
 // The part of Engine about keys that are on disk and not in memory yet: see cold/residency.h.
+#include <algorithm>
+
 #include "base/check.h"
 #include "storage/cold/cold_loader.h"
 #include "storage/cold/residency.h"
@@ -8,6 +10,7 @@
 #include "storage/keyspace/database.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/keyspace/slot_extras.h"
+#include "storage/tier.h"
 
 namespace tidegate {
 
@@ -15,7 +18,7 @@ void Engine::BeginCold(const ColdStart& start) {
   TG_CHECK(tracks_changes_ && cold_loader_ == nullptr);
   std::vector<uint32_t> ids;
   for (const ColdDatabaseTotals& database : start.databases) {
-    residency_->MakeCold(database.db);
+    residency_->MakeCold(database.db, database.expires != 0);
     ids.push_back(residency_->IdOf(database.db));
   }
   cold_loader_ = std::make_unique<ColdLoader>(*this, start, std::move(ids));
@@ -29,6 +32,7 @@ void Engine::BeginCold(const ColdStart& start) {
 }
 
 void Engine::StartLoading() {
+  if (tier_ != nullptr) tier_->BeginServing();
   if (cold_loader_ != nullptr) cold_loader_->Start();
 }
 
@@ -59,10 +63,57 @@ ColdSource* Engine::cold_source() {
   return cold_loader_ == nullptr ? nullptr : &cold_loader_->source();
 }
 
+// The loader may know the wait for a moment longer.
+void ClientState::EndColdWait() {
+  if (cold_wait == nullptr) return;
+  cold_wait->Release();
+  cold_wait.reset();
+}
+
 bool Engine::IsCold() const { return residency_->any(); }
 
+bool Engine::MayBeCold() const { return residency_->any() || tier_ != nullptr; }
+
+void Engine::MakeTiered() {
+  TG_CHECK(tracks_changes_ && cold_loader_ == nullptr);
+  residency_->MakeTiered();
+  tier_ = std::make_unique<Tier>(*keyspace_, *residency_);
+  changed_slots_.KeepLanded();
+}
+
+std::shared_ptr<ColdHold> Engine::HoldKey(const KeyRef& key) {
+  auto hold = std::make_shared<ColdHold>(residency_->pins());
+  hold->Add(ColdTarget::Key(0, key));
+  return hold;
+}
+
+Room Engine::MakeRoomFor(EngineThread& thread, const ClientState& client) {
+  const Room room = MakeRoom(thread);
+  const bool holds_much = room == Room::kLater && client.cold_wait != nullptr &&
+                          client.cold_wait->hold().size() > kHoldTargetsMax;
+  return holds_much ? Room::kYes : room;
+}
+
+void Engine::MakeRoomForLoads(EngineThread& thread) {
+  if (tier_ == nullptr || !tier_->serving()) return;
+  BeginTurn(thread);
+  (void)MakeRoom(thread);
+}
+
+bool Engine::NeedsOnlyItsKey(const Request& request, int db) const {
+  const KeyRef& key = request.keys[0];
+  return (keyspace_->slot(key.slot).flags & Slot::kNeedsMore) == Slot::kCold &&
+         (request.command->spec->flags & kOtherDatabases) == 0 && residency_->IsResident(db, key);
+}
+
 ColdStats Engine::StatsOfCold() const {
-  return cold_loader_ == nullptr ? ColdStats{} : cold_loader_->Stats();
+  if (cold_loader_ == nullptr) return {};
+  ColdStats stats = cold_loader_->Stats();
+  if (tier_ == nullptr) return stats;
+  const TierStats tier = tier_->Stats();
+  stats.checkpoints_asked = tier.checkpoints_asked;
+  stats.checkpoint_waits = tier.checkpoint_waits;
+  return stats;
 }
 
 void Engine::AddMissing(int db, const KeyRef& key, std::vector<ColdTarget>& out) const {
@@ -115,7 +166,7 @@ ExecStatus Engine::AwaitLoad(EngineThread& thread, const std::vector<ColdTarget>
   client.rounds = 0;  // what it waits for does not come sooner behind the gate
   client.parked = true;
   if (!thread.loading) {
-    client.cold_wait = cold_loader_->Add(wants, {&thread, client.ticket});
+    client.cold_wait = cold_loader_->Add(wants, {&thread, client.ticket}, last.get());
     return ExecStatus::kSuspended;
   }
   if (!cold_loader_->LoadNow(wants).ok()) return ExecStatus::kRefused;

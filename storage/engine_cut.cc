@@ -3,6 +3,7 @@
 #include "storage/engine.h"
 #include "storage/engine_thread.h"
 #include "storage/keyspace/keyspace.h"
+#include "storage/tier.h"
 #include "storage/value/value_object.h"
 
 namespace tidegate {
@@ -40,10 +41,11 @@ bool Engine::IsLargeForCut(EngineThread& thread, const KeyRef& key, int db) {
 }
 
 void Engine::CheckpointEnded(bool succeeded) {
+  if (tier_ != nullptr) tier_->CheckpointEnded(succeeded);
   MutexLock turn(cut_turn_);  // cuts of other kinds come from other threads
   checkpoint_failed_ = !succeeded;
   if (!succeeded) return;
-  changed_slots_.Clear();
+  changed_slots_.Landed();
   dead_records_ = {};
 }
 

@@ -78,6 +78,8 @@ struct EngineCounters {
   Counter expired_keys;
   Counter expired_fields;  // of hashes
   Counter evicted_keys;
+  Counter tier_evicted_keys;  // that are on disk alone now
+  Counter tier_evicted_bytes;
   Counter eviction_waits;    // times that a request was told to wait for eviction
   Counter compaction_moves;  // allocations moved
   Counter changes;           // to any key, since the start: INFO's rdb_changes_since_last_save

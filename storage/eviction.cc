@@ -23,6 +23,8 @@ constexpr int kVictimsPerLook = 16;
 // Keys looked at under one hold of a slot's lock.
 constexpr size_t kVisitedPerLock = 64;
 
+}  // namespace
+
 bool OnlyVolatile(EvictionPolicy policy) {
   return policy == EvictionPolicy::kVolatileLru || policy == EvictionPolicy::kVolatileLfu ||
          policy == EvictionPolicy::kVolatileRandom || policy == EvictionPolicy::kVolatileTtl;
@@ -31,8 +33,6 @@ bool OnlyVolatile(EvictionPolicy policy) {
 bool IsRandom(EvictionPolicy policy) {
   return policy == EvictionPolicy::kAllKeysRandom || policy == EvictionPolicy::kVolatileRandom;
 }
-
-}  // namespace
 
 EvictionState& Eviction::StateOf(EngineThread& thread) { return thread.eviction; }
 
@@ -72,11 +72,16 @@ Room Eviction::Evict(uint64_t used, uint64_t limit) {
   if (policy == EvictionPolicy::kNoEviction) return Room::kNo;
   if (state_.policy != policy) state_.pool.Clear();
   state_.policy = policy;
+  state_.starves = false;
+  if (tier_ != nullptr && HasJustStarved()) return WaitForCheckpoint(used, limit);
   // Asked for what a whole walk would find out.
   if (state_.pool.empty() && engine_.CountKeys(OnlyVolatile(policy)) == 0) return Room::kNo;
   const Found found = state_.turn_nanos_left > 0 ? EvictDownTo(limit) : Found::kNoTime;
   used = engine_.UsedNow(thread_);
   if (used <= limit + freer.pending_bytes()) return WaitForFreer(used, limit);
+  state_.searched_nanos = 0;
+  if (tier_ != nullptr && met_unclean_ && (victims_ == 0 || found == Found::kNothing))
+    return WaitForCheckpoint(used, limit);
   return found == Found::kNothing ? Room::kNo : GoOnOrWait(used, limit);
 }
 
@@ -93,6 +98,7 @@ Eviction::Found Eviction::EvictDownTo(uint64_t limit) {
     now_nanos = MonotonicNanos();
     const bool look = ++victims % kVictimsPerLook == 0;
     used = look ? engine_.UsedNow(thread_) : engine_.UsedAbout(thread_);
+    if (tier_ != nullptr && victims_ == 0 && now_nanos > deadline_nanos) break;
     // The first few go even where no time at all was given.
   } while (found != Found::kNothing && used > limit + freer.pending_bytes() &&
            (victims < kVictimsPerLook || now_nanos < deadline_nanos));
@@ -130,11 +136,12 @@ Eviction::Found Eviction::EvictOne(int64_t deadline_nanos) {
     state_.db = 0;
     state_.position = thread_.Random();
   }
+  fresh_passed_ = 0;
   const Found found = Sample(deadline_nanos);
   // Also when nothing was found in time: those of before may do, and must not stay when they are
   // gone.
   while (const EvictionPool::Candidate* victim = state_.pool.TakeBest()) {
-    if (Remove(*victim)) return Found::kSome;
+    if (tier_ != nullptr ? Unload(*victim) : Remove(*victim)) return Found::kSome;
   }
   return found;  // those there were are in use again: the next round finds others
 }
@@ -188,6 +195,7 @@ int Eviction::SampleHere(int wanted) {
     position = table->Visit(position, static_cast<size_t>(wanted - seen), [&](Entry& entry) {
       ++visited;
       if (only_volatile && !entry.has_expire()) return;
+      if (tier_ != nullptr && !MayBeSampled(slot, entry)) return;
       ++seen;
       state_.pool.Offer(Score(entry), state_.db, slot, entry.key());
     });

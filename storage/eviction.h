@@ -12,8 +12,9 @@
 // victim for the same bytes would be one too many. A turn of a loop spends at most
 // kEvictionTurnNanos here. When that is not enough, commands go on as long as memory is within
 // kOvershootBytesMax of the limit; beyond it they are suspended and executed again in the next
-// turn. Owner: the worker that executes. Source: Redis's description of its approximated LRU ("Key
-// eviction" in its documentation).
+// turn. Where data may be larger than memory victims leave for the disk, and only those that are
+// there as they stand (tier.h). Owner: the worker that executes. Source: Redis's description of its
+// approximated LRU ("Key eviction" in its documentation).
 #pragma once
 
 #include <cstdint>
@@ -26,15 +27,24 @@ namespace tidegate {
 
 class Entry;
 class Keyspace;
+class Tier;
 
 // Memory above maxmemory at which commands that may need more wait for eviction. They are let in
 // without knowing what they need, so one command's data per worker may come on top.
 inline constexpr Bytes kOvershootBytesMax = 4_MiB;
 
+// Whether only keys with a time to live are victims.
+bool OnlyVolatile(EvictionPolicy policy);
+bool IsRandom(EvictionPolicy policy);
+
 class Eviction final {
  public:
   Eviction(Engine& engine, Keyspace& keyspace, EngineThread& thread)
-      : engine_(engine), keyspace_(keyspace), thread_(thread), state_(StateOf(thread)) {}
+      : engine_(engine),
+        keyspace_(keyspace),
+        thread_(thread),
+        state_(StateOf(thread)),
+        tier_(engine.tier()) {}
 
   // For when more is used than maxmemory.
   Room MakeRoom();
@@ -57,12 +67,23 @@ class Eviction final {
   bool SlotIsBare() const;
   int64_t Score(const Entry& entry) const;
   bool Remove(const EvictionPool::Candidate& victim);
+  // eviction_tier.cc: the same to disk.
+  bool Unload(const EvictionPool::Candidate& victim);
+  bool MayBeSampled(uint16_t slot, const Entry& entry);
+  Room WaitForCheckpoint(uint64_t used, uint64_t limit);
+  bool HasJustStarved() const;
 
   Engine& engine_;
   Keyspace& keyspace_;
   EngineThread& thread_;
   EvictionState& state_;
+  Tier* const tier_;   // null: victims are deleted
   bool busy_ = false;  // a slot was passed over that somebody else has
+  // Of a tier: entries that may not leave now were met; victims so far; and fresh ones that were
+  // passed over for the next.
+  bool met_unclean_ = false;
+  int victims_ = 0;
+  int fresh_passed_ = 0;
 };
 
 }  // namespace tidegate

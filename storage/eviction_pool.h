@@ -73,6 +73,11 @@ struct EvictionState {
   int db = 0;
   uint32_t position = 0;
   int64_t turn_nanos_left = kEvictionTurnNanos;
+  // Of a tier (tier.h). The last search found nothing that may leave, so that requests wait until
+  // more checkpoints have ended than had then.
+  bool starves = false;
+  uint64_t checkpoints_ended = 0;
+  int64_t searched_nanos = 0;
 };
 
 // How far above maxmemory the engine was at least since the limit is what it is: after it was

@@ -18,6 +18,7 @@
 #include "storage/journal/replay_ahead.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/persist/store.h"
+#include "storage/tier.h"
 
 namespace tidegate {
 namespace {
@@ -39,6 +40,21 @@ std::string Seconds(int64_t nanos) {
   return text;
 }
 
+// The journal's memtables count as used memory, six of them at most.
+constexpr uint64_t kMemtablePart = 128;
+constexpr Bytes kMemtableBytesMin = 512_KiB;
+
+Bytes CacheBytesFor(Bytes maxmemory) {
+  if (maxmemory.count == 0) return kStoreBlockCacheBytes;
+  return Bytes{std::max(maxmemory.count / kStoreCachePart, kStoreCacheBytesMin.count)};
+}
+
+Bytes MemtableBytesFor(Bytes maxmemory) {
+  if (maxmemory.count == 0) return kStoreMemtableBytes;
+  return Bytes{std::clamp(maxmemory.count / kMemtablePart, kMemtableBytesMin.count,
+                          kStoreMemtableBytes.count)};
+}
+
 }  // namespace
 
 Persistence::Persistence(PersistenceOptions options, std::unique_ptr<Store> store)
@@ -47,8 +63,12 @@ Persistence::Persistence(PersistenceOptions options, std::unique_ptr<Store> stor
 Persistence::~Persistence() { static_cast<void>(Stop()); }
 
 Result<std::unique_ptr<Persistence>> Persistence::Open(PersistenceOptions options) {
-  Result<std::unique_ptr<Store>> store =
-      Store::Open({.dir = options.dir, .load_truncated = options.load_truncated});
+  StoreOptions wanted{.dir = options.dir, .load_truncated = options.load_truncated};
+  if (options.tiered) {
+    wanted.cache_bytes = CacheBytesFor(options.maxmemory);
+    wanted.memtable_bytes = MemtableBytesFor(options.maxmemory);
+  }
+  Result<std::unique_ptr<Store>> store = Store::Open(std::move(wanted));
   if (!store.ok()) return std::move(store).error();
   SetKeyHashSeed((*store)->hash_seed());
   return std::unique_ptr<Persistence>(
@@ -58,8 +78,15 @@ Result<std::unique_ptr<Persistence>> Persistence::Open(PersistenceOptions option
 // Only what the checkpoint says of itself: its keys come in as they are asked for.
 Status Persistence::BeginCold(Engine& engine) {
   const auto checkpoint = store_->checkpoint();
-  if (!checkpoint) return {};
   ColdStart start{.source = store_.get()};
+  if (options_.tiered) {
+    engine.MakeTiered();
+    engine.CountStoreMemory(store_->memory_bytes());
+  }
+  if (!checkpoint) {
+    if (options_.tiered) engine.BeginCold(start);
+    return {};
+  }
   for (size_t db = 0; db < checkpoint->stats.size(); ++db) {
     const DbStats& stats = checkpoint->stats[db];
     if (stats.keys == 0) continue;
@@ -74,7 +101,7 @@ Status Persistence::BeginCold(Engine& engine) {
   Result<std::vector<HotKey>> hot = ParseHotKeys(store_->Info(kHotKeysName));
   if (hot.ok()) start.hot = std::move(hot).value();
   engine.keyspace().database_map().Restore({checkpoint->databases, checkpoint->next_database});
-  if (!start.databases.empty()) engine.BeginCold(start);
+  if (!start.databases.empty() || options_.tiered) engine.BeginCold(start);
   log::Notice("Checkpoint: " + std::to_string(checkpoint_keys_) + " keys as of record " +
               std::to_string(checkpoint->sequence) + " are read as they are asked for");
   return {};
@@ -121,10 +148,30 @@ void Persistence::Begin(Engine& engine) {
                               .pressure = [this](uint64_t sequence, uint64_t bytes) {
                                 return checkpointer_->Pressure({sequence, replayed_bytes_ + bytes});
                               }});
+  if (engine.tier() == nullptr) return;
+  engine.tier()->SetCheckpointRequest(
+      [](void* checkpointer) { static_cast<Checkpointer*>(checkpointer)->Ask(); },
+      checkpointer_.get());
 }
 
 void Persistence::BeginCheckpoints() {
-  checkpointer_->Begin({options_.checkpoint_records, options_.checkpoint_bytes}, replayed_bytes_);
+  checkpointer_->Begin(CheckpointLimitsNow(), replayed_bytes_);
+}
+
+// What has changed must not fill memory before it may leave.
+CheckpointLimits Persistence::CheckpointLimitsNow() const {
+  CheckpointLimits limits{options_.checkpoint_records, options_.checkpoint_bytes};
+  if (options_.tiered && options_.maxmemory.count != 0)
+    limits.bytes_max.count =
+        std::min(limits.bytes_max.count, options_.maxmemory.count / kDirtyPart);
+  return limits;
+}
+
+void Persistence::SetMaxmemory(Bytes bytes) {
+  if (!options_.tiered) return;
+  options_.maxmemory = bytes;
+  store_->SetCacheBytes(CacheBytesFor(bytes));
+  checkpointer_->SetLimits(CheckpointLimitsNow());
 }
 
 void Persistence::AbandonCheckpoints(bool engine_is_closed) {
@@ -139,7 +186,9 @@ Status Persistence::Stop() {
 bool Persistence::StartCheckpoint() { return checkpointer_->Start(); }
 
 void Persistence::SetCheckpointLimits(uint64_t records, Bytes bytes) {
-  checkpointer_->SetLimits({records, bytes});
+  options_.checkpoint_records = records;
+  options_.checkpoint_bytes = bytes;
+  checkpointer_->SetLimits(CheckpointLimitsNow());
 }
 
 std::string Persistence::BackupDirectory() const {

@@ -32,6 +32,7 @@
 
 namespace tidegate {
 
+struct CheckpointLimits;
 class Checkpointer;
 class CommandTable;
 class EffectSink;
@@ -48,6 +49,9 @@ struct PersistenceOptions {
   uint64_t checkpoint_records = 0;
   Bytes checkpoint_bytes{};
   std::string backup_dir;  // empty: "backups" in dir
+  // Data may be larger than memory (tier.h), which is limited to so much.
+  bool tiered = false;
+  Bytes maxmemory{};
 };
 
 class Persistence final {
@@ -71,6 +75,8 @@ class Persistence final {
   // Makes a checkpoint soon; false while one is under way.
   bool StartCheckpoint();
   void SetCheckpointLimits(uint64_t records, Bytes bytes);
+  // What follows from the limit where data may be larger than memory.
+  void SetMaxmemory(Bytes bytes);
 
   // A backup (backup.h) that holds at least everything that was appended before the call. Waits for
   // the journal's writer, until `cancelled`, and for the disk. One at a time.
@@ -102,8 +108,9 @@ class Persistence final {
 
   Status BeginCold(Engine& engine);
   std::string BackupDirectory() const;
+  CheckpointLimits CheckpointLimitsNow() const;
 
-  const PersistenceOptions options_;
+  PersistenceOptions options_;  // the limits change, by one thread at a time
   std::unique_ptr<Store> store_;
   uint64_t last_ = 0;
   uint64_t replayed_records_ = 0;

@@ -204,6 +204,23 @@ void WriteWarmUp(InfoWriter& out, const ColdStats& stats) {
       .Number("warmup_elapsed_ms", stats.elapsed_ms);
 }
 
+// Where data may be larger than memory.
+void WriteTier(InfoWriter& out, const ColdStats& stats, const EngineStats& engine) {
+  out.Number("tiered", stats.tiered);
+  if (stats.tiered == 0) return;
+  out.Number("tiered_keys_in_memory", stats.keys_in_memory)
+      .Number("tiered_evicted_keys", engine.tier_evicted_keys)
+      .Number("tiered_evicted_bytes", engine.tier_evicted_bytes)
+      .Number("tiered_loaded_keys", stats.loaded_keys)
+      .Number("tiered_loaded_bytes", stats.loaded_bytes)
+      .Number("tiered_keys_on_demand", stats.keys_on_demand)
+      .Number("tiered_absent_keys", stats.absent_keys)
+      .Number("tiered_expired_on_disk", stats.expired_on_disk)
+      .Number("tiered_holds", stats.holds)
+      .Number("tiered_checkpoints_asked", stats.checkpoints_asked)
+      .Number("tiered_checkpoint_waits", stats.checkpoint_waits);
+}
+
 void WritePersistence(InfoWriter& out, Server& server) {
   const Persistence* persistence = server.persistence();
   const PersistenceStats stats = persistence != nullptr ? persistence->Stats() : PersistenceStats();
@@ -249,7 +266,9 @@ void WritePersistence(InfoWriter& out, Server& server) {
   if (persistence == nullptr) return;
   WriteJournal(out, stats);
   WriteBackups(out, server.background_backup().Facts());
-  WriteWarmUp(out, server.engine().StatsOfCold());
+  const ColdStats cold = server.engine().StatsOfCold();
+  WriteWarmUp(out, cold);
+  WriteTier(out, cold, server.engine().Stats());
 }
 
 void WriteReplication(InfoWriter& out, Server& server) {

@@ -68,12 +68,12 @@ void RunQueue(SessionCommand& c) {
   }
 }
 
-// Watched keys are in memory since they are watched.
+// Watched keys are in memory since they are watched, and stay there.
 ExecStatus BeginQueue(SessionCommand& c, const std::vector<uint16_t>& slots) {
   const TransactionQueue& queue = c.session().transaction();
   AtomicNeeds needs;
   std::vector<KeyRef> keys;
-  if (c.engine().IsCold()) {
+  if (c.engine().MayBeCold()) {
     keys = queue.Keys();
     needs = {.keys = keys, .everything = queue.MeetsAnyKey()};
   }
@@ -97,7 +97,7 @@ ExecStatus CmdExec(SessionCommand& c) {
   EngineThread& thread = c.worker().engine_thread();
   // Once: what runs ahead would begin anew otherwise.
   if (queue.denies_oom() && c.continuation() == nullptr) {
-    const Room room = c.engine().MakeRoom(thread);
+    const Room room = c.engine().MakeRoomFor(thread, client);
     if (room == Room::kLater) return c.engine().TryLater(thread, client);
     if (room == Room::kNo) {
       EndTransaction(c);

@@ -64,6 +64,12 @@ bool Checkpointer::Start() {
   return true;
 }
 
+void Checkpointer::Ask() {
+  if (asked_.exchange(true)) return;
+  MutexLock lock(mutex_);
+  condition_.notify_one();
+}
+
 void Checkpointer::Abandon(bool engine_is_closed) {
   cancelled_.store(true);
   MutexLock lock(mutex_);
@@ -82,7 +88,8 @@ void Checkpointer::Run() {
   for (;;) {
     {
       MutexLock lock(mutex_);
-      if (!wanted_ && !stopping_) condition_.wait_for(mutex_, kLookPeriod);
+      const bool asked = asked_.load() && MonotonicNanos() >= retry_at_nanos_;
+      if (!wanted_ && !stopping_ && !asked) condition_.wait_for(mutex_, kLookPeriod);
       if (stopping_) return;
       if (!wanted_ && !IsDue()) continue;
       wanted_ = false;
@@ -96,6 +103,7 @@ void Checkpointer::Run() {
 
 bool Checkpointer::IsDue() const {
   if (MonotonicNanos() < retry_at_nanos_) return false;
+  if (asked_.load()) return true;
   const JournalPosition now = position_();
   if (now.sequence <= store_.checkpoint_sequence()) return false;
   return Since(now.sequence, store_.checkpoint_sequence()) >=
@@ -147,6 +155,7 @@ double Checkpointer::Pressure(const JournalPosition& now) const {
 }
 
 void Checkpointer::Make() {
+  asked_.store(false);
   uint64_t entries = 0;
   uint64_t bytes = 0;
   const Status made = Write(entries, bytes);

@@ -78,6 +78,9 @@ class Checkpointer final {
   void SetLimits(const CheckpointLimits& limits);
   // Begins one soon; false while one is under way.
   bool Start();
+  // The same for who waits for what it makes clean: again and again, and while one fails not before
+  // the next try's time. Any thread.
+  void Ask();
   bool in_progress() const { return in_progress_.load(std::memory_order_relaxed); }
   // What is under way ends soon, and nothing begins any more. `engine_is_closed`: nor does the
   // engine's gate ever open again. Waits for nothing.
@@ -103,6 +106,7 @@ class Checkpointer final {
   HotKeySampler sampler_;
   std::atomic<bool> in_progress_{false};
   std::atomic<bool> cancelled_{false};
+  std::atomic<bool> asked_{false};
   std::atomic<uint64_t> records_max_{0};
   std::atomic<uint64_t> bytes_max_{0};
   std::atomic<uint64_t> base_bytes_{0};  // of the journal, at the last checkpoint

@@ -33,9 +33,10 @@ size_t ColdQueue::WaiterHash::operator()(const Waiter& waiter) const {
   return std::hash<const void*>()(waiter.thread) ^ (waiter.ticket * 0x9e3779b97f4a7c15u);
 }
 
-std::shared_ptr<ColdWait> ColdQueue::Add(const std::vector<ColdTarget>& wants,
-                                         const Waiter& waiter) {
+std::shared_ptr<ColdWait> ColdQueue::Add(const std::vector<ColdTarget>& wants, const Waiter& waiter,
+                                         std::unique_ptr<ColdHold> hold) {
   auto wait = std::make_shared<ColdWait>();
+  wait->hold_ = std::move(hold);
   wait->waiter_ = waiter;
   bool closed = false;
   {
@@ -48,7 +49,9 @@ std::shared_ptr<ColdWait> ColdQueue::Add(const std::vector<ColdTarget>& wants,
       known = wait;
       wait->left_ = wants.size();
       for (const ColdTarget& target : wants) AddLocked(target, wait);
-      condition_.notify_all();
+      // Any of the threads takes a key.
+      const bool one = wants.size() == 1 && wants.front().kind == ColdTarget::Kind::kKey;
+      one ? condition_.notify_one() : condition_.notify_all();
     }
   }
   if (closed) waiter.thread->Wake(waiter.ticket);

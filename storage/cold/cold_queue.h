@@ -19,32 +19,11 @@
 #include <vector>
 
 #include "base/thread_annotations.h"
-#include "storage/request.h"
+#include "storage/cold/cold_pins.h"
+#include "storage/cold/cold_target.h"
 #include "storage/waiter.h"
 
 namespace tidegate {
-
-// What is read: a key, the whole of a slot, or all there is. Databases go by their id on disk.
-struct ColdTarget {
-  enum class Kind : uint8_t { kKey, kSlot, kEverything };
-
-  Kind kind = Kind::kEverything;
-  uint32_t database = 0;
-  uint16_t slot = 0;
-  uint64_t hash = 0;
-  std::string key;
-
-  static ColdTarget Key(uint32_t database, const KeyRef& key) {
-    return {Kind::kKey, database, key.slot, key.hash, std::string(key.name)};
-  }
-  static ColdTarget Slot(uint32_t database, uint16_t slot) {
-    return {Kind::kSlot, database, slot, 0, {}};
-  }
-  static ColdTarget Everything() { return {}; }
-
-  KeyRef ref() const { return {key, hash, slot}; }
-  friend bool operator==(const ColdTarget&, const ColdTarget&) = default;
-};
 
 // What one request waits for. Belongs to the queue and to the client's state.
 class ColdWait final {
@@ -52,8 +31,15 @@ class ColdWait final {
   // Whether it could not be read, of what the request still wants.
   bool HasFailed(const std::vector<ColdTarget>& wants) const;
 
+  // What stays in memory for the request, until it has been executed or its client has left. By the
+  // request's thread.
+  ColdHold& hold() { return *hold_; }
+  std::unique_ptr<ColdHold> TakeHold() { return std::move(hold_); }
+  void Release() { hold_.reset(); }
+
  private:
   friend class ColdQueue;
+  std::unique_ptr<ColdHold> hold_;
   Waiter waiter_;
   size_t left_ = 0;
   std::atomic<bool> over_{false};
@@ -67,8 +53,9 @@ class ColdQueue final {
     std::vector<std::shared_ptr<ColdWait>> waits;
   };
 
-  // The waiter is woken when it should be executed again.
-  std::shared_ptr<ColdWait> Add(const std::vector<ColdTarget>& wants, const Waiter& waiter);
+  // The waiter is woken when it should be executed again. `hold` has what it wants.
+  std::shared_ptr<ColdWait> Add(const std::vector<ColdTarget>& wants, const Waiter& waiter,
+                                std::unique_ptr<ColdHold> hold);
   void Forget(const Waiter& waiter);
 
   // The next that somebody waits for; null: none.

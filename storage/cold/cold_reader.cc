@@ -11,6 +11,7 @@
 #include "storage/cut/cut.h"
 #include "storage/engine_thread.h"
 #include "storage/gate.h"
+#include "storage/keyspace/access.h"
 #include "storage/keyspace/database.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/keyspace/lazy_freer.h"
@@ -33,8 +34,7 @@ constexpr uint64_t kTicket = 1;
 
 }  // namespace
 
-ColdReader::ColdReader(Engine& engine, ColdSource& source, ColdCounters& counters,
-                       uint64_t batch_entries_max)
+ColdReader::ColdReader(Engine& engine, const ColdStart& start, ColdCounters& counters)
     : engine_(engine),
       residency_(*engine.residency_),
       thread_(engine.AddThread(
@@ -45,9 +45,10 @@ ColdReader::ColdReader(Engine& engine, ColdSource& source, ColdCounters& counter
             reader.condition_.notify_one();
           },
           this)),
-      source_(source),
+      source_(*start.source),
       counters_(counters),
-      batch_entries_max_(batch_entries_max) {}
+      batch_entries_max_(start.batch_entries_max),
+      now_ms_(start.now_ms) {}
 
 void ColdReader::Stop() {
   stopping_.store(true);
@@ -70,6 +71,7 @@ bool ColdReader::EnterAndLock(uint16_t slot) {
         return false;
       }
     }
+    engine_.FollowSettings(thread_, now_ms_());
     if (engine_.TryLock(slot)) return true;
     engine_.gate_->LeaveShared(thread_);
     if (stopping_.load()) return false;
@@ -79,13 +81,14 @@ bool ColdReader::EnterAndLock(uint16_t slot) {
 
 void ColdReader::UnlockAndLeave(uint16_t slot) {
   engine_.Unlock(slot);
+  engine_.MakeRoomForLoads(thread_);
   engine_.gate_->LeaveShared(thread_);
 }
 
-bool ColdReader::MarkFor(uint16_t slot) const {
-  const Cut* cut = thread_.cut;
+bool ColdReader::MarkFor(const EngineThread& thread, uint16_t slot) {
+  const Cut* cut = thread.cut;
   const bool before_it = cut != nullptr && !cut->only_dirty() && !cut->IsWalked(slot);
-  return before_it ? !thread_.cut_mark : thread_.cut_mark;
+  return before_it ? !thread.cut_mark : thread.cut_mark;
 }
 
 Status ColdReader::Build(const StoredEntry& stored, std::vector<Built>& out) {
@@ -106,7 +109,9 @@ void ColdReader::Discard(std::vector<Built>& entries) {
   entries.clear();
 }
 
-Status ColdReader::LoadKey(const ColdTarget& target) {
+Status ColdReader::LoadKey(const ColdTarget& target, bool asked) {
+  ColdHold hold(residency_.pins());
+  hold.Add(target);
   for (;;) {
     const uint32_t generation = residency_.Generation(target.slot);
     std::vector<Built> built;
@@ -121,8 +126,8 @@ Status ColdReader::LoadKey(const ColdTarget& target) {
       return {};
     }
     if (!status.ok() && !IsWanted(target)) status = {};
-    const bool placed =
-        !status.ok() || PlaceKey(target, generation, built.empty() ? nullptr : &built.front());
+    const bool placed = !status.ok() || PlaceKey(target, generation,
+                                                 built.empty() ? nullptr : &built.front(), asked);
     UnlockAndLeave(target.slot);
     Discard(built);
     if (!status.ok()) return std::move(status).error().WithContext("read a key from disk");
@@ -130,26 +135,44 @@ Status ColdReader::LoadKey(const ColdTarget& target) {
   }
 }
 
+bool ColdReader::LearnAbsent(const EngineThread& thread, const ColdTarget& target) {
+  ColdHold hold(residency_.pins());
+  hold.Add(target);
+  const uint32_t generation = residency_.Generation(target.slot);
+  if (!source_.IsAbsent(target.database, target.slot, target.hash, target.key)) return false;
+  if (!engine_.TryLock(target.slot)) return false;
+  const bool valid = residency_.Generation(target.slot) == generation;
+  if (valid && IsWanted(target))
+    PlaceAbsent(thread, residency_.NumberOf(target.database), target.ref());
+  engine_.Unlock(target.slot);
+  return valid;
+}
+
 bool ColdReader::IsWanted(const ColdTarget& target) {
   const int db = residency_.NumberOf(target.database);
   return db >= 0 && !residency_.IsResident(db, target.ref());
 }
 
-bool ColdReader::PlaceKey(const ColdTarget& target, uint32_t generation, Built* found) {
+bool ColdReader::PlaceKey(const ColdTarget& target, uint32_t generation, Built* found, bool asked) {
   if (!IsWanted(target)) return true;
   if (residency_.Generation(target.slot) != generation) return false;
   const int db = residency_.NumberOf(target.database);
   if (found == nullptr) {
-    PlaceAbsent(db, target.ref());
+    PlaceAbsent(thread_, db, target.ref());
   } else {
-    Place(db, target.ref(), *found);
+    Place(db, target.ref(), *found, asked);
   }
   return true;
 }
 
-void ColdReader::Place(int db, const KeyRef& key, Built& built) {
+void ColdReader::Place(int db, const KeyRef& key, Built& built, bool asked) {
   Entry* entry = std::exchange(built.entry, nullptr);
-  entry->set_cut_mark(MarkFor(key.slot));
+  // Else it would be the first to leave again, before it has been of use.
+  if (asked && residency_.tiered()) {
+    entry->set_access(thread_.lfu ? access::LfuFresh(thread_.now_ms)
+                                  : access::LruClock(thread_.now_ms));
+  }
+  entry->set_cut_mark(MarkFor(thread_, key.slot));
   Database(engine_.keyspace(), thread_, db, thread_.now_ms, {.no_touch = true})
       .Place(key, entry, built.object);
   counters_.loaded_keys.fetch_add(1, std::memory_order_relaxed);
@@ -157,27 +180,34 @@ void ColdReader::Place(int db, const KeyRef& key, Built& built) {
 }
 
 // There is nothing on disk, and nobody needs to ask again.
-void ColdReader::PlaceAbsent(int db, const KeyRef& key) {
+void ColdReader::PlaceAbsent(const EngineThread& thread, int db, const KeyRef& key) {
   Keyspace& keyspace = engine_.keyspace();
   StoredState& stored = keyspace.stored(key.slot, db);
   const uint32_t known = stored.removed().count();
   // Looked for at each doubling, so that few are looked at for each that comes.
   if (known >= kAbsentMin && std::has_single_bit(known)) DropAbsent(db, key.slot);
-  stored.AddRemoved(key.hash, key.name)->set_change_mark(thread_.change_mark);
+  Entry* absent = stored.AddRemoved(key.hash, key.name);
+  absent->set_change_mark(thread.change_mark);
+  absent->set_access(access::LruClock(thread.wall_ms));  // since when it is known
+  counters_.absent_keys.fetch_add(1, std::memory_order_relaxed);
   keyspace.slot(key.slot).flags |= Slot::kRemoved;
 }
 
 void ColdReader::DropAbsent(int db, uint16_t slot) {
   StoredState& stored = engine_.keyspace().stored(slot, db);
   std::vector<Entry*> absent;
-  stored.removed().ForEach([&absent](Entry& entry) {
-    if (!entry.dirty() && !entry.in_flight()) absent.push_back(&entry);
+  stored.removed().ForEach([&](Entry& entry) {
+    if (!entry.dirty() && !entry.in_flight() &&
+        !residency_.pins().IsPinned(slot, KeyHash(entry.key())))
+      absent.push_back(&entry);
   });
   for (Entry* entry : absent) stored.EraseRemoved(KeyHash(entry->key()), entry);
   residency_.TombstonesDropped(slot);
 }
 
 Result<ColdReader::Progress> ColdReader::LoadSome(const ColdTarget& target) {
+  ColdHold hold(residency_.pins());
+  hold.Add(target);
   Batch batch;
   if (!BeginBatch(target, batch)) return Progress::kThrough;
   Status status = ReadBatch(target, batch);
@@ -231,7 +261,7 @@ bool ColdReader::PlaceSome(const ColdTarget& target, Batch& batch) {
   for (; batch.placed < end; ++batch.placed) {
     Built& built = batch.entries[batch.placed];
     const KeyRef key{built.key, built.hash, target.slot};
-    if (!residency_.IsResident(db, key)) Place(db, key, built);
+    if (!residency_.IsResident(db, key)) Place(db, key, built, /*asked=*/false);
   }
   const bool all = batch.placed == batch.entries.size();
   const uint64_t below = all ? batch.end : batch.entries[batch.placed].hash;

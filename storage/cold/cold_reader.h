@@ -24,6 +24,7 @@
 #include "base/thread_annotations.h"
 #include "storage/cold/cold_queue.h"
 #include "storage/cold/cold_source.h"
+#include "storage/cold/cold_start.h"
 #include "storage/cold/entry_builder.h"
 #include "storage/cold_metrics.h"
 #include "storage/engine.h"
@@ -37,21 +38,34 @@ inline constexpr size_t kPlacedPerHold = 64;
 
 class ColdReader final {
  public:
-  // `batch_entries_max`: entries of a slot that are read at a time.
-  ColdReader(Engine& engine, ColdSource& source, ColdCounters& counters,
-             uint64_t batch_entries_max);
+  // `start` says where entries are read from, how many of a slot at a time, and what time it is.
+  ColdReader(Engine& engine, const ColdStart& start, ColdCounters& counters);
   ColdReader(const ColdReader&) = delete;
   ColdReader& operator=(const ColdReader&) = delete;
 
-  // An error: it could not be read, and is still wanted.
-  Status LoadKey(const ColdTarget& target);
+  // `asked`: somebody waits for it, so it counts as used now. An error: it could not be read, and
+  // is still wanted.
+  Status LoadKey(const ColdTarget& target, bool asked = true);
+
+  // On the thread of a request, in the engine with nothing locked: whether the key is not there,
+  // seen without a read of the disk, and known from now on. False: it has to be read.
+  bool LearnAbsent(const EngineThread& thread, const ColdTarget& target);
 
   enum class Progress : uint8_t { kMore, kThrough };
   // The next entries of a slot.
   Result<Progress> LoadSome(const ColdTarget& target);
 
+  // For who does other work on the loader's thread: into the engine, with the slot locked; false:
+  // the thread ends. Leaving brings used memory back to its limit, where that is the loader's task.
+  bool EnterAndLock(uint16_t slot);
+  void UnlockAndLeave(uint16_t slot);
+  // With the slot locked: of a key that is read, whether it is not there.
+  bool IsWanted(const ColdTarget& target);
+  EngineThread& thread() { return thread_; }
+
   // The thread ends; what is under way is given up.
   void Stop();
+  bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
   // Gives memory back; no more loads.
   void Release() { builder_.reset(); }
 
@@ -75,11 +89,10 @@ class ColdReader final {
 
   Status Build(const StoredEntry& stored, std::vector<Built>& out);
   // False: read again.
-  bool PlaceKey(const ColdTarget& target, uint32_t generation, Built* found);
-  bool IsWanted(const ColdTarget& target);
-  void PlaceAbsent(int db, const KeyRef& key);
+  bool PlaceKey(const ColdTarget& target, uint32_t generation, Built* found, bool asked);
+  void PlaceAbsent(const EngineThread& thread, int db, const KeyRef& key);
   void DropAbsent(int db, uint16_t slot);
-  void Place(int db, const KeyRef& key, Built& built);
+  void Place(int db, const KeyRef& key, Built& built, bool asked);
 
   // False: the slot is through, or nobody's any more.
   bool BeginBatch(const ColdTarget& target, Batch& batch);
@@ -87,11 +100,8 @@ class ColdReader final {
   // False: the rest is not to be used.
   bool PlaceSome(const ColdTarget& target, Batch& batch);
 
-  // Into the engine, with the slot locked; false: the thread ends.
-  bool EnterAndLock(uint16_t slot);
-  void UnlockAndLeave(uint16_t slot);
   bool WaitForWake();
-  bool MarkFor(uint16_t slot) const;
+  static bool MarkFor(const EngineThread& thread, uint16_t slot);
   static void Discard(std::vector<Built>& entries);
 
   Engine& engine_;
@@ -100,6 +110,7 @@ class ColdReader final {
   ColdSource& source_;
   ColdCounters& counters_;
   const uint64_t batch_entries_max_;
+  int64_t (*const now_ms_)();
   std::unique_ptr<EntryBuilder> builder_;
   Mutex mutex_;
   std::condition_variable_any condition_;

@@ -28,16 +28,29 @@ struct StoredEntry {
   std::string_view value;  // RDB type byte, then the RDB value, whole
 };
 
+// Of an entry, without its value.
+struct StoredExpiry {
+  std::string_view key;  // valid until the next call
+  uint64_t hash = 0;
+  int64_t expire_at_ms = kNoExpire;
+};
+
 class ColdSource {
  public:
   virtual ~ColdSource() = default;
   // Calls fn with the key's entry, when there is one: true.
   virtual Result<bool> Read(uint32_t database, uint16_t slot, uint64_t hash, std::string_view key,
                             const std::function<void(const StoredEntry&)>& fn) = 0;
+  // Whether it is known that there is no such key, without a read of the disk: false says nothing.
+  // The one call that a loop's thread may make.
+  virtual bool IsAbsent(uint32_t database, uint16_t slot, uint64_t hash, std::string_view key) = 0;
   // The entries of a slot in the order of their hashes, from `from_hash` on, until fn returns
   // false.
   virtual Status ReadSlot(uint32_t database, uint16_t slot, uint64_t from_hash,
                           const std::function<bool(const StoredEntry&)>& fn) = 0;
+  // The same of when they expire.
+  virtual Status ReadExpiries(uint32_t database, uint16_t slot, uint64_t from_hash,
+                              const std::function<bool(const StoredExpiry&)>& fn) = 0;
 };
 
 }  // namespace tidegate

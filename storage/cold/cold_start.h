@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
+
 namespace tidegate {
 
 class ColdSource;
@@ -33,6 +35,7 @@ struct ColdStart {
   // Tests choose less.
   uint64_t batch_entries_max = 512;
   bool warms_up = true;
+  int64_t (*now_ms)() = &UnixMillis;  // for what goes by the time of day
 };
 
 }  // namespace tidegate

@@ -91,6 +91,10 @@ class Database final {
   // before. The key must not be there.
   void Place(const KeyRef& key, Entry* entry, const StoredObject& object);
 
+  // The entry leaves memory, and its record on disk stays as it is: nothing was removed, and nobody
+  // hears of it. What it took, in bytes.
+  size_t Unload(const KeyRef& key, Entry* entry);
+
   // As after a removal, of a key that is on disk, or may be, and not here.
   void AssumeRemoved(const KeyRef& key);
 

@@ -114,4 +114,15 @@ void Database::Place(const KeyRef& key, Entry* entry, const StoredObject& object
   NoteStored(key, entry, object);
 }
 
+size_t Database::Unload(const KeyRef& key, Entry* entry) {
+  Table& table = *keyspace_->FindTable(key.slot, index_);
+  table.Remove(key.hash, entry);
+  if (entry->has_expire()) table.set_expires(table.count() == 0 ? 0 : table.expires() - 1);
+  TakeObject(key, *entry);
+  size_t bytes = entry->allocated_bytes();
+  if (!entry->embedded()) bytes += ValueBytes(ValueObject::Of(*entry));
+  FreeEntry(entry, keyspace_->settings().lazyfree_eviction.load(std::memory_order_relaxed));
+  return bytes;
+}
+
 }  // namespace tidegate

@@ -49,13 +49,13 @@ Store::Database::~Database() {
 }
 
 rocksdb::Status Store::Database::Open(const std::string& path, const rocksdb::DBOptions& options,
-                                      bool read_only) {
-  cache = rocksdb::NewLRUCache(kStoreBlockCacheBytes.count);
+                                      bool read_only, const Limits& limits) {
+  cache = rocksdb::NewLRUCache(limits.cache_bytes);
   rocksdb::ColumnFamilyOptions plain;
   plain.write_buffer_size = 1 << 20;  // nothing is in it
   const std::vector<rocksdb::ColumnFamilyDescriptor> descriptors = {
       {rocksdb::kDefaultColumnFamilyName, plain},
-      {"journal", JournalOptionsOf(cache)},
+      {"journal", JournalOptionsOf(cache, limits.memtable_bytes)},
       {"data", DataOptionsOf(cache)},
   };
   rocksdb::DB* opened = nullptr;
@@ -71,6 +71,7 @@ rocksdb::Status Store::Database::Open(const std::string& path, const rocksdb::DB
 
 Store::Store(StoreOptions options)
     : options_(std::move(options)),
+      cache_bytes_(options_.cache_bytes.count),
       env_(GuardLogs(options_.env != nullptr ? options_.env : rocksdb::Env::Default(),
                      options_.dir + "/store", [this] { Break(); })) {}
 
@@ -93,7 +94,8 @@ Result<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
 Status Store::OpenDatabase() {
   const rocksdb::DBOptions options = DatabaseOptions(env_.get());
   auto database = std::make_shared<Database>();
-  rocksdb::Status status = database->Open(path_, options, options_.read_only);
+  const Database::Limits limits{cache_bytes_.load(), options_.memtable_bytes.count};
+  rocksdb::Status status = database->Open(path_, options, options_.read_only, limits);
   while (status.IsCorruption()) {
     const std::optional<WalDamage> damage = FindWalDamage(path_);
     if (!damage) break;
@@ -106,7 +108,7 @@ Status Store::OpenDatabase() {
                  std::to_string(damage->offset) + ": what it held is dropped");
     TG_RETURN_IF_ERROR(CutOffDamage(*damage));  // so there is less of it each time
     database = std::make_shared<Database>();
-    status = database->Open(path_, options, options_.read_only);
+    status = database->Open(path_, options, options_.read_only, limits);
   }
   if (!status.ok()) {
     const std::string text = status.ToString();
@@ -162,6 +164,11 @@ bool Store::IsNearlyFull() {
   uint64_t free_bytes = 0;
   if (!env_->GetFreeSpace(path_, &free_bytes).ok()) return false;
   return free_bytes < kStoreFreeBytesMin.count;
+}
+
+void Store::SetCacheBytes(Bytes bytes) {
+  cache_bytes_.store(bytes.count);
+  if (const std::shared_ptr<Database> at = database()) at->cache->SetCapacity(bytes.count);
 }
 
 void Store::NoteStats() {

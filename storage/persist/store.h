@@ -77,6 +77,8 @@ struct StoreOptions {
   // What RocksDB takes for the file system; null: the real one. For tests that pull the plug.
   rocksdb::Env* env = nullptr;
   Bytes value_bytes_max = kStoreValueBytesMax;  // tests choose less
+  Bytes cache_bytes = kStoreBlockCacheBytes;    // see SetCacheBytes
+  Bytes memtable_bytes = kStoreMemtableBytes;
 };
 
 struct StoreStats {
@@ -137,14 +139,22 @@ class Store final : public JournalLog, public ColdSource {
   // ColdSource.
   Result<bool> Read(uint32_t database, uint16_t slot, uint64_t hash, std::string_view key,
                     const std::function<void(const StoredEntry&)>& fn) override;
+  bool IsAbsent(uint32_t database, uint16_t slot, uint64_t hash, std::string_view key) override;
   Status ReadSlot(uint32_t database, uint16_t slot, uint64_t from_hash,
                   const std::function<bool(const StoredEntry&)>& fn) override;
+  Status ReadExpiries(uint32_t database, uint16_t slot, uint64_t from_hash,
+                      const std::function<bool(const StoredExpiry&)>& fn) override;
 
   // JournalLog.
   Status Write(const JournalGroup& group, bool sync) override;
   Status Sync() override;
   Result<uint64_t> Recover() override;
   bool IsNearlyFull() override;
+
+  // For blocks of data that were read, with their indexes and filters.
+  void SetCacheBytes(Bytes bytes);
+  // Of Stats(), for who counts it.
+  const std::atomic<uint64_t>& memory_bytes() const { return memory_bytes_; }
 
   // As they were when IsNearlyFull was last asked: RocksDB takes locks to tell them.
   StoreStats Stats() const {
@@ -176,6 +186,7 @@ class Store final : public JournalLog, public ColdSource {
   }
 
   const StoreOptions options_;
+  std::atomic<uint64_t> cache_bytes_;
   std::string path_;
   std::string checkpoint_path_;
   uint64_t hash_seed_ = 0;

@@ -97,6 +97,37 @@ StoredEntry EntryOf(const StoredRecord& record, std::string_view key, uint64_t h
           .value = record.object ? std::string_view(object) : record.value};
 }
 
+struct SlotPlace {
+  uint32_t database;
+  uint16_t slot;
+  uint64_t from_hash;
+};
+
+// The records of a slot, until fn returns false.
+Status WalkSlot(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* data, rocksdb::ReadOptions options,
+                const SlotPlace& place,
+                const std::function<bool(const EntryKeyParts&, StoredRecord&)>& fn) {
+  // All of the slot: hashes with every bit set may have keys behind them.
+  std::string end = EntryKey(place.database, place.slot, 0, "").substr(0, kSlotPrefixBytes);
+  const uint64_t next = uint64_t{place.database} << 16 | place.slot;
+  end.resize(1);
+  AppendBigEndian(end, next + 1, kSlotPrefixBytes - 1);
+  const rocksdb::Slice upper(end);
+  options.iterate_upper_bound = &upper;
+  options.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> it(db.NewIterator(options, data));
+  for (it->Seek(EntryKey(place.database, place.slot, place.from_hash, "")); it->Valid();
+       it->Next()) {
+    EntryKeyParts parts;
+    if (!ParseEntryKey(ViewOf(it->key()), parts)) return Error{"a damaged key in the data"};
+    Result<StoredRecord> record = ParseStoredRecord(ViewOf(it->value()));
+    if (!record.ok()) return Damaged(parts.key, record.error().message);
+    if (!fn(parts, *record)) return {};
+  }
+  if (!it->status().ok()) return StoreError(it->status(), "read");
+  return {};
+}
+
 }  // namespace
 
 // While the database is opened anew, after an error, reads wait for it a while.
@@ -234,37 +265,46 @@ Result<bool> Store::Read(uint32_t database_id, uint16_t slot, uint64_t hash, std
   return true;
 }
 
+// What filters and blocks say that are in the cache.
+bool Store::IsAbsent(uint32_t database_id, uint16_t slot, uint64_t hash, std::string_view key) {
+  const std::shared_ptr<Database> at = database();
+  if (at == nullptr) return false;
+  rocksdb::ReadOptions options;
+  options.read_tier = rocksdb::kBlockCacheTier;
+  rocksdb::PinnableSlice bytes;
+  return at->db->Get(options, at->data, EntryKey(database_id, slot, hash, key), &bytes)
+      .IsNotFound();
+}
+
 Status Store::ReadSlot(uint32_t database_id, uint16_t slot, uint64_t from_hash,
                        const std::function<bool(const StoredEntry&)>& fn) {
   const std::shared_ptr<Database> at = AwaitDatabase();
   if (at == nullptr) return Error{strerror(EIO)};
-  const std::string begin = EntryKey(database_id, slot, from_hash, "");
-  // All of the slot: hashes with every bit set may have keys behind them.
-  std::string end = EntryKey(database_id, slot, 0, "").substr(0, kSlotPrefixBytes);
-  const uint64_t next = uint64_t{database_id} << 16 | slot;
-  end.resize(1);
-  AppendBigEndian(end, next + 1, kSlotPrefixBytes - 1);
-  const rocksdb::Slice upper(end);
   const Snapshot snapshot(*at->db);
   rocksdb::ReadOptions options;
   options.snapshot = snapshot.get();
-  options.iterate_upper_bound = &upper;
-  options.fill_cache = false;
-  const std::unique_ptr<rocksdb::Iterator> it(at->db->NewIterator(options, at->data));
   std::string object;
-  for (it->Seek(begin); it->Valid(); it->Next()) {
-    EntryKeyParts parts;
-    if (!ParseEntryKey(ViewOf(it->key()), parts)) return Error{"a damaged key in the data"};
-    Result<StoredRecord> record = ParseStoredRecord(ViewOf(it->value()));
-    if (!record.ok()) return Damaged(parts.key, record.error().message);
-    if (record->object) {
-      const Status read = ReadParts(*at->db, at->data, options, record->object, object);
-      if (!read.ok()) return Damaged(parts.key, read.error().message);
-    }
-    if (!fn(EntryOf(*record, parts.key, parts.hash, object))) return {};
-  }
-  if (!it->status().ok()) return StoreError(it->status(), "read");
-  return {};
+  Status failed;
+  const Status walked =
+      WalkSlot(*at->db, at->data, options, {database_id, slot, from_hash},
+               [&](const EntryKeyParts& parts, StoredRecord& record) {
+                 if (record.object) {
+                   const Status read = ReadParts(*at->db, at->data, options, record.object, object);
+                   if (!read.ok()) failed = Damaged(parts.key, read.error().message);
+                 }
+                 return failed.ok() && fn(EntryOf(record, parts.key, parts.hash, object));
+               });
+  return failed.ok() ? walked : failed;
+}
+
+Status Store::ReadExpiries(uint32_t database_id, uint16_t slot, uint64_t from_hash,
+                           const std::function<bool(const StoredExpiry&)>& fn) {
+  const std::shared_ptr<Database> at = AwaitDatabase();
+  if (at == nullptr) return Error{strerror(EIO)};
+  return WalkSlot(*at->db, at->data, {}, {database_id, slot, from_hash},
+                  [&fn](const EntryKeyParts& parts, const StoredRecord& record) {
+                    return fn({parts.key, parts.hash, record.expire_at_ms});
+                  });
 }
 
 }  // namespace tidegate

@@ -37,7 +37,13 @@ struct Store::Database {
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
-  rocksdb::Status Open(const std::string& path, const rocksdb::DBOptions& options, bool read_only);
+  // What it may take in memory.
+  struct Limits {
+    uint64_t cache_bytes;
+    uint64_t memtable_bytes;
+  };
+  rocksdb::Status Open(const std::string& path, const rocksdb::DBOptions& options, bool read_only,
+                       const Limits& limits);
 };
 
 }  // namespace tidegate

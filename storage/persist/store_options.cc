@@ -66,14 +66,15 @@ rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env) {
   return options;
 }
 
-rocksdb::ColumnFamilyOptions JournalOptionsOf(const std::shared_ptr<rocksdb::Cache>& cache) {
+rocksdb::ColumnFamilyOptions JournalOptionsOf(const std::shared_ptr<rocksdb::Cache>& cache,
+                                              uint64_t memtable_bytes) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
   table.cache_index_and_filter_blocks = true;
   table.checksum = rocksdb::kXXH3;
   rocksdb::ColumnFamilyOptions options;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  options.write_buffer_size = kStoreMemtableBytes.count;
+  options.write_buffer_size = memtable_bytes;
   options.max_write_buffer_number = kStoreMemtablesMax;
   options.compression = rocksdb::kNoCompression;
   options.bottommost_compression = rocksdb::kNoCompression;

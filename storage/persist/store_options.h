@@ -11,7 +11,8 @@
 namespace tidegate {
 
 rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env);
-rocksdb::ColumnFamilyOptions JournalOptionsOf(const std::shared_ptr<rocksdb::Cache>& cache);
+rocksdb::ColumnFamilyOptions JournalOptionsOf(const std::shared_ptr<rocksdb::Cache>& cache,
+                                              uint64_t memtable_bytes);
 // Of the column family of data; also what files of checkpoints are written with.
 rocksdb::ColumnFamilyOptions DataOptionsOf(const std::shared_ptr<rocksdb::Cache>& cache);
 

@@ -147,6 +147,16 @@ class CheckpointTest : public ::testing::Test {
   std::unique_ptr<Checkpointer> checkpointer_;
 };
 
+// None is due; but somebody waits for what it makes clean.
+TEST_F(CheckpointTest, WhoAsksGetsOneSoon) {
+  lone_->Run({"SET", "k", "v"}, world_.now_ms);
+  checkpointer_->Ask();
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (checkpointer_->Stats().count == 0 && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(checkpointer_->Stats().last_entries, 1u);
+}
+
 TEST_F(CheckpointTest, OneThatSucceedsHoldsWhatThereIs) {
   Random random(seed_);
   for (int round = 0; round < kRounds; ++round) {

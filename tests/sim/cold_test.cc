@@ -15,257 +15,28 @@
 #include <thread>
 #include <vector>
 
-#include "storage/cold_metrics.h"
-#include "storage/cut_walker.h"
-#include "storage/engine.h"
-#include "storage/journal/record_applier.h"
-#include "storage/journal/replay_ahead.h"
-#include "tests/support/effect_capture.h"
-#include "tests/support/engine_contents.h"
-#include "tests/support/memory_disk.h"
-#include "tests/support/sim_worker.h"
-#include "tests/support/writing_client.h"
+#include "tests/support/cold_fixture.h"
 
 namespace tidegate {
 namespace {
 
 using testing::ContentsOf;
 using testing::EffectCapture;
-using testing::ForEachWrittenKey;
-using testing::KeyName;
 using testing::LoneThread;
-using testing::MemoryDisk;
 using testing::NextCommand;
+using testing::Now;
 using testing::ParseResp;
 using testing::Random;
 using testing::RespValue;
-using testing::SimClient;
-using testing::SimWorker;
-using testing::SimWorld;
+using testing::SteppedClient;
 using testing::Words;
-using testing::WritingClient;
 
-#ifdef TIDEGATE_SANITIZE
-constexpr int kScale = 1;
-#else
-constexpr int kScale = 3;
-#endif
-constexpr int kWorkers = 3;
 constexpr int kRounds = 8;
 
-std::atomic<int64_t> g_now_ms{1'700'000'000'000};
-int64_t Now() { return g_now_ms.load(); }
-
-// A client that is executed when the test says so, whoever has woken it.
-class SteppedClient final {
- public:
-  SteppedClient(Engine& engine, const CommandTable& table)
-      : engine_(engine),
-        table_(table),
-        thread_(&engine.AddThread(nullptr, nullptr)),
-        out_(pool_),
-        reply_(out_) {}
-
-  // The reply; empty: it waits.
-  std::string Begin(Words words, int db = 0) {
-    client_.db = db;
-    parsed_ = std::make_unique<testing::ParsedRequest>(table_, std::move(words));
-    return Resume();
-  }
-  std::string Resume() {
-    engine_.BeginBatch(*thread_, Now());
-    (void)engine_.Execute(*thread_, parsed_->request, client_, reply_);
-    engine_.EndBatch(*thread_);
-    std::string text = out_.CopyFrom(0);
-    out_.Clear();
-    return text;
-  }
-  // Until it does not wait for the disk any more.
-  std::string ResumeUntilRead() {
-    std::string text;
-    while (text.empty() && client_.blocked == nullptr) text = Resume();
-    return text;
-  }
-  void Leave() { engine_.Cancel(*thread_, client_); }
-  ClientState& state() { return client_; }
-  EngineThread& thread() { return *thread_; }
-
- private:
-  Engine& engine_;
-  const CommandTable& table_;
-  EngineThread* thread_;
-  ClientState client_;
-  OutputBlockPool pool_;
-  OutputBuffer out_;
-  ReplyWriter reply_;
-  std::unique_ptr<testing::ParsedRequest> parsed_;
-};
-
-// One life of a process.
-struct Process {
-  Process(MemoryDisk& disk, EffectCapture& journal, const CommandTable& table, ColdStart options,
-          uint64_t seed)
-      : engine(std::move(Engine::Create({})).value()),
-        world(*engine, table),
-        lone(*engine, table),
-        a(*engine, table),
-        b(*engine, table),
-        walker(*engine) {
-    testing::MakeCollectionsSmall(engine->settings());
-    for (int i = 0; i < kWorkers; ++i)
-      workers.push_back(std::make_unique<SimWorker>(world, i, kWorkers, seed));
-    engine->SetEffectSink(&journal);
-    world.now_ms = Now();
-    disk.Restart(*engine, std::move(options));
-    RecordApplier applier(*engine, lone.thread(), table);
-    ReplayAhead ahead(*engine, table, applier);
-    const std::vector<std::string> records = journal.records();
-    for (size_t i = disk.sequence(); i < records.size(); ++i) {
-      Status status =
-          seed % 2 == 0 ? ahead.Add(records[i], Now()) : applier.Apply(records[i], Now());
-      if (i + 1 == records.size() && status.ok()) status = ahead.Finish(Now());
-      EXPECT_TRUE(status.ok()) << status.error().message << " of record " << i << ": "
-                               << EffectCapture::Text(records[i]);
-    }
-    engine->StartLoading();
-  }
-
-  std::unique_ptr<Engine> engine;
-  SimWorld world;
-  LoneThread lone;
-  SteppedClient a;
-  SteppedClient b;
-  CutWalker walker;
-  std::vector<std::unique_ptr<SimWorker>> workers;
-};
-
-// Looks at everything that goes over all keys.
-class LookingClient final : public SimClient {
- public:
-  LookingClient(SimWorld& world, int commands) : world_(world), left_(commands) {}
-
-  Words Next(Random& random) override {
-    if (left_-- == 0) return {};
-    switch (random() % 6) {
-      case 0:
-        return {"KEYS", "*"};
-      case 1:
-        return {"SCAN", "0", "COUNT", "50"};
-      case 2:
-        return {"RANDOMKEY"};
-      case 3:
-        return {"SORT",      KeyName(random() % 3, 'S'), "BY", "{tag1}key*", "ALPHA", "GET",
-                "{tag2}key*"};
-      case 4:
-        return {"COPY", KeyName(random() % 12), KeyName(random() % 12), "DB", "1", "REPLACE"};
-      default:
-        return {"DBSIZE"};
-    }
-  }
-  void OnReply(const Words& sent, const RespValue& reply) override {
-    FailIfMalformed(world_, sent, reply);
-  }
-
- private:
-  SimWorld& world_;
-  int left_;
-};
-
-class ColdTest : public ::testing::Test {
- protected:
-  ColdTest() : table_(CommandTable::Create(StorageCommandFamilies())), seed_(testing::SimSeed()) {}
-
-  void Begin(ColdStart options = {}, uint64_t seed = 0) {
-    process_.reset();
-    process_ = std::make_unique<Process>(disk_, journal_, *table_, std::move(options), seed);
-  }
-  std::string Run(const Words& words, int db = 0) { return process_->lone.Run(words, Now(), db); }
-  Engine& engine() { return *process_->engine; }
-
-  bool Checkpoint(bool fails = false) {
-    return disk_.Checkpoint(engine(), process_->walker, &Now, fails);
-  }
-  // The same contents, none of them in memory.
-  void RestartCold(ColdStart options = {.warms_up = false}) {
-    ASSERT_TRUE(Checkpoint());
-    Begin(std::move(options));
-  }
-  void AwaitWarm() {
-    EXPECT_EQ(AwaitEverything(), ExecStatus::kDone);
-    EXPECT_FALSE(engine().IsCold());
-  }
-  // As a transaction does that comes upon any key.
-  ExecStatus AwaitEverything() {
-    SteppedClient& client = process_->a;
-    for (;; std::this_thread::sleep_for(std::chrono::milliseconds(1))) {
-      engine().BeginBatch(client.thread(), Now());
-      const ExecStatus begun = engine().BeginAtomic(
-          client.thread(), {}, /*whole=*/true, client.state(), {.keys = {}, .everything = true});
-      if (begun == ExecStatus::kDone) engine().EndAtomic(client.thread());
-      engine().EndBatch(client.thread());
-      if (begun != ExecStatus::kSuspended) return begun;
-    }
-  }
-
-  void RunRound(uint64_t seed);
-  void RunOtherTurn(Random& random);
-
-  MemoryDisk disk_;
-  EffectCapture journal_;
-  std::unique_ptr<CommandTable> table_;
-  uint64_t seed_;
-  std::unique_ptr<Process> process_;
-};
-
-// What a thread beside the workers does: time goes on, transactions, everything over a whole
-// database.
-void ColdTest::RunOtherTurn(Random& random) {
-  SimWorld& world = process_->world;
-  std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  g_now_ms = ++world.now_ms;
-  std::vector<Words> transaction(1 + random() % 3);
-  for (Words& words : transaction) words = NextCommand(random, world.now_ms);
-  if (random() % 16 == 0) transaction.push_back({"SWAPDB", "0", "1"});
-  if (random() % 16 == 0) transaction.push_back({"KEYS", "*"});
-  process_->lone.RunTransaction(transaction, world.now_ms, static_cast<int>(random() % 2));
-  if (random() % 16 == 0) process_->lone.Run({"SWAPDB", "0", "1"}, world.now_ms, 0);
-  if (random() % 64 == 0) process_->lone.Run({"FLUSHDB"}, world.now_ms, 1);
-  if (random() % 64 == 0) process_->lone.Evict(world.now_ms);
-}
-
-void ColdTest::RunRound(uint64_t seed) {
-  SimWorld& world = process_->world;
-  const auto& workers = process_->workers;
-  for (const auto& worker : workers) {
-    for (int client = 0; client < 4; ++client)
-      worker->Add(std::make_unique<WritingClient>(world, client == 0 ? 1 : 0, 150 * kScale));
-    worker->Add(std::make_unique<LookingClient>(world, 10 * kScale));
-  }
-  for (const auto& worker : workers) worker->Start();
-  std::atomic<bool> running{true};
-  std::thread others([&] {
-    Random random(seed + 7);
-    while (running) RunOtherTurn(random);
-  });
-  std::thread checkpoints([&] {
-    Random random(seed + 8);
-    while (running) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(random() % 10));
-      Checkpoint(random() % 4 == 0);
-    }
-  });
-  for (const auto& worker : workers) worker->Join();
-  running = false;
-  others.join();
-  checkpoints.join();
-  ASSERT_EQ(world.failure(), "") << "seed " << seed_;
-}
+class ColdTest : public testing::ColdFixture {};
 
 TEST_F(ColdTest, RestartsAtAnyPointComeToTheSame) {
-  auto reference = std::move(Engine::Create({})).value();
-  LoneThread lone(*reference, *table_);
-  RecordApplier applier(*reference, lone.thread(), *table_);
-  size_t applied = 0;
+  testing::Replica replica(*table_);
   uint64_t on_demand = 0;
   for (int round = 0; round < kRounds; ++round) {
     disk_.TakeUpTo(std::chrono::microseconds(round % 3 == 0 ? 0 : 300));
@@ -276,30 +47,9 @@ TEST_F(ColdTest, RestartsAtAnyPointComeToTheSame) {
     RunRound(seed);
     if (HasFailure()) return;
     disk_.FailEvery(0);
-    const auto expected = ContentsOf(process_->lone, Now());
     on_demand += engine().StatsOfCold().keys_on_demand;
-    const std::vector<std::string> records = journal_.records();
-    for (; applied < records.size(); ++applied) {
-      const Status status = applier.Apply(records[applied], Now());
-      ASSERT_TRUE(status.ok()) << status.error().message << " of record " << applied << ": "
-                               << EffectCapture::Text(records[applied]) << ", seed " << seed_;
-    }
-    const auto found = ContentsOf(lone, Now());
-    for (const auto& [key, about] : found) {
-      const auto at = expected.find(key);
-      ASSERT_TRUE(at != expected.end()) << key << " is missing, round " << round << ", seed "
-                                        << seed_ << EffectCapture::History(records, key.substr(2));
-      ASSERT_EQ(at->second, about) << key << ", round " << round << ", seed " << seed_
-                                   << EffectCapture::History(records, key.substr(2));
-    }
-    for (const auto& [key, about] : expected)
-      ASSERT_TRUE(found.contains(key)) << key << " is too many, round " << round << ", seed "
-                                       << seed_ << EffectCapture::History(records, key.substr(2));
-    for (const int db : {0, 1}) {
-      const DbStats stats = engine().StatsOfDb(db);
-      EXPECT_EQ(stats.keys, reference->StatsOfDb(db).keys) << round << ", seed " << seed_;
-      EXPECT_EQ(stats.expires, reference->StatsOfDb(db).expires) << round << ", seed " << seed_;
-    }
+    replica.ExpectSame(*process_, journal_,
+                       ", round " + std::to_string(round) + ", seed " + std::to_string(seed_));
     if (HasFailure()) return;
   }
   EXPECT_GT(on_demand, 0u);
@@ -410,11 +160,11 @@ TEST_F(ColdTest, CommandsOneByOneAnswerTheSame) {
       ExpectSameReply(process_->lone, lone, NextExact(random), static_cast<int>(random() % 2));
     // Expired keys are on disk as well.
     RestartCold({.threads = 1, .batch_entries_max = 2, .warms_up = round % 3 == 2});
-    g_now_ms += round % 2 == 0 ? 0 : 15;
+    testing::g_now_ms += round % 2 == 0 ? 0 : 15;
     for (int i = 0; i < 600 && !HasFailure(); ++i) {
       const Words words = NextExactOrRead(random);
       ExpectSameReply(process_->lone, lone, words, static_cast<int>(random() % 2));
-      if (random() % 8 == 0) ++g_now_ms;
+      if (random() % 8 == 0) ++testing::g_now_ms;
     }
     EXPECT_EQ(ContentsOf(process_->lone, Now()), ContentsOf(lone, Now()));
     if (HasFailure()) return;
@@ -512,7 +262,7 @@ TEST_F(ColdTest, AKeyWhoseTimePassedOnDiskIsGone) {
   Begin();
   Run({"SET", "k", "v", "PX", "10"});
   RestartCold();
-  g_now_ms += 20;
+  testing::g_now_ms += 20;
   EXPECT_EQ(Run({"DBSIZE"}), ":1\r\n");
   EXPECT_EQ(Run({"GET", "k"}), "_\r\n");
   EXPECT_EQ(Run({"DBSIZE"}), ":0\r\n");

@@ -73,6 +73,22 @@ class MemoryDisk final : public ColdSource {
     return {};
   }
 
+  Status ReadExpiries(uint32_t database, uint16_t slot, uint64_t from_hash,
+                      const std::function<bool(const StoredExpiry&)>& fn) override {
+    return ReadSlot(database, slot, from_hash, [&fn](const StoredEntry& entry) {
+      return fn({entry.key, entry.hash, entry.expire_at_ms});
+    });
+  }
+
+  bool IsAbsent(uint32_t database, uint16_t slot, uint64_t hash, std::string_view key) override {
+    if (!has_filters_) return false;
+    const std::lock_guard lock(mutex_);
+    const auto records = slots_.find({database, slot});
+    return records == slots_.end() || !records->second.contains({hash, std::string(key)});
+  }
+
+  // Whether it says of absent keys that they are, when asked without a read.
+  void HaveFilters(bool have) { has_filters_ = have; }
   // Of reads: one in so many fails (0: none), and they take up to so long.
   void FailEvery(uint32_t n) { fail_every_ = n; }
   void TakeUpTo(std::chrono::microseconds time) { time_us_ = time.count(); }
@@ -86,11 +102,13 @@ class MemoryDisk final : public ColdSource {
 
   // The next engine begins with what the last checkpoint has. `options`: all but source and
   // databases.
-  void Restart(Engine& engine, ColdStart options) {
+  void Restart(Engine& engine, ColdStart options, bool tiered = false) {
     engine.SetTracksChanges();
+    if (tiered) engine.MakeTiered();
+    options.source = this;
+    if (!moment_ && tiered) engine.BeginCold(options);
     if (!moment_) return;
     engine.keyspace().database_map().Restore(moment_->ids);
-    options.source = this;
     for (size_t db = 0; db < moment_->dbs.size(); ++db) {
       const DbStats& stats = moment_->dbs[db];
       if (stats.keys > 0) {
@@ -142,6 +160,7 @@ class MemoryDisk final : public ColdSource {
   std::atomic<uint32_t> fail_every_{0};
   std::atomic<int64_t> time_us_{0};
   std::atomic<bool> hold_slots_{false};
+  std::atomic<bool> has_filters_{false};
   std::atomic<int> slots_held_{0};
   std::atomic<uint64_t> next_object_{1};
 };

@@ -422,6 +422,15 @@ TEST_F(LoaderTest, FlagMistakesNameTheCommandLine) {
   EXPECT_EQ(ErrorOf(Load({"--port", "0"})), "nothing to listen on: no port and no unix socket");
 }
 
+TEST_F(LoaderTest, DataLargerThanMemoryNeedsADiskAndAPolicy) {
+  EXPECT_THAT(ErrorOf(Load({"--tiered", "yes", "--maxmemory-policy", "allkeys-lru"})),
+              HasSubstr("tiered yes needs appendonly yes"));
+  EXPECT_THAT(ErrorOf(Load({"--tiered", "yes", "--appendonly", "yes"})),
+              HasSubstr("tiered yes needs a maxmemory-policy that evicts"));
+  EXPECT_TRUE(
+      Load({"--tiered", "yes", "--appendonly", "yes", "--maxmemory-policy", "volatile-ttl"}).ok());
+}
+
 TEST_F(LoaderTest, MergesYamlThenRedisConfThenFlags) {
   const std::string yaml = Write("t.yaml",
                                  "timeout: 1\nmaxclients: 1\ntcp-keepalive: 1\n"

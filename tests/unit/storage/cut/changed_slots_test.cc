@@ -60,8 +60,43 @@ TEST(ChangedSlotsTest, KeepsThemUntilACheckpointSucceeds) {
   slots.Take(keys);
   slots.Sort();
   ExpectSame(slots, notes);
-  slots.Clear();
+  slots.Landed();
   ExpectSame(slots, {});
+}
+
+TEST(ChangedSlotsTest, WhatHasLandedIsMetOnceMore) {
+  Notes first;
+  Notes second;
+  ChangedSlots slots;
+  slots.KeepLanded();
+  ChangedKeys keys;
+  Note(keys, first, 7, 100);
+  slots.Take(keys);
+  slots.Sort();
+  slots.Landed();
+  Note(keys, second, 7, 50);
+  slots.Take(keys);
+  slots.Sort();
+  Notes both = second;
+  both[7].push_back(100);
+  ExpectSame(slots, both);
+  slots.Landed();
+  slots.Sort();
+  ExpectSame(slots, second);
+  slots.Landed();
+  slots.Sort();
+  ExpectSame(slots, {});
+  // Also when it was everything.
+  slots.SetEverything();
+  slots.Landed();
+  EXPECT_FALSE(slots.everything());
+  slots.Sort();
+  EXPECT_TRUE(slots.everything());
+  slots.Landed();
+  slots.Sort();
+  slots.Landed();
+  slots.Sort();
+  EXPECT_FALSE(slots.everything());
 }
 
 TEST(ChangedSlotsTest, TooManyNotesMeanEverything) {
@@ -77,7 +112,7 @@ TEST(ChangedSlotsTest, TooManyNotesMeanEverything) {
   EXPECT_FALSE(keys.overflowed());
   slots.Sort();
   EXPECT_TRUE(slots.everything());
-  slots.Clear();
+  slots.Landed();
   EXPECT_FALSE(slots.everything());
 }
 
