@@ -36,7 +36,8 @@ constexpr int kRounds = 12;
 class CheckpointTest : public ::testing::Test {
  protected:
   CheckpointTest()
-      : dir_(::testing::TempDir() + "tidegate_checkpoint_sim"),
+      : dir_(::testing::TempDir() + "tidegate_checkpoint_sim_" +
+             ::testing::UnitTest::GetInstance()->current_test_info()->name()),
         disk_(std::make_shared<FaultFileSystem>()),
         env_(rocksdb::NewCompositeEnv(disk_)),
         engine_(std::move(Engine::Create({})).value()),
