@@ -72,9 +72,11 @@ class TierTest : public testing::ColdFixture {
   template <typename Fn>
   bool Eventually(Fn&& fn) {
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (!fn() && std::chrono::steady_clock::now() < until)
+    while (!fn()) {
+      if (std::chrono::steady_clock::now() > until) return false;
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    return fn();
+    }
+    return true;
   }
   void RunRounds(EvictionPolicy policy);
 };
