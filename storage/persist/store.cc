@@ -137,10 +137,11 @@ void Store::Break() {
 Status Store::Sync() {
   const std::shared_ptr<Database> at = database();
   MutexLock lock(sync_mutex_);
-  if (at == nullptr || broken_) return Error{strerror(EIO)};  // see log_guard.h
+  if (at == nullptr) return Error{strerror(EIO)};
+  if (broken_) return at->FirstOf(Error{strerror(EIO)});  // see log_guard.h
   const rocksdb::Status status = at->db->SyncWAL();
   if (status.ok()) return {};
-  return StoreError(status, "sync");
+  return at->FirstOf(StoreError(status, "sync"));
 }
 
 Result<uint64_t> Store::Recover() {

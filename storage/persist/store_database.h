@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/thread_annotations.h"
 #include "storage/persist/store.h"
 
 namespace tidegate {
@@ -31,9 +32,18 @@ struct Store::Database {
   rocksdb::ColumnFamilyHandle* journal = nullptr;
   rocksdb::ColumnFamilyHandle* data = nullptr;
   rocksdb::WriteBatch batch;  // the writer's; its memory is used again
+  // What failed first: later failures of the log say only that something has.
+  Mutex mutex;
+  std::string broken_by TG_GUARDED_BY(mutex);
 
   Database() = default;
   ~Database();
+  // The first error of all that it is told of.
+  Error FirstOf(Error error) {
+    MutexLock lock(mutex);
+    if (broken_by.empty()) broken_by = std::move(error.message);
+    return Error{broken_by};
+  }
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 

@@ -130,7 +130,7 @@ Status Store::Write(const JournalGroup& group, bool sync) {
   if (at->batch.GetDataSize() > kStoreBatchKeptBytes.count) at->batch = rocksdb::WriteBatch();
   if (status.ok()) return {};
   Break();
-  return StoreError(status, "write");
+  return at->FirstOf(StoreError(status, "write"));
 }
 
 Result<uint64_t> Store::LastRecord() const {
