@@ -125,6 +125,8 @@ bool CommandContext::IsInMemory(int db, uint16_t slot) const {
 
 ExecStatus CommandContext::AwaitKeys(std::span<const KeyRef> keys) {
   TG_CHECK(!thread_.in_transaction);
+  // What was missing a turn ago may have been dropped with its database since, or have come.
+  if (!engine_.residency_->IsCold(db_.index())) return Yield();
   std::vector<ColdTarget> wants;
   for (const KeyRef& key : keys)
     wants.push_back(ColdTarget::Key(engine_.residency_->IdOf(db_.index()), key));

@@ -177,7 +177,7 @@ uint32_t Keyspace::Visit(uint16_t slot, int db, uint32_t position, size_t wanted
 }
 
 uint64_t Keyspace::Clear(EngineThread& thread, int db, std::vector<bool> had_any) {
-  thread.effects.CountNoMore();
+  if (thread.recording) thread.effects.CountNoMore();
   std::vector<Table> gone;
   uint64_t keys = 0;
   uint64_t keys_left = 0;
@@ -226,7 +226,7 @@ void Keyspace::Swap(EngineThread& thread, int a, int b) {
   if (a == b) return;
   if (thread.cut != nullptr) thread.cut->Swapped(a, b);
   database_map_.Swap(a, b);
-  thread.effects.CountNoMore();
+  if (thread.recording) thread.effects.CountNoMore();
   int64_t keys = 0;
   int64_t expires = 0;
   for (uint32_t i = 0; i < kSlotCount; ++i) {

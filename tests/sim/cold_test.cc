@@ -43,13 +43,15 @@ TEST_F(ColdTest, RestartsAtAnyPointComeToTheSame) {
     disk_.FailEvery(0);
     const uint64_t seed = seed_ + static_cast<uint64_t>(100 * round);
     Begin({.batch_entries_max = 1 + seed % 4, .warms_up = round % 2 == 0}, seed);
+    const std::string about =
+        ", round " + std::to_string(round) + ", seed " + std::to_string(seed_);
+    replica.ExpectSameCounts(*process_, journal_, about + " as it begins");
     disk_.FailEvery(round % 3 == 1 ? 5 : 0);
     RunRound(seed);
     if (HasFailure()) return;
     disk_.FailEvery(0);
     on_demand += engine().StatsOfCold().keys_on_demand;
-    replica.ExpectSame(*process_, journal_,
-                       ", round " + std::to_string(round) + ", seed " + std::to_string(seed_));
+    replica.ExpectSame(*process_, journal_, about);
     if (HasFailure()) return;
   }
   EXPECT_GT(on_demand, 0u);
@@ -256,6 +258,18 @@ TEST_F(ColdTest, AnEntryThatIsReadIsAsItWasWritten) {
   EXPECT_EQ(engine().StatsOfDb(0).keys, 2u);
   EXPECT_EQ(engine().StatsOfDb(0).expires, 1u);
   EXPECT_EQ(engine().StatsOfCold().loaded_keys, 2u);
+}
+
+// A start that replays a FLUSHALL or SWAPDB does not go on without counting.
+TEST_F(ColdTest, TheFirstRecordAfterAStartHasItsCounts) {
+  testing::Replica replica(*table_);
+  Begin();
+  Run({"SET", "k", "v"});
+  Run({"SWAPDB", "0", "1"});
+  Run({"FLUSHALL"});
+  Begin();
+  Run({"SET", "k", "v", "PX", "5000"});
+  replica.ExpectSame(*process_, journal_, "");
 }
 
 TEST_F(ColdTest, AKeyWhoseTimePassedOnDiskIsGone) {
