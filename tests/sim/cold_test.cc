@@ -367,10 +367,11 @@ TEST_F(ColdTest, AKeyIsReadOnceForAllWhoWantIt) {
   Run({"SET", "k", "v"});
   RestartCold();
   const uint64_t reads = disk_.reads();
-  disk_.TakeUpTo(std::chrono::milliseconds(50));
+  disk_.HoldKeys(true);
   EXPECT_EQ(process_->a.Begin({"GET", "k"}), "");
   EXPECT_EQ(process_->b.Begin({"APPEND", "k", "w"}), "");
   process_->a.Leave();
+  disk_.HoldKeys(false);
   EXPECT_EQ(process_->b.ResumeUntilRead(), ":2\r\n");
   EXPECT_EQ(Run({"GET", "k"}), "$2\r\nvw\r\n");
   EXPECT_EQ(disk_.reads(), reads + 1);

@@ -42,6 +42,7 @@ class MemoryDisk final : public ColdSource {
   Result<bool> Read(uint32_t database, uint16_t slot, uint64_t hash, std::string_view key,
                     const std::function<void(const StoredEntry&)>& fn) override {
     if (Fails()) return Error{"no such luck"};
+    while (hold_keys_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     std::optional<Record> found;
     {
       const std::lock_guard lock(mutex_);
@@ -93,6 +94,8 @@ class MemoryDisk final : public ColdSource {
   void FailEvery(uint32_t n) { fail_every_ = n; }
   void TakeUpTo(std::chrono::microseconds time) { time_us_ = time.count(); }
   uint64_t reads() const { return reads_; }
+  // Keys are not read while this holds.
+  void HoldKeys(bool hold) { hold_keys_ = hold; }
   // Slots that have keys are read, and not given on while this holds.
   void HoldSlots(bool hold) { hold_slots_ = hold; }
   int slots_held() const { return slots_held_; }
@@ -159,6 +162,7 @@ class MemoryDisk final : public ColdSource {
   std::atomic<uint64_t> reads_{0};
   std::atomic<uint32_t> fail_every_{0};
   std::atomic<int64_t> time_us_{0};
+  std::atomic<bool> hold_keys_{false};
   std::atomic<bool> hold_slots_{false};
   std::atomic<bool> has_filters_{false};
   std::atomic<int> slots_held_{0};
