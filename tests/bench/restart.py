@@ -59,7 +59,7 @@ def value(i, options):
 def start(options, directory, port):
     return subprocess.Popen([options.binary, "--port", str(port), "--dir", directory, "--appendonly", "yes",
                              "--admin-address", "off", "--workers", str(options.workers), "--save", ""],
-                            stdout=subprocess.DEVNULL, stderr=open(os.path.join(directory, "log"), "ab"))
+                            stdout=open(os.path.join(directory, "log"), "ab"), stderr=subprocess.STDOUT)
 
 
 def connect(port, process):
@@ -108,6 +108,13 @@ def drop_page_cache():
         print("the page cache stays:", error)
 
 
+def print_log(directory, begin):
+    """What the start says of itself."""
+    with open(os.path.join(directory, "log"), encoding="utf-8", errors="replace") as f:
+        f.seek(begin)
+        print("".join("  " + line for line in f), end="")
+
+
 def percentile(sorted_values, share):
     return sorted_values[min(len(sorted_values) - 1, int(len(sorted_values) * share))]
 
@@ -137,6 +144,7 @@ def main():
         process.wait()
         drop_page_cache()
 
+        log_end = os.path.getsize(os.path.join(directory, "log"))
         began = time.monotonic()
         process = start(options, directory, port := free_port())
         client = connect(port, process)
@@ -144,6 +152,7 @@ def main():
         assert client.run("GET", key(wanted)) == value(wanted, options), "a wrong answer"
         print("first answer after %.3f s; DBSIZE %s of %d" %
               (time.monotonic() - began, client.run("DBSIZE").decode(), keys))
+        print_log(directory, log_end)
         chosen = random.Random(11)
         latencies = []
         last_look = time.monotonic()
