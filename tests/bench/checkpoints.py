@@ -79,7 +79,7 @@ def churn(server, client, options, _):
     rates = []
     batches = [[encode(b"ZADD", b"hot", b"%d" % rng.randrange(1 << 30), name) if i % 2 else encode(b"ZREM", b"hot", name)
                 for i, name in enumerate(rng.choices(names, k=16))] for _ in range(20_000)]
-    for minute in range(options.minutes):
+    for minute in range(round(options.minutes)):
         cpu, end, done = server.cpu_seconds(), time.monotonic() + 60, 0
         while time.monotonic() < end:
             client.run(batches[rng.randrange(len(batches))])
@@ -96,7 +96,7 @@ def one_hash(server, client, options, _):
     time.sleep(10)
     started, begin = time.monotonic(), written_bytes(server)
     rng = random.Random(1)
-    for second in range(options.minutes * 60):
+    for second in range(round(options.minutes * 60)):
         client.run([encode(b"HSET", b"big", b"field:%d" % rng.randrange(options.fields), b"new:%d" % second)])
         time.sleep(max(0, started + second + 1 - time.monotonic()))
         if second % 60 == 59:
@@ -158,7 +158,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mode", choices=MODES)
     parser.add_argument("--binary", default="build/release/tidegate")
-    parser.add_argument("--minutes", type=int, default=10)
+    parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--members", type=int, default=100_000)
     parser.add_argument("--fields", type=int, default=1_000_000)
     parser.add_argument("--keys", type=int, default=1_000_000)
