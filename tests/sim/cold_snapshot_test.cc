@@ -16,86 +16,38 @@
 #include <utility>
 #include <vector>
 
-#include "storage/cold_metrics.h"
-#include "storage/cut_walker.h"
 #include "storage/data_files.h"
 #include "storage/engine.h"
 #include "storage/journal/record_applier.h"
 #include "storage/rdb/rdb_cut_sink.h"
-#include "tests/support/effect_capture.h"
-#include "tests/support/engine_contents.h"
-#include "tests/support/memory_disk.h"
-#include "tests/support/sim_worker.h"
-#include "tests/support/writing_client.h"
+#include "tests/support/cold_fixture.h"
 
 namespace tidegate {
 namespace {
 
 using testing::ContentsOf;
-using testing::EffectCapture;
 using testing::LoneThread;
-using testing::MemoryDisk;
 using testing::NextCommand;
+using testing::Now;
 using testing::Random;
 using testing::SimWorker;
 using testing::SimWorld;
 using testing::Words;
 using testing::WritingClient;
 
-#ifdef TIDEGATE_SANITIZE
-constexpr int kScale = 1;
-#else
-constexpr int kScale = 3;
-#endif
-constexpr int kWorkers = 2;
 constexpr int kRounds = 6;
 constexpr int kStillKeys = 100;
-
-std::atomic<int64_t> g_now_ms{1'700'000'000'000};
-int64_t Now() { return g_now_ms.load(); }
-
-// One life of a process, which begins with what the last one has left on disk.
-struct Process {
-  Process(MemoryDisk& disk, EffectCapture& journal, const CommandTable& table, ColdStart options,
-          uint64_t seed)
-      : engine(std::move(Engine::Create({})).value()),
-        world(*engine, table),
-        lone(*engine, table),
-        checkpoints(*engine),
-        snapshots(*engine) {
-    testing::MakeCollectionsSmall(engine->settings());
-    for (int i = 0; i < kWorkers; ++i)
-      workers.push_back(std::make_unique<SimWorker>(world, i, kWorkers, seed));
-    engine->SetEffectSink(&journal);
-    world.now_ms = Now();
-    disk.Restart(*engine, std::move(options));
-    RecordApplier applier(*engine, lone.thread(), table);
-    const std::vector<std::string> records = journal.records();
-    for (size_t i = disk.sequence(); i < records.size(); ++i)
-      EXPECT_TRUE(applier.Apply(records[i], Now()).ok());
-    engine->StartLoading();
-  }
-
-  std::unique_ptr<Engine> engine;
-  SimWorld world;
-  LoneThread lone;
-  CutWalker checkpoints;
-  CutWalker snapshots;
-  std::vector<std::unique_ptr<SimWorker>> workers;
-};
 
 struct Snapshot {
   std::string path;
   uint64_t sequence = 0;
 };
 
-class ColdSnapshotTest : public ::testing::Test {
+class ColdSnapshotTest : public testing::ColdFixture {
  protected:
   ColdSnapshotTest()
-      : table_(CommandTable::Create(StorageCommandFamilies())),
-        folder_(::testing::TempDir() + "tidegate_cold_snapshot_" +
-                ::testing::UnitTest::GetInstance()->current_test_info()->name()),
-        seed_(testing::SimSeed()) {
+      : folder_(::testing::TempDir() + "tidegate_cold_snapshot_" +
+                ::testing::UnitTest::GetInstance()->current_test_info()->name()) {
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
   }
@@ -104,26 +56,13 @@ class ColdSnapshotTest : public ::testing::Test {
     std::filesystem::remove_all(folder_);
   }
 
-  void Begin(ColdStart options = {.warms_up = false}, uint64_t seed = 0) {
-    process_.reset();
-    process_ = std::make_unique<Process>(disk_, journal_, *table_, std::move(options), seed);
-  }
-  std::string Run(const Words& words, int db = 0) { return process_->lone.Run(words, Now(), db); }
-  bool Checkpoint(bool fails = false) {
-    return disk_.Checkpoint(*process_->engine, process_->checkpoints, &Now, fails);
-  }
-  // The same contents, none of them in memory.
-  void RestartCold() {
-    ASSERT_TRUE(Checkpoint());
-    Begin();
-  }
-  uint64_t loaded() { return process_->engine->StatsOfCold().loaded_keys; }
+  uint64_t loaded() { return engine().StatsOfCold().loaded_keys; }
 
   // As BGSAVE makes one. "": it worked.
   std::string Save(Snapshot& snapshot) {
     snapshot.path = folder_ + "/" + std::to_string(saved_++) + ".rdb";
     const std::atomic<bool> cancelled{false};
-    rdb::RdbCutSink sink(*process_->engine, snapshot.path, {}, cancelled);
+    rdb::RdbCutSink sink(engine(), snapshot.path, {}, cancelled);
     process_->snapshots.Write(sink, &Now);
     snapshot.sequence = sink.moment().sequence;
     Result<SaveReport> report = sink.Finish();
@@ -133,17 +72,16 @@ class ColdSnapshotTest : public ::testing::Test {
   std::string SaveAlone(Snapshot& snapshot) {
     snapshot.path = folder_ + "/" + std::to_string(saved_++) + ".rdb";
     snapshot.sequence = journal_.records().size();
-    Engine& engine = *process_->engine;
     EngineThread& thread = process_->lone.thread();
     ClientState nobody;
-    engine.BeginBatch(thread, Now());
+    engine().BeginBatch(thread, Now());
     ExecStatus begun = ExecStatus::kSuspended;
     while (begun == ExecStatus::kSuspended)  // keys are being loaded
-      begun = engine.BeginAtomic(thread, {}, /*whole=*/true, nobody);
+      begun = engine().BeginAtomic(thread, {}, /*whole=*/true, nobody);
     EXPECT_EQ(begun, ExecStatus::kDone);
-    Result<SaveReport> report = SaveRdb(engine, thread, snapshot.path, {});
-    engine.EndAtomic(thread);
-    engine.EndBatch(thread);
+    Result<SaveReport> report = SaveRdb(engine(), thread, snapshot.path, {});
+    engine().EndAtomic(thread);
+    engine().EndBatch(thread);
     return report.ok() ? "" : report.error().message;
   }
 
@@ -188,23 +126,24 @@ class ColdSnapshotTest : public ::testing::Test {
     std::filesystem::remove(snapshot.path);
   }
 
-  void RunOtherTurn(Random& random);
-  std::vector<Snapshot> RunRound(uint64_t seed);
+  void AddClients(SimWorker& worker) override {
+    for (int client = 0; client < 3; ++client) {
+      worker.Add(std::make_unique<WritingClient>(process_->world, client == 0 ? 1 : 0,
+                                                 100 * testing::kColdScale));
+    }
+  }
+  void RunOtherTurn(Random& random) override;
+  std::vector<Snapshot> RunRoundOfSnapshots(uint64_t seed);
 
-  MemoryDisk disk_;
-  EffectCapture journal_;
-  std::unique_ptr<CommandTable> table_;
   const std::string folder_;
-  uint64_t seed_;
   int saved_ = 0;
   int cold_ = 0;  // begun while there was something on disk alone
-  std::unique_ptr<Process> process_;
 };
 
 void ColdSnapshotTest::RunOtherTurn(Random& random) {
   SimWorld& world = process_->world;
   std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  g_now_ms = ++world.now_ms;
+  testing::g_now_ms = ++world.now_ms;
   std::vector<Words> transaction(1 + random() % 3);
   for (Words& words : transaction) words = NextCommand(random, world.now_ms);
   process_->lone.RunTransaction(transaction, world.now_ms, static_cast<int>(random() % 2));
@@ -220,43 +159,17 @@ void ColdSnapshotTest::RunOtherTurn(Random& random) {
   Run(words, static_cast<int>(random() % 2));
 }
 
-std::vector<Snapshot> ColdSnapshotTest::RunRound(uint64_t seed) {
-  const auto& workers = process_->workers;
-  for (const auto& worker : workers) {
-    for (int client = 0; client < 3; ++client) {
-      worker->Add(
-          std::make_unique<WritingClient>(process_->world, client == 0 ? 1 : 0, 100 * kScale));
-    }
-  }
-  for (const auto& worker : workers) worker->Start();
-  std::atomic<bool> running{true};
-  std::thread others([&] {
-    Random random(seed + 7);
-    while (running) RunOtherTurn(random);
-  });
-  std::thread checkpoints([&] {
-    Random random(seed + 8);
-    while (running) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(random() % 10));
-      Checkpoint(random() % 4 == 0);
-    }
-  });
+std::vector<Snapshot> ColdSnapshotTest::RunRoundOfSnapshots(uint64_t seed) {
   std::vector<Snapshot> made;
-  std::thread snapshots([&] {
+  RunRound(seed, [&](const std::atomic<bool>& running) {
     Random random(seed + 9);
     while (running || made.empty()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(random() % 10));
-      const bool cold = process_->engine->IsCold();
+      const bool cold = engine().IsCold();
       EXPECT_EQ(Save(made.emplace_back()), "");
       if (cold) ++cold_;
     }
   });
-  for (const auto& worker : workers) worker->Join();
-  running = false;
-  others.join();
-  checkpoints.join();
-  snapshots.join();
-  EXPECT_EQ(process_->world.failure(), "") << "seed " << seed_;
   return made;
 }
 
@@ -265,7 +178,7 @@ TEST_F(ColdSnapshotTest, SnapshotsAtAnyMomentAreOfThatMoment) {
     const uint64_t seed = seed_ + static_cast<uint64_t>(100 * round);
     disk_.TakeUpTo(std::chrono::microseconds(round % 2 == 0 ? 0 : 200));
     Begin({.batch_entries_max = 1 + seed % 4, .warms_up = round % 3 == 2}, seed);
-    const std::vector<Snapshot> made = RunRound(seed);
+    const std::vector<Snapshot> made = RunRoundOfSnapshots(seed);
     disk_.TakeUpTo(std::chrono::microseconds(0));
     // The last ones, and some of the others.
     for (size_t i = 0; i < made.size() && !HasFailure(); ++i) {
@@ -305,7 +218,7 @@ TEST_F(ColdSnapshotTest, NothingIsLoadedForIt) {
   EXPECT_EQ(ContentsOfFile(snapshot.path), ContentsAt(snapshot.sequence));
   EXPECT_EQ(VersionOf(snapshot), "REDIS0012");
   EXPECT_EQ(loaded(), before);
-  EXPECT_TRUE(process_->engine->IsCold());
+  EXPECT_TRUE(engine().IsCold());
 }
 
 // While the walk stands at a key that is read from disk.

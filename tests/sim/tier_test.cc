@@ -101,7 +101,9 @@ void TierTest::RunRounds(EvictionPolicy policy) {
                        ", round " + std::to_string(round) + ", seed " + std::to_string(seed_));
     if (HasFailure()) return;
   }
-  if (kTurnsSuffice) EXPECT_GT(evicted, 0u);
+  if (kTurnsSuffice) {
+    EXPECT_GT(evicted, 0u);
+  }
 }
 
 TEST_F(TierTest, LruComesToTheSame) { RunRounds(EvictionPolicy::kAllKeysLru); }
@@ -230,7 +232,9 @@ TEST_F(TierTest, RequestsEndWhileEverythingLeavesAtOnce) {
   for (int i = 0; i < 200; ++i) {
     Run({"SADD", "s" + std::to_string(i), std::to_string(i)});
     Run({"SET", "{one}" + std::to_string(i), "v"});
-    if (i % 20 == 19) ASSERT_TRUE(Checkpoint());
+    if (i % 20 == 19) {
+      ASSERT_TRUE(Checkpoint());
+    }
   }
   Words sets = {"SUNIONSTORE", "to"};
   for (int i = 0; i < 200; ++i) sets.push_back("s" + std::to_string(i));

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -106,7 +107,8 @@ struct Process {
         lone(*engine, table),
         a(*engine, table),
         b(*engine, table),
-        walker(*engine) {
+        walker(*engine),
+        snapshots(*engine) {
     MakeCollectionsSmall(engine->settings());
     for (int i = 0; i < kColdWorkers; ++i)
       workers.push_back(std::make_unique<SimWorker>(world, i, kColdWorkers, seed));
@@ -141,7 +143,8 @@ struct Process {
   LoneThread lone;
   SteppedClient a;
   SteppedClient b;
-  CutWalker walker;
+  CutWalker walker;  // of checkpoints
+  CutWalker snapshots;
   std::vector<std::unique_ptr<SimWorker>> workers;
 };
 
@@ -262,8 +265,12 @@ class ColdFixture : public ::testing::Test {
     }
   }
 
-  void RunRound(uint64_t seed);
-  void RunOtherTurn(Random& random);
+  // Clients on all workers, checkpoints, some of which fail, other turns one after the other; and
+  // `beside` in a thread of its own, which ends soon after `running` has.
+  void RunRound(uint64_t seed,
+                const std::function<void(const std::atomic<bool>& running)>& beside = nullptr);
+  virtual void AddClients(SimWorker& worker);
+  virtual void RunOtherTurn(Random& random);
 
   TierUse tier_;
   MemoryDisk disk_;
@@ -289,14 +296,18 @@ inline void ColdFixture::RunOtherTurn(Random& random) {
   if (random() % 64 == 0 && !tier_.tiered) process_->lone.Evict(world.now_ms);
 }
 
-inline void ColdFixture::RunRound(uint64_t seed) {
-  SimWorld& world = process_->world;
-  const auto& workers = process_->workers;
-  for (const auto& worker : workers) {
-    for (int client = 0; client < 4; ++client)
-      worker->Add(std::make_unique<WritingClient>(world, client == 0 ? 1 : 0, 150 * kColdScale));
-    worker->Add(std::make_unique<LookingClient>(world, 10 * kColdScale));
+inline void ColdFixture::AddClients(SimWorker& worker) {
+  for (int client = 0; client < 4; ++client) {
+    worker.Add(
+        std::make_unique<WritingClient>(process_->world, client == 0 ? 1 : 0, 150 * kColdScale));
   }
+  worker.Add(std::make_unique<LookingClient>(process_->world, 10 * kColdScale));
+}
+
+inline void ColdFixture::RunRound(
+    uint64_t seed, const std::function<void(const std::atomic<bool>& running)>& beside) {
+  const auto& workers = process_->workers;
+  for (const auto& worker : workers) AddClients(*worker);
   for (const auto& worker : workers) worker->Start();
   std::atomic<bool> running{true};
   std::thread others([&] {
@@ -310,11 +321,15 @@ inline void ColdFixture::RunRound(uint64_t seed) {
       Checkpoint(random() % 4 == 0);
     }
   });
+  std::thread third([&] {
+    if (beside) beside(running);
+  });
   for (const auto& worker : workers) worker->Join();
   running = false;
   others.join();
   checkpoints.join();
-  ASSERT_EQ(world.failure(), "") << "seed " << seed_;
+  third.join();
+  ASSERT_EQ(process_->world.failure(), "") << "seed " << seed_;
 }
 
 }  // namespace tidegate::testing
