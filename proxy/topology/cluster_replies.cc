@@ -22,7 +22,7 @@ Result<ClusterNode> ReadSlotsNode(const Reply& reply, const AskedNode& asked) {
   const Reply& endpoint = reply.items[0];
   if (!endpoint.is_null() && !endpoint.AsText()) return Error{"a node whose host is no text"};
   const auto number = reply.items[1].AsInteger();
-  const auto port = number ? ToPort(*number) : std::nullopt;
+  const auto port = ToPort(number.value_or(-1));
   if (!port) return Error{"a node without a port"};
   ClusterNode node;
   const std::string_view host = endpoint.AsText().value_or(std::string_view());
@@ -77,7 +77,7 @@ Result<ClusterNode> ReadShardsNode(const Reply& reply, const AskedNode& asked) {
   const auto plain_port = reply.FindInteger("port");
   const auto tls_port = reply.FindInteger("tls-port");
   const auto number = asked.tls && tls_port ? tls_port : plain_port ? plain_port : tls_port;
-  const auto port = number ? ToPort(*number) : std::nullopt;
+  const auto port = ToPort(number.value_or(-1));
   if (!port) return Error{"node " + node.id + " has no port"};
   node.address = {.host = ResolveHost(reply.FindText("endpoint"), node.ip, asked), .port = *port};
   const std::string_view role = reply.FindText("role");

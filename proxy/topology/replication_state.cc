@@ -33,7 +33,7 @@ std::optional<std::string_view> TextAt(const Reply& list, size_t index) {
 std::optional<NodeAddress> AddressAt(const Reply& list, size_t index) {
   const auto host = TextAt(list, index);
   const auto number = IntegerAt(list, index + 1);
-  const auto port = number ? ToPort(*number) : std::nullopt;
+  const auto port = ToPort(number.value_or(-1));
   if (!host || !port) return std::nullopt;
   return NodeAddress{.host = std::string(*host), .port = *port};
 }
