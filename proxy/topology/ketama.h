@@ -44,7 +44,7 @@ struct RingNode {
 
 struct RingOptions {
   Distribution distribution = Distribution::kKetama;
-  RingHash hash = RingHash::kFnv1a_64;
+  RingHash hash = RingHash::kFnv1aBits64;
   // Two bytes: only what is between the first of one and the next of the other counts, when that is
   // not empty. None: the whole key.
   std::string hash_tag;

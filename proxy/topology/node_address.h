@@ -3,11 +3,11 @@
 // does not answer. An empty host means that nobody said where the server is. A plain value.
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 
 namespace tidegate::topology {
 
@@ -19,8 +19,10 @@ struct NodeAddress {
   // "host:port", with brackets around IPv6; for people and as a key.
   std::string ToText() const;
 
-  friend auto operator<=>(const NodeAddress&, const NodeAddress&) = default;
   friend bool operator==(const NodeAddress&, const NodeAddress&) = default;
+  friend bool operator<(const NodeAddress& a, const NodeAddress& b) {
+    return std::tie(a.host, a.port) < std::tie(b.host, b.port);
+  }
 };
 
 // 0 .. 65535; Redis writes 0 for "no such port".

@@ -220,13 +220,13 @@ uint32_t HashForRing(RingHash hash, std::string_view key) {
       return (Crc32(key) >> 16) & 0x7fff;
     case RingHash::kCrc32a:
       return Crc32(key);
-    case RingHash::kFnv1_64:
+    case RingHash::kFnv1Bits64:
       return Fnv1(key, kFnvBasis64Low, kFnvPrime64Low);
-    case RingHash::kFnv1a_64:
+    case RingHash::kFnv1aBits64:
       return Fnv1a(key, kFnvBasis64Low, kFnvPrime64Low);
-    case RingHash::kFnv1_32:
+    case RingHash::kFnv1Bits32:
       return Fnv1(key, kFnvBasis32, kFnvPrime32);
-    case RingHash::kFnv1a_32:
+    case RingHash::kFnv1aBits32:
       return Fnv1a(key, kFnvBasis32, kFnvPrime32);
     case RingHash::kHsieh:
       return Hsieh(key);

@@ -22,10 +22,10 @@ enum class RingHash : uint8_t {
   kCrc16,
   kCrc32,
   kCrc32a,
-  kFnv1_64,
-  kFnv1a_64,  // twemproxy's default
-  kFnv1_32,
-  kFnv1a_32,
+  kFnv1Bits64,
+  kFnv1aBits64,  // twemproxy's default
+  kFnv1Bits32,
+  kFnv1aBits32,
   kHsieh,
   kMurmur,
   kJenkins,

@@ -149,7 +149,8 @@ TEST(ClusterSlotsTest, ThousandsOfNodesAndSlotsEachOnItsOwn) {
   std::string text = "[";
   for (int slot = 0; slot < 16384; ++slot) {
     const std::string number = ToText(slot);
-    text += " [ " + number + " " + number + " [ n" + number + " 7000 id" + number + " ] ]";
+    for (const char* part : {" [ ", " ", " [ n", " 7000 id"}) (text += part) += number;
+    text += " ] ]";
   }
   Result<SlotMap> map = ParseClusterSlots(ReplyOf(text + " ]"), kAsked);
   ASSERT_TRUE(map.ok()) << map.error().message;

@@ -163,7 +163,7 @@ TEST(KetamaRingTest, KeysLandWhereTwemproxyPutsThem) {
                 vector.keys[node])
           << name;
     }
-    EXPECT_EQ(HashForRing(RingHash::kFnv1a_32, digits), vector.digest) << name;
+    EXPECT_EQ(HashForRing(RingHash::kFnv1aBits32, digits), vector.digest) << name;
     // Who comes back gets its keys again.
     EXPECT_EQ(Digits(ring.WithLive(std::vector<bool>(kNodes, true))), Digits(whole)) << name;
   }
@@ -261,7 +261,7 @@ TEST(RingHashTest, EmptyAndLongKeys) {
     }
   }
   EXPECT_EQ(HashForRing(RingHash::kCrc32a, "123456789"), 0xcbf43926U) << "the usual check value";
-  EXPECT_EQ(HashForRing(RingHash::kFnv1a_32, "foobar"), 0xbf9cf968U);
+  EXPECT_EQ(HashForRing(RingHash::kFnv1aBits32, "foobar"), 0xbf9cf968U);
 }
 
 // Of RFC 1321.
