@@ -27,6 +27,11 @@ struct Owner {
   bool has_slots = false;
 };
 
+struct Choice {
+  uint32_t owner = kNobody;
+  bool is_disputed = false;
+};
+
 struct Claim {
   uint32_t owner = kNobody;
   uint32_t votes = 0;
@@ -40,9 +45,13 @@ class Election final {
   }
 
   Result<ClusterAgreement> Run() {
-    for (uint32_t slot = 0; slot < kSlotCount; ++slot) {
-      owner_of_slot_[slot] = Choose(static_cast<uint16_t>(slot));
-      if (owner_of_slot_[slot] != kNobody) owners_[owner_of_slot_[slot]].has_slots = true;
+    Choice choice;
+    for (uint32_t i = 0; i < kSlotCount; ++i) {
+      const auto slot = static_cast<uint16_t>(i);
+      if (!IsAsBefore(slot)) choice = Choose(slot);
+      owner_of_slot_[slot] = choice.owner;
+      disputed_ += choice.is_disputed ? 1 : 0;
+      if (choice.owner != kNobody) owners_[choice.owner].has_slots = true;
     }
     TG_RETURN_IF_ERROR(AddPrimaries());
     TG_RETURN_IF_ERROR(AddReplicas());
@@ -77,7 +86,14 @@ class Election final {
     owners_of_view_.push_back(std::move(owners));
   }
 
-  uint32_t Choose(uint16_t slot) {
+  // All views say of the slot what they say of the one before: so it is for nearly every slot.
+  bool IsAsBefore(uint16_t slot) const {
+    return slot > 0 && std::all_of(views_.begin(), views_.end(), [slot](const ClusterView& view) {
+             return view.map.ShardOfSlot(slot) == view.map.ShardOfSlot(slot - 1);
+           });
+  }
+
+  Choice Choose(uint16_t slot) const {
     std::array<Claim, kClusterViewsMax> claims;
     size_t count = 0;
     uint32_t voters = 0;
@@ -92,14 +108,14 @@ class Election final {
       ++claim->votes;
       claim->epoch = std::max(claim->epoch, EpochOf(view, *map.PrimaryOf(slot)));
     }
-    if (count == 0) return kNobody;
-    if (count > 1) ++disputed_;
+    if (count == 0) return {};
     const auto wins = [voters](const Claim& a, const Claim& b) {
       if (a.votes * 2 > voters || b.votes * 2 > voters) return a.votes > b.votes;
       return std::pair(a.epoch, a.votes) > std::pair(b.epoch, b.votes);
     };
     // min_element: the first of equals, which is who was asked first.
-    return std::min_element(claims.data(), claims.data() + count, wins)->owner;
+    return {.owner = std::min_element(claims.data(), claims.data() + count, wins)->owner,
+            .is_disputed = count > 1};
   }
 
   const Shard& ShardOf(const Owner& owner) const {
