@@ -1,5 +1,6 @@
-# tidegate_library(name DEPS …): the library of one top-level folder, made of every .cc below it. A folder sees only what
-# it links, so a forbidden include fails to link; tests/tidy checks the headers too.
+# tidegate_library(name DEPS … WITHOUT …): the library of one folder, made of every .cc below it but for folders WITHOUT,
+# which are libraries of their own. A folder sees only what it links, so a forbidden include fails to link; tests/tidy
+# checks the headers too.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
@@ -36,9 +37,12 @@ function(tidegate_precompile target)
 endfunction()
 
 function(tidegate_library name)
-  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "DEPS;WITHOUT" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   list(FILTER sources EXCLUDE REGEX "/main\\.cc$")
+  foreach(folder ${ARG_WITHOUT})
+    list(FILTER sources EXCLUDE REGEX "^${CMAKE_CURRENT_SOURCE_DIR}/${folder}/")
+  endforeach()
   if(NOT sources)  # headers alone: a library still needs one source
     set(sources ${CMAKE_CURRENT_BINARY_DIR}/headers_only.cc)
     file(TOUCH ${sources})

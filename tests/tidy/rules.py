@@ -11,6 +11,10 @@ import re
 # other. Tests stand above everything.
 RANKS = {"base": 0, "config": 1, "hotkey": 2, "storage": 2, "policy": 3, "proxy": 4}
 
+# Folders inside one of these that are libraries of their own, and what they may include beside themselves: a rank below
+# the rest of their folder.
+INNER = {"proxy/topology/": ("base/",)}
+
 # Each third-party library has one door. (what is included, the only place that may, the library's name)
 DOORS = (
     (re.compile(r"^uv\.h$"), "proxy/event/", "libuv"),
@@ -49,6 +53,17 @@ def layering(tree):
                 yield file.path, include.line, f"{file.folder} may not include {include.path}: {target} is not below it"
             elif target == "tests":
                 yield file.path, include.line, f"{include.path}: the product does not know its tests"
+
+
+def inner_layering(tree):
+    for file in tree.cpp:
+        for folder, below in INNER.items():
+            if not file.path.startswith(folder):
+                continue
+            for include in file.includes():
+                if not include.system and not include.path.startswith((folder, *below)):
+                    allowed = " and ".join(below)
+                    yield file.path, include.line, f"{folder} is a library below {include.path}; it may include {allowed} alone"
 
 
 def one_slash(tree):
@@ -233,6 +248,7 @@ def metric_names(tree):
 
 RULES = (
     ("layering", layering),
+    ("inner-layering", inner_layering),
     ("one-slash", one_slash),
     ("include-path", include_paths),
     ("door", doors),

@@ -71,6 +71,17 @@ class RuleTest(TidyTest):
         files = {"tests/support/fake.h": HEADER, "storage/a.cc": '#include "tests/support/fake.h"\n'}
         self.assert_only(files, ("layering", "storage/a.cc", 1))
 
+    def test_layering_inside_a_folder(self):
+        files = {
+            "base/text.h": HEADER,
+            "config/options.h": HEADER,
+            "proxy/topology/reply.h": HEADER,
+            "proxy/event/address.h": HEADER + '#include "proxy/topology/reply.h"\n',
+            "proxy/topology/a.cc": '#include "proxy/topology/reply.h"\n#include "base/text.h"\n#include "proxy/event/address.h"\n'
+            '#include "config/options.h"\n',
+        }
+        self.assert_only(files, ("inner-layering", "proxy/topology/a.cc", 3), ("inner-layering", "proxy/topology/a.cc", 4))
+
     def test_one_slash(self):
         files = {"storage/keyspace/dict.h": HEADER, "proxy/a.cc": '#include "storage/keyspace/dict.h"\n'}
         self.assert_only(files, ("one-slash", "proxy/a.cc", 1))
