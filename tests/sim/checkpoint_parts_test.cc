@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -21,6 +20,7 @@
 #include "storage/persist/checkpoint_files.h"
 #include "storage/persist/store.h"
 #include "storage/rdb/rdb_value_writer.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/support/writing_client.h"
 #include "tests/unit/storage/persist/fault_file_system.h"
 
@@ -103,17 +103,14 @@ class Server final {
 class CheckpointPartsTest : public ::testing::Test {
  protected:
   CheckpointPartsTest()
-      : dir_(::testing::TempDir() + "tidegate_checkpoint_parts_" +
-             ::testing::UnitTest::GetInstance()->current_test_info()->name()),
+      : dir_(temporary_.File("data")),
         disk_(std::make_shared<FaultFileSystem>()),
         env_(rocksdb::NewCompositeEnv(disk_)) {
-    std::filesystem::remove_all(dir_);
     Start();
   }
   ~CheckpointPartsTest() override {
     server_.reset();
     store_.reset();
-    std::filesystem::remove_all(dir_);
   }
 
   // Anew, with what is on disk.
@@ -156,6 +153,7 @@ class CheckpointPartsTest : public ::testing::Test {
     return server_->last_bytes();
   }
 
+  testing::TemporaryFolder temporary_;
   const std::string dir_;
   std::shared_ptr<FaultFileSystem> disk_;
   std::unique_ptr<rocksdb::Env> env_;

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,6 +14,7 @@
 #include "storage/commands/value_digest.h"
 #include "storage/keyspace/keyspace.h"
 #include "storage/persist/store.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/support/writing_client.h"
 #include "tests/unit/storage/persist/fault_file_system.h"
 
@@ -36,15 +36,13 @@ constexpr int kRounds = 12;
 class CheckpointTest : public ::testing::Test {
  protected:
   CheckpointTest()
-      : dir_(::testing::TempDir() + "tidegate_checkpoint_sim_" +
-             ::testing::UnitTest::GetInstance()->current_test_info()->name()),
+      : dir_(temporary_.File("data")),
         disk_(std::make_shared<FaultFileSystem>()),
         env_(rocksdb::NewCompositeEnv(disk_)),
         engine_(std::move(Engine::Create({})).value()),
         table_(CommandTable::Create(StorageCommandFamilies())),
         world_(*engine_, *table_),
         seed_(testing::SimSeed()) {
-    std::filesystem::remove_all(dir_);
     store_ = std::move(Store::Open({.dir = dir_, .env = env_.get()})).value();
     MakeCollectionsSmall(engine_->settings());
     engine_->SetTracksChanges();
@@ -59,7 +57,6 @@ class CheckpointTest : public ::testing::Test {
     checkpointer_->Stop();
     checkpointer_.reset();
     store_.reset();
-    std::filesystem::remove_all(dir_);
   }
 
   using Workers = std::vector<std::unique_ptr<SimWorker>>;
@@ -135,6 +132,7 @@ class CheckpointTest : public ::testing::Test {
     EXPECT_EQ(ContentsOf(*loaded), ContentsOf(*engine_)) << "seed " << seed_;
   }
 
+  testing::TemporaryFolder temporary_;
   const std::string dir_;
   std::shared_ptr<FaultFileSystem> disk_;
   std::unique_ptr<rocksdb::Env> env_;

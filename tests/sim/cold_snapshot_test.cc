@@ -21,6 +21,7 @@
 #include "storage/journal/record_applier.h"
 #include "storage/rdb/rdb_cut_sink.h"
 #include "tests/support/cold_fixture.h"
+#include "tests/support/temporary_folder.h"
 
 namespace tidegate {
 namespace {
@@ -45,16 +46,10 @@ struct Snapshot {
 
 class ColdSnapshotTest : public testing::ColdFixture {
  protected:
-  ColdSnapshotTest()
-      : folder_(::testing::TempDir() + "tidegate_cold_snapshot_" +
-                ::testing::UnitTest::GetInstance()->current_test_info()->name()) {
-    std::filesystem::remove_all(folder_);
+  ColdSnapshotTest() : folder_(temporary_.File("data")) {
     std::filesystem::create_directories(folder_);
   }
-  ~ColdSnapshotTest() override {
-    process_.reset();
-    std::filesystem::remove_all(folder_);
-  }
+  ~ColdSnapshotTest() override { process_.reset(); }
 
   uint64_t loaded() { return engine().StatsOfCold().loaded_keys; }
 
@@ -135,6 +130,7 @@ class ColdSnapshotTest : public testing::ColdFixture {
   void RunOtherTurn(Random& random) override;
   std::vector<Snapshot> RunRoundOfSnapshots(uint64_t seed);
 
+  testing::TemporaryFolder temporary_;
   const std::string folder_;
   int saved_ = 0;
   int cold_ = 0;  // begun while there was something on disk alone

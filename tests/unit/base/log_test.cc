@@ -9,6 +9,8 @@
 #include <sstream>
 #include <string>
 
+#include "tests/support/temporary_folder.h"
+
 namespace tidegate {
 namespace {
 
@@ -20,9 +22,8 @@ std::string FileText(const std::string& path) {
 
 // As log rotation does it: the file is renamed, and opened again under the old name.
 TEST(Log, OpensTheFileAgainUnderTheSameDescriptor) {
-  const std::string path = ::testing::TempDir() + "tidegate_log_test.log";
-  std::filesystem::remove(path);
-  std::filesystem::remove(path + ".1");
+  const testing::TemporaryFolder folder;
+  const std::string path = folder.File("log");
   ASSERT_TRUE(log::OpenFile(path).ok());
   const int descriptor = log::Descriptor();
   log::Notice("before");

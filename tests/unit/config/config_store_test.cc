@@ -1,7 +1,6 @@
 #include "config/config_store.h"
 
 #include <atomic>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <thread>
@@ -10,6 +9,7 @@
 #include "config/rewrite.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/temporary_folder.h"
 
 namespace tidegate {
 namespace {
@@ -226,12 +226,11 @@ TEST(RewriteRedisConf, GivesTheSameSettingsWhenReadAgain) {
 class RewriteTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    path_ = ::testing::TempDir() + "tidegate_rewrite_" +
-            ::testing::UnitTest::GetInstance()->current_test_info()->name() + ".conf";
+    path_ = temporary_.File("conf");
     std::ofstream(path_) << "# kept\ntimeout 1\n";
   }
-  void TearDown() override { std::filesystem::remove(path_); }
 
+  testing::TemporaryFolder temporary_;
   std::string path_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/temporary_folder.h"
 
 namespace tidegate {
 namespace {
@@ -17,12 +18,9 @@ using ::testing::StartsWith;
 class LoaderTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = ::testing::TempDir() + "tidegate_loader_" +
-              ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::remove_all(folder_);
+    folder_ = temporary_.File("data");
     std::filesystem::create_directories(folder_);
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
   std::string Write(const std::string& name, std::string_view text) {
     std::string path = folder_ + "/" + name;
@@ -34,6 +32,7 @@ class LoaderTest : public ::testing::Test {
     return LoadConfig(arguments);
   }
 
+  testing::TemporaryFolder temporary_;
   std::string folder_;
 };
 

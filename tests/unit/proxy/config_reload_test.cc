@@ -3,12 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
 
 #include "base/log.h"
+#include "tests/support/temporary_folder.h"
 
 namespace tidegate {
 namespace {
@@ -37,8 +37,8 @@ TEST(ConfigReload, AVetoLeavesEverythingAsItWas) {
 
 // The log lines of a reload.
 std::string LogOf(ConfigStore& store, const Options& fresh) {
-  const std::string path = ::testing::TempDir() + "tidegate_config_reload_test.log";
-  std::filesystem::remove(path);
+  const testing::TemporaryFolder folder;
+  const std::string path = folder.File("log");
   EXPECT_TRUE(log::OpenFile(path).ok());
   EXPECT_TRUE(ReloadConfig(store, fresh).ok());
   EXPECT_TRUE(log::OpenFile("").ok());

@@ -7,22 +7,21 @@
 #include <fstream>
 #include <string>
 
+#include "tests/support/temporary_folder.h"
+
 namespace tidegate {
 namespace {
 
 class CgroupTest : public ::testing::Test {
  protected:
-  CgroupTest() {
-    root_ = ::testing::TempDir() + "cgroup_" +
-            ::testing::UnitTest::GetInstance()->current_test_info()->name() + "/";
-  }
-  ~CgroupTest() override { std::filesystem::remove_all(root_); }
+  CgroupTest() { root_ = temporary_.path() + "/"; }
   void File(const std::string& path, const std::string& text) {
     std::filesystem::create_directories(std::filesystem::path(root_ + path).parent_path());
     std::ofstream(root_ + path) << text;
   }
   int Quota() { return CgroupCpuQuota(root_); }
 
+  testing::TemporaryFolder temporary_;
   std::string root_;
 };
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "storage/persist/store.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/unit/storage/persist/fault_file_system.h"
 
 namespace tidegate {
@@ -32,19 +33,14 @@ std::shared_ptr<const JournalGroup> GroupOf(uint64_t record) {
 class BackupTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    root_ = ::testing::TempDir() + "tidegate_backup_" +
-            ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    fs::remove_all(root_);
+    root_ = temporary_.File("data");
     env_ = rocksdb::NewCompositeEnv(disk_);
     Result<std::unique_ptr<Store>> opened = Store::Open(
         {.dir = root_ + "/data", .load_truncated = true, .read_only = false, .env = env_.get()});
     ASSERT_TRUE(opened.ok());
     store_ = std::move(opened).value();
   }
-  void TearDown() override {
-    store_.reset();
-    fs::remove_all(root_);
-  }
+  void TearDown() override { store_.reset(); }
 
   std::string directory() const { return root_ + "/backups"; }
   std::vector<std::string> Names() const {
@@ -63,6 +59,7 @@ class BackupTest : public ::testing::Test {
     return done.ok() ? done->records : 0;
   }
 
+  testing::TemporaryFolder temporary_;
   std::string root_;
   std::shared_ptr<FaultFileSystem> disk_ = std::make_shared<FaultFileSystem>();
   std::unique_ptr<rocksdb::Env> env_;

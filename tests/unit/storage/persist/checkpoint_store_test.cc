@@ -14,6 +14,7 @@
 #include "storage/checkpoint/stored_record.h"
 #include "storage/persist/checkpoint_files.h"
 #include "storage/persist/store.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/unit/storage/persist/fault_file_system.h"
 
 namespace tidegate {
@@ -132,15 +133,10 @@ CheckpointInfo InfoAt(uint64_t sequence) {
 class CheckpointStoreTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    dir_ = ::testing::TempDir() + "tidegate_checkpoint_" +
-           ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::remove_all(dir_);
+    dir_ = temporary_.File("data");
     Open();
   }
-  void TearDown() override {
-    store_.reset();
-    std::filesystem::remove_all(dir_);
-  }
+  void TearDown() override { store_.reset(); }
   void Open() {
     store_.reset();
     Result<std::unique_ptr<Store>> opened = Store::Open({.dir = dir_});
@@ -171,6 +167,7 @@ class CheckpointStoreTest : public ::testing::Test {
     return static_cast<size_t>(std::distance(begin(files), end(files)));
   }
 
+  testing::TemporaryFolder temporary_;
   std::string dir_;
   std::unique_ptr<Store> store_;
   std::vector<std::string> records_;

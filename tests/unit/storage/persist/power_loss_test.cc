@@ -13,6 +13,7 @@
 #include "storage/engine_thread.h"
 #include "storage/journal/journal.h"
 #include "storage/persist/store.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/unit/storage/persist/fault_file_system.h"
 
 namespace tidegate {
@@ -126,12 +127,7 @@ uint32_t Points(uint32_t usual) {
 
 class PowerLossTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    dir_ = ::testing::TempDir() + "tidegate_power_" +
-           ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::remove_all(dir_);
-  }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
+  void SetUp() override { dir_ = temporary_.File("data"); }
 
   void Run(Appendfsync mode, uint32_t points) {
     Records model;
@@ -144,6 +140,7 @@ class PowerLossTest : public ::testing::Test {
     }
   }
 
+  testing::TemporaryFolder temporary_;
   std::string dir_;
 };
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "storage/persist/wal_check.h"
+#include "tests/support/temporary_folder.h"
 
 namespace tidegate {
 namespace {
@@ -34,15 +35,8 @@ JournalGroup Garbage(uint64_t first) {
 
 class StoreTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    dir_ = ::testing::TempDir() + "tidegate_store_" +
-           ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::remove_all(dir_);
-  }
-  void TearDown() override {
-    store_.reset();
-    std::filesystem::remove_all(dir_);
-  }
+  void SetUp() override { dir_ = temporary_.File("data"); }
+  void TearDown() override { store_.reset(); }
 
   // "" or the error.
   std::string Open(bool load_truncated = true, Bytes value_bytes_max = kStoreValueBytesMax) {
@@ -92,6 +86,7 @@ class StoreTest : public ::testing::Test {
     file.put(static_cast<char>(byte ^ 0x55));
   }
 
+  testing::TemporaryFolder temporary_;
   std::string dir_;
   std::unique_ptr<Store> store_;
   std::vector<std::string> records_;
