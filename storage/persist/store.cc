@@ -53,12 +53,11 @@ rocksdb::Status Store::Database::Open(const std::string& path, const rocksdb::DB
   cache = rocksdb::NewLRUCache(limits.cache_bytes);
   rocksdb::ColumnFamilyOptions plain;
   plain.write_buffer_size = 1 << 20;  // nothing is in it
-  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors = {
+  const std::vector<rocksdb::ColumnFamilyDescriptor> descriptors = {
       {rocksdb::kDefaultColumnFamilyName, plain},
       {"journal", JournalOptionsOf(cache, limits.memtable_bytes)},
       {"data", DataOptionsOf(cache)},
   };
-  descriptors.back().options.disable_auto_compactions = !limits.compacts_data;
   rocksdb::DB* opened = nullptr;
   rocksdb::Status status =
       read_only ? rocksdb::DB::OpenForReadOnly(options, path, descriptors, &families, &opened)
@@ -95,7 +94,7 @@ Result<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
 Status Store::OpenDatabase() {
   const rocksdb::DBOptions options = DatabaseOptions(env_.get());
   auto database = std::make_shared<Database>();
-  const Database::Limits limits{cache_bytes_.load(), options_.memtable_bytes.count, replayed_};
+  const Database::Limits limits{cache_bytes_.load(), options_.memtable_bytes.count};
   rocksdb::Status status = database->Open(path_, options, options_.read_only, limits);
   while (status.IsCorruption()) {
     const std::optional<WalDamage> damage = FindWalDamage(path_);

@@ -106,7 +106,7 @@ class Store final : public JournalLog, public ColdSource {
   // Calls `apply` for each record of the journal that the checkpoint does not hold, in order, and
   // `progress` after each group. Checks checksums and that no number is missing. A last group that
   // is damaged is removed, with a warning; one in the middle is an error, and so is what `apply`
-  // returns. Compactions of the data begin after it.
+  // returns.
   using ApplyFn = std::function<Status(std::string_view record)>;
   using ProgressFn = std::function<void(const ReplayProgress&)>;
   Result<ReplayProgress> Replay(const ApplyFn& apply, const ProgressFn& progress);
@@ -169,7 +169,6 @@ class Store final : public JournalLog, public ColdSource {
   void Break();
   bool drops_damage() const { return options_.load_truncated && !options_.read_only; }
   Status OpenDatabase();
-  Status BeginCompactions(Database& at);
   rocksdb::Status PutGroup(Database& at, const JournalGroup& group) const;
   Status DropDamaged(uint64_t sequence, const std::string& what);
   void DropJournalUpTo(uint64_t sequence);
@@ -191,7 +190,6 @@ class Store final : public JournalLog, public ColdSource {
   std::string path_;
   std::string checkpoint_path_;
   uint64_t hash_seed_ = 0;
-  bool replayed_ = false;  // so data may be tidied up; of whoever replays or recovers
   std::unique_ptr<rocksdb::Env> env_;
   Mutex sync_mutex_;  // held while syncing
   // A write failed, and Recover() has not come yet.

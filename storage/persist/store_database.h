@@ -51,7 +51,6 @@ struct Store::Database {
   struct Limits {
     uint64_t cache_bytes;
     uint64_t memtable_bytes;
-    bool compacts_data;
   };
   rocksdb::Status Open(const std::string& path, const rocksdb::DBOptions& options, bool read_only,
                        const Limits& limits);

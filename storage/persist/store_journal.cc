@@ -193,17 +193,7 @@ Result<ReplayProgress> Store::Replay(const ApplyFn& apply, const ProgressFn& pro
     return Error{"read the journal after record " + std::to_string(done.last) + ": " +
                  it->status().ToString()};
   }
-  TG_RETURN_IF_ERROR(BeginCompactions(*at));
   return done;
-}
-
-// Tidying up the data would take the disk from who waits for the start.
-Status Store::BeginCompactions(Database& at) {
-  if (options_.read_only || replayed_) return {};
-  const rocksdb::Status status = at.db->EnableAutoCompaction({at.data});
-  if (!status.ok()) return StoreError(status, "begin compactions");
-  replayed_ = true;
-  return {};
 }
 
 void Store::DropJournalUpTo(uint64_t sequence) {
