@@ -8,6 +8,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/hash.h"
@@ -32,7 +33,11 @@ struct Place {
   uint16_t slot = 0;
   uint64_t hash = 0;
   std::string key;
-  auto operator<=>(const Place&) const = default;
+  friend bool operator==(const Place&, const Place&) = default;
+  friend bool operator<(const Place& a, const Place& b) {
+    return std::tie(a.database, a.slot, a.hash, a.key) <
+           std::tie(b.database, b.slot, b.hash, b.key);
+  }
 };
 struct Value {
   std::string bytes;
