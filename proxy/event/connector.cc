@@ -131,7 +131,7 @@ void Connector::Attempt::Finish(int connected_fd) {
   call(connected_fd, why);
 }
 
-Connector::Connector(EventLoop& loop, std::string host, uint16_t port, Done done)
+Connector::Connector(EventLoop& loop, const std::string& host, uint16_t port, Done done)
     : attempt_(new Attempt) {
   attempt_->loop = &loop;
   attempt_->owner = this;

@@ -19,7 +19,7 @@ class Connector final {
   // now who was called; or it is -1 and `error` says why. May destroy the connector.
   using Done = std::function<void(int fd, const std::string& error)>;
 
-  Connector(EventLoop& loop, std::string host, uint16_t port, Done done);
+  Connector(EventLoop& loop, const std::string& host, uint16_t port, Done done);
   ~Connector();
   Connector(const Connector&) = delete;
   Connector& operator=(const Connector&) = delete;

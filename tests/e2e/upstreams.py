@@ -86,6 +86,8 @@ def upstream_basics(report, start):
         report.check("INFO is our own", b"tidegate" in proxied.command("INFO", "server").value.lower())
         report.check("CONFIG SET does not reach the node", proxied.command("CONFIG", "SET", "maxmemory", "123mb") == OK
                      and direct.command("CONFIG", "GET", "maxmemory").value[1].value == b"0")
+        report.check("metrics by cluster", all('tidegate_upstream_%s{cluster="cache"} %d' % (name, count) in server.metrics_text()
+                                               for name, count in (("requests_in_flight", 0), ("connect_failures_total", 0), ("protocol_errors_total", 0))))
         report.equal("the name of our connections", b"name=tidegate" in direct.command("CLIENT", "LIST").value, True)
 
 

@@ -334,7 +334,7 @@ TEST(ParseYaml, RefusesWhatThisVersionDoesNotHave) {
 }
 
 TEST(ParseYaml, UpstreamClusters) {
-  const Result<Options> options = ParseYaml(R"(
+  Result<Options> options = ParseYaml(R"(
 clusters:
   - name: cache
     kind: redis
@@ -350,7 +350,7 @@ clusters:
 routes:
   - {match: "a:*", cluster: local}
 )",
-                                            "f");
+                                      "f");
   ASSERT_TRUE(options.ok()) << options.error().message;
   ASSERT_EQ(options->clusters.size(), 3u);
   EXPECT_EQ(options->clusters[0], (ClusterOptions{.name = "cache",
