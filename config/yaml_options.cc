@@ -32,7 +32,7 @@ constexpr std::chrono::hours kUpstreamTimeoutMax{1};
 std::string FreeClusterName(std::span<const ClusterOptions> clusters) {
   std::string name = "local";
   const auto is_taken = [&](const ClusterOptions& c) { return c.name == name; };
-  while (std::any_of(clusters.begin(), clusters.end(), is_taken)) name = "engine-" + name;
+  while (std::any_of(clusters.begin(), clusters.end(), is_taken)) name.insert(0, "engine-");
   return name;
 }
 

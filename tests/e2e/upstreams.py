@@ -1,6 +1,7 @@
 """Tidegate in front of a redis-server that runs already, and in front of things that only look like one."""
 
 import contextlib
+import json
 import os
 import pathlib
 import random
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 
 from clients import take_over
 from report import eventually
@@ -88,6 +90,10 @@ def upstream_basics(report, start):
                      and direct.command("CONFIG", "GET", "maxmemory").value[1].value == b"0")
         report.check("metrics by cluster", all('tidegate_upstream_%s{cluster="cache"} %d' % (name, count) in server.metrics_text()
                                                for name, count in (("requests_in_flight", 0), ("connect_failures_total", 0), ("protocol_errors_total", 0))))
+        with urllib.request.urlopen("http://127.0.0.1:%d/clusters" % server.admin_port, timeout=5) as answer:
+            cluster, = json.load(answer)["clusters"]
+        report.check("/clusters", cluster["name"] == "cache" and cluster["port"] == redis.port and cluster["connections"] >= 3
+                     and cluster["requests"] > 20 and cluster["connect_failures"] == 0, cluster)
         report.equal("the name of our connections", b"name=tidegate" in direct.command("CLIENT", "LIST").value, True)
 
 

@@ -10,21 +10,10 @@
 
 #include "proxy/commands/families.h"
 #include "proxy/upstream/upstream_cluster.h"
-#include "storage/command.h"
 #include "tests/support/test_server.h"
 
 namespace tidegate {
 namespace {
-
-Server::Families AllFamilies() {
-  static const std::vector<std::span<const CommandSpec>> all = [] {
-    std::vector<std::span<const CommandSpec>> families;
-    for (const auto& family : StorageCommandFamilies()) families.push_back(family);
-    for (const auto& family : ProxyCommandFamilies()) families.push_back(family);
-    return families;
-  }();
-  return all;
-}
 
 // Everything but "near:*" is at 127.0.0.1:port.
 std::function<void(Options&)> InFrontOf(uint16_t port) {
@@ -43,8 +32,8 @@ std::string Bulk(const std::string& text) {
 }
 
 TEST(Upstream, RequestsGoWhereTheirKeysAre) {
-  TestServer node(AllFamilies());
-  TestServer server(AllFamilies(), InFrontOf(node.port()));
+  TestServer node(ProxyCommandFamilies());
+  TestServer server(ProxyCommandFamilies(), InFrontOf(node.port()));
   TestClient client(server.port());
   TestClient direct(node.port());
   EXPECT_EQ(client.Ask("SET far 1\r\nSET near:k 2\r\nGET far\r\nGET near:k\r\n",
@@ -56,8 +45,8 @@ TEST(Upstream, RequestsGoWhereTheirKeysAre) {
 // Unique values, random pipelines over both places, commands that fail, clients that leave with
 // replies in flight: whoever stays gets what is his, in order.
 TEST(Upstream, NoReplyReachesAnotherRequest) {
-  TestServer node(AllFamilies());
-  TestServer server(AllFamilies(), InFrontOf(node.port()));
+  TestServer node(ProxyCommandFamilies());
+  TestServer server(ProxyCommandFamilies(), InFrontOf(node.port()));
   const auto seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::atomic<int> wrong{0};
@@ -99,17 +88,18 @@ TEST(Upstream, NoReplyReachesAnotherRequest) {
 TEST(Upstream, ANodeThatIsNotThereIsAnErrorAtOnce) {
   uint16_t port = 0;
   {
-    TestServer node(AllFamilies());
+    TestServer node(ProxyCommandFamilies());
     port = node.port();
   }
-  TestServer server(AllFamilies(), InFrontOf(port));
+  TestServer server(ProxyCommandFamilies(), InFrontOf(port));
   TestClient client(server.port());
   client.Send("GET a\r\n");
   EXPECT_TRUE(client.ReadSome().starts_with("-ERR upstream cluster 'cache', 127.0.0.1:"));
   client.Send("GET a\r\nPING\r\n");
   const std::string replies = client.ReadSome();
   EXPECT_TRUE(replies.ends_with("+PONG\r\n")) << replies;
-  TestServer node(AllFamilies(), [port](Options& options) { options.listeners[0].port = port; });
+  TestServer node(ProxyCommandFamilies(),
+                  [port](Options& options) { options.listeners[0].port = port; });
   EXPECT_TRUE(Eventually([&] {
     client.Send("SET a 1\r\n");
     return client.ReadSome() == "+OK\r\n";
@@ -118,8 +108,8 @@ TEST(Upstream, ANodeThatIsNotThereIsAnErrorAtOnce) {
 
 // The server ends with requests in flight, and with a connection that never came about.
 TEST(Upstream, TheServerEndsWithRequestsInFlight) {
-  TestServer node(AllFamilies());
-  TestServer server(AllFamilies(), InFrontOf(node.port()));
+  TestServer node(ProxyCommandFamilies());
+  TestServer server(ProxyCommandFamilies(), InFrontOf(node.port()));
   TestClient pause(node.port());
   EXPECT_EQ(pause.Ask("CLIENT PAUSE 100000 ALL\r\n", "+OK\r\n"), "+OK\r\n");
   std::vector<std::unique_ptr<TestClient>> clients;
@@ -133,8 +123,8 @@ TEST(Upstream, TheServerEndsWithRequestsInFlight) {
 }
 
 TEST(Upstream, AReplyThatIsLateIsAnErrorAndGoesToNobody) {
-  TestServer node(AllFamilies());
-  TestServer server(AllFamilies(), InFrontOf(node.port()));
+  TestServer node(ProxyCommandFamilies());
+  TestServer server(ProxyCommandFamilies(), InFrontOf(node.port()));
   TestClient client(server.port());
   EXPECT_EQ(client.Ask("SET a 1\r\n", "+OK\r\n"), "+OK\r\n");
   TestClient pause(node.port());
