@@ -42,8 +42,43 @@ TEST(Upstream, RequestsGoWhereTheirKeysAre) {
   EXPECT_EQ(direct.Ask("EXISTS far\r\nEXISTS near:k\r\n", ":1\r\n:0\r\n"), ":1\r\n:0\r\n");
 }
 
-// Unique values, random pipelines over both places, commands that fail, clients that leave with
-// replies in flight: whoever stays gets what is his, in order.
+struct Pipeline {
+  std::string sent;
+  std::string expected;
+};
+
+// Random requests over both places, each with a value of its own.
+Pipeline MakePipeline(std::mt19937& random, const std::string& client, int round) {
+  Pipeline pipeline;
+  const int requests = static_cast<int>(random() % 600) + 1;
+  for (int i = 0; i < requests; ++i) {
+    const std::string value = client + "." + std::to_string(round * 1000 + i);
+    const std::string key = (random() % 10 == 0 ? "near:" : "far:") + client;
+    pipeline.sent += "SET " + key + " " + value + "\r\nGET " + key + "\r\n";
+    pipeline.expected += "+OK\r\n" + Bulk(value);
+    if (random() % 20 != 0) continue;
+    pipeline.sent += "ECHO " + value + "\r\n";
+    pipeline.expected += Bulk(value);
+  }
+  return pipeline;
+}
+
+// Sends pipelines, each over a connection of its own; returns how many were answered wrongly. Of
+// some it does not wait for the replies.
+int CountWrong(uint16_t port, unsigned seed, int number) {
+  std::mt19937 random(seed + static_cast<unsigned>(number));
+  int wrong = 0;
+  for (int round = 0; round < 40; ++round) {
+    TestClient client(port);
+    const Pipeline pipeline = MakePipeline(random, std::to_string(number), round);
+    client.Send(pipeline.sent);
+    if (random() % 4 == 0) continue;
+    if (client.Read(pipeline.expected.size()) != pipeline.expected) ++wrong;
+  }
+  return wrong;
+}
+
+// Clients that leave with replies in flight among others: whoever stays gets what is his, in order.
 TEST(Upstream, NoReplyReachesAnotherRequest) {
   TestServer node(ProxyCommandFamilies());
   TestServer server(ProxyCommandFamilies(), InFrontOf(node.port()));
@@ -51,30 +86,8 @@ TEST(Upstream, NoReplyReachesAnotherRequest) {
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::atomic<int> wrong{0};
   std::vector<std::thread> clients;
-  for (int n = 0; n < 6; ++n) {
-    clients.emplace_back([&, n] {
-      std::mt19937 random(seed + static_cast<unsigned>(n));
-      for (int round = 0; round < 40; ++round) {
-        TestClient client(server.port());
-        std::string sent;
-        std::string expected;
-        const int requests = static_cast<int>(random() % 600) + 1;
-        for (int i = 0; i < requests; ++i) {
-          const std::string value = std::to_string(n) + "." + std::to_string(round * 1000 + i);
-          const std::string key = (random() % 10 == 0 ? "near:" : "far:") + std::to_string(n);
-          sent += "SET " + key + " " + value + "\r\nGET " + key + "\r\n";
-          expected += "+OK\r\n" + Bulk(value);
-          if (random() % 20 == 0) {
-            sent += "ECHO " + value + "\r\n";
-            expected += Bulk(value);
-          }
-        }
-        client.Send(sent);
-        if (random() % 4 == 0) continue;  // leaves
-        if (client.Read(expected.size()) != expected) ++wrong;
-      }
-    });
-  }
+  for (int n = 0; n < 6; ++n)
+    clients.emplace_back([&, n] { wrong += CountWrong(server.port(), seed, n); });
   for (std::thread& client : clients) client.join();
   EXPECT_EQ(wrong.load(), 0);
   for (const auto& worker : server->workers()) {
