@@ -2,8 +2,6 @@
 // the frames must be the same, and none may reach beyond what has come.
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -38,15 +36,17 @@ std::vector<size_t> Ends(Protocol protocol, std::string_view stream, size_t step
   }
 }
 
-}  // namespace
-}  // namespace tidegate
-
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace tidegate;
-  if (size < 2) return 0;
+void Check(const uint8_t* data, size_t size) {
   const Protocol protocol = (data[0] & 1) != 0 ? Protocol::kResp3 : Protocol::kResp2;
   const size_t step = data[0] / 2 + size_t{1};
   const std::string_view stream(reinterpret_cast<const char*>(data + 1), size - 1);
   TG_CHECK(Ends(protocol, stream, step) == Ends(protocol, stream, stream.size()));
+}
+
+}  // namespace
+}  // namespace tidegate
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size >= 2) tidegate::Check(data, size);
   return 0;
 }

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <random>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -54,10 +55,12 @@ Pipeline MakePipeline(std::mt19937& random, const std::string& client, int round
   for (int i = 0; i < requests; ++i) {
     const std::string value = client + "." + std::to_string(round * 1000 + i);
     const std::string key = (random() % 10 == 0 ? "near:" : "far:") + client;
-    pipeline.sent += "SET " + key + " " + value + "\r\nGET " + key + "\r\n";
-    pipeline.expected += "+OK\r\n" + Bulk(value);
+    for (const std::string_view part :
+         {"SET ", key.c_str(), " ", value.c_str(), "\r\nGET ", key.c_str(), "\r\n"})
+      pipeline.sent += part;
+    pipeline.expected.append("+OK\r\n").append(Bulk(value));
     if (random() % 20 != 0) continue;
-    pipeline.sent += "ECHO " + value + "\r\n";
+    pipeline.sent.append("ECHO ").append(value).append("\r\n");
     pipeline.expected += Bulk(value);
   }
   return pipeline;
