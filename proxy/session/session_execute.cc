@@ -173,7 +173,9 @@ bool Session::Admit(const Request& request, int64_t now_ms) {
     RefuseWith(request, worker_.server().engine().RefusalOfWrites());
     return false;
   }
-  if (MayWrite(request) && worker_.server().background_save().RefusesWrites(worker_.options())) {
+  // What goes to an upstream is in no snapshot of ours.
+  if (MayWrite(request) && worker_.server().background_save().RefusesWrites(worker_.options()) &&
+      worker_.router().Place(request).upstream == nullptr) {
     RefuseWith(request, errors::kSnapshotFailed);
     return false;
   }

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import socket
 import sys
 import tempfile
@@ -193,6 +194,27 @@ def upstream_dies(report, start):
         report.check("stopped: an error within the request-timeout",
                      reply.kind == "error" and b"request-timeout" in reply.value and 0.9 < took < 1.6, (reply, took))
         report.check("then it answers again", eventually(lambda: connection.command("GET", "k") == bulk("w"), 5.0))
+
+
+def upstream_failed_snapshot(report, start):
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="tidegate-test-data-"))
+    data = folder / "data"
+    routes = '[{match: "near:*", cluster: local}, {match: "*", cluster: cache}]'
+    flags = ("--workers", "2", "--dir", data, "--save", "3600 1")
+    try:
+        with servers.redis_server() as redis, in_front_of(start, redis.port, routes=routes, flags=flags) as server:
+            connection = server.connect()
+            report.equal("before", connection.command("SET", "near:k", "v"), OK)
+            data.write_text("")  # a directory that is none, and that the first snapshot would make
+            connection.command("BGSAVE")
+            report.check("a failed snapshot refuses writes here",
+                         eventually(lambda: connection.command("SET", "near:k", "v").value.startswith(b"MISCONF"), 5.0))
+            report.equal("and not there", connection.command("SET", "far", "v"), OK)
+            report.equal("in a pipeline too",
+                         ask_all(connection, [("SET", "far", "w"), ("GET", "far"), ("SET", "near:k", "v")])[1], bulk("w"))
+            data.unlink()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def upstream_login(report, start):
