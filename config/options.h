@@ -75,13 +75,24 @@ struct HostPort {
   friend bool operator==(const HostPort&, const HostPort&) = default;
 };
 
-// What serves requests. This version has the engine alone, so there is exactly one of these; its
-// settings are the engine members of Options.
-enum class ClusterKind : uint8_t { kEngine };
+// What serves requests: the engine, of which there is exactly one and whose settings are the engine
+// members of Options; or a Redis of somebody else's.
+enum class ClusterKind : uint8_t { kEngine, kRedis };
 
 struct ClusterOptions {
   std::string name;
   ClusterKind kind = ClusterKind::kEngine;
+  // Of kRedis.
+  std::vector<HostPort> nodes = {};  // one; the host may be a name
+  std::string username = {};         // empty: "default"
+  std::string password = {};         // empty: none is said
+  std::optional<int> database = {};  // what clients have as 0, and their only one; none: the same
+  int protocol = 3;                  // 2: the node has no HELLO 3
+  std::chrono::milliseconds connect_timeout{1000};  // to the end of the handshake
+  std::chrono::milliseconds request_timeout{5000};
+  int connections = 1;  // of each worker, for each database and protocol
+
+  bool is_upstream() const { return kind != ClusterKind::kEngine; }
 
   friend bool operator==(const ClusterOptions&, const ClusterOptions&) = default;
 };

@@ -178,6 +178,18 @@ std::string DefaultConfig() {
       "    dir: ./data\n";
   AppendSettings(out, YamlPlace::kEngine, "    ");
   out +=
+      "  # A Redis that runs already (docs/upstreams.md). Settings but nodes are optional.\n"
+      "  # - name: cache\n"
+      "  #   kind: redis\n"
+      "  #   nodes: [\"127.0.0.1:6379\"]\n"
+      "  #   username: app\n"
+      "  #   password: secret\n"
+      "  #   database: 0            # the only one that clients have; without it all are\n"
+      "  #   protocol: 3            # 2: the node does not know HELLO 3\n"
+      "  #   connect-timeout: 1s\n"
+      "  #   request-timeout: 5s\n"
+      "  #   connections: 1         # of each worker, for each database and protocol in use\n";
+  out +=
       "\nroutes:   # the longest match wins\n"
       "  - {match: \"*\", cluster: local}\n\n";
   AppendSettings(out, YamlPlace::kTop, "");

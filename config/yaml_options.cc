@@ -17,6 +17,25 @@ constexpr std::array<std::string_view, 3> kRouteKeys = {"match", "cluster", "pol
 constexpr std::array<std::string_view, 6> kClusterKinds = {"engine",   "redis",         "replicas",
                                                            "sentinel", "redis_cluster", "ring"};
 
+constexpr std::array<std::string_view, 10> kUpstreamKeys = {
+    "name",     "kind",     "nodes",           "username",        "password",
+    "database", "protocol", "connect-timeout", "request-timeout", "connections"};
+
+// Connections of one worker to a node, for one database and protocol. More would take the batching
+// of requests away, which is what makes a shared connection fast.
+constexpr int kUpstreamConnectionsMax = 64;
+// Redis takes no more databases than an int counts; so many nobody has.
+constexpr int kUpstreamDatabaseMax = 1'000'000;
+constexpr std::chrono::hours kUpstreamTimeoutMax{1};
+
+// For the engine that the file does not mention: a name that none of its clusters has.
+std::string FreeClusterName(std::span<const ClusterOptions> clusters) {
+  std::string name = "local";
+  const auto is_taken = [&](const ClusterOptions& c) { return c.name == name; };
+  while (std::any_of(clusters.begin(), clusters.end(), is_taken)) name.insert(0, "engine-");
+  return name;
+}
+
 // The keys that may stand at one place of the file: fixed ones and the settings that belong there.
 std::vector<std::string_view> KeysOf(YamlPlace place, std::span<const std::string_view> fixed) {
   std::vector<std::string_view> keys(fixed.begin(), fixed.end());
@@ -75,7 +94,13 @@ class YamlReader {
   void AddListener(const ConfigNode& node, ListenerOptions listener);
   void ReadClusters(const ConfigNode& node);
   void ReadCluster(const ConfigNode& node);
-  bool CheckKind(const ConfigNode& node);
+  std::optional<ClusterKind> ReadKind(const ConfigNode& node);
+  void ReadEngine(const ConfigNode& node, ClusterOptions& cluster);
+  void ReadUpstream(const ConfigNode& node, ClusterOptions& cluster);
+  void ReadUpstreamEntry(const ConfigNode& entry, ClusterOptions& cluster);
+  void ReadNodes(const ConfigNode& entry, ClusterOptions& cluster);
+  int ReadInteger(const ConfigNode& entry, int least, int most);
+  std::chrono::milliseconds ReadTimeout(const ConfigNode& entry);
   void ReadRoutes(const ConfigNode& node);
   void ReadRoute(const ConfigNode& node);
 
@@ -279,36 +304,58 @@ void YamlReader::ReadClusters(const ConfigNode& node) {
     Fail(node, "'clusters' must be a list with at least one cluster");
     return;
   }
-  builder_.options().clusters.clear();
-  for (const ConfigNode& item : node.items) ReadCluster(item);
   std::vector<ClusterOptions>& clusters = builder_.options().clusters;
-  if (clusters.size() > 1) Fail(node, "there is one engine, so only one cluster of kind engine");
-  if (clusters.empty()) clusters.push_back({"local", ClusterKind::kEngine});
+  clusters.clear();
+  for (const ConfigNode& item : node.items) ReadCluster(item);
+  const auto is_engine = [](const ClusterOptions& c) { return !c.is_upstream(); };
+  const auto engines = std::count_if(clusters.begin(), clusters.end(), is_engine);
+  if (engines > 1) Fail(node, "there is one engine, so only one cluster of kind engine");
+  // It is there also when nothing is said of it, and then nothing goes to it.
+  if (engines == 0) clusters.push_back({FreeClusterName(clusters), ClusterKind::kEngine});
   builder_.options().routes.clear();  // the default one names a cluster that may be gone
 }
 
-// Whether the kind is one this version has; says so when not.
-bool YamlReader::CheckKind(const ConfigNode& node) {
+// The kind, when this version has it; says so when not.
+std::optional<ClusterKind> YamlReader::ReadKind(const ConfigNode& node) {
   for (const ConfigNode& entry : node.items) {
     if (entry.key != "kind") continue;
     const std::string kind = ScalarOf(entry);
-    if (kind == "engine") return true;
+    if (kind == "engine") return ClusterKind::kEngine;
+    if (kind == "redis") return ClusterKind::kRedis;
     if (std::find(kClusterKinds.begin(), kClusterKinds.end(), kind) != kClusterKinds.end()) {
-      Fail(entry, "this version of Tidegate has no clusters of kind '" + kind + "', only engine");
+      Fail(entry, "this version of Tidegate has no clusters of kind '" + kind +
+                      "', only engine and redis");
     } else {
       Fail(entry, "unknown kind of cluster '" + Excerpt(kind) + "'" +
                       DidYouMean(NearestName(kind, kClusterKinds)));
     }
-    return false;
+    return std::nullopt;
   }
-  Fail(node, "a cluster needs a kind; this version has 'engine'");
-  return false;
+  Fail(node, "a cluster needs a kind; this version has 'engine' and 'redis'");
+  return std::nullopt;
 }
 
 void YamlReader::ReadCluster(const ConfigNode& node) {
-  static constexpr std::array<std::string_view, 2> kClusterKeys = {"name", "kind"};
-  if (!ExpectMap(node, "a cluster") || !CheckKind(node)) return;
+  if (!ExpectMap(node, "a cluster")) return;
+  const std::optional<ClusterKind> kind = ReadKind(node);
+  if (!kind) return;
   ClusterOptions cluster;
+  cluster.kind = *kind;
+  if (cluster.is_upstream()) {
+    ReadUpstream(node, cluster);
+  } else {
+    ReadEngine(node, cluster);
+  }
+  if (cluster.name.empty()) Fail(node, "a cluster needs a name");
+  for (const ClusterOptions& other : builder_.options().clusters) {
+    if (!cluster.name.empty() && other.name == cluster.name)
+      Fail(node, "two clusters have the name '" + Excerpt(cluster.name) + "'");
+  }
+  builder_.options().clusters.push_back(std::move(cluster));
+}
+
+void YamlReader::ReadEngine(const ConfigNode& node, ClusterOptions& cluster) {
+  static constexpr std::array<std::string_view, 2> kClusterKeys = {"name", "kind"};
   for (const ConfigNode& entry : node.items) {
     if (entry.key == "kind") continue;
     if (entry.key == "name") {
@@ -317,8 +364,73 @@ void YamlReader::ReadCluster(const ConfigNode& node) {
       UnknownKey(entry, YamlPlace::kEngine, kClusterKeys);
     }
   }
-  if (cluster.name.empty()) Fail(node, "a cluster needs a name");
-  builder_.options().clusters.push_back(std::move(cluster));
+}
+
+void YamlReader::ReadUpstream(const ConfigNode& node, ClusterOptions& cluster) {
+  bool has_nodes = false;
+  for (const ConfigNode& entry : node.items) {
+    has_nodes = has_nodes || entry.key == "nodes";
+    ReadUpstreamEntry(entry, cluster);
+  }
+  if (!has_nodes) Fail(node, "a cluster of kind redis needs nodes: [\"host:port\"]");
+  if (!cluster.username.empty() && cluster.password.empty())
+    Fail(node, "a cluster with a username needs a password");
+}
+
+void YamlReader::ReadUpstreamEntry(const ConfigNode& entry, ClusterOptions& cluster) {
+  if (entry.key == "kind") return;
+  if (entry.key == "name") {
+    cluster.name = ScalarOf(entry);
+  } else if (entry.key == "nodes") {
+    ReadNodes(entry, cluster);
+  } else if (entry.key == "username") {
+    cluster.username = ScalarOf(entry);
+  } else if (entry.key == "password") {
+    cluster.password = ScalarOf(entry);
+  } else if (entry.key == "database") {
+    cluster.database = ReadInteger(entry, 0, kUpstreamDatabaseMax);
+  } else if (entry.key == "protocol") {
+    cluster.protocol = ReadInteger(entry, 2, 3);
+  } else if (entry.key == "connect-timeout") {
+    cluster.connect_timeout = ReadTimeout(entry);
+  } else if (entry.key == "request-timeout") {
+    cluster.request_timeout = ReadTimeout(entry);
+  } else if (entry.key == "connections") {
+    cluster.connections = ReadInteger(entry, 1, kUpstreamConnectionsMax);
+  } else {
+    Fail(entry, "unknown key '" + Excerpt(entry.key) + "' in a cluster of kind redis" +
+                    DidYouMean(NearestName(entry.key, kUpstreamKeys)));
+  }
+}
+
+void YamlReader::ReadNodes(const ConfigNode& entry, ClusterOptions& cluster) {
+  if (!entry.is_list() || entry.items.size() != 1) {
+    Fail(entry, "nodes: a cluster of kind redis has exactly one: [\"host:port\"]");
+    return;
+  }
+  const std::optional<HostPort> node = ParseHostPort(entry.items[0].scalar);
+  if (!node || node->port == 0 || node->host == "*") {
+    Fail(entry, "a node must be host:port, not '" + Excerpt(entry.items[0].scalar) + "'");
+    return;
+  }
+  cluster.nodes.push_back(*node);
+}
+
+int YamlReader::ReadInteger(const ConfigNode& entry, int least, int most) {
+  const std::optional<int64_t> value = ParseInt64(ScalarOf(entry));
+  if (value && *value >= least && *value <= most) return static_cast<int>(*value);
+  Fail(entry, "'" + entry.key + "' must be a number from " + std::to_string(least) + " to " +
+                  std::to_string(most));
+  return least;
+}
+
+std::chrono::milliseconds YamlReader::ReadTimeout(const ConfigNode& entry) {
+  const std::optional<std::chrono::milliseconds> time = ParseDuration(ScalarOf(entry));
+  if (time && time->count() > 0 && *time <= kUpstreamTimeoutMax) return *time;
+  Fail(entry, "'" + entry.key +
+                  "' must be a time with a unit, as 250ms or 5s, above 0 and at most " +
+                  PrintDuration(kUpstreamTimeoutMax));
+  return kUpstreamTimeoutMax;
 }
 
 void YamlReader::ReadRoutes(const ConfigNode& node) {

@@ -31,14 +31,6 @@ uint64_t NanosToTicks(int64_t nanos) {
   return static_cast<uint64_t>(static_cast<double>(nanos) / internal::kNanosPerTick);
 }
 
-// This version has no policies to put into the chains.
-std::vector<Route> RoutesOf(const Options& options) {
-  std::vector<Route> routes;
-  for (const RouteOptions& route : options.routes)
-    routes.push_back({.match = route.match, .cluster = route.cluster});
-  return routes;
-}
-
 }  // namespace
 
 Worker* Worker::Current() { return current_worker; }
@@ -54,7 +46,7 @@ Worker::Worker(Server& server, int index)
       mailbox_(kMailboxPayloadMax),
       discarded_output_(output_blocks_),
       read_buffer_(new char[kSharedReadBufferBytes.count]),
-      router_(RoutesOf(*server.config().Snapshot())) {
+      router_(MakeRoutes(*server.config().Snapshot())) {
   loop_.OnBeforeWait([](void* self) { static_cast<Worker*>(self)->BeforeWait(); }, this);
   tick_ = std::make_unique<Timer>(loop_, [this] { Tick(); });
   wake_timer_ = std::make_unique<Timer>(loop_, [this] { RunWakeTimes(); });
@@ -63,6 +55,24 @@ Worker::Worker(Server& server, int index)
   compaction_timer_ = std::make_unique<Timer>(loop_, [this] { StepCompaction(); });
   wake_up_ = std::make_unique<WakeUp>(loop_, [this] { DrainMailbox(); });
   RefreshOptions();
+}
+
+// This version has no policies to put into the chains.
+std::vector<Route> Worker::MakeRoutes(const Options& options) {
+  const UpstreamEnvironment environment{loop_, output_blocks_, read_buffer(), index_};
+  for (const ClusterOptions& cluster : options.clusters) {
+    if (cluster.is_upstream())
+      upstreams_.push_back(std::make_unique<UpstreamCluster>(environment, cluster));
+  }
+  std::vector<Route> routes;
+  for (const RouteOptions& route : options.routes) {
+    UpstreamCluster* upstream = nullptr;
+    for (const auto& candidate : upstreams_) {
+      if (candidate->name() == route.cluster) upstream = candidate.get();
+    }
+    routes.push_back({.match = route.match, .cluster = route.cluster, .upstream = upstream});
+  }
+  return routes;
 }
 
 Worker::~Worker() { TG_CHECK(sessions_.empty()); }
@@ -304,7 +314,26 @@ void Worker::DeliverMonitorLine(const std::string& line) {
 
 // --- the turn ---
 
+// Sessions go on that have their replies, then what all of them placed is sent. A connection that
+// fails in this answers its requests, with which sessions may go on again: after a few rounds that
+// is left to the next turn.
+void Worker::StepUpstreams() {
+  constexpr int kRoundsMax = 4;
+  for (int round = 0; round < kRoundsMax; ++round) {
+    std::vector<uint64_t> ids;
+    ids.swap(going_on_);
+    for (const uint64_t id : ids) {
+      if (Session* session = FindSession(id)) session->EndUpstreamStop();
+    }
+    bool sent = false;
+    for (const auto& upstream : upstreams_) sent = upstream->Flush() || sent;
+    if (!sent && going_on_.empty()) return;
+  }
+  wake_up_->Send();
+}
+
 void Worker::BeforeWait() {
+  if (__builtin_expect(!upstreams_.empty(), 0)) StepUpstreams();
   while (!dirty_.empty()) {
     if (__builtin_expect(holds_replies_, 0) && HoldReplies()) break;
     flushing_.swap(dirty_);

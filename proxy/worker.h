@@ -32,6 +32,7 @@
 #include "proxy/session/client_pause.h"
 #include "proxy/session/command_stats.h"
 #include "proxy/session/session.h"
+#include "proxy/upstream/upstream_cluster.h"
 #include "storage/engine.h"
 
 namespace tidegate {
@@ -158,6 +159,10 @@ class Worker final {
     session.set_dirty(true);
     dirty_.push_back(session.id());
   }
+  // Executes what waited for replies of an upstream, at the end of this turn.
+  void GoOnAtEndOfTurn(const Session& session) { going_on_.push_back(session.id()); }
+  // This worker's side of each upstream cluster. Any thread, for their counters.
+  std::span<const std::unique_ptr<UpstreamCluster>> upstreams() const { return upstreams_; }
   // Executes what CLIENT PAUSE holds back once the pause is over.
   void Postpone(Session& session);
   void EndPause();
@@ -216,6 +221,8 @@ class Worker final {
   void DeliverMonitorLine(const std::string& line);
   void TakeConnection(AcceptedConnection connection);
   void BeforeWait();
+  std::vector<Route> MakeRoutes(const Options& options);
+  void StepUpstreams();
   // worker_hold.cc. True: what is to be flushed has to wait for the journal.
   bool HoldReplies();
   void ReleaseReplies();
@@ -259,7 +266,9 @@ class Worker final {
   size_t client_bytes_ = 0;
   std::unique_ptr<char[]> read_buffer_;
   RequestBatch batch_;
+  std::vector<std::unique_ptr<UpstreamCluster>> upstreams_;
   Router router_;
+  std::vector<uint64_t> going_on_;
   std::vector<Session*> sessions_;  // each knows its place
   std::unordered_map<uint64_t, Session*> sessions_by_id_;
   std::vector<uint64_t> dirty_;

@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "proxy/admin/backup_page.h"
+#include "proxy/admin/clusters_page.h"
 #include "proxy/admin/config_page.h"
 #include "proxy/admin/index_page.h"
 #include "proxy/admin/stats_collector.h"
@@ -64,10 +65,15 @@ struct AdminPageList {
     AdminReply (AdminPages::*answer)() const;
   };
   static constexpr Page kPages[] = {
-      {"/", &AdminPages::Index},          {"/metrics", &AdminPages::Metrics},
-      {"/healthz", &AdminPages::Healthz}, {"/readyz", &AdminPages::Readyz},
-      {"/stats", &AdminPages::Stats},     {"/config", &AdminPages::Config},
-      {"/admin.js", &AdminPages::Script}, {"/admin.css", &AdminPages::Style},
+      {"/", &AdminPages::Index},
+      {"/metrics", &AdminPages::Metrics},
+      {"/healthz", &AdminPages::Healthz},
+      {"/readyz", &AdminPages::Readyz},
+      {"/stats", &AdminPages::Stats},
+      {"/config", &AdminPages::Config},
+      {"/admin.js", &AdminPages::Script},
+      {"/admin.css", &AdminPages::Style},
+      {"/clusters", &AdminPages::Clusters},
   };
 };
 
@@ -153,6 +159,10 @@ AdminReply AdminPages::Readyz() const {
 
 AdminReply AdminPages::Config() const {
   return {.content_type = kJson, .body = ConfigJson(*sources_.config->Snapshot())};
+}
+
+AdminReply AdminPages::Clusters() const {
+  return {.content_type = kJson, .body = ClustersJson(sources_)};
 }
 
 AdminReply AdminPages::Backup(const AdminRequest& request) const {

@@ -4,6 +4,7 @@
 //   /metrics  for Prometheus            /stats    the live figures of the page, as JSON
 //   /healthz  200 while the process     /readyz   200 while clients are accepted, else 503
 //             answers at all            /config   the settings in force, as JSON, no secrets
+//   /clusters upstream clusters and their counters, as JSON
 //
 //   POST /backup?name=NAME   makes a backup and answers, as JSON, what became of it
 //
@@ -62,6 +63,7 @@ class AdminPages final {
   AdminReply Healthz() const;
   AdminReply Readyz() const;
   AdminReply Config() const;
+  AdminReply Clusters() const;
   AdminReply Backup(const AdminRequest& request) const;
   AdminReply Find(const AdminRequest& request) const;
 

@@ -23,6 +23,8 @@ void WriteListener(JsonWriter& json, const ListenerOptions& listener) {
 
 std::string_view KindName(ClusterKind kind) {
   switch (kind) {
+    case ClusterKind::kRedis:
+      return "redis";
     case ClusterKind::kEngine:
       break;
   }

@@ -1,6 +1,7 @@
 #include "proxy/admin/metrics_reference.h"
 
 #include "proxy/server_metrics.h"
+#include "proxy/upstream/upstream_metrics.h"
 #include "storage/cold_metrics.h"
 #include "storage/engine_metrics.h"
 #include "storage/persistence_metrics.h"
@@ -43,7 +44,7 @@ to 10 seconds; a value up to 6.25% under a bound may be counted above it, never 
 }  // namespace
 
 std::vector<MetricGroup> MetricGroups() {
-  std::vector<MetricGroup> groups(5);
+  std::vector<MetricGroup> groups(6);
   groups[0].title = "Process";
   groups[0].rows = {kBuildInfoMetric};
   AppendRows(groups[0].rows, kServerMetrics);
@@ -56,12 +57,14 @@ std::vector<MetricGroup> MetricGroups() {
   groups[2].title = "Commands";
   AppendRows(groups[2].rows, kCommandMetrics);
   groups[2].rows.push_back(kCommandDurationMetric);
-  groups[3].title = "The engine";
-  AppendRows(groups[3].rows, kEngineMetrics);
-  AppendRows(groups[3].rows, kDbMetrics);
-  groups[4].title = "Persistence";
-  AppendRows(groups[4].rows, kPersistenceMetrics);
-  AppendRows(groups[4].rows, kColdMetrics);
+  groups[3].title = "Upstream clusters";
+  AppendRows(groups[3].rows, kUpstreamMetrics);
+  groups[4].title = "The engine";
+  AppendRows(groups[4].rows, kEngineMetrics);
+  AppendRows(groups[4].rows, kDbMetrics);
+  groups[5].title = "Persistence";
+  AppendRows(groups[5].rows, kPersistenceMetrics);
+  AppendRows(groups[5].rows, kColdMetrics);
   return groups;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "proxy/upstream/upstream_metrics.h"
 #include "storage/cold_metrics.h"
 #include "storage/engine_metrics.h"
 #include "storage/persistence_metrics.h"
@@ -142,6 +143,7 @@ Families StatsCollector::Collect() const {
   CollectServer(out);
   CollectWorkers(out);
   CollectCommands(out);
+  CollectUpstreams(out);
   CollectEngine(out);
   CollectPersistence(out);
   return out;
@@ -214,6 +216,21 @@ void StatsCollector::CollectCommands(Families& out) const {
     if (!measured) continue;
     fold.Fill(AddSeries(durations, kCommandDurationMetric, command->full_name).histogram,
               fold.sum_seconds());
+  }
+}
+
+// Every worker has the same clusters, in the same order.
+void StatsCollector::CollectUpstreams(Families& out) const {
+  const size_t clusters = sources_.workers.empty() ? 0 : sources_.workers[0].upstreams.size();
+  for (const UpstreamMetric& metric : kUpstreamMetrics) {
+    prometheus::MetricFamily& family = AddFamily(out, metric.row);
+    for (size_t i = 0; i < clusters; ++i) {
+      uint64_t sum = 0;
+      for (const WorkerSource& worker : sources_.workers)
+        sum += (worker.upstreams[i]->counters().*metric.value).Get();
+      AddValue(family, metric.row, static_cast<double>(sum),
+               sources_.workers[0].upstreams[i]->name());
+    }
   }
 }
 

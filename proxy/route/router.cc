@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "proxy/route/forward_rule.h"
 
 namespace tidegate {
 namespace {
@@ -26,6 +27,7 @@ Router::Router(std::vector<Route> routes) : routes_(std::move(routes)) {
       has_catch_all = true;
     }
     any_filters_ = any_filters_ || !routes_[i].filters.empty();
+    any_upstreams_ = any_upstreams_ || routes_[i].upstream != nullptr;
   }
   TG_CHECK(has_catch_all);
 }
@@ -45,6 +47,34 @@ Route& Router::RouteOf(const Request& request) {
     if (&RouteOfKey(key.name) != &first) return routes_[catch_all_];
   }
   return first;
+}
+
+bool Router::FindUpstream(const Request& request, UpstreamCluster*& upstream) {
+  upstream = routes_[catch_all_].upstream;
+  if (request.keys.empty()) return true;
+  upstream = RouteOfKey(request.keys[0].name).upstream;
+  for (const KeyRef& key : request.keys.subspan(1)) {
+    if (RouteOfKey(key.name).upstream != upstream) return false;
+  }
+  return true;
+}
+
+Placement Router::Place(const Request& request) {
+  const ForwardRule rule = ForwardRuleOf(request);
+  Placement placement;
+  if (rule == ForwardRule::kHere) return placement;
+  if (rule == ForwardRule::kByCatchAll || rule == ForwardRule::kNotByCatchAll) {
+    placement.upstream = routes_[catch_all_].upstream;
+  } else if (!FindUpstream(request, placement.upstream)) {
+    placement.refusal = "ERR keys of one command belong to different clusters";
+    return placement;
+  }
+  const bool refused = rule == ForwardRule::kNotByKey || rule == ForwardRule::kNotByCatchAll;
+  if (refused && placement.upstream != nullptr) {
+    placement.refusal =
+        "ERR '" + request.command->full_name + "' is not supported on upstream clusters yet";
+  }
+  return placement;
 }
 
 }  // namespace tidegate

@@ -1,14 +1,16 @@
 // Router: which route a request takes. Of the patterns that match a key the longest wins; of equal
 // length the first in the configuration. A request whose keys belong to several routes, or that has
-// no key, takes the route "*" (splitting by cluster begins where there is more than one).
+// no key, takes the route "*". A request with keys of several clusters is refused: nothing is
+// split.
 //
 // One per worker, immutable once built. With the engine as the only cluster and no filters, the
-// default, any_filters() is false and a batch pays one predictable branch. Otherwise patterns of
+// default, looks() is false and a batch pays one predictable branch. Otherwise patterns of
 // the form "prefix*" are compared as prefixes, others as globs, longest first: with tens of routes
 // that is cheaper than a tree. Owner: one worker.
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,22 +19,35 @@
 
 namespace tidegate {
 
+// Who answers a request.
+struct Placement {
+  UpstreamCluster* upstream = nullptr;  // null: this process
+  std::string refusal = {};             // not empty: nobody does
+};
+
 class Router final {
  public:
   // `routes` in the order of the configuration, one of them "*".
   explicit Router(std::vector<Route> routes);
 
-  bool any_filters() const { return any_filters_; }
+  // Whether requests have to be looked at: there are filters or upstreams.
+  bool looks() const { return any_filters_ || any_upstreams_; }
+  bool any_upstreams() const { return any_upstreams_; }
+  Placement Place(const Request& request);
   Route& RouteOfKey(std::string_view key);
   Route& RouteOf(const Request& request);
   std::span<Route> routes() { return routes_; }
 
  private:
+  // False: of several.
+  bool FindUpstream(const Request& request, UpstreamCluster*& upstream);
+
   std::vector<Route> routes_;          // longest pattern first
   std::vector<std::string> prefixes_;  // "item:" of "item:*"; for other globs their literal start
   std::vector<bool> is_prefix_;
   size_t catch_all_ = 0;
   bool any_filters_ = false;
+  bool any_upstreams_ = false;
 };
 
 }  // namespace tidegate

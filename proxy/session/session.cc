@@ -206,6 +206,7 @@ void Session::Close() {
     if (suspended_chain_ != nullptr) suspended_chain_->Abandon(client_.ticket, filter_progress_);
   }
   stops_ = 0;
+  LeaveUpstream();
   set_monitor(false);
   subscriptions_.reset();
   stream_.Close();

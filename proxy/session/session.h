@@ -8,12 +8,14 @@
 // A suspended command (kSuspended) stops the session, not the worker: the rest of the input stays,
 // and Resume() executes the same command again. Replies are therefore always in order. Unsent
 // output beyond kUnsentOutputBytesMax stops execution of further commands until the client reads.
+// Requests for upstreams are forwarded many at a time, see session_upstream.cc.
 // A session dies in its stream's close callback, never inside its own call stack; Kill() and
 // CloseAfterReply() only ask for it. Owner: its worker; other threads name it by its ticket.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,6 +34,7 @@
 #include "proxy/session/client_pause.h"
 #include "proxy/session/session_input.h"
 #include "proxy/session/transaction_queue.h"
+#include "proxy/upstream/upstream_link.h"
 #include "storage/engine.h"
 #include "storage/request.h"
 
@@ -77,6 +80,10 @@ inline constexpr Bytes kCopiedRestBytesMax = 4_KiB;
 // Bytes a suspended session goes on reading (so that it sees its client leave) before it stops.
 inline constexpr Bytes kSuspendedInputBytesMax = 64_KiB;
 
+// Requests of one session that may wait for replies of an upstream; further ones wait in its input.
+// Enough to keep a connection busy over a network, and a bound on what one client has in flight.
+inline constexpr size_t kUpstreamOutstandingMax = 256;
+
 // What CLIENT REPLY asked for. kSkipNext: the next command's reply is dropped, then all is as
 // before.
 enum class ReplyMode : uint8_t { kOn, kOff, kSkipNext };
@@ -101,7 +108,7 @@ struct AcceptedConnection {
   std::string unix_path;        // of a unix socket
 };
 
-class Session final : private StreamOwner {
+class Session final : private StreamOwner, private UpstreamClient {
  public:
   // Starts reading at once. Deleted through Worker::Forget when the stream is closed.
   Session(Worker& worker, uint64_t id, AcceptedConnection connection);
@@ -247,6 +254,9 @@ class Session final : private StreamOwner {
   // Since its replies were last sent it changed something.
   bool has_unsynced_changes() const { return has_unsynced_changes_; }
 
+  // At the end of a turn in which replies of upstreams came that it waited for.
+  void EndUpstreamStop();
+
   // Once a second: idle timeout, soft output limit, age. May close.
   void Housekeeping(int64_t now_ms);
   // Where it stands in the worker's list.
@@ -267,6 +277,7 @@ class Session final : private StreamOwner {
     kStopOutput = 4,       // too much unsent output
     kStopProxyHeader = 8,  // the PROXY header has not come yet
     kStopSync = 16,        // its replies wait for the journal
+    kStopUpstream = 32,    // the next request has to wait for replies of an upstream
   };
 
   // StreamOwner.
@@ -288,12 +299,24 @@ class Session final : private StreamOwner {
   // What became of a request of a batch: it is done and the next one's turn, it is done and nothing
   // may follow it now, or it is not done.
   enum class Step : uint8_t { kNext, kLast, kStay };
-  Step Advance(const Request& request, bool filtered, int64_t now_ms, uint64_t& ticks);
+  Step Advance(const Request& request, bool routed, int64_t now_ms, uint64_t& ticks);
   ExecStatus ExecuteOne(const Request& request, int64_t now_ms);
   ExecStatus ExecuteFiltered(const Request& request, int64_t now_ms);
   // False: the command was refused or queued, or postponed (then stops_ says so).
   bool Admit(const Request& request, int64_t now_ms);
   void RefuseWith(const Request& request, std::string_view error);
+  // session_upstream.cc. Forward: nothing when this process is to answer, now.
+  std::optional<Step> Forward(const Request& request, uint64_t ticks);
+  Step ForwardTo(const UpstreamCluster& cluster, UpstreamConnection& connection,
+                 const Request& request, uint64_t ticks);
+  UpstreamConnection* UpstreamFor(UpstreamCluster& cluster, std::string& refusal);
+  bool IsRefusedInTransaction(const Request& request);
+  bool MayBeAnsweredHere(const Request& request) const;
+  // True: more replies of an upstream than so many are awaited; then it stops.
+  bool WaitsForUpstream(size_t outstanding_at_most);
+  bool awaits_upstream() const { return upstream_ != nullptr && upstream_->outstanding > 0; }
+  void OnUpstreamReply(const UpstreamRequest& request, std::string_view reply) override;
+  void LeaveUpstream();
   void Queue(const Request& request);
   bool MayWrite(const Request& request) const;
   bool IsHeld(PauseMode mode, const Request& request) const;
@@ -355,6 +378,7 @@ class Session final : private StreamOwner {
   FilterProgress filter_progress_;
   FilterChain* suspended_chain_ = nullptr;  // that the suspended request is in
   const Command* last_command_ = nullptr;
+  UpstreamLink* upstream_ = nullptr;  // null: nothing was ever forwarded
   const int64_t created_ms_;
   int64_t last_interaction_ms_;
   int64_t age_deadline_ms_;
@@ -365,7 +389,8 @@ class Session final : private StreamOwner {
   size_t unsent_bytes_seen_ = 0;    // by the last Housekeeping
   size_t shared_prefix_bytes_ = 0;  // of input_, copied before a read into the shared buffer
   size_t place_ = 0;
-  uint32_t errors_ = 0;  // error replies so far
+  uint32_t errors_ = 0;              // error replies so far
+  uint32_t upstream_resume_at_ = 0;  // it goes on when no more replies than so many are awaited
   std::string peer_address_;
   std::string local_address_;  // of a unix socket or a PROXY header; else asked for
   std::string name_;

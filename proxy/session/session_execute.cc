@@ -59,9 +59,12 @@ bool NeedsPrefetch(std::span<const Request> requests) {
 }  // namespace
 
 // Executes or refuses the next request of a batch. `ticks`: when it began; then, when it ended.
-inline Session::Step Session::Advance(const Request& request, bool filtered, int64_t now_ms,
+inline Session::Step Session::Advance(const Request& request, bool routed, int64_t now_ms,
                                       uint64_t& ticks) {
   const Command* command = request.command;
+  if (__builtin_expect(routed, 0) && awaits_upstream() && MayBeAnsweredHere(request) &&
+      WaitsForUpstream(0))
+    return Step::kStay;
   if (__builtin_expect(command == nullptr || !command->spec->arity.Accepts(request.args.size()),
                        0)) {
     Refuse(request);
@@ -73,9 +76,11 @@ inline Session::Step Session::Advance(const Request& request, bool filtered, int
     if (AuthRequired() && parsed_as_authenticated_) return Step::kStay;
     if (!Admit(request, now_ms)) return stops_ != 0 ? Step::kStay : Step::kNext;
   }
+  if (__builtin_expect(routed, 0)) {
+    if (const std::optional<Step> step = Forward(request, ticks)) return *step;
+  }
   const uint32_t errors_before = errors_;
-  const ExecStatus status =
-      filtered ? ExecuteFiltered(request, now_ms) : ExecuteOne(request, now_ms);
+  const ExecStatus status = routed ? ExecuteFiltered(request, now_ms) : ExecuteOne(request, now_ms);
   if (status == ExecStatus::kSuspended) {
     Suspended(ticks);
     return Step::kStay;
@@ -97,11 +102,11 @@ size_t Session::Execute(std::span<const Request> requests, int64_t now_ms) {
   EngineThread& thread = worker_.engine_thread();
   engine.BeginBatch(thread, now_ms);
   if (NeedsPrefetch(requests)) engine.Prefetch(thread, requests, client_.db);
-  const bool filtered = worker_.router().any_filters();
+  const bool routed = worker_.router().looks();
   uint64_t ticks = Ticks();
   size_t done = 0;
   while (done < requests.size()) {
-    const Step step = Advance(requests[done], filtered, now_ms, ticks);
+    const Step step = Advance(requests[done], routed, now_ms, ticks);
     if (step == Step::kStay) break;
     ++done;
     if (step == Step::kLast) break;
@@ -168,7 +173,9 @@ bool Session::Admit(const Request& request, int64_t now_ms) {
     RefuseWith(request, worker_.server().engine().RefusalOfWrites());
     return false;
   }
-  if (MayWrite(request) && worker_.server().background_save().RefusesWrites(worker_.options())) {
+  // What goes to an upstream is in no snapshot of ours.
+  if (MayWrite(request) && worker_.server().background_save().RefusesWrites(worker_.options()) &&
+      worker_.router().Place(request).upstream == nullptr) {
     RefuseWith(request, errors::kSnapshotFailed);
     return false;
   }
@@ -189,7 +196,7 @@ bool Session::Admit(const Request& request, int64_t now_ms) {
     worker_.Postpone(*this);
     return false;
   }
-  if (queued) Queue(request);
+  if (queued && !IsRefusedInTransaction(request)) Queue(request);
   return !queued;
 }
 

@@ -81,6 +81,7 @@ inline bool Session::RunBatch(std::string_view bytes, int64_t now_ms, size_t& at
   if (__builtin_expect(stops_ != 0 || closing(), 0)) return false;
   if (whole && stop == ParseStop::kNeedInput) return false;
   if (whole && stop == ParseStop::kProtocolError) {
+    if (awaits_upstream() && WaitsForUpstream(0)) return false;
     FailProtocol(parser_.error());
     return false;
   }
@@ -273,7 +274,7 @@ bool Session::OutputWithinLimits(int64_t now_ms) {
 
 bool Session::Idle() const {
   return stops_ == 0 && input_.empty() && output_.empty() && !stream_.write_pending() &&
-         !stream_.HasUnread();
+         !awaits_upstream() && !stream_.HasUnread();
 }
 
 size_t Session::UnsentBytes() const {
@@ -286,7 +287,8 @@ bool Session::IsIdleForTooLong(int64_t now_ms) {
   if (unsent != unsent_bytes_seen_) last_interaction_ms_ = std::max(last_interaction_ms_, now_ms);
   unsent_bytes_seen_ = unsent;
   const int64_t timeout_ms = worker_.options().timeout / std::chrono::milliseconds(1);
-  const bool waits_for_us = (stops_ & (kStopSuspended | kStopPostponed | kStopSync)) != 0;
+  const bool waits_for_us =
+      (stops_ & (kStopSuspended | kStopPostponed | kStopSync)) != 0 || awaits_upstream();
   return timeout_ms > 0 && !waits_for_us && !monitor_ && !subscribed() &&
          now_ms - last_interaction_ms_ > timeout_ms;
 }

@@ -1,15 +1,17 @@
 // A small server as the admin pages see it: two workers' counters that a test sets, three commands,
-// an empty engine and real settings. No sockets and no threads of its own.
+// an empty engine, an upstream cluster and real settings. No sockets and no threads of its own.
 #pragma once
 
 #include <array>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "config/config_store.h"
 #include "proxy/admin/admin_sources.h"
+#include "proxy/upstream/upstream_cluster.h"
 
 namespace tidegate {
 
@@ -56,12 +58,19 @@ class AdminFixture {
     commands_ = CommandTable::Create(kFamilies);
     engine_ = std::move(Engine::Create({})).value();
     for (auto& stats : command_stats_) stats = std::make_unique<CommandStats>(commands_->size());
+    const ClusterOptions cache{.name = "cache",
+                               .kind = ClusterKind::kRedis,
+                               .nodes = {{"10.0.0.5", 6379}},
+                               .password = "staple of the node"};
+    for (auto& upstreams : upstreams_)
+      upstreams.push_back(
+          std::make_unique<UpstreamCluster>(UpstreamEnvironment{loop_, blocks_, {}}, cache));
   }
 
   AdminSources Sources() {
     AdminSources sources;
     for (size_t i = 0; i < kWorkers; ++i) {
-      sources.workers.push_back({&counters_[i], command_stats_[i].get()});
+      sources.workers.push_back({&counters_[i], command_stats_[i].get(), upstreams_[i]});
     }
     sources.commands = commands_.get();
     sources.engine = engine_.get();
@@ -75,6 +84,7 @@ class AdminFixture {
 
   WorkerCounters& counters(size_t worker) { return counters_[worker]; }
   CommandStats& command_stats(size_t worker) { return *command_stats_[worker]; }
+  UpstreamCounters& upstream(size_t worker) { return upstreams_[worker][0]->counters(); }
   uint32_t CommandId(std::string_view name, std::string_view subcommand = "") const {
     const Command* command = commands_->Find(name);
     if (!subcommand.empty()) command = CommandTable::FindSubcommand(*command, subcommand);
@@ -89,6 +99,9 @@ class AdminFixture {
   std::unique_ptr<Engine> engine_;
   std::array<WorkerCounters, kWorkers> counters_;
   std::array<std::unique_ptr<CommandStats>, kWorkers> command_stats_;
+  EventLoop loop_;  // that nobody runs
+  OutputBlockPool blocks_;
+  std::array<std::vector<std::unique_ptr<UpstreamCluster>>, kWorkers> upstreams_;
 };
 
 }  // namespace tidegate

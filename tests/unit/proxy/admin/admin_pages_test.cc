@@ -102,7 +102,8 @@ TEST(AdminPages, NoPageShowsASecret) {
   options.kept["masterauth"] = "staple of the master";
   AdminFixture fixture(options);
   AdminPages pages(fixture.Sources(), true);
-  for (const char* path : {"/", "/metrics", "/config", "/stats", "/healthz", "/readyz"}) {
+  for (const char* path :
+       {"/", "/metrics", "/config", "/clusters", "/stats", "/healthz", "/readyz"}) {
     EXPECT_THAT(Get(pages, path).body, Not(HasSubstr("staple"))) << path;
   }
   EXPECT_THAT(Get(pages, "/config").body, HasSubstr(R"x("requirepass":"(redacted)")x"));
@@ -174,6 +175,20 @@ TEST(JsonWriter, EscapesWhatJsonCannotHold) {
   EXPECT_EQ(text("\xF4\x90\x80\x80"), R"("\ufffd\ufffd\ufffd\ufffd")");  // beyond Unicode
   EXPECT_EQ(text("\xE2\x82"), R"("\ufffd\ufffd")");                      // cut off
   EXPECT_EQ(text("\xEE\x80\x80\xF1\x80\x80\x80"), "\"\xEE\x80\x80\xF1\x80\x80\x80\"");
+}
+
+TEST(AdminPages, ClustersAreAddedUpOverTheWorkers) {
+  AdminFixture fixture;
+  fixture.upstream(0).requests.Add(3);
+  fixture.upstream(1).requests.Add(4);
+  fixture.upstream(1).timeouts.Add(1);
+  AdminPages pages(fixture.Sources(), true);
+  const std::string body = Get(pages, "/clusters").body;
+  EXPECT_THAT(body, HasSubstr(R"("name":"cache","kind":"redis","host":"10.0.0.5","port":6379)"));
+  EXPECT_THAT(body, HasSubstr(R"("requests":7)"));
+  EXPECT_THAT(body, HasSubstr(R"("timeouts":1)"));
+  EXPECT_THAT(Get(pages, "/metrics").body,
+              HasSubstr(R"(tidegate_upstream_requests_total{cluster="cache"} 7)"));
 }
 
 }  // namespace

@@ -61,12 +61,25 @@ TEST(Router, KeysOfSeveralRoutesTakeTheCatchAll) {
 }
 
 TEST(Router, KnowsWhetherThereIsAnyFilter) {
-  EXPECT_FALSE(Make({"*", "a:*"}).any_filters());
+  EXPECT_FALSE(Make({"*", "a:*"}).looks());
   std::vector<std::unique_ptr<Filter>> filters;
   filters.push_back(std::make_unique<Pass>());
   std::vector<Route> routes;
   routes.push_back({.match = "*", .cluster = "one", .filters = FilterChain(std::move(filters))});
-  EXPECT_TRUE(Router(std::move(routes)).any_filters());
+  EXPECT_TRUE(Router(std::move(routes)).looks());
+}
+
+TEST(Router, LooksAtRequestsWhenThereIsAnUpstream) {
+  char somewhere = 0;  // the router hands the pointer on and looks at nothing behind it
+  auto* upstream = reinterpret_cast<UpstreamCluster*>(&somewhere);
+  std::vector<Route> routes;
+  routes.push_back({.match = "*", .cluster = "local"});
+  routes.push_back({.match = "a:*", .cluster = "cache", .upstream = upstream});
+  Router router(std::move(routes));
+  EXPECT_TRUE(router.looks());
+  EXPECT_TRUE(router.any_upstreams());
+  EXPECT_EQ(router.RouteOfKey("a:1").upstream, upstream);
+  EXPECT_EQ(router.RouteOfKey("b").upstream, nullptr);
 }
 
 }  // namespace

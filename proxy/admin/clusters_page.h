@@ -1,0 +1,14 @@
+// /clusters: every upstream cluster as JSON, with its node and what its counters say, added up over
+// the workers. `connections` 0 and `connect_failures` rising: the node is not there. No secrets.
+// Threads: any.
+#pragma once
+
+#include <string>
+
+#include "proxy/admin/admin_sources.h"
+
+namespace tidegate {
+
+std::string ClustersJson(const AdminSources& sources);
+
+}  // namespace tidegate

@@ -1,0 +1,31 @@
+// ForwardRule: which commands may reach an upstream, and what decides to which.
+//
+// The command table says who answers when the engine is all there is; with upstreams the question
+// is whom a client means. Commands about data mean whoever has the keys, and without keys whoever
+// has "everything else": the cluster of the route "*". Commands about a process (INFO, CONFIG,
+// CLIENT, DEBUG, SHUTDOWN) mean this one, always: none of them may reach a Redis of somebody else's
+// by surprise. What needs a connection of the client's own (WATCH, blocking commands, SUBSCRIBE)
+// is refused there rather than answered wrongly. Pure. Threads: any.
+#pragma once
+
+#include <cstdint>
+
+#include "storage/request.h"
+
+namespace tidegate {
+
+enum class ForwardRule : uint8_t {
+  kHere,           // answered by this process
+  kByKey,          // by whoever has the keys; without any, as kByCatchAll
+  kByCatchAll,     // by the cluster of the route "*"
+  kNotByKey,       // as kByKey, and an upstream cannot do it
+  kNotByCatchAll,  // as kByCatchAll, and an upstream cannot do it
+};
+
+// Of a request whose command is known and whose number of arguments is right.
+ForwardRule ForwardRuleOf(const Request& request);
+
+// Whether the call may touch another database than the client's. For clusters that have just one.
+bool TouchesOtherDatabases(const Request& request);
+
+}  // namespace tidegate

@@ -1,0 +1,345 @@
+#include "proxy/upstream/upstream_connection.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "proxy/event/stream.h"
+#include "storage/command.h"
+
+namespace tidegate {
+namespace {
+
+// The queue's front is taken off by moving a mark; beyond so many the room is given back.
+constexpr size_t kQueueSlackMax = 4096;
+
+// Bytes of what an upstream says that an error of ours quotes.
+constexpr size_t kQuotedBytesMax = 200;
+
+void AppendCommand(std::string& out, std::initializer_list<std::string_view> words) {
+  out += "*" + std::to_string(words.size()) + "\r\n";
+  for (const std::string_view word : words) {
+    out += "$" + std::to_string(word.size()) + "\r\n";
+    out.append(word);
+    out += "\r\n";
+  }
+}
+
+std::string_view FirstLine(std::string_view reply) {
+  return reply.substr(0, std::min(reply.find('\r'), kQuotedBytesMax));
+}
+
+}  // namespace
+
+// The socket of one connection attempt that succeeded. Outlives what it served: libuv closes
+// handles later.
+class UpstreamConnection::Socket final : public StreamOwner {
+ public:
+  explicit Socket(UpstreamConnection& owner) : owner_(&owner), stream_(*this) {}
+
+  Stream& stream() { return stream_; }
+  void Drop() {
+    owner_ = nullptr;
+    stream_.Close();
+  }
+
+  std::span<char> ReadBuffer() override { return owner_->ReadBuffer(); }
+  void OnRead(size_t size) override { owner_->OnRead(size); }
+  void OnReadEnd() override { owner_->Fail(End::kLost, "it closed the connection"); }
+  void OnWritten(bool ok) override { owner_->OnWritten(ok); }
+  void OnClosed() override { delete this; }
+
+ private:
+  UpstreamConnection* owner_;
+  Stream stream_;
+};
+
+UpstreamConnection::UpstreamConnection(UpstreamCluster& cluster, int database, Protocol protocol)
+    : cluster_(cluster),
+      database_(database),
+      protocol_(protocol),
+      framer_(protocol),
+      output_(cluster.environment().blocks),
+      rest_(kept_bytes_),
+      deadline_(cluster.environment().loop, [this] { OnDeadline(); }) {}
+
+UpstreamConnection::~UpstreamConnection() {
+  DropSocket();
+  for (size_t i = queue_begin_; i < queue_.size(); ++i) queue_[i].link->Deliver(queue_[i], "");
+}
+
+bool UpstreamConnection::Refuse(std::string_view why) {
+  cluster_.counters().refused.Add(1);
+  refusal_ = "ERR " + cluster_.Describe(why);
+  return false;
+}
+
+bool UpstreamConnection::Place(const Request& request, const UpstreamRequest& waiting) {
+  if (__builtin_expect(state_ == State::kIdle, 0) && !Begin()) return false;
+  if (in_flight() >= kConnectionInFlightMax ||
+      (!output_.empty() && output_.size() > kConnectionUnsentBytesMax.count))
+    return Refuse("too many requests wait for it");
+  Encode(request);
+  queue_.push_back(waiting);
+  ++unsent_;
+  cluster_.counters().requests.Add(1);
+  cluster_.counters().in_flight.Add(1);
+  MarkDirty();
+  if (!deadline_armed_) ArmDeadline();
+  return true;
+}
+
+bool UpstreamConnection::Begin() {
+  if (!cluster_.MayConnect(MonotonicNanos())) return Refuse("down, " + cluster_.last_failure());
+  state_ = State::kConnecting;
+  const HostPort& node = cluster_.node();
+  connector_ = std::make_unique<Connector>(
+      cluster_.environment().loop, node.host, node.port,
+      [this](int fd, const std::string& error) { OnConnected(fd, error); });
+  deadline_.StartOnce(static_cast<uint64_t>(cluster_.options().connect_timeout.count()));
+  deadline_armed_ = true;
+  return true;
+}
+
+void UpstreamConnection::Encode(const Request& request) {
+  constexpr size_t kCopiedAtOnceMax = 4096;
+  ReplyWriter writer(output_);
+  writer.Array(request.args.size());
+  for (const std::string_view arg : request.args) {
+    if (arg.size() <= kCopiedAtOnceMax) {
+      writer.Bulk(arg);
+    } else {
+      writer.BeginBulk(arg.size());
+      writer.BulkPart(arg);
+      writer.EndBulk();
+    }
+  }
+}
+
+void UpstreamConnection::OnConnected(int fd, const std::string& error) {
+  connector_.reset();
+  if (fd < 0) return Fail(End::kNotConnected, error);
+  constexpr int kKeepaliveSeconds = 60;
+  socket_ = new Socket(*this);
+  const Status opened = socket_->stream().Open(
+      cluster_.environment().loop, fd, {.no_delay = true, .keepalive_seconds = kKeepaliveSeconds});
+  if (!opened.ok()) return Fail(End::kNotConnected, opened.error().message);
+  std::string hello = HandshakeBytes();
+  handshake_done_ = 0;
+  state_ = State::kHandshake;
+  const OutputBuffer::Piece piece{hello.data(), hello.size()};
+  // A socket that was just connected has room for it.
+  if (socket_->stream().TryWrite({&piece, 1}) != static_cast<ptrdiff_t>(hello.size()))
+    return Fail(End::kNotConnected, "it closed the connection");
+  socket_->stream().StartReading();
+}
+
+// All at once: one round trip, whatever it consists of.
+std::string UpstreamConnection::HandshakeBytes() {
+  const ClusterOptions& options = cluster_.options();
+  std::string bytes;
+  handshake_.clear();
+  if (protocol_ == Protocol::kResp3) {
+    if (options.password.empty()) {
+      AppendCommand(bytes, {"HELLO", "3"});
+    } else {
+      const std::string user = options.username.empty() ? "default" : options.username;
+      AppendCommand(bytes, {"HELLO", "3", "AUTH", user, options.password});
+    }
+    handshake_ += 'm';
+  } else if (!options.password.empty()) {
+    if (options.username.empty()) {
+      AppendCommand(bytes, {"AUTH", options.password});
+    } else {
+      AppendCommand(bytes, {"AUTH", options.username, options.password});
+    }
+    handshake_ += 'm';
+  }
+  // For people who look at CLIENT LIST there; a user that may not say it serves all the same.
+  AppendCommand(bytes, {"CLIENT", "SETNAME", "tidegate"});
+  handshake_ += 'o';
+  // Also for database 0: a reply to it proves that we may.
+  AppendCommand(bytes, {"SELECT", std::to_string(database_)});
+  handshake_ += 'm';
+  return bytes;
+}
+
+bool UpstreamConnection::TakeHandshakeReply(std::string_view frame) {
+  const bool matters = handshake_[handshake_done_++] == 'm';
+  if (frame.front() == '-' && matters) {
+    Fail(End::kNotConnected, "it refused us: " + std::string(FirstLine(frame).substr(1)));
+    return false;
+  }
+  if (handshake_done_ < handshake_.size()) return true;
+  state_ = State::kReady;
+  cluster_.Connected();
+  cluster_.counters().connects.Add(1);
+  cluster_.counters().connections.Add(1);
+  deadline_.Stop();
+  deadline_armed_ = false;
+  if (in_flight() > 0) ArmDeadline();
+  MarkDirty();
+  return true;
+}
+
+void UpstreamConnection::MarkDirty() {
+  if (dirty_) return;
+  dirty_ = true;
+  cluster_.MarkDirty(*this);
+}
+
+void UpstreamConnection::Flush() {
+  dirty_ = false;
+  if (state_ != State::kReady) return;
+  Stream& stream = socket_->stream();
+  size_t sent_bytes = 0;
+  while (!stream.write_pending() && !output_.empty()) {
+    OutputBuffer::Piece pieces[kWritePiecesMax];
+    size_t count = output_.Peek(pieces, kWritePiecesMax);
+    size_t total = 0;
+    for (size_t i = 0; i < count; ++i) total += pieces[i].size;
+    const ptrdiff_t sent = stream.TryWrite({pieces, count});
+    if (sent < 0) return Fail(End::kLost, "it closed the connection");
+    if (sent > 0) unsent_ = 0;
+    output_.Consume(static_cast<size_t>(sent));
+    cluster_.counters().sent_bytes.Add(static_cast<uint64_t>(sent));
+    sent_bytes += static_cast<size_t>(sent);
+    constexpr size_t kAtOnceMax = 1 << 20;
+    if (static_cast<size_t>(sent) == total && sent_bytes < kAtOnceMax) continue;
+    if (output_.empty()) return;
+    count = output_.Peek(pieces, kWritePiecesMax);
+    pending_write_bytes_ = 0;
+    for (size_t i = 0; i < count; ++i) pending_write_bytes_ += pieces[i].size;
+    unsent_ = 0;
+    stream.Write({pieces, count});
+  }
+}
+
+void UpstreamConnection::OnWritten(bool ok) {
+  if (!ok) return Fail(End::kLost, "it closed the connection");
+  cluster_.counters().sent_bytes.Add(pending_write_bytes_);
+  output_.Consume(std::exchange(pending_write_bytes_, 0));
+  if (!output_.empty()) MarkDirty();
+}
+
+std::span<char> UpstreamConnection::ReadBuffer() {
+  reading_rest_ = !rest_.empty();
+  return reading_rest_ ? rest_.Room(framer_.bytes_wanted()) : cluster_.environment().read_buffer;
+}
+
+void UpstreamConnection::OnRead(size_t size) {
+  cluster_.environment().loop.TurnBegins();
+  cluster_.counters().received_bytes.Add(size);
+  if (reading_rest_) rest_.Added(size);
+  const std::string_view bytes =
+      reading_rest_ ? rest_.bytes()
+                    : std::string_view(cluster_.environment().read_buffer.data(), size);
+  size_t taken = 0;
+  if (!TakeFrames(bytes, taken)) return;
+  if (reading_rest_) {
+    if (taken > 0) rest_.Consume(taken);
+  } else if (taken < bytes.size()) {
+    rest_.Append(bytes.substr(taken), framer_.bytes_wanted());
+  }
+}
+
+bool UpstreamConnection::TakeFrames(std::string_view bytes, size_t& taken) {
+  while (taken < bytes.size()) {
+    switch (framer_.Next(bytes.substr(taken))) {
+      case ReplyFramer::Outcome::kNeedInput:
+        return true;
+      case ReplyFramer::Outcome::kGarbage:
+        Fail(End::kGarbage, "it sent " + std::string(framer_.garbage()));
+        return false;
+      case ReplyFramer::Outcome::kPush:  // for nobody: we subscribe to nothing
+        break;
+      case ReplyFramer::Outcome::kReply:
+        if (!TakeFrame(bytes.substr(taken, framer_.frame_bytes()))) return false;
+        break;
+    }
+    taken += framer_.frame_bytes();
+  }
+  return true;
+}
+
+bool UpstreamConnection::TakeFrame(std::string_view frame) {
+  if (__builtin_expect(state_ != State::kReady, 0)) return TakeHandshakeReply(frame);
+  if (__builtin_expect(in_flight() == unsent_, 0)) {
+    Fail(End::kGarbage, "it sent a reply that nobody asked for");
+    return false;
+  }
+  const UpstreamRequest request = queue_[queue_begin_++];
+  if (queue_begin_ == queue_.size()) {
+    queue_.clear();
+    queue_begin_ = 0;
+  } else if (queue_begin_ > kQueueSlackMax && queue_begin_ * 2 > queue_.size()) {
+    queue_.erase(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(queue_begin_));
+    queue_begin_ = 0;
+  }
+  UpstreamCounters& counters = cluster_.counters();
+  counters.in_flight.Subtract(1);
+  if (frame.front() == '-') counters.error_replies.Add(1);
+  request.link->Deliver(request, frame);
+  return true;
+}
+
+// One timer for all: requests have the same time, so the oldest is the first whose time is up. It
+// looks again when that one was answered meanwhile, instead of being set for each.
+void UpstreamConnection::ArmDeadline() {
+  const int64_t limit_ns = cluster_.options().request_timeout.count() * 1'000'000;
+  const int64_t waited_ns = TicksToNanos(Ticks() - queue_[queue_begin_].begin_ticks);
+  deadline_armed_ = true;
+  deadline_.StartOnce(
+      static_cast<uint64_t>(std::max<int64_t>(limit_ns - waited_ns, 0)) / 1'000'000 + 1);
+}
+
+void UpstreamConnection::OnDeadline() {
+  deadline_armed_ = false;
+  if (state_ == State::kConnecting || state_ == State::kHandshake)
+    return Fail(End::kNotConnected, "it did not answer within the connect-timeout");
+  if (in_flight() == 0) return;
+  const int64_t limit_ns = cluster_.options().request_timeout.count() * 1'000'000;
+  if (TicksToNanos(Ticks() - queue_[queue_begin_].begin_ticks) < limit_ns) return ArmDeadline();
+  Fail(End::kLate, "no reply within the request-timeout");
+}
+
+void UpstreamConnection::CountEnd(End end) {
+  UpstreamCounters& counters = cluster_.counters();
+  if (end == End::kLate) counters.timeouts.Add(1);
+  if (end == End::kGarbage) counters.garbage.Add(1);
+  if (end == End::kNotConnected || state_ != State::kReady) counters.connect_failures.Add(1);
+  if (state_ == State::kReady) counters.connections.Subtract(1);
+  counters.lost.Add(in_flight());
+  counters.in_flight.Subtract(in_flight());
+}
+
+void UpstreamConnection::DropSocket() {
+  connector_.reset();
+  if (socket_ != nullptr) std::exchange(socket_, nullptr)->Drop();
+}
+
+void UpstreamConnection::Fail(End end, std::string_view why) {
+  const std::string error = cluster_.Describe(why);
+  log::Warning(error);
+  CountEnd(end);
+  // One that worked until now is worth a try at once.
+  if (state_ != State::kReady || end != End::kLost) cluster_.Failed(why, MonotonicNanos());
+  DropSocket();
+  state_ = State::kIdle;
+  framer_.Restart();
+  rest_.Clear();
+  output_.Clear();
+  pending_write_bytes_ = 0;
+  deadline_.Stop();
+  deadline_armed_ = false;
+  unsent_ = 0;
+  const std::vector<UpstreamRequest> waiting = std::move(queue_);
+  const size_t begin = std::exchange(queue_begin_, 0);
+  queue_.clear();
+  const std::string reply = "-ERR " + error + "\r\n";
+  for (size_t i = begin; i < waiting.size(); ++i) waiting[i].link->Deliver(waiting[i], reply);
+}
+
+}  // namespace tidegate

@@ -1,0 +1,92 @@
+// The metrics of upstream clusters: a row for each, with the counter of UpstreamCounters it adds up
+// over the workers. The label is the name that the configuration gives the cluster. To add one: a
+// counter there and a row here; tests hold the exported families and this list equal.
+#pragma once
+
+#include "base/metric.h"
+#include "proxy/upstream/upstream_cluster.h"
+
+namespace tidegate {
+
+struct UpstreamMetric {
+  MetricRow row;
+  WorkerCounter UpstreamCounters::*value;
+};
+
+inline constexpr UpstreamMetric kUpstreamMetrics[] = {
+    {{.name = "tidegate_upstream_requests_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Requests taken for an upstream cluster.",
+      .label = "cluster"},
+     &UpstreamCounters::requests},
+    {{.name = "tidegate_upstream_error_replies_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Error replies that the upstream gave.",
+      .label = "cluster"},
+     &UpstreamCounters::error_replies},
+    {{.name = "tidegate_upstream_requests_refused_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Requests answered with an error without being sent: the node is down, or too much "
+              "waits for it.",
+      .label = "cluster"},
+     &UpstreamCounters::refused},
+    {{.name = "tidegate_upstream_requests_lost_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Requests answered with an error because their connection ended before the reply.",
+      .label = "cluster"},
+     &UpstreamCounters::lost},
+    {{.name = "tidegate_upstream_timeouts_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Connections given up because a reply was late.",
+      .label = "cluster"},
+     &UpstreamCounters::timeouts},
+    {{.name = "tidegate_upstream_protocol_errors_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Connections given up because what came was no reply, or one that nobody asked for.",
+      .label = "cluster"},
+     &UpstreamCounters::garbage},
+    {{.name = "tidegate_upstream_connect_failures_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Connections that did not come about, a refused handshake among the reasons.",
+      .label = "cluster"},
+     &UpstreamCounters::connect_failures},
+    {{.name = "tidegate_upstream_connects_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Connections made, handshake included.",
+      .label = "cluster"},
+     &UpstreamCounters::connects},
+    {{.name = "tidegate_upstream_connections",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kCount,
+      .help = "Connections to the upstream now.",
+      .label = "cluster"},
+     &UpstreamCounters::connections},
+    {{.name = "tidegate_upstream_requests_in_flight",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kCount,
+      .help = "Requests without a reply now.",
+      .label = "cluster"},
+     &UpstreamCounters::in_flight},
+    {{.name = "tidegate_upstream_transmit_bytes_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kBytes,
+      .help = "Bytes written to the upstream.",
+      .label = "cluster"},
+     &UpstreamCounters::sent_bytes},
+    {{.name = "tidegate_upstream_receive_bytes_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kBytes,
+      .help = "Bytes read from the upstream.",
+      .label = "cluster"},
+     &UpstreamCounters::received_bytes},
+};
+
+}  // namespace tidegate
