@@ -22,6 +22,7 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "config/notify.h"
+#include "config/upstream_options.h"
 
 namespace tidegate {
 
@@ -65,36 +66,6 @@ struct ListenerOptions {
 
   bool is_unix() const { return !unixsocket.empty(); }
   friend bool operator==(const ListenerOptions&, const ListenerOptions&) = default;
-};
-
-// A TCP address of our own; port 0 lets the system pick a free one.
-struct HostPort {
-  std::string host;  // IPv4 or IPv6 literal, without brackets
-  uint16_t port = 0;
-
-  friend bool operator==(const HostPort&, const HostPort&) = default;
-};
-
-// What serves requests: the engine, of which there is exactly one and whose settings are the engine
-// members of Options; or a Redis of somebody else's.
-enum class ClusterKind : uint8_t { kEngine, kRedis };
-
-struct ClusterOptions {
-  std::string name;
-  ClusterKind kind = ClusterKind::kEngine;
-  // Of kRedis.
-  std::vector<HostPort> nodes = {};  // one; the host may be a name
-  std::string username = {};         // empty: "default"
-  std::string password = {};         // empty: none is said
-  std::optional<int> database = {};  // what clients have as 0, and their only one; none: the same
-  int protocol = 3;                  // 2: the node has no HELLO 3
-  std::chrono::milliseconds connect_timeout{1000};  // to the end of the handshake
-  std::chrono::milliseconds request_timeout{5000};
-  int connections = 1;  // of each worker, for each database and protocol
-
-  bool is_upstream() const { return kind != ClusterKind::kEngine; }
-
-  friend bool operator==(const ClusterOptions&, const ClusterOptions&) = default;
 };
 
 // Keys that match go to the cluster; of several matching routes the longest pattern wins.

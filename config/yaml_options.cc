@@ -14,8 +14,6 @@ constexpr std::array<std::string_view, 4> kTopKeys = {"listeners", "admin", "clu
 constexpr std::array<std::string_view, 6> kListenerKeys = {
     "name", "address", "unixsocket", "unixsocketperm", "proxy_protocol", "tls"};
 constexpr std::array<std::string_view, 3> kRouteKeys = {"match", "cluster", "policies"};
-constexpr std::array<std::string_view, 6> kClusterKinds = {"engine",   "redis",         "replicas",
-                                                           "sentinel", "redis_cluster", "ring"};
 
 constexpr std::array<std::string_view, 10> kUpstreamKeys = {
     "name",     "kind",     "nodes",           "username",        "password",
@@ -322,12 +320,13 @@ std::optional<ClusterKind> YamlReader::ReadKind(const ConfigNode& node) {
     const std::string kind = ScalarOf(entry);
     if (kind == "engine") return ClusterKind::kEngine;
     if (kind == "redis") return ClusterKind::kRedis;
-    if (std::find(kClusterKinds.begin(), kClusterKinds.end(), kind) != kClusterKinds.end()) {
+    if (std::find(kClusterKindNames.begin(), kClusterKindNames.end(), kind) !=
+        kClusterKindNames.end()) {
       Fail(entry, "this version of Tidegate has no clusters of kind '" + kind +
                       "', only engine and redis");
     } else {
       Fail(entry, "unknown kind of cluster '" + Excerpt(kind) + "'" +
-                      DidYouMean(NearestName(kind, kClusterKinds)));
+                      DidYouMean(NearestName(kind, kClusterKindNames)));
     }
     return std::nullopt;
   }
@@ -413,7 +412,7 @@ void YamlReader::ReadNodes(const ConfigNode& entry, ClusterOptions& cluster) {
     Fail(entry, "a node must be host:port, not '" + Excerpt(entry.items[0].scalar) + "'");
     return;
   }
-  cluster.nodes.push_back(*node);
+  cluster.nodes.push_back({.address = *node});
 }
 
 int YamlReader::ReadInteger(const ConfigNode& entry, int least, int most) {

@@ -21,16 +21,6 @@ void WriteListener(JsonWriter& json, const ListenerOptions& listener) {
   json.EndObject();
 }
 
-std::string_view KindName(ClusterKind kind) {
-  switch (kind) {
-    case ClusterKind::kRedis:
-      return "redis";
-    case ClusterKind::kEngine:
-      break;
-  }
-  return "engine";
-}
-
 }  // namespace
 
 std::string ConfigJson(const Options& options) {

@@ -88,7 +88,7 @@ class UpstreamCluster final {
 
   // --- for its connections ---
   UpstreamEnvironment& environment() { return environment_; }
-  const HostPort& node() const { return options_.nodes.front(); }
+  const HostPort& node() const { return options_.nodes.front().address; }
   // "upstream cluster 'cache', 10.0.0.5:6379: " and why.
   std::string Describe(std::string_view why) const;
   void MarkDirty(UpstreamConnection& connection) { dirty_.push_back(&connection); }

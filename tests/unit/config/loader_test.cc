@@ -354,7 +354,7 @@ routes:
   ASSERT_EQ(options->clusters.size(), 3u);
   EXPECT_EQ(options->clusters[0], (ClusterOptions{.name = "cache",
                                                   .kind = ClusterKind::kRedis,
-                                                  .nodes = {{"redis.internal", 6390}},
+                                                  .nodes = {{.address = {"redis.internal", 6390}}},
                                                   .username = "app",
                                                   .password = "secret",
                                                   .database = 3,
@@ -362,7 +362,7 @@ routes:
                                                   .connect_timeout = std::chrono::milliseconds(250),
                                                   .request_timeout = std::chrono::seconds(2),
                                                   .connections = 4}));
-  EXPECT_EQ(options->clusters[1].nodes[0], (HostPort{"::1", 1}));
+  EXPECT_EQ(options->clusters[1].nodes[0].address, (HostPort{"::1", 1}));
   EXPECT_EQ(options->clusters[1].database, std::nullopt);
   // The engine is there also when the file does not name it, under a name that is free.
   EXPECT_EQ(options->clusters[2], (ClusterOptions{"engine-local", ClusterKind::kEngine}));

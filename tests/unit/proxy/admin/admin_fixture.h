@@ -60,7 +60,7 @@ class AdminFixture {
     for (auto& stats : command_stats_) stats = std::make_unique<CommandStats>(commands_->size());
     const ClusterOptions cache{.name = "cache",
                                .kind = ClusterKind::kRedis,
-                               .nodes = {{"10.0.0.5", 6379}},
+                               .nodes = {{.address = {"10.0.0.5", 6379}}},
                                .password = "staple of the node"};
     for (auto& upstreams : upstreams_)
       upstreams.push_back(

@@ -21,7 +21,7 @@ std::function<void(Options&)> InFrontOf(uint16_t port) {
   return [port](Options& options) {
     options.clusters.push_back({.name = "cache",
                                 .kind = ClusterKind::kRedis,
-                                .nodes = {{"127.0.0.1", port}},
+                                .nodes = {{.address = {"127.0.0.1", port}}},
                                 .connect_timeout = std::chrono::milliseconds(300),
                                 .request_timeout = std::chrono::milliseconds(300)});
     options.routes = {{"near:*", "local"}, {"*", "cache"}};

@@ -1,0 +1,104 @@
+// What the configuration says about clusters: who serves requests, and how they are reached.
+//
+// The engine is one of them; its own settings are members of Options. All others are Redis (or
+// Valkey) servers of somebody else's, in one of the five ways in which people run them. Plain
+// values; config/yaml_options.cc reads them, docs/upstreams.md explains them.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tidegate {
+
+// A TCP address; port 0 of one of our own lets the system pick a free one.
+struct HostPort {
+  std::string host;  // IPv4 or IPv6 literal, without brackets; of a node also a name
+  uint16_t port = 0;
+
+  friend bool operator==(const HostPort&, const HostPort&) = default;
+};
+
+enum class ClusterKind : uint8_t {
+  kEngine,        // of which there is exactly one
+  kRedis,         // one node
+  kReplicas,      // a primary and its replicas; who is which, is found out
+  kSentinel,      // the same, followed through failovers by asking sentinels
+  kRedisCluster,  // 16384 slots; `nodes` are where to begin asking
+  kRing,          // consistent hashing over independent nodes
+};
+
+inline constexpr std::array<std::string_view, 6> kClusterKindNames = {
+    "engine", "redis", "replicas", "sentinel", "redis_cluster", "ring"};
+constexpr std::string_view KindName(ClusterKind kind) {
+  return kClusterKindNames[static_cast<size_t>(kind)];
+}
+
+// Which nodes answer reads, where a primary has replicas.
+enum class ReadFrom : uint8_t {
+  kPrimary,
+  kPreferReplica,  // the primary when no replica may be read
+  kAny,
+};
+
+// A node that the configuration names.
+struct UpstreamNodeOptions {
+  HostPort address;
+  // Of kRing: what places it on the ring; empty: as twemproxy names it, by its address.
+  std::string name = {};
+  uint32_t weight = 1;  // of kRing
+
+  friend bool operator==(const UpstreamNodeOptions&, const UpstreamNodeOptions&) = default;
+};
+
+struct SentinelOptions {
+  std::string primary_name = {};  // "mymaster"
+  std::string username = {};
+  std::string password = {};
+
+  friend bool operator==(const SentinelOptions&, const SentinelOptions&) = default;
+};
+
+struct RingClusterOptions {
+  std::string hash = "fnv1a_64";
+  std::string distribution = "ketama";
+  std::string hash_tag = {};  // two characters; empty: the whole key
+  // A node that failed so often in a row leaves the ring, until it answers again. 0: never, then
+  // its keys have errors; a cache may prefer the other nodes, data may not.
+  int eject_after_failures = 0;
+  std::chrono::milliseconds eject_time{30'000};
+
+  friend bool operator==(const RingClusterOptions&, const RingClusterOptions&) = default;
+};
+
+struct ClusterOptions {
+  std::string name;
+  ClusterKind kind = ClusterKind::kEngine;
+  // One for kRedis; of kSentinel the sentinels.
+  std::vector<UpstreamNodeOptions> nodes = {};
+  std::string username = {};         // empty: "default"
+  std::string password = {};         // empty: none is said
+  std::optional<int> database = {};  // what clients have as 0, and their only one; none: the same
+  int protocol = 3;                  // 2: the nodes have no HELLO 3
+  std::chrono::milliseconds connect_timeout{1000};  // to the end of the handshake
+  std::chrono::milliseconds request_timeout{5000};
+  int connections = 1;  // of each worker to each node, for each database and protocol
+  // Of kReplicas, kSentinel and kRedisCluster.
+  ReadFrom read_from = ReadFrom::kPrimary;
+  std::chrono::milliseconds replica_lag_max{10'000};      // replicas that are further behind
+                                                          // are not read
+  std::chrono::milliseconds refresh_interval{5000};       // how often the topology is asked for
+  std::chrono::milliseconds health_check_interval{1000};  // 0: nodes are not asked by PING
+  SentinelOptions sentinel = {};
+  RingClusterOptions ring = {};
+
+  bool is_upstream() const { return kind != ClusterKind::kEngine; }
+
+  friend bool operator==(const ClusterOptions&, const ClusterOptions&) = default;
+};
+
+}  // namespace tidegate

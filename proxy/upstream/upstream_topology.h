@@ -1,0 +1,45 @@
+// UpstreamTopology: what is known of the nodes of one cluster at one moment: where they are, who is
+// the primary, which slots are whose.
+//
+//   discovery (control thread) --publishes--> shared_ptr<const UpstreamTopology> --> each worker
+//
+// Immutable. Whoever finds out more publishes a new one with a higher version; a worker takes it in
+// at the end of a turn, and keeps its connections to nodes whose address stays. Addresses are what
+// tells nodes apart: a connection is to an address.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proxy/topology/node_address.h"
+#include "proxy/topology/slot_map.h"
+
+namespace tidegate {
+
+struct KnownNode {
+  topology::NodeAddress address;
+  bool is_primary = true;
+  // Answers its health checks, and may be read from (a replica: its link is up, it is not too far
+  // behind). Where nobody checks: true.
+  bool is_usable = true;
+  std::string why_not = {};  // when it is not usable, for people
+};
+
+struct UpstreamTopology {
+  uint64_t version = 0;
+  std::vector<KnownNode> nodes;
+  // Of kRedis, kReplicas and kSentinel: index of who takes writes; none: nobody known.
+  std::optional<size_t> primary;
+  // Of kRedisCluster: what every slot's shard is. Its nodes are found in `nodes` by address.
+  std::shared_ptr<const topology::SlotMap> slots;
+  // Of the nodes of `slots` by their index, where they are in `nodes`.
+  std::vector<size_t> node_of_slot_map;
+  // Why nothing, or not all, is known: an error text for clients and for people. Empty: all well.
+  std::string problem;
+};
+
+}  // namespace tidegate
