@@ -1,8 +1,10 @@
 // What the configuration says about clusters: who serves requests, and how they are reached.
 //
 // The engine is one of them; its own settings are members of Options. All others are Redis (or
-// Valkey) servers of somebody else's, in one of the five ways in which people run them. Plain
-// values; config/yaml_options.cc reads them, docs/upstreams.md explains them.
+// Valkey) servers of somebody else's, in one of the five ways in which people run them. One struct
+// for all kinds: most of what is said (who we are there, how long we wait) has nothing to do with
+// the kind, and what does is refused by the reader where it means nothing.
+// Plain values, owned by Options; config/yaml_options.cc reads them, docs/upstreams.md explains.
 #pragma once
 
 #include <array>
