@@ -106,6 +106,7 @@ struct Options {
   int max_connection_age_jitter_percent = 10;  // each connection's limit varies by this, 0..100
   std::vector<ClusterOptions> clusters = {{"local", ClusterKind::kEngine}};
   std::vector<RouteOptions> routes = {{"*", "local"}};  // always holds one for "*"
+  std::vector<DeclaredCommandOptions> declared_commands = {};
 
   // Network. `listeners` is what the server opens: the classic four settings make the first ones.
   std::vector<ListenerOptions> listeners;        // derived, see FinishOptions()

@@ -191,7 +191,13 @@ std::string DefaultConfig() {
       "  #   connections: 1         # of each worker, for each database and protocol in use\n";
   out +=
       "\nroutes:   # the longest match wins\n"
-      "  - {match: \"*\", cluster: local}\n\n";
+      "  - {match: \"*\", cluster: local}\n"
+      "\n"
+      "# Commands that Tidegate does not know and upstreams do, those of modules for example, and\n"
+      "# where their keys stand (docs/upstreams.md).\n"
+      "# commands:\n"
+      "#   - {name: \"JSON.*\", keys: 1}\n"
+      "#   - {name: JSON.MGET, keys: \"1..-2\", access: read}\n\n";
   AppendSettings(out, YamlPlace::kTop, "");
   return out;
 }

@@ -103,4 +103,33 @@ struct ClusterOptions {
   friend bool operator==(const ClusterOptions&, const ClusterOptions&) = default;
 };
 
+// Where a declared command's keys stand among its arguments; the command itself is number 0.
+struct KeyRuleOptions {
+  enum class Kind : uint8_t {
+    kNone,             // it goes to the cluster of the route "*"
+    kRange,            // first .. last (negative: from the end), every `step`
+    kCounted,          // behind argument `first`, which says how many
+    kTargetAndCounted  // argument 1, and as kCounted
+  };
+  Kind kind = Kind::kRange;
+  int first = 1;
+  int last = 1;
+  int step = 1;
+
+  friend bool operator==(const KeyRuleOptions&, const KeyRuleOptions&) = default;
+};
+
+// A command that Tidegate does not know, of a module for example, and that upstreams execute.
+struct DeclaredCommandOptions {
+  std::string name;  // upper case; "JSON.*" is all that begin so
+  KeyRuleOptions keys = {};
+  bool is_read = false;  // it changes nothing, so a replica may answer it
+
+  friend bool operator==(const DeclaredCommandOptions&, const DeclaredCommandOptions&) = default;
+};
+inline constexpr size_t kDeclaredCommandsMax = 256;
+inline constexpr size_t kDeclaredNameBytesMax = 31;
+// Argument number of a count of keys.
+inline constexpr int kKeyCountArgumentMax = 3;
+
 }  // namespace tidegate

@@ -6,11 +6,13 @@
 #include "base/text.h"
 #include "config/near_miss.h"
 #include "config/option_value.h"
+#include "config/yaml_commands.h"
 
 namespace tidegate {
 namespace {
 
-constexpr std::array<std::string_view, 4> kTopKeys = {"listeners", "admin", "clusters", "routes"};
+constexpr std::array<std::string_view, 5> kTopKeys = {"listeners", "admin", "clusters", "routes",
+                                                      "commands"};
 constexpr std::array<std::string_view, 6> kListenerKeys = {
     "name", "address", "unixsocket", "unixsocketperm", "proxy_protocol", "tls"};
 constexpr std::array<std::string_view, 3> kRouteKeys = {"match", "cluster", "policies"};
@@ -170,6 +172,8 @@ void YamlReader::ReadTop(const ConfigNode& root) {
       ReadAdmin(entry);
     } else if (entry.key == "routes") {
       ReadRoutes(entry);
+    } else if (entry.key == "commands") {
+      ReadDeclaredCommands(entry, name_, builder_);
     } else if (!ReadSetting(entry, YamlPlace::kTop)) {
       UnknownKey(entry, YamlPlace::kTop, kTopKeys);
     }

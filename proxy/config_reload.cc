@@ -22,6 +22,7 @@ void WarnOfStructure(const Options& current, const Options& fresh) {
   if (!same_listeners) warn("listeners");
   if (current.clusters != fresh.clusters) warn("clusters");
   if (current.routes != fresh.routes) warn("routes");
+  if (current.declared_commands != fresh.declared_commands) warn("commands");
 }
 
 }  // namespace

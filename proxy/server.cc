@@ -3,6 +3,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <climits>
 #include <csignal>
@@ -13,6 +14,8 @@
 #include "proxy/acceptor.h"
 #include "proxy/background_backup.h"
 #include "proxy/background_save.h"
+#include "proxy/commands/declared_commands.h"
+#include "proxy/commands/families.h"
 #include "proxy/event/loop.h"
 #include "proxy/process_limits.h"
 #include "proxy/pubsub/key_events.h"
@@ -43,11 +46,9 @@ std::string ExecutablePath() {
   return size > 0 ? std::string(path, static_cast<size_t>(size)) : "";
 }
 
-std::vector<std::span<const CommandSpec>> AllFamilies(Server::Families process_families) {
-  std::vector<std::span<const CommandSpec>> families;
-  for (const auto& family : StorageCommandFamilies()) families.push_back(family);
-  for (const auto& family : process_families) families.push_back(family);
-  return families;
+bool HasUpstreams(const Options& options) {
+  return std::any_of(options.clusters.begin(), options.clusters.end(),
+                     [](const ClusterOptions& cluster) { return cluster.is_upstream(); });
 }
 
 // maxclients is what the system grants descriptors for; said once, at start.
@@ -87,9 +88,21 @@ Server::~Server() {
   wake_up_.reset();
 }
 
+void Server::AssembleCommands(const Options& options, Families process_families) {
+  std::vector<std::span<const CommandSpec>> families;
+  for (const auto& family : StorageCommandFamilies()) families.push_back(family);
+  for (const auto& family : process_families) families.push_back(family);
+  if (HasUpstreams(options)) {
+    families.push_back(kScriptingFamily);
+    declared_commands_ = std::make_unique<DeclaredCommands>(options.declared_commands, families);
+    families.push_back(declared_commands_->family());
+  }
+  commands_ = CommandTable::Create(families);
+}
+
 Status Server::Assemble(Families process_families) {
   const std::shared_ptr<const Options> options = config_.Snapshot();
-  commands_ = CommandTable::Create(AllFamilies(process_families));
+  AssembleCommands(*options, process_families);
   Result<std::unique_ptr<Engine>> engine = Engine::Create({.databases = options->databases});
   if (!engine.ok()) return std::move(engine).error().WithContext("start the engine");
   engine_ = std::move(engine).value();

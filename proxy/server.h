@@ -40,6 +40,7 @@ class Acceptor;
 class EventLoop;
 class BackgroundBackup;
 class BackgroundSave;
+class DeclaredCommands;
 class Persistence;
 class SignalWatcher;
 class Timer;
@@ -171,6 +172,7 @@ class Server final {
   explicit Server(LoadedConfig config);
 
   Status Assemble(Families process_families);
+  void AssembleCommands(const Options& options, Families process_families);
   Status InstallConfigHooks();
   // server_persistence.cc. With appendonly: opens the data directory, loads what is there, and has
   // the engine append to its journal.
@@ -184,6 +186,7 @@ class Server final {
   void BeginDrain();
 
   ConfigStore config_;
+  std::unique_ptr<DeclaredCommands> declared_commands_;  // rows of commands_
   std::unique_ptr<CommandTable> commands_;
   std::unique_ptr<Persistence> persistence_;  // outlives the engine, which appends to it
   std::unique_ptr<Engine> engine_;

@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
-#include "storage/commands/key_finders.h"
+#include "storage/key_finders.h"
 
 namespace tidegate {
 
@@ -13,16 +13,25 @@ std::unique_ptr<CommandTable> CommandTable::Create(
   std::unique_ptr<CommandTable> table(new CommandTable);
   for (const auto& family : families) {
     for (const CommandSpec& spec : family) {
-      TG_CHECK(table->Find(spec.name) == nullptr);
+      TG_CHECK(table->FindExactly(spec.name) == nullptr);
       TG_CHECK(spec.name.size() <= kNameBytesMax);
       const Command* command = table->Add(spec, nullptr);
+      if (spec.name.ends_with('*')) {
+        table->patterns_.push_back(command);
+        continue;
+      }
       uint32_t index = Probe(spec.name);
       while (table->index_[index] != nullptr) index = (index + 1) & kIndexMask;
       table->index_[index] = command;
       table->top_level_.push_back(command);
     }
   }
-  TG_CHECK(table->top_level_.size() * 2 < kIndexSize);
+  static_assert(kTopLevelMax * 2 < kIndexSize);
+  TG_CHECK(table->top_level_.size() <= kTopLevelMax);
+  std::stable_sort(table->patterns_.begin(), table->patterns_.end(),
+                   [](const Command* a, const Command* b) {
+                     return a->spec->name.size() > b->spec->name.size();
+                   });
   std::sort(table->top_level_.begin(), table->top_level_.end(),
             [](const Command* a, const Command* b) { return a->spec->name < b->spec->name; });
   return table;
@@ -40,6 +49,15 @@ const Command* CommandTable::Add(const CommandSpec& spec, const Command* contain
   all_.push_back(command);
   for (const CommandSpec& sub : spec.subcommands) command->subcommands.push_back(Add(sub, command));
   return command;
+}
+
+const Command* CommandTable::FindPattern(std::string_view name) const {
+  for (const Command* command : patterns_) {
+    const std::string_view prefix = command->spec->name.substr(0, command->spec->name.size() - 1);
+    if (name.size() >= prefix.size() && EqualsIgnoreCase(name.substr(0, prefix.size()), prefix))
+      return command;
+  }
+  return nullptr;
 }
 
 const Command* CommandTable::FindSubcommand(const Command& container, std::string_view name) {

@@ -7,6 +7,9 @@
 // COMMAND, metrics and the reference docs all read it; nobody else keeps a list of commands. A row
 // that forgets its access, scope or group does not compile (IsValidFamily).
 //
+// A row named "JSON.*" stands for all commands whose names begin so and have no row of their own:
+// those of modules, which upstreams know and we do not.
+//
 // Sub-commands (CONFIG GET) are rows of their own below the container's row; Find() resolves them.
 // Thread: the table is immutable after Create; any thread may read. Cost of Find: one multiply, one
 // probe. Source for behaviour: Redis 7's COMMAND INFO and key specifications.
@@ -220,12 +223,22 @@ struct Command {
 
 class CommandTable final {
  public:
-  // Joins families; a name that two families define is a bug.
+  static constexpr size_t kNameBytesMax = 32;
+  // Rows that have no sub-commands counted in.
+  static constexpr size_t kTopLevelMax = 1023;
+
+  // Joins families; a name that two families define is a bug. The families outlive the table.
   static std::unique_ptr<CommandTable> Create(
       std::span<const std::span<const CommandSpec>> families);
 
   // The command of that name (any case), or null. For containers see FindSubcommand.
   const Command* Find(std::string_view name) const {
+    const Command* command = FindExactly(name);
+    if (__builtin_expect(command != nullptr || patterns_.empty(), 1)) return command;
+    return FindPattern(name);
+  }
+  // The same without patterns.
+  const Command* FindExactly(std::string_view name) const {
     if (name.empty() || name.size() > kNameBytesMax) return nullptr;
     uint32_t index = Probe(name);
     while (index_[index] != nullptr) {
@@ -239,17 +252,17 @@ class CommandTable final {
 
   // All rows, containers and sub-commands, by id.
   std::span<const Command* const> all() const { return all_; }
-  // Rows that are not sub-commands, by name.
+  // Rows that are not sub-commands, by name. Patterns are not among them.
   std::span<const Command* const> top_level() const { return top_level_; }
   size_t size() const { return all_.size(); }
 
  private:
-  static constexpr size_t kNameBytesMax = 32;
   static constexpr uint32_t kIndexSize = 2048;
   static constexpr uint32_t kIndexMask = kIndexSize - 1;
 
   CommandTable() = default;
   const Command* Add(const CommandSpec& spec, const Command* container);
+  const Command* FindPattern(std::string_view name) const;
 
   // The bytes of a name in two words: all of them when there are no more than 16. Loaded whole:
   // bytes that were stored one by one cannot be read at once without a stall.
@@ -303,6 +316,7 @@ class CommandTable final {
   std::vector<std::unique_ptr<Command>> commands_;
   std::vector<const Command*> all_;
   std::vector<const Command*> top_level_;
+  std::vector<const Command*> patterns_;  // the longest first
   const Command* index_[kIndexSize] = {};
 };
 

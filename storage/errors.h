@@ -2,6 +2,8 @@
 // on them.
 #pragma once
 
+#include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -46,6 +48,12 @@ inline constexpr std::string_view kNoAuth = "NOAUTH Authentication required.";
 inline std::string WrongArity(std::string_view full_name) {
   return "ERR wrong number of arguments for '" + std::string(full_name) + "' command";
 }
+// Bytes of a client's own words in the two below. As Redis.
+inline constexpr size_t kEchoedBytesMax = 128;
+// "ERR unknown command 'x', with args beginning with: 'a' 'b' ".
+std::string UnknownCommand(std::span<const std::string_view> args);
+// "ERR unknown subcommand 'x'. Try CONFIG HELP.".
+std::string UnknownSubcommand(std::string_view upper_name, std::string_view subcommand);
 // "ERR invalid expire time in 'set' command".
 inline std::string InvalidExpire(std::string_view command) {
   return "ERR invalid expire time in '" + std::string(command) + "' command";

@@ -27,7 +27,10 @@ extern const std::span<const CommandSpec> kServerFamily;
 extern const std::span<const CommandSpec> kSlowlogFamily;
 extern const std::span<const CommandSpec> kTransactionFamily;
 
-// All of them.
+// Commands that upstreams execute and the engine does not know.
+extern const std::span<const CommandSpec> kScriptingFamily;
+
+// All that this process answers.
 std::span<const std::span<const CommandSpec>> ProxyCommandFamilies();
 
 }  // namespace tidegate

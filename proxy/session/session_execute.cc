@@ -15,14 +15,6 @@
 namespace tidegate {
 namespace {
 
-// Bytes of a client's own words in "unknown command" errors. As Redis.
-constexpr size_t kEchoedBytesMax = 128;
-
-// As printf's %.*s: up to a NUL.
-std::string_view EchoedPart(std::string_view text, size_t bytes_max) {
-  return text.substr(0, std::min(text.find('\0'), bytes_max));
-}
-
 // Arguments as others may see them: secrets replaced, cut as Redis cuts them.
 std::vector<std::string> SlowlogArguments(const Request& request,
                                           std::span<const uint32_t> redacted) {
@@ -279,20 +271,10 @@ void Session::Refuse(const Request& request) {
 }
 
 std::string Session::UnknownCommand(const Request& request) const {
-  const std::string_view name = EchoedPart(request.args[0], kEchoedBytesMax);
   const Command* container = worker_.server().commands().Find(request.args[0]);
-  if (container != nullptr) {
-    if (request.args.size() == 1) return errors::WrongArity(container->full_name);
-    return "ERR unknown subcommand '" + std::string(EchoedPart(request.args[1], kEchoedBytesMax)) +
-           "'. Try " + ToUpperAscii(name) + " HELP.";
-  }
-  std::string arguments;
-  for (size_t i = 1; i < request.args.size() && arguments.size() < kEchoedBytesMax; ++i) {
-    arguments += "'";
-    arguments += EchoedPart(request.args[i], kEchoedBytesMax - (arguments.size() - 1));
-    arguments += "' ";
-  }
-  return "ERR unknown command '" + std::string(name) + "', with args beginning with: " + arguments;
+  if (container == nullptr) return errors::UnknownCommand(request.args);
+  if (request.args.size() == 1) return errors::WrongArity(container->full_name);
+  return errors::UnknownSubcommand(ToUpperAscii(request.args[0]), request.args[1]);
 }
 
 void Session::Suspended(uint64_t begin_ticks) {

@@ -2,7 +2,7 @@
 #include "storage/commands/set_commands.h"
 
 #include "storage/commands/families.h"
-#include "storage/commands/key_finders.h"
+#include "storage/key_finders.h"
 
 namespace tidegate {
 namespace {

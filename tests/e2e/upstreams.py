@@ -98,6 +98,33 @@ def upstream_basics(report, start):
         report.equal("the name of our connections", b"name=tidegate" in direct.command("CLIENT", "LIST").value, True)
 
 
+def upstream_scripts(report, start):
+    """What the engine does not know and upstreams do: scripts, functions, commands of modules."""
+    routes = '[{match: "*", cluster: cache}, {match: "here:*", cluster: local}]\ncommands:\n  - {name: "RESTORE-*", keys: 1}'
+    with servers.redis_server() as redis, in_front_of(start, redis.port, routes=routes) as server:
+        proxied, direct = server.connect(), redis.connect()
+        script = "redis.call('INCRBY', KEYS[1], ARGV[1]); return {KEYS[1], redis.call('GET', KEYS[1])}"
+        report.equal("EVAL", proxied.command("EVAL", script, 1, "counter", 7).value, [bulk("counter"), bulk("7")])
+        report.equal("it ran there", direct.command("GET", "counter"), bulk("7"))
+        sha = proxied.command("SCRIPT", "LOAD", "return ARGV[1]").value.decode()
+        report.equal("EVALSHA", proxied.command("EVALSHA", sha, 0, "x"), bulk("x"))
+        for command in (("EVALSHA", "0" * 40, 1, "k"), ("EVAL", "return nope(", 0), ("EVAL", script, "x"), ("EVAL", script, 3, "a"),
+                        ("EVAL_RO", "return redis.call('SET', KEYS[1], 1)", 1, "k"), ("SCRIPT", "EXISTS", sha, "0" * 40)):
+            report.equal("as there: " + " ".join(map(str, command))[:40], proxied.command(*command), direct.command(*command))
+        library = "#!lua name=lib\nredis.register_function('get', function(keys) return redis.call('GET', keys[1]) end)"
+        report.equal("FUNCTION LOAD", proxied.command("FUNCTION", "LOAD", library), bulk("lib"))
+        report.equal("FCALL", proxied.command("FCALL", "get", 1, "counter"), bulk("7"))
+        report.equal("a script over two clusters", proxied.command("EVAL", script, 2, "counter", "here:k").kind, "error")
+        refused = proxied.command("EVAL", script, 1, "here:k", 1)
+        report.equal("the engine has no scripts", refused.value[:24], b"ERR unknown command 'EVA")
+        payload = direct.command("DUMP", "counter").value
+        report.equal("a command from the configuration", proxied.command("RESTORE-ASKING", "copy", 0, payload), OK)
+        report.equal("which only the node knows", direct.command("GET", "copy"), bulk("7"))
+        report.equal("for the engine it is unknown", proxied.command("RESTORE-ASKING", "here:copy", 0, payload).value[:19],
+                     b"ERR unknown command")
+        report.equal("and others still are", proxied.command("NOPE", "k").value[:26], b"ERR unknown command 'NOPE'")
+
+
 def upstream_refusals(report, start):
     with servers.redis_server() as redis, in_front_of(start, redis.port) as server:
         connection = server.connect()
