@@ -248,4 +248,14 @@ OptionFault FinishOptions(Options& options) {
   return std::nullopt;
 }
 
+bool ServesAsCluster(const Options& options) {
+  for (const RouteOptions& route : options.routes) {
+    if (route.match != "*") continue;
+    for (const ClusterOptions& cluster : options.clusters) {
+      if (cluster.name == route.cluster) return cluster.kind == ClusterKind::kRedisCluster;
+    }
+  }
+  return false;
+}
+
 }  // namespace tidegate

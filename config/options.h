@@ -107,6 +107,9 @@ struct Options {
   std::vector<ClusterOptions> clusters = {{"local", ClusterKind::kEngine}};
   std::vector<RouteOptions> routes = {{"*", "local"}};  // always holds one for "*"
   std::vector<DeclaredCommandOptions> declared_commands = {};
+  // Where clients of a Redis Cluster are told to find this process; empty and 0: where they are.
+  std::string cluster_announce_ip;
+  int cluster_announce_port = 0;
 
   // Network. `listeners` is what the server opens: the classic four settings make the first ones.
   std::vector<ListenerOptions> listeners;        // derived, see FinishOptions()
@@ -211,5 +214,8 @@ struct Options {
   }
   friend bool operator==(const Options&, const Options&) = default;
 };
+
+// Whether what no other route takes goes to a Redis Cluster: then clients may take us for one.
+bool ServesAsCluster(const Options& options);
 
 }  // namespace tidegate

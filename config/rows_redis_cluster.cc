@@ -50,7 +50,9 @@ constexpr OptionRow kRows[] = {
     {.name = "cluster-announce-ip",
      .type = kText,
      .initial = "",
-     .help = "Address a node says it has."},
+     .member = TextMember(&Options::cluster_announce_ip),
+     .help = "Address that CLUSTER SLOTS and its kind tell clients, where the route * leads to a "
+             "Redis Cluster. Empty: the one that the client is connected to."},
     {.name = "cluster-announce-hostname",
      .type = kText,
      .initial = "",
@@ -64,7 +66,9 @@ constexpr OptionRow kRows[] = {
      .type = kInteger,
      .initial = "0",
      .max = kPortMax,
-     .help = "Port a node says it has."},
+     .member = NumberMember<&Options::cluster_announce_port>(),
+     .help = "Port that goes with cluster-announce-ip. 0: the one that the client is connected "
+             "to."},
     {.name = "cluster-announce-tls-port",
      .type = kInteger,
      .initial = "0",

@@ -38,7 +38,7 @@ void WriteServer(InfoWriter& out, Server& server) {
       .Text("redis_git_sha1", "00000000")
       .Text("redis_git_dirty", "0")
       .Text("redis_build_id", kTidegateVersion)
-      .Text("redis_mode", "standalone")
+      .Text("redis_mode", ServesAsCluster(*options) ? "cluster" : "standalone")
       .Text("os", OperatingSystem())
       .Number("arch_bits", sizeof(void*) * 8)
       .Text("monotonic_clock", "POSIX clock_gettime")
@@ -300,9 +300,9 @@ void WriteCpu(InfoWriter& out, Server&) {
 
 void WriteModules(InfoWriter& out, Server&) { out.Section("Modules"); }
 
-void WriteCluster(InfoWriter& out, Server&) {
+void WriteCluster(InfoWriter& out, Server& server) {
   out.Section("Cluster");
-  out.Number("cluster_enabled", 0);
+  out.Number("cluster_enabled", ServesAsCluster(*server.config().Snapshot()) ? 1 : 0);
 }
 
 int64_t MeanTtlMillis(const DbStats& stats) {

@@ -368,5 +368,6 @@ def upstream_clients(report, start):
             status, output = run_tool([python, HERE / "upstream_client.py", server.port])
             take_over(report, status, output, "python3-redis")
         if (HERE / "node" / "node_modules").exists():
-            status, output = run_tool(["node", HERE / "node" / "upstream_client.mjs", server.port])
-            take_over(report, status, output, "ioredis")
+            for name, program in (("ioredis", "upstream_client.mjs"), ("bullmq", "bullmq_client.mjs")):
+                status, output = run_tool(["node", HERE / "node" / program, server.port])
+                take_over(report, status, output, name)
