@@ -2,8 +2,9 @@
 //
 // A reply may tell of any change that was made before it: the client's own, or another's that it
 // read. So at the end of a turn all replies of the turn wait for all records appended by then, on
-// whatever thread; the sessions execute nothing meanwhile, and the loop goes on with others. The
-// journal wakes the worker through its mailbox. While syncing fails only those wait that changed
+// whatever thread. On a quick disk the worker syncs there and then (Journal::SyncHere). Else the
+// sessions execute nothing meanwhile, and the loop goes on with others; the journal wakes the
+// worker through its mailbox. While syncing fails only those wait that changed
 // something: they are never told that it is safe, but everybody can go on reading.
 #include <chrono>
 #include <iterator>
