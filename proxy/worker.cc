@@ -335,7 +335,7 @@ void Worker::StepUpstreams() {
 void Worker::BeforeWait() {
   if (__builtin_expect(!upstreams_.empty(), 0)) StepUpstreams();
   while (!dirty_.empty()) {
-    if (__builtin_expect(holds_replies_, 0) && HoldReplies()) break;
+    if (__builtin_expect(holds_replies_, 0) && (GatherReplies() || HoldReplies())) break;
     flushing_.swap(dirty_);
     for (const uint64_t id : flushing_) {
       Session* session = FindSession(id);

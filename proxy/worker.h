@@ -48,6 +48,11 @@ inline constexpr Bytes kMailboxPayloadMax = 32_MiB;
 // Bytes of published messages that may wait for a worker before publishers on others wait.
 inline constexpr Bytes kPublishedBytesMax = 4_MiB;
 
+// With appendfsync always and a quick disk: how long the replies of a turn wait for those of the
+// next ones, to share a sync with them, and for how long when none comes.
+inline constexpr std::chrono::microseconds kGatherRepliesMax{250};
+inline constexpr std::chrono::microseconds kGatherRepliesIdleMax{30};
+
 // Longest slice of background work (expiry) in one loop turn.
 inline constexpr std::chrono::microseconds kBackgroundSliceMax{1000};
 
@@ -223,7 +228,8 @@ class Worker final {
   void BeforeWait();
   std::vector<Route> MakeRoutes(const Options& options);
   void StepUpstreams();
-  // worker_hold.cc. True: what is to be flushed has to wait for the journal.
+  // worker_hold.cc. True: what is to be flushed has to wait, for more of it or for the journal.
+  bool GatherReplies();
   bool HoldReplies();
   void ReleaseReplies();
   void Tick();
@@ -281,6 +287,12 @@ class Worker final {
     std::vector<uint64_t> sessions;
   };
   std::deque<HeldReplies> held_;
+  // Replies of several turns are gathered for one sync of this worker's own: since when, how many
+  // there were at the end of the last turn and since when so many, and how many the last sync had.
+  int64_t gather_nanos_ = 0;  // 0: not now
+  size_t gathered_ = 0;
+  int64_t gathered_nanos_ = 0;
+  size_t last_gathered_ = 0;
   std::deque<uint64_t> released_;
   std::vector<Session*> monitor_sessions_;
   WorkerSubscribers subscribers_;

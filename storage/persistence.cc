@@ -229,6 +229,10 @@ bool Persistence::cannot_sync() const { return journal_->broken(); }
 
 std::string Persistence::refusal() const { return journal_->refusal(); }
 
+bool Persistence::SyncHere(uint64_t sequence) { return journal_->SyncHere(sequence); }
+
+bool Persistence::SyncsHere() const { return journal_->SyncsHere(); }
+
 void Persistence::AwaitSynced(uint64_t sequence, const Waiter& waiter) {
   journal_->AwaitSynced(sequence, waiter);
 }

@@ -97,6 +97,9 @@ class Persistence final {
   // Nothing can be synced now: who only read need not wait for it.
   bool cannot_sync() const;
   std::string refusal() const;
+  // See Journal: true, the record is synced. What it takes is known to be short.
+  bool SyncHere(uint64_t sequence);
+  bool SyncsHere() const;
   // See Journal: wakes the waiter when the record is synced, or cannot be now.
   void AwaitSynced(uint64_t sequence, const Waiter& waiter);
   void Forget(const Waiter& waiter);

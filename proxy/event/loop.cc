@@ -1,5 +1,7 @@
 #include "proxy/event/loop.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include <utility>
@@ -96,7 +98,17 @@ struct CallbackHandle {
 }  // namespace
 
 struct Timer::Handle : CallbackHandle<uv_timer_t> {};
-struct WakeUp::Handle : CallbackHandle<uv_async_t> {};
+// An eventfd and not a uv_async_t: a loop that is woken by that one spins until the sender has
+// returned, and who was woken on the sender's processor keeps the sender from it.
+struct WakeUp::Handle : CallbackHandle<uv_poll_t> {
+  int fd = -1;
+
+  void Fire() {
+    uint64_t count = 0;
+    static_cast<void>(!read(fd, &count, sizeof count));  // all Sends by now are this one
+    CallbackHandle::Fire();
+  }
+};
 struct SignalWatcher::Handle : CallbackHandle<uv_signal_t> {};
 struct ReadWatcher::Handle : CallbackHandle<uv_poll_t> {};
 
@@ -131,11 +143,23 @@ void Timer::Stop() { uv_timer_stop(&handle_->uv); }
 
 WakeUp::WakeUp(EventLoop& loop, std::function<void()> callback)
     : handle_(MakeHandle<Handle>(loop, std::move(callback))) {
-  TG_CHECK(uv_async_init(loop.native(), &handle_->uv, Fire<Handle, uv_async_t>) == 0);
+  handle_->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  TG_CHECK(handle_->fd >= 0);
+  TG_CHECK(uv_poll_init(loop.native(), &handle_->uv, handle_->fd) == 0);
   handle_->uv.data = handle_;
+  uv_poll_start(&handle_->uv, UV_READABLE,
+                [](uv_poll_t* uv, int, int) { Fire<Handle, uv_poll_t>(uv); });
 }
-WakeUp::~WakeUp() { handle_->Close(); }
-void WakeUp::Send() { uv_async_send(&handle_->uv); }
+WakeUp::~WakeUp() {
+  const int fd = handle_->fd;
+  uv_close(reinterpret_cast<uv_handle_t*>(&handle_->uv),
+           [](uv_handle_t* handle) { delete static_cast<Handle*>(handle->data); });
+  close(fd);  // which libuv has let go of
+}
+void WakeUp::Send() {
+  const uint64_t one = 1;
+  static_cast<void>(!write(handle_->fd, &one, sizeof one));  // it fails when it is full of them
+}
 
 SignalWatcher::SignalWatcher(EventLoop& loop, int signal, std::function<void()> callback)
     : handle_(MakeHandle<Handle>(loop, std::move(callback))) {

@@ -8,8 +8,10 @@ namespace tidegate {
 Journal::Journal(JournalLog& log, const JournalOptions& options)
     : sequence_(options.last),
       mode_(options.mode),
+      retry_time_(options.retry_time),
       progress_(options.last),
-      writer_(std::make_unique<JournalWriter>(*this, log, options)) {}
+      writer_(std::make_unique<JournalWriter>(*this, log, options)),
+      committer_(&writer_->committer()) {}
 
 Journal::~Journal() { static_cast<void>(Stop()); }
 
@@ -78,12 +80,19 @@ void Journal::SetMode(Appendfsync mode) {
   bell_.Ring();
 }
 
+bool Journal::SyncHere(uint64_t sequence) { return committer_->CommitHere(sequence); }
+
+bool Journal::SyncsHere() const { return committer_->IsQuick(); }
+
 void Journal::AwaitSynced(uint64_t sequence, const Waiter& waiter) {
   waiters_.AddForSync(sequence, waiter);
-  // The writer looks for waiters after it has said how far it is.
+  // Who commits looks for waiters after it has said how far it is, a worker also after it has said
+  // that it is done.
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (progress_.synced() >= sequence) waiters_.WakeForSync(progress_.synced());
-  bell_.Ring();
+  if (progress_.synced() >= sequence) return waiters_.WakeForSync(progress_.synced());
+  // The one who had just been at it may be done: then it is up to us, which wakes the waiter too.
+  if (committer_->worker_commits() || committer_->CommitHere(sequence)) return;
+  if (!committer_->worker_commits()) bell_.Ring();
 }
 
 JournalStats Journal::Stats() const {

@@ -9,8 +9,9 @@
 // thread's own cache lines (journal_ring.h). The writer merges the rings, closes a group about
 // every two milliseconds and writes it as one value; what it costs is therefore shared by all
 // records of a group. A group is all or nothing after a crash, and so is a record: one command's or
-// one transaction's changes. When is it safe? With appendfsync always the writer syncs each group,
-// and who must not answer before waits (AwaitSynced). With everysec a second thread syncs, so that
+// one transaction's changes. When is it safe? With appendfsync always each group is synced, by the
+// thread that needs it where the disk is quick (SyncHere) and else by the writer, and who must not
+// answer before waits (AwaitSynced). With everysec a second thread syncs, so that
 // the writer goes on meanwhile. With no the system decides. Bound: an append never waits and never
 // fails, so the bound is kept before: Admit lets a write in only while its thread's ring has room,
 // and not at all while writing fails; then the engine is told to rest too from removing what nobody
@@ -45,6 +46,7 @@
 
 namespace tidegate {
 
+class JournalCommitter;
 class JournalWriter;
 
 // Bytes in the ring of one thread above which its next write waits until the writer has taken some:
@@ -109,8 +111,15 @@ class Journal final : public EffectSink {
   bool failing() const { return progress_.failing(); }
   bool broken() const { return progress_.broken(); }
   std::string failure() const { return progress_.failure(); }  // why, the last time
+  // With appendfsync always and a quick disk, writes and syncs what was appended. True: the record
+  // is synced. False: it is not, for whatever reason; who needs it has to wait. See
+  // journal_committer.h for what this may cost a worker's loop. Never under a slot's lock.
+  bool SyncHere(uint64_t sequence);
+  // Whether it may do so.
+  bool SyncsHere() const;
   // Wakes the waiter when the record is synced, or when writing begins to fail; it may be woken for
-  // nothing. With appendfsync always it also sees to it that syncing begins.
+  // nothing, and then has to try again. With appendfsync always it also sees to it that syncing
+  // begins.
   void AwaitSynced(uint64_t sequence, const Waiter& waiter);
 
   // Since the start, of whole groups.
@@ -126,6 +135,7 @@ class Journal final : public EffectSink {
   Status Stop();
 
  private:
+  friend class JournalCommitter;
   friend class JournalWriter;
   Admission AdmitSlowly(size_t ring, const Waiter& waiter);
   bool HasRoom(size_t ring) const {
@@ -141,12 +151,14 @@ class Journal final : public EffectSink {
   std::atomic<bool> open_{true};  // false: nothing is admitted for a moment
   std::atomic<size_t> rings_used_{0};
   std::atomic<std::atomic<bool>*> rest_{nullptr};
+  const std::chrono::milliseconds retry_time_;
   JournalProgress progress_;
   WriterBell bell_;
   JournalWaiters waiters_;
   JournalTail tail_;
   std::array<JournalRing, kEngineThreadsMax> rings_;
   std::unique_ptr<JournalWriter> writer_;
+  JournalCommitter* committer_;  // the writer's
 };
 
 }  // namespace tidegate

@@ -1,8 +1,8 @@
 // JournalLog: where the journal's groups are written to. An interface because there are two: the
 // store on disk (storage/persist) and one in memory for the tests of the journal alone. Write and
-// Recover are the writer thread's; Sync may be called by another thread while a Write without sync
-// goes on, but never while one with it, or Recover, does. Errors are what strerror(3) says of them
-// ("No space left on device"): clients get to see them.
+// Recover are called by one thread at a time; Sync may be called by another while a Write without
+// sync goes on, but never while one with it, or Recover, does. Errors are what strerror(3) says of
+// them ("No space left on device"): clients get to see them.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,9 @@ class JournalLog {
   virtual Status Sync() = 0;
   // After an error: makes writing possible again. Returns the last record that was kept; 0: none.
   virtual Result<uint64_t> Recover() = 0;
+  // Whether Write may have to wait for more than that the disk takes the group: for files that are
+  // written or taken in just now. Any thread; costs nothing.
+  virtual bool IsBusy() const = 0;
   // Whether there is little room left on the disk. Asked about once a second, by the writer.
   virtual bool IsNearlyFull() = 0;
 };

@@ -6,7 +6,8 @@
 //
 // Two threads, because forcing to disk takes as long as the disk wants, and the writer must not be
 // late because of it. With appendfsync always the writer itself syncs, without naps: while one sync
-// goes on the next group gathers.
+// goes on the next group gathers. On a quick disk workers do that themselves, and the writer sleeps
+// (journal_committer.h, which has what both do).
 // When the log fails, the journal refuses writes, and the writer tries every second to make it
 // whole again: it recovers the log, writes once more what the log may have lost, then what waits.
 // The same refusal is given a little before the disk is full, so that what is under way still fits.
@@ -17,16 +18,14 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
 #include <thread>
 
 #include "base/bytes.h"
-#include "base/thread_annotations.h"
 #include "storage/journal/journal.h"
-#include "storage/journal/journal_merger.h"
+#include "storage/journal/journal_committer.h"
 
 namespace tidegate {
 
@@ -44,18 +43,10 @@ inline constexpr std::chrono::microseconds kJournalAlwaysGatherStep{25};
 // thread that does a system call, napping costs the writer one.
 inline constexpr int kJournalIdleNapsMax = 10;
 
-// Bytes of groups that were merged and wait for the log. Beyond it the rings fill, and then writes
-// wait.
-inline constexpr Bytes kJournalMergedBytesMax = 16_MiB;
-
 // Bytes written and not synced, with everysec, at which the second thread syncs before the second
 // is over. What is not synced has to stay in memory, and memory that is used again while it is
 // still in a cache costs the writer a third less; the disk gets the same bytes in even portions.
 inline constexpr Bytes kJournalSyncBytes = 4_MiB;
-
-// Bytes written and not synced, with everysec, above which the writer waits for the disk itself: a
-// disk that cannot follow must slow the writes down, not let the loss grow.
-inline constexpr Bytes kJournalUnsyncedBytesMax = 256_MiB;
 
 class JournalWriter final {
  public:
@@ -67,59 +58,37 @@ class JournalWriter final {
   // See Journal::Stop.
   Status Stop();
 
+  JournalCommitter& committer() { return committer_; }
+
  private:
   void Run();
   void SlowDown();
-  bool HasWork() const;
   void SleepOrNap();
   void GatherForSync() const;
-  void Step();
-  void Collect();
-  // Writes what was merged; false: the log failed.
-  bool WriteMerged();
-  bool Write(const std::shared_ptr<const JournalGroup>& group, bool sync);
   void CheckSpace();
-  void Fail(const std::string& why);
-  void TryAgain();
-  // Gives the log what it has lost, after `kept`.
-  Status WriteLost(uint64_t kept);
-  Status Finish();
+  void AwaitNextTry();
 
   void RunSync();
   void WantSync();
   void AwaitSyncTime();
-  Status SyncNow();
-  void NoteSynced(uint64_t sequence);
 
   bool always() const { return journal_.mode() == Appendfsync::kAlways; }
-  uint64_t unsynced_bytes() const {
-    return journal_.progress_.totals().bytes.load(std::memory_order_relaxed) -
-           synced_bytes_.load(std::memory_order_relaxed);
-  }
 
   Journal& journal_;
   JournalLog& log_;
+  JournalCommitter committer_;
   const std::chrono::milliseconds retry_time_;
   const std::function<double(uint64_t, uint64_t)> pressure_;
   int64_t next_pressure_nanos_ = 0;
+  bool pressed_ = false;
   double owed_ = 0;  // periods in which nothing is to be admitted
-  JournalMerger merger_;
-  std::deque<std::shared_ptr<const JournalGroup>> merged_;
-  size_t merged_bytes_ = 0;
-  uint64_t last_group_records_ = 0;
   int idle_naps_ = 0;
-  bool napped_ = false;       // nothing was there before this nap, so it was one to gather
-  int64_t looked_nanos_ = 0;  // when there was last nothing to merge, or it was merged
-  int64_t next_try_nanos_ = 0;
+  bool napped_ = false;  // nothing was there before this nap, so it was one to gather
   int64_t next_space_check_nanos_ = 0;
-  bool failed_ = false;
   bool full_ = false;
   Status finished_;
 
   std::atomic<bool> stopping_{false};
-  std::atomic<bool> sync_failed_{false};
-  std::atomic<uint64_t> synced_bytes_{0};  // of Totals::bytes
-  Mutex sync_mutex_;                       // syncing, and recovering, exclude each other
   std::mutex sync_sleep_mutex_;
   std::condition_variable sync_sleep_;
   bool sync_wanted_ = false;  // under sync_sleep_mutex_

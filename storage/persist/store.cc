@@ -55,7 +55,7 @@ rocksdb::Status Store::Database::Open(const std::string& path, const rocksdb::DB
   plain.write_buffer_size = 1 << 20;  // nothing is in it
   const std::vector<rocksdb::ColumnFamilyDescriptor> descriptors = {
       {rocksdb::kDefaultColumnFamilyName, plain},
-      {"journal", JournalOptionsOf(cache, limits.memtable_bytes)},
+      {kJournalFamily, JournalOptionsOf(cache, limits.memtable_bytes)},
       {"data", DataOptionsOf(cache)},
   };
   rocksdb::DB* opened = nullptr;
@@ -92,7 +92,8 @@ Result<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
 }
 
 Status Store::OpenDatabase() {
-  const rocksdb::DBOptions options = DatabaseOptions(env_.get());
+  const rocksdb::DBOptions options = DatabaseOptions(env_.get(), stalled_);
+  stalled_.store(false, std::memory_order_relaxed);
   auto database = std::make_shared<Database>();
   const Database::Limits limits{cache_bytes_.load(), options_.memtable_bytes.count};
   rocksdb::Status status = database->Open(path_, options, options_.read_only, limits);

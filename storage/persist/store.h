@@ -149,6 +149,9 @@ class Store final : public JournalLog, public ColdSource {
   Status Write(const JournalGroup& group, bool sync) override;
   Status Sync() override;
   Result<uint64_t> Recover() override;
+  bool IsBusy() const override {
+    return stalled_.load(std::memory_order_relaxed) || ingesting_.load(std::memory_order_relaxed);
+  }
   bool IsNearlyFull() override;
 
   // For blocks of data that were read, with their indexes and filters.
@@ -194,6 +197,8 @@ class Store final : public JournalLog, public ColdSource {
   Mutex sync_mutex_;  // held while syncing
   // A write failed, and Recover() has not come yet.
   bool broken_ TG_GUARDED_BY(sync_mutex_) = false;
+  std::atomic<bool> stalled_{false};    // memtables of the journal are all full, or nearly
+  std::atomic<bool> ingesting_{false};  // writes wait for a part of that
   std::atomic<uint64_t> disk_bytes_{0};
   std::atomic<uint64_t> data_bytes_{0};
   std::atomic<uint64_t> memory_bytes_{0};

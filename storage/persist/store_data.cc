@@ -196,7 +196,9 @@ Status Store::Ingest(CheckpointFiles& files, const CheckpointInfo& info) {
     rocksdb::IngestExternalFileOptions options;
     options.move_files = true;
     options.write_global_seqno = false;  // else files are written to once more
+    ingesting_.store(true, std::memory_order_relaxed);
     const rocksdb::Status status = at->db->IngestExternalFile(at->data, files.paths(), options);
+    ingesting_.store(false, std::memory_order_relaxed);
     if (!status.ok()) return StoreError(status, "take in a checkpoint");
     files.Ingested();
     NoteCheckpoint(info);

@@ -2,6 +2,7 @@
 
 #include <rocksdb/convenience.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/table.h>
 
 #include <algorithm>
@@ -35,9 +36,22 @@ class StoreLog final : public rocksdb::Logger {
   }
 };
 
+class StallListener final : public rocksdb::EventListener {
+ public:
+  explicit StallListener(std::atomic<bool>& stalled) : stalled_(stalled) {}
+  void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
+    if (info.cf_name != kJournalFamily) return;
+    stalled_.store(info.condition.cur != rocksdb::WriteStallCondition::kNormal,
+                   std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<bool>& stalled_;
+};
+
 }  // namespace
 
-rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env) {
+rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env, std::atomic<bool>& stalled) {
   rocksdb::DBOptions options;
   options.env = env;
   options.create_if_missing = true;
@@ -61,6 +75,7 @@ rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env) {
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.info_log = std::make_shared<StoreLog>();
+  options.listeners.push_back(std::make_shared<StallListener>(stalled));
   // The journal's writer tries again, once a second.
   options.max_bgerror_resume_count = 0;
   return options;

@@ -6,11 +6,15 @@
 #include <rocksdb/env.h>
 #include <rocksdb/options.h>
 
+#include <atomic>
 #include <memory>
 
 namespace tidegate {
 
-rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env);
+inline constexpr const char* kJournalFamily = "journal";  // the name of a column family
+
+// `stalled` is kept up to date: whether RocksDB holds writes to the journal back.
+rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env, std::atomic<bool>& stalled);
 rocksdb::ColumnFamilyOptions JournalOptionsOf(const std::shared_ptr<rocksdb::Cache>& cache,
                                               uint64_t memtable_bytes);
 // Of the column family of data; also what files of checkpoints are written with.

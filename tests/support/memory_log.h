@@ -2,11 +2,15 @@
 // written and synced apart, so that a test can see what a power loss would leave. Threads: any.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "storage/journal/journal_group.h"
@@ -19,6 +23,8 @@ class MemoryLog final : public JournalLog {
   Status Write(const JournalGroup& group, bool sync) override {
     std::unique_lock lock(mutex_);
     unblocked_.wait(lock, [this] { return !blocked_; });
+    if (write_time_.count() > 0) std::this_thread::sleep_for(write_time_);
+    if (before_write_) before_write_();
     if (!failure_.empty()) return Error{failure_};
     groups_[group.first()] = std::string(group.bytes());
     if (sync) synced_ = group.last();
@@ -36,6 +42,10 @@ class MemoryLog final : public JournalLog {
     if (!failure_.empty()) return Error{failure_};
     return last_;
   }
+  bool IsBusy() const override {
+    const std::lock_guard lock(mutex_);
+    return busy_;
+  }
   bool IsNearlyFull() override {
     const std::lock_guard lock(mutex_);
     return nearly_full_;
@@ -50,6 +60,20 @@ class MemoryLog final : public JournalLog {
   void Fail(std::string why) {
     const std::lock_guard lock(mutex_);
     failure_ = std::move(why);
+  }
+  // How long each write takes.
+  void SetWriteTime(std::chrono::milliseconds time) {
+    const std::lock_guard lock(mutex_);
+    write_time_ = time;
+  }
+  // Called by who writes, before each.
+  void OnWrite(std::function<void()> fn) {
+    const std::lock_guard lock(mutex_);
+    before_write_ = std::move(fn);
+  }
+  void SetBusy(bool on) {
+    const std::lock_guard lock(mutex_);
+    busy_ = on;
   }
   void SetNearlyFull(bool on) {
     const std::lock_guard lock(mutex_);
@@ -90,7 +114,10 @@ class MemoryLog final : public JournalLog {
   uint64_t synced_ = 0;
   uint64_t last_ = 0;
   std::string failure_;
+  std::chrono::milliseconds write_time_{0};
+  std::function<void()> before_write_;
   bool blocked_ = false;
+  bool busy_ = false;
   bool nearly_full_ = false;
 };
 

@@ -2,8 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <string>
 #include <thread>
@@ -172,6 +175,28 @@ TEST_F(JournalTest, AlwaysWakesWhenSynced) {
     EXPECT_GE(journal_->synced(), sequence);
     EXPECT_GE(log_.synced(), sequence);
   }
+}
+
+// The writer asks the system for short slices, and by that for the usual class of scheduling.
+TEST_F(JournalTest, ItsWriterStaysInTheProcesssClassOfScheduling) {
+  std::thread([this] {
+    const sched_param priority{};
+    ASSERT_EQ(sched_setscheduler(0, SCHED_BATCH, &priority), 0);
+    Open(Appendfsync::kAlways);
+  }).join();
+  EngineThread& thread = AddThread();
+  const uint64_t sequence = journal_->Append(thread, "record");
+  journal_->AwaitSynced(sequence, {&thread, 7});
+  ASSERT_TRUE(Eventually([&] { return journal_->synced() == sequence; }));
+  int writers = 0;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string name;
+    std::getline(std::ifstream(task.path() / "comm"), name);
+    if (name != "journal") continue;
+    ++writers;
+    EXPECT_EQ(sched_getscheduler(std::stoi(task.path().filename())), SCHED_BATCH);
+  }
+  EXPECT_EQ(writers, 1);
 }
 
 TEST_F(JournalTest, EverysecSyncsWithinAboutASecond) {
