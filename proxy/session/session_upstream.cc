@@ -20,6 +20,7 @@
 #include "proxy/route/forward_rule.h"
 #include "proxy/server.h"
 #include "proxy/session/session.h"
+#include "proxy/session/session_forwarder.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_connection.h"
 #include "proxy/upstream/worker_upstreams.h"
@@ -28,114 +29,114 @@
 
 namespace tidegate {
 
-// One request on its way to an upstream.
-class SessionForwarder final {
- public:
-  SessionForwarder(Session& session, const Request& request, uint64_t ticks)
-      : session_(session), request_(request), ticks_(ticks), link_(LinkOf(session)) {}
+SessionForwarder::SessionForwarder(Session& session, const Request& request, uint64_t ticks)
+    : session_(session), request_(request), ticks_(ticks), link_(LinkOf(session)) {}
 
-  Session::Step Forward(UpstreamCluster& cluster) {
-    std::string refusal;
-    UpstreamConnection* const connection = ConnectionFor(cluster, refusal);
-    if (connection == nullptr) return Refuse(refusal);
-    if (!MayPlace()) return Session::Step::kStay;
-    return Place(*connection);
+Session::Step SessionForwarder::Forward(UpstreamCluster& cluster) {
+  if (cluster.has_several_primaries() && NeedsSplit(cluster)) return ForwardSplit(cluster);
+  std::string refusal;
+  UpstreamConnection* const connection = ConnectionFor(cluster, refusal);
+  if (connection == nullptr) return Refuse(refusal);
+  if (!MayPlace()) return Session::Step::kStay;
+  if (!connection->Place(request_, Waiting(slot_))) return Refuse(connection->refusal());
+  ++link_.outstanding;
+  Placed();
+  return Session::Step::kNext;
+}
+
+Session::Step SessionForwarder::Refuse(std::string_view error) {
+  if (session_.WaitsForUpstream(0)) return Session::Step::kStay;
+  session_.RefuseWith(request_, error);
+  return Session::Step::kNext;
+}
+
+UpstreamLink& SessionForwarder::LinkOf(Session& session) {
+  if (session.upstream_ == nullptr) {
+    session.upstream_ = new UpstreamLink;  // deletes itself when neither side needs it
+    session.upstream_->client = &session;
   }
+  return *session.upstream_;
+}
 
-  // Told when nothing is in flight any more.
-  Session::Step Refuse(std::string_view error) {
-    if (session_.WaitsForUpstream(0)) return Session::Step::kStay;
-    session_.RefuseWith(request_, error);
-    return Session::Step::kNext;
+uint64_t SessionForwarder::placement_epoch() const {
+  return session_.worker_.worker_upstreams().placement_epoch;
+}
+
+std::string SessionForwarder::RefusalOf(const UpstreamCluster& cluster) const {
+  if (cluster.options().database && TouchesOtherDatabases(request_)) {
+    return "ERR " + cluster.Describe("'" + request_.command->full_name +
+                                     "' is refused: the cluster is one database");
   }
+  return cluster.Refusal(session_.client_.db, session_.protocol());
+}
 
- private:
-  static UpstreamLink& LinkOf(Session& session) {
-    if (session.upstream_ == nullptr) {
-      session.upstream_ = new UpstreamLink;  // deletes itself when neither side needs it
-      session.upstream_->client = &session;
-    }
-    return *session.upstream_;
+ConnectionKey SessionForwarder::KeyFor(const UpstreamCluster& cluster, bool reads_replica) const {
+  return {.database = session_.client_.db,
+          .protocol = session_.protocol(),
+          .reads_replica = reads_replica,
+          .lane = cluster.LaneOf(session_.id_)};
+}
+
+// Where the request goes now; null: nowhere, and why.
+UpstreamConnection* SessionForwarder::ConnectionFor(UpstreamCluster& cluster,
+                                                    std::string& refusal) {
+  const bool remembered =
+      link_.cluster == &cluster && link_.connection_epoch == placement_epoch() &&
+      link_.database == session_.client_.db && link_.protocol == session_.protocol();
+  if (remembered && !cluster.options().database) return link_.connection;
+  refusal = RefusalOf(cluster);
+  if (!refusal.empty()) return nullptr;
+  if (remembered) return link_.connection;
+  const UpstreamCluster::Choice choice = cluster.Choose(request_, session_.id_, refusal);
+  if (choice.node == nullptr || !refusal.empty()) return nullptr;
+  reads_apart_ = choice.reads_apart;
+  slot_ = choice.slot;
+  UpstreamConnection& connection =
+      choice.node->ConnectionFor(KeyFor(cluster, choice.reads_replica));
+  if (cluster.has_one_node()) Remember(cluster, connection);
+  return &connection;
+}
+
+void SessionForwarder::Remember(const UpstreamCluster& cluster, UpstreamConnection& connection) {
+  link_.connection = &connection;
+  link_.cluster = &cluster;
+  link_.connection_epoch = placement_epoch();
+  link_.database = session_.client_.db;
+  link_.protocol = session_.protocol();
+}
+
+bool SessionForwarder::MayPlace() {
+  const bool elsewhere = link_.placement_epoch != placement_epoch() ||
+                         link_.reads_apart != reads_apart_ || link_.redirected > 0;
+  if (__builtin_expect(elsewhere, 0)) {
+    if (session_.WaitsForUpstream(0)) return false;
+    link_.placement_epoch = placement_epoch();
+    link_.reads_apart = reads_apart_;
   }
+  if (__builtin_expect(session_.early_reply_bytes() > kUnsentOutputBytesMax.count, 0))
+    return !session_.WaitsForUpstream(0);
+  return !session_.WaitsForUpstream(kUpstreamOutstandingMax - 1);
+}
 
-  uint64_t placement_epoch() const { return session_.worker_.worker_upstreams().placement_epoch; }
+UpstreamRequest SessionForwarder::Waiting(uint16_t slot) const {
+  return {.link = &link_,
+          .command = request_.command,
+          .begin_ticks = ticks_,
+          .sequence = link_.next_sequence,
+          .slot = slot,
+          .unheard = session_.reply_mode_ != ReplyMode::kOn};
+}
 
-  // Where the request goes now; null: nowhere, and why.
-  UpstreamConnection* ConnectionFor(UpstreamCluster& cluster, std::string& refusal) {
-    const int database = session_.client_.db;
-    const Protocol protocol = session_.protocol();
-    if (cluster.options().database && TouchesOtherDatabases(request_)) {
-      refusal = "ERR " + cluster.Describe("'" + request_.command->full_name +
-                                          "' is refused: the cluster is one database");
-      return nullptr;
-    }
-    if (link_.cluster == &cluster && link_.connection_epoch == placement_epoch() &&
-        link_.database == database && link_.protocol == protocol)
-      return link_.connection;
-    refusal = cluster.Refusal(database, protocol);
-    if (!refusal.empty()) return nullptr;
-    const UpstreamCluster::Choice choice = cluster.Choose(request_, session_.id_, refusal);
-    if (choice.node == nullptr) return nullptr;
-    reads_apart_ = choice.reads_apart;
-    slot_ = choice.slot;
-    UpstreamConnection& connection =
-        choice.node->ConnectionFor({.database = database,
-                                    .protocol = protocol,
-                                    .reads_replica = choice.reads_replica,
-                                    .lane = cluster.LaneOf(session_.id_)});
-    if (cluster.has_one_node()) Remember(cluster, connection);
-    return &connection;
-  }
-
-  void Remember(const UpstreamCluster& cluster, UpstreamConnection& connection) {
-    link_.connection = &connection;
-    link_.cluster = &cluster;
-    link_.connection_epoch = placement_epoch();
-    link_.database = session_.client_.db;
-    link_.protocol = session_.protocol();
-  }
-
-  // Whether the request may be sent beside those in flight; else the session has stopped.
-  bool MayPlace() {
-    const bool elsewhere = link_.placement_epoch != placement_epoch() ||
-                           link_.reads_apart != reads_apart_ || link_.redirected > 0;
-    if (__builtin_expect(elsewhere, 0)) {
-      if (session_.WaitsForUpstream(0)) return false;
-      link_.placement_epoch = placement_epoch();
-      link_.reads_apart = reads_apart_;
-    }
-    if (__builtin_expect(session_.early_reply_bytes() > kUnsentOutputBytesMax.count, 0))
-      return !session_.WaitsForUpstream(0);
-    return !session_.WaitsForUpstream(kUpstreamOutstandingMax - 1);
-  }
-
-  Session::Step Place(UpstreamConnection& connection) {
-    session_.last_command_ = request_.command;
-    const UpstreamRequest waiting{.link = &link_,
-                                  .command = request_.command,
-                                  .begin_ticks = ticks_,
-                                  .sequence = link_.next_sequence,
-                                  .slot = slot_,
-                                  .unheard = session_.reply_mode_ != ReplyMode::kOn};
-    if (!connection.Place(request_, waiting)) return Refuse(connection.refusal());
-    ++link_.outstanding;
-    ++link_.next_sequence;
-    session_.resuming_ = false;
-    Worker& worker = session_.worker_;
-    if (__builtin_expect(worker.attention(), 0) &&
-        (request_.command->spec->flags & (kSkipMonitor | kAdmin)) == 0)
-      worker.FeedMonitors(session_, request_, session_.redacted_);
-    session_.AfterReply();
-    return Session::Step::kNext;
-  }
-
-  Session& session_;
-  const Request& request_;
-  const uint64_t ticks_;
-  UpstreamLink& link_;
-  bool reads_apart_ = false;
-  uint16_t slot_ = 0;
-};
+void SessionForwarder::Placed() {
+  ++link_.next_sequence;
+  session_.last_command_ = request_.command;
+  session_.resuming_ = false;
+  Worker& worker = session_.worker_;
+  if (__builtin_expect(worker.attention(), 0) &&
+      (request_.command->spec->flags & (kSkipMonitor | kAdmin)) == 0)
+    worker.FeedMonitors(session_, request_, session_.redacted_);
+  session_.AfterReply();
+}
 
 bool Session::WaitsForUpstream(size_t unwritten_at_most) {
   if (upstream_ == nullptr || upstream_->unwritten() <= unwritten_at_most) return false;

@@ -1,4 +1,6 @@
-// What the parts of Session ask often about its requests in flight at upstreams, in place.
+// What the parts of Session ask often about its requests in flight at upstreams, in place: apart
+// from session.h, so that who only knows sessions need not know what they wait for. Owner: the
+// session's worker.
 #pragma once
 
 #include "proxy/session/session.h"

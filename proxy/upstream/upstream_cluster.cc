@@ -186,14 +186,46 @@ void UpstreamCluster::Redirected(uint16_t slot, const topology::NodeAddress& add
 
 UpstreamCluster::Choice UpstreamCluster::Choose(const Request& request, uint64_t session_id,
                                                 std::string& refusal) {
-  switch (options_.kind) {
-    case ClusterKind::kRedisCluster:
-      return ChooseBySlot(request, session_id, refusal);
-    case ClusterKind::kRing:
-      return ChooseOnRing(request, refusal);
-    default:
-      return ChooseOf(groups_.front(), request, session_id, refusal);
+  if (!has_several_primaries()) return ChooseOf(groups_.front(), request, session_id, refusal);
+  if (request.keys.empty()) {
+    if (IsPublish(request))
+      return ChooseForKey(request, KeyRef::Of(request.args[1]), session_id, refusal);
+    refusal = "ERR " + Describe("'" + request.command->full_name +
+                                "' is not supported on clusters of several nodes");
+    return {};
   }
+  const Choice choice = ChooseForKey(request, request.keys[0], session_id, refusal);
+  for (const KeyRef& key : request.keys.subspan(1)) {
+    const bool together = ring_ == nullptr
+                              ? key.slot == choice.slot
+                              : choice.node == nullptr || ring_->NodeOf(key.name) == choice.slot;
+    if (together) continue;
+    refusal = ring_ == nullptr ? "CROSSSLOT Keys in request don't hash to the same slot"
+                               : "ERR keys of one command belong to different nodes";
+    return {};
+  }
+  return choice;
+}
+
+UpstreamCluster::Choice UpstreamCluster::ChooseForKey(const Request& request, const KeyRef& key,
+                                                      uint64_t session_id, std::string& refusal) {
+  return ring_ == nullptr ? ChooseBySlot(key.slot, request, session_id, refusal)
+                          : ChooseOnRing(key.name, refusal);
+}
+
+std::vector<UpstreamNode*> UpstreamCluster::AllPrimaries() const {
+  std::vector<UpstreamNode*> primaries;
+  if (ring_ != nullptr) {
+    for (const std::unique_ptr<UpstreamNode>& node : nodes_) primaries.push_back(node.get());
+  } else {
+    for (const NodeGroup& group : groups_) {
+      if (group.primary != nullptr) primaries.push_back(group.primary);
+    }
+  }
+  std::sort(primaries.begin(), primaries.end(), [](const UpstreamNode* a, const UpstreamNode* b) {
+    return a->address() < b->address();
+  });
+  return primaries;
 }
 
 UpstreamCluster::Choice UpstreamCluster::ChooseOf(const NodeGroup& group, const Request& request,
@@ -223,56 +255,31 @@ UpstreamNode* UpstreamCluster::PrimaryOfSlot(uint16_t slot) const {
   return GroupOfSlot(slot).primary;
 }
 
-UpstreamCluster::Choice UpstreamCluster::ChooseBySlot(const Request& request, uint64_t session_id,
+UpstreamCluster::Choice UpstreamCluster::ChooseBySlot(uint16_t slot, const Request& request,
+                                                      uint64_t session_id,
                                                       std::string& refusal) const {
   if (topology_->slots == nullptr) {
     refusal = "ERR " + Describe(topology_->problem);
-    return {};
-  }
-  uint16_t slot = 0;
-  if (!request.keys.empty()) {
-    slot = request.keys[0].slot;
-    for (const KeyRef& key : request.keys.subspan(1)) {
-      if (key.slot == slot) continue;
-      refusal = "CROSSSLOT Keys in request don't hash to the same slot";
-      return {};
-    }
-  } else if (IsPublish(request)) {
-    slot = KeySlot(request.args[1]);
-  } else {
-    refusal = "ERR " + Describe("'" + request.command->full_name +
-                                "' is not supported on clusters of several nodes yet");
-    return {};
+    return {.slot = slot};
   }
   const NodeGroup& group = GroupOfSlot(slot);
   if (group.primary == nullptr && (!IsRead(request) || group.readers.empty())) {
     refusal = "CLUSTERDOWN Hash slot not served";
-    return {};
+    return {.slot = slot};
   }
   Choice choice = ChooseOf(group, request, session_id, refusal);
   choice.slot = slot;
   return choice;
 }
 
-UpstreamCluster::Choice UpstreamCluster::ChooseOnRing(const Request& request,
+UpstreamCluster::Choice UpstreamCluster::ChooseOnRing(std::string_view key,
                                                       std::string& refusal) const {
   if (!ring_->problem().empty()) {
     refusal = "ERR " + Describe(ring_->problem());
     return {};
   }
-  if (request.keys.empty()) {
-    if (IsPublish(request)) return {.node = nodes_[ring_->NodeOf(request.args[1])].get()};
-    refusal = "ERR " + Describe("'" + request.command->full_name +
-                                "' is not supported on clusters of several nodes yet");
-    return {};
-  }
-  const size_t node = ring_->NodeOf(request.keys[0].name);
-  for (const KeyRef& key : request.keys.subspan(1)) {
-    if (ring_->NodeOf(key.name) == node) continue;
-    refusal = "ERR keys of one command belong to different nodes";
-    return {};
-  }
-  return {.node = nodes_[node].get()};
+  const size_t node = ring_->NodeOf(key);
+  return {.node = nodes_[node].get(), .slot = static_cast<uint16_t>(node)};
 }
 
 // --- nodes and connections ---

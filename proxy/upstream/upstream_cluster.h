@@ -56,10 +56,21 @@ class UpstreamCluster final {
     UpstreamNode* node = nullptr;
     bool reads_replica = false;  // the connection has to be one for reading a replica
     bool reads_apart = false;    // a write of the same key may go to another node
-    uint16_t slot = 0;           // of the request's keys, where slots matter
+    // Of the keys, of a redis_cluster; of a ring the node's place in it.
+    uint16_t slot = 0;
   };
   // The node that answers a request of that session; null: none, and `refusal` says why.
   Choice Choose(const Request& request, uint64_t session_id, std::string& refusal);
+  // The same for one key of a request that may have several. Keys with the same `slot` may stay
+  // together.
+  Choice ChooseForKey(const Request& request, const KeyRef& key, uint64_t session_id,
+                      std::string& refusal);
+  // Who together has all keys, in the order of their addresses.
+  std::vector<UpstreamNode*> AllPrimaries() const;
+  // Whether requests may have to be split.
+  bool has_several_primaries() const {
+    return options_.kind == ClusterKind::kRedisCluster || options_.kind == ClusterKind::kRing;
+  }
   // Whether Choose gives the same for every request of a session, until the topology changes.
   bool has_one_node() const { return options_.kind == ClusterKind::kRedis; }
   // Of kRedisCluster; null: nobody serves the slot.
@@ -106,8 +117,9 @@ class UpstreamCluster final {
   const NodeGroup& GroupOfSlot(uint16_t slot) const;
   Choice ChooseOf(const NodeGroup& group, const Request& request, uint64_t session_id,
                   std::string& refusal) const;
-  Choice ChooseBySlot(const Request& request, uint64_t session_id, std::string& refusal) const;
-  Choice ChooseOnRing(const Request& request, std::string& refusal) const;
+  Choice ChooseBySlot(uint16_t slot, const Request& request, uint64_t session_id,
+                      std::string& refusal) const;
+  Choice ChooseOnRing(std::string_view key, std::string& refusal) const;
   void RemoveRetired();
   void PublishFigures() TG_EXCLUDES(figures_mutex_);
 

@@ -10,11 +10,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string_view>
 
 #include "base/reply_writer.h"
 #include "proxy/upstream/early_replies.h"
+#include "proxy/upstream/merged_reply.h"
 #include "proxy/upstream/upstream_client.h"
 
 namespace tidegate {
@@ -50,6 +52,8 @@ struct UpstreamLink {
   uint64_t placement_epoch = 0;
   bool reads_apart = false;
   std::unique_ptr<EarlyReplies> early;  // null: none waits
+  // Of the requests in flight that were split, by their sequence.
+  std::map<uint32_t, std::unique_ptr<MergedReply>> merged;
 
   // Where requests of this session for a cluster of one node go, and what that was chosen for: a
   // saved search. Valid in that epoch alone.
@@ -65,9 +69,11 @@ struct UpstreamLink {
   void Deliver(const UpstreamRequest& request, std::string_view reply) {
     --outstanding;
     if (__builtin_expect(request.redirected(), 0)) --redirected;
+    if (__builtin_expect(request.is_part, 0)) return DeliverPart(request, reply);
     if (client != nullptr) return client->OnUpstreamReply(request, reply);
     if (outstanding == 0) delete this;
   }
+  void DeliverPart(const UpstreamRequest& part, std::string_view reply);
   // The client goes.
   void Leave() {
     client = nullptr;

@@ -211,6 +211,8 @@ void FakeCluster::Execute(Connection& connection, const std::vector<std::string>
     connection.out += "+OK\r\n";
     connection.asking = true;
     return;
+  } else if (name == "dbsize" || name == "scan") {
+    connection.out += ExecuteOnNode(connection.node, args);
   } else if (args.size() < 2 || name == "client" || name == "select") {
     connection.out += "+OK\r\n";
   } else {
@@ -235,6 +237,22 @@ std::string FakeCluster::RedirectionFor(const Connection& connection, const std:
   return "-ASK " + number + " " + Address(moving->second) + "\r\n";
 }
 
+// SCAN's cursor is the place of the next of the node's keys; pages have ten.
+std::string FakeCluster::ExecuteOnNode(int node, const std::vector<std::string>& args) {
+  constexpr size_t kPage = 10;
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : store_) {
+    if (owner_[KeySlot(key)] == node) keys.push_back(key);
+  }
+  if (args.size() < 2) return ":" + std::to_string(keys.size()) + "\r\n";
+  const size_t begin = std::min(std::stoul(args[1]), keys.size());
+  const size_t end = std::min(begin + kPage, keys.size());
+  const std::string next = std::to_string(end < keys.size() ? end : 0);
+  std::string page = "*2\r\n" + Bulk(next) + "*" + std::to_string(end - begin) + "\r\n";
+  for (size_t i = begin; i < end; ++i) page += Bulk(keys[i]);
+  return page;
+}
+
 std::string FakeCluster::ExecuteOnKey(Connection& connection,
                                       const std::vector<std::string>& args) {
   const std::string& key = args[1];
@@ -250,10 +268,24 @@ std::string FakeCluster::ExecuteOnKey(Connection& connection,
   }
   if (moving_.contains(KeySlot(key)) && owner_[KeySlot(key)] != connection.node) moved_.insert(key);
   const std::string name = ToLowerAscii(args[0]);
-  if (name == "set") {
-    store_[key] = args[2];
+  if (name == "set" || name == "mset") {
+    for (size_t i = 1; i + 1 < args.size(); i += 2) store_[args[i]] = args[i + 1];
     return "+OK\r\n";
   }
+  if (name == "del") {
+    size_t erased = 0;
+    for (size_t i = 1; i < args.size(); ++i) erased += store_.erase(args[i]);
+    return ":" + std::to_string(erased) + "\r\n";
+  }
+  if (name == "mget") {
+    std::string values = "*" + std::to_string(args.size() - 1) + "\r\n";
+    for (size_t i = 1; i < args.size(); ++i) values += Value(args[i]);
+    return values;
+  }
+  return Value(key);
+}
+
+std::string FakeCluster::Value(const std::string& key) const {
   const auto found = store_.find(key);
   if (found == store_.end()) return "$-1\r\n";
   return Bulk(found->second);

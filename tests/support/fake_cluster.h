@@ -72,6 +72,8 @@ class FakeCluster final {
   // False: it has ended.
   bool Serve(Connection& connection, short events);
   void Execute(Connection& connection, const std::vector<std::string>& args);
+  std::string ExecuteOnNode(int node, const std::vector<std::string>& args);
+  std::string Value(const std::string& key) const;
   std::string ExecuteOnKey(Connection& connection, const std::vector<std::string>& args);
   // Empty: this node serves the key now.
   std::string RedirectionFor(const Connection& connection, const std::string& key, bool asking);
