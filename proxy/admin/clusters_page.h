@@ -1,6 +1,6 @@
-// /clusters: every upstream cluster as JSON, with its node and what its counters say, added up over
-// the workers. `connections` 0 and `connect_failures` rising: the node is not there. No secrets.
-// Threads: any.
+// /clusters: every upstream cluster as JSON, with its nodes and what their counters say, added up
+// over the workers. `connections` 0 and `connect_failures` rising: the node is not there. No
+// secrets. Threads: any.
 #pragma once
 
 #include <string>

@@ -74,7 +74,8 @@ std::string MetricsReference() {
     page += "## " + std::string(group.title) +
             "\n\n| name | type | label | what |\n|---|---|---|---|\n";
     for (const MetricRow& row : group.rows) {
-      const std::string label = row.label.empty() ? "" : "`" + std::string(row.label) + "`";
+      std::string label = row.label.empty() ? "" : "`" + std::string(row.label) + "`";
+      if (!row.second_label.empty()) label += ", `" + std::string(row.second_label) + "`";
       page += "| `" + std::string(row.name) + "` | " + std::string(TypeName(row.type)) + " | " +
               label + (label.empty() ? "| " : " | ") + std::string(row.help) + " |\n";
     }
