@@ -14,8 +14,8 @@ namespace {
 
 constexpr Bytes kControlReadBufferBytes = 64_KiB;
 
-// How long a report that was taken counts for those that say the same.
-constexpr uint64_t kReportPauseMillis = 100;
+// After reports were taken, how long others wait, and the same count for nothing.
+constexpr uint64_t kReportPauseMillis = 50;
 
 }  // namespace
 
@@ -32,9 +32,10 @@ Discovery::Discovery(std::span<const ClusterOptions> clusters, Publish publish)
   }
   loop_.OnBeforeWait([](void* loop) { static_cast<EventLoop*>(loop)->EndTurn(); }, &loop_);
   wake_up_ = std::make_unique<WakeUp>(loop_, [this] { OnWakeUp(); });
-  forget_timer_ = std::make_unique<Timer>(loop_, [this] {
-    forgetting_ = false;
+  report_timer_ = std::make_unique<Timer>(loop_, [this] {
+    pausing_ = false;
     for (const auto& cluster : clusters_) cluster->reports.Forget();
+    TakeReports();
   });
 }
 
@@ -43,7 +44,7 @@ Discovery::~Discovery() {
   if (wake_up_ == nullptr) return;
   // Never started: the handles are closed all the same.
   wake_up_.reset();
-  forget_timer_.reset();
+  report_timer_.reset();
   loop_.Run();
 }
 
@@ -73,19 +74,20 @@ void Discovery::OnWakeUp() {
   // The loop ends when the last handle is closed.
   for (const auto& cluster : clusters_) cluster->watcher.reset();
   wake_up_.reset();
-  forget_timer_.reset();
+  report_timer_.reset();
 }
 
+// The first at once; in a storm the rest in portions.
 void Discovery::TakeReports() {
+  if (pausing_) return;
   for (const auto& cluster : clusters_) {
     const std::vector<UpstreamReport> reports = cluster->reports.Take();
     if (reports.empty()) continue;
+    pausing_ = true;
     cluster->publisher.CountReports(reports.size());
     cluster->watcher->OnReports(reports);
   }
-  if (forgetting_) return;
-  forgetting_ = true;
-  forget_timer_->StartOnce(kReportPauseMillis);
+  if (pausing_) report_timer_->StartOnce(kReportPauseMillis);
 }
 
 void Discovery::Report(size_t cluster, UpstreamReport report) {

@@ -75,8 +75,8 @@ class Discovery final {
   std::unique_ptr<char[]> read_buffer_;
   ControlEnvironment environment_;
   std::unique_ptr<WakeUp> wake_up_;
-  std::unique_ptr<Timer> forget_timer_;
-  bool forgetting_ = false;
+  std::unique_ptr<Timer> report_timer_;
+  bool pausing_ = false;  // between two portions of reports
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };

@@ -3,8 +3,8 @@
 //
 // In a failover every request notices the same, a hundred thousand times a second. So a report that
 // was left already costs a hash and one relaxed load, until the control thread says that it counts
-// anew (Forget, ten times a second at most); and the box holds so many and no more: what does not
-// fit is dropped, because those in it make us ask anyway. Any thread puts; the control thread
+// anew (Forget, twenty times a second at most); and the box holds so many and no more: what does
+// not fit is dropped, because those in it make us ask anyway. Any thread puts; the control thread
 // takes.
 #pragma once
 
@@ -25,9 +25,8 @@ struct UpstreamReport {
   enum class Kind : uint8_t {
     kMoved,       // MOVED: `slot` is at `target`
     kNodeFailed,  // a connection to `node` was lost, was refused or had no reply in time
-    kUnserved,    // CLUSTERDOWN, or a slot that the topology gives to nobody
     kNotPrimary,  // READONLY: `node` is no primary any more
-    kNotServing,  // LOADING, MASTERDOWN of `node`
+    kNotServing,  // CLUSTERDOWN, LOADING, MASTERDOWN: `node` said so
   };
 
   Kind kind = Kind::kNodeFailed;
