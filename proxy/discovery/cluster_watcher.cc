@@ -54,6 +54,11 @@ void Refresher::Hint() {
   if (!pace_.running()) Arm();
 }
 
+void Refresher::HintUrgently() {
+  pace_.HintUrgently();
+  if (!pace_.running()) Arm();
+}
+
 void Refresher::Ended(RefreshPace::Outcome outcome) {
   pace_.Ended(outcome);
   Arm();

@@ -50,6 +50,7 @@ class Refresher final {
 
   void Start() { Arm(); }
   void Hint();
+  void HintUrgently();
   void Ended(RefreshPace::Outcome outcome);
 
  private:

@@ -3,11 +3,12 @@
 //   nothing happens          each refresh-interval, give or take a tenth
 //   a hint (MOVED, a node    at once, but not sooner after the last time than a pause: 100 ms at
 //   failed, CLUSTERDOWN)     first, twice as long after each time that brought nothing new
+//   an urgent hint           the same, and the pause begins anew: of those who decide (sentinels)
 //   no answer, a dispute     again after the same pause
 //
 // So a storm of MOVED is one question and not one each, a failover is asked about ten times a
-// second at first, and a cluster that stays down costs its nodes no more than a healthy one: the
-// pause ends at the interval. It varies by a fifth, so that many proxies do not come together.
+// second at first, and a cluster that stays down is asked once a second, or at the interval if that
+// is shorter. The pause varies by a fifth, so that many proxies do not come together.
 // Pure: time and randomness are parameters. Owner: one watcher.
 #pragma once
 
@@ -19,6 +20,7 @@
 namespace tidegate::discovery {
 
 inline constexpr std::chrono::milliseconds kRefreshPauseMin{100};
+inline constexpr std::chrono::milliseconds kRefreshPauseMax{1000};
 
 class RefreshPace final {
  public:
@@ -29,11 +31,17 @@ class RefreshPace final {
   };
 
   RefreshPace(std::chrono::milliseconds interval, uint32_t seed)
-      : interval_(interval), random_(seed) {}
+      : interval_(interval),
+        pause_max_(std::clamp(interval, kRefreshPauseMin, kRefreshPauseMax)),
+        random_(seed) {}
 
   // A hint that something has changed. Also while a refresh is under way: what it was told may be
   // older than the hint.
   void Hint() { hinted_ = true; }
+  void HintUrgently() {
+    hinted_ = true;
+    pause_ = kRefreshPauseMin;
+  }
   bool hinted() const { return hinted_; }
 
   void Began(int64_t now_ns) {
@@ -46,14 +54,8 @@ class RefreshPace final {
   void Ended(Outcome outcome) {
     running_ = false;
     unsettled_ = outcome == Outcome::kUnsettled;
-    if (outcome == Outcome::kChanged) {
-      pause_ = kRefreshPauseMin;
-    } else if (unsettled_ || was_hinted_) {
-      pause_ =
-          std::min(std::max(pause_ * 2, kRefreshPauseMin), std::max(interval_, kRefreshPauseMin));
-    } else {
-      pause_ = kRefreshPauseMin;
-    }
+    const bool in_vain = outcome != Outcome::kChanged && (unsettled_ || was_hinted_);
+    pause_ = in_vain ? std::min(pause_ * 2, pause_max_) : kRefreshPauseMin;
   }
 
   // Milliseconds until the next refresh is to begin. Not while one is under way.
@@ -74,6 +76,7 @@ class RefreshPace final {
   }
 
   const std::chrono::milliseconds interval_;
+  const std::chrono::milliseconds pause_max_;
   std::minstd_rand random_;
   std::chrono::milliseconds pause_ = kRefreshPauseMin;
   int64_t began_ns_ = 0;  // 0: never

@@ -185,7 +185,7 @@ void SentinelWatcher::OnEvent(std::string_view channel, std::string_view message
   if (!event) return;
   const bool is_ours =
       event->primary_name.empty() || event->primary_name == context_.options.sentinel.primary_name;
-  if (is_ours) refresher_.Hint();
+  if (is_ours) refresher_.HintUrgently();
 }
 
 }  // namespace tidegate::discovery
