@@ -1,6 +1,7 @@
 #include "proxy/admin/clusters_page.h"
 
 #include "proxy/admin/json_writer.h"
+#include "proxy/admin/topology_json.h"
 #include "proxy/admin/upstream_figures.h"
 #include "proxy/upstream/upstream_cluster.h"
 
@@ -41,7 +42,9 @@ std::string ClustersJson(const AdminSources& sources) {
     json.BeginObject().Key("name").Text(options.name).Key("kind").Text(KindName(options.kind));
     json.Key("nodes").BeginArray();
     for (const NodeOfWorkers& node : NodesOfCluster(sources, i)) WriteNode(json, node);
-    json.EndArray().EndObject();
+    json.EndArray();
+    if (sources.discovery != nullptr) WriteTopology(json, sources.discovery->cluster(i));
+    json.EndObject();
   }
   json.EndArray().EndObject();
   return json.Take() + '\n';

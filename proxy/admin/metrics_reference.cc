@@ -1,5 +1,6 @@
 #include "proxy/admin/metrics_reference.h"
 
+#include "proxy/discovery/discovery_metrics.h"
 #include "proxy/server_metrics.h"
 #include "proxy/upstream/upstream_metrics.h"
 #include "storage/cold_metrics.h"
@@ -59,6 +60,7 @@ std::vector<MetricGroup> MetricGroups() {
   groups[2].rows.push_back(kCommandDurationMetric);
   groups[3].title = "Upstream clusters";
   AppendRows(groups[3].rows, kUpstreamMetrics);
+  AppendRows(groups[3].rows, discovery::kDiscoveryMetrics);
   groups[4].title = "The engine";
   AppendRows(groups[4].rows, kEngineMetrics);
   AppendRows(groups[4].rows, kDbMetrics);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/version.h"
 #include "proxy/admin/upstream_figures.h"
+#include "proxy/discovery/discovery_metrics.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_metrics.h"
 #include "storage/cold_metrics.h"
@@ -146,6 +147,7 @@ Families StatsCollector::Collect() const {
   CollectWorkers(out);
   CollectCommands(out);
   CollectUpstreams(out);
+  CollectDiscovery(out);
   CollectEngine(out);
   CollectPersistence(out);
   return out;
@@ -233,6 +235,18 @@ void StatsCollector::CollectUpstreams(Families& out) const {
                  sources_.workers[0].upstreams[i]->name());
         family.metric.back().label.push_back({std::string(metric.row.second_label), node.address});
       }
+    }
+  }
+}
+
+void StatsCollector::CollectDiscovery(Families& out) const {
+  for (const discovery::DiscoveryMetric& metric : discovery::kDiscoveryMetrics) {
+    prometheus::MetricFamily& family = AddFamily(out, metric.row);
+    if (sources_.discovery == nullptr) continue;
+    for (size_t i = 0; i < sources_.discovery->size(); ++i) {
+      const discovery::TopologyPublisher& cluster = sources_.discovery->cluster(i);
+      AddValue(family, metric.row, static_cast<double>((cluster.counters().*metric.value).Get()),
+               cluster.cluster_name());
     }
   }
 }

@@ -326,7 +326,11 @@ void UpstreamCluster::NodeFailed(UpstreamNode& node, std::string_view why) {
 }
 
 void UpstreamCluster::ErrorReply(const UpstreamNode& node, std::string_view error) {
-  if (observer_ != nullptr && error.starts_with("-READONLY")) observer_->OnReadOnly(node.address());
+  if (observer_ == nullptr) return;
+  if (error.starts_with("-READONLY")) observer_->OnReadOnly(node.address());
+  for (const std::string_view code : {"-CLUSTERDOWN", "-LOADING", "-MASTERDOWN"}) {
+    if (error.starts_with(code)) observer_->OnNotServing(node.address());
+  }
 }
 
 void UpstreamCluster::PublishFigures() {

@@ -21,6 +21,8 @@ class UpstreamObserver {
   virtual void OnNodeFailed(const topology::NodeAddress& address, std::string_view why) = 0;
   // A write met a node that takes none.
   virtual void OnReadOnly(const topology::NodeAddress& address) = 0;
+  // It answered that it, or its cluster, cannot serve now (CLUSTERDOWN, LOADING, MASTERDOWN).
+  virtual void OnNotServing(const topology::NodeAddress& address) = 0;
 };
 
 }  // namespace tidegate
