@@ -18,6 +18,7 @@ constexpr Figure kFigures[] = {
     {"in_flight", &UpstreamCounters::in_flight},
     {"requests", &UpstreamCounters::requests},
     {"error_replies", &UpstreamCounters::error_replies},
+    {"redirections", &UpstreamCounters::redirections},
     {"refused", &UpstreamCounters::refused},
     {"lost", &UpstreamCounters::lost},
     {"timeouts", &UpstreamCounters::timeouts},

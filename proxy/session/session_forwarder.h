@@ -30,7 +30,9 @@ class SessionForwarder final {
   // Why it cannot go to the cluster, wherever there; empty: it can.
   std::string RefusalOf(const UpstreamCluster& cluster) const;
   ConnectionKey KeyFor(const UpstreamCluster& cluster, bool reads_replica) const;
-  UpstreamConnection* ConnectionFor(UpstreamCluster& cluster, std::string& refusal);
+  // The node is chosen anew.
+  Session::Step Choose(UpstreamCluster& cluster);
+  Session::Step ForwardTo(UpstreamConnection& connection);
   void Remember(const UpstreamCluster& cluster, UpstreamConnection& connection);
   // Whether it may be sent beside those in flight; else the session has stopped.
   bool MayPlace();

@@ -33,12 +33,29 @@ SessionForwarder::SessionForwarder(Session& session, const Request& request, uin
     : session_(session), request_(request), ticks_(ticks), link_(LinkOf(session)) {}
 
 Session::Step SessionForwarder::Forward(UpstreamCluster& cluster) {
+  const bool remembered =
+      link_.cluster == &cluster && link_.connection_epoch == placement_epoch() &&
+      link_.database == session_.client_.db && link_.protocol == session_.protocol();
+  return __builtin_expect(remembered, 1) ? ForwardTo(*link_.connection) : Choose(cluster);
+}
+
+Session::Step SessionForwarder::Choose(UpstreamCluster& cluster) {
   if (cluster.has_several_primaries() && NeedsSplit(cluster)) return ForwardSplit(cluster);
-  std::string refusal;
-  UpstreamConnection* const connection = ConnectionFor(cluster, refusal);
-  if (connection == nullptr) return Refuse(refusal);
+  std::string refusal = RefusalOf(cluster);
+  if (!refusal.empty()) return Refuse(refusal);
+  const UpstreamCluster::Choice choice = cluster.Choose(request_, session_.id_, refusal);
+  if (choice.node == nullptr || !refusal.empty()) return Refuse(refusal);
+  reads_apart_ = choice.reads_apart;
+  slot_ = choice.slot;
+  UpstreamConnection& connection =
+      choice.node->ConnectionFor(KeyFor(cluster, choice.reads_replica));
+  if (cluster.has_one_node() && !cluster.options().database) Remember(cluster, connection);
+  return ForwardTo(connection);
+}
+
+inline Session::Step SessionForwarder::ForwardTo(UpstreamConnection& connection) {
   if (!MayPlace()) return Session::Step::kStay;
-  if (!connection->Place(request_, Waiting(slot_))) return Refuse(connection->refusal());
+  if (!connection.Place(request_, Waiting(slot_))) return Refuse(connection.refusal());
   ++link_.outstanding;
   Placed();
   return Session::Step::kNext;
@@ -75,26 +92,6 @@ ConnectionKey SessionForwarder::KeyFor(const UpstreamCluster& cluster, bool read
           .protocol = session_.protocol(),
           .reads_replica = reads_replica,
           .lane = cluster.LaneOf(session_.id_)};
-}
-
-// Where the request goes now; null: nowhere, and why.
-UpstreamConnection* SessionForwarder::ConnectionFor(UpstreamCluster& cluster,
-                                                    std::string& refusal) {
-  const bool remembered =
-      link_.cluster == &cluster && link_.connection_epoch == placement_epoch() &&
-      link_.database == session_.client_.db && link_.protocol == session_.protocol();
-  if (remembered && !cluster.options().database) return link_.connection;
-  refusal = RefusalOf(cluster);
-  if (!refusal.empty()) return nullptr;
-  if (remembered) return link_.connection;
-  const UpstreamCluster::Choice choice = cluster.Choose(request_, session_.id_, refusal);
-  if (choice.node == nullptr || !refusal.empty()) return nullptr;
-  reads_apart_ = choice.reads_apart;
-  slot_ = choice.slot;
-  UpstreamConnection& connection =
-      choice.node->ConnectionFor(KeyFor(cluster, choice.reads_replica));
-  if (cluster.has_one_node()) Remember(cluster, connection);
-  return &connection;
 }
 
 void SessionForwarder::Remember(const UpstreamCluster& cluster, UpstreamConnection& connection) {

@@ -31,7 +31,12 @@ std::shared_ptr<const UpstreamTopology> TopologyOf(const ClusterOptions& options
   return topology;
 }
 
-bool IsRead(const Request& request) { return request.command->spec->access == Access::kRead; }
+// Reads that a replica may answer. A cursor of SCAN and its kind means a place in the tables of the
+// node that gave it, so those stay with the primary.
+bool IsRead(const Request& request) {
+  return request.command->spec->access == Access::kRead &&
+         !request.command->full_name.ends_with("scan");
+}
 
 // In a cluster every node hands a message on to all others; on a ring, who publishes and who
 // subscribes have to meet at one.
@@ -230,13 +235,11 @@ std::vector<UpstreamNode*> UpstreamCluster::AllPrimaries() const {
 
 UpstreamCluster::Choice UpstreamCluster::ChooseOf(const NodeGroup& group, const Request& request,
                                                   uint64_t session_id, std::string& refusal) const {
-  Choice choice;
-  if (IsRead(request) && !group.readers.empty()) {
+  Choice choice{.node = group.primary};
+  if (options_.read_from != ReadFrom::kPrimary && !group.readers.empty() && IsRead(request)) {
     choice.node = group.readers[session_id % group.readers.size()];
     choice.reads_replica = choice.node != group.primary;
-    choice.reads_apart = options_.read_from != ReadFrom::kPrimary;
-  } else {
-    choice.node = group.primary;
+    choice.reads_apart = true;
   }
   if (choice.node == nullptr) {
     refusal = "ERR " +
@@ -246,8 +249,7 @@ UpstreamCluster::Choice UpstreamCluster::ChooseOf(const NodeGroup& group, const 
 }
 
 const UpstreamCluster::NodeGroup& UpstreamCluster::GroupOfSlot(uint16_t slot) const {
-  static const NodeGroup kNobody;
-  if (topology_->slots == nullptr) return kNobody;
+  if (topology_->slots == nullptr) return nobody_;
   return groups_[topology_->slots->ShardOfSlot(slot)];
 }
 
@@ -263,11 +265,8 @@ UpstreamCluster::Choice UpstreamCluster::ChooseBySlot(uint16_t slot, const Reque
     return {.slot = slot};
   }
   const NodeGroup& group = GroupOfSlot(slot);
-  if (group.primary == nullptr && (!IsRead(request) || group.readers.empty())) {
-    refusal = "CLUSTERDOWN Hash slot not served";
-    return {.slot = slot};
-  }
   Choice choice = ChooseOf(group, request, session_id, refusal);
+  if (choice.node == nullptr) refusal = "CLUSTERDOWN Hash slot not served";
   choice.slot = slot;
   return choice;
 }

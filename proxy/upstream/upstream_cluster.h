@@ -129,9 +129,10 @@ class UpstreamCluster final {
   std::shared_ptr<const UpstreamTopology> topology_;
   std::vector<std::unique_ptr<UpstreamNode>> nodes_;
   std::vector<std::unique_ptr<UpstreamNode>> retired_;  // not in the topology any more
-  std::vector<NodeGroup> groups_;                       // of kRedisCluster by shard; of others one
-  std::unique_ptr<RingPlacement> ring_;                 // of kRing
-  std::unique_ptr<Redirections> redirections_;          // of kRedisCluster
+  const NodeGroup nobody_;
+  std::vector<NodeGroup> groups_;               // of kRedisCluster by shard; of others one
+  std::unique_ptr<RingPlacement> ring_;         // of kRing
+  std::unique_ptr<Redirections> redirections_;  // of kRedisCluster
   std::vector<UpstreamConnection*> dirty_;
   std::vector<UpstreamConnection*> flushing_;
   mutable Mutex figures_mutex_;

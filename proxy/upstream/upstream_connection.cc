@@ -60,6 +60,7 @@ class UpstreamConnection::Socket final : public StreamOwner {
 
 UpstreamConnection::UpstreamConnection(UpstreamNode& node, const ConnectionKey& key)
     : node_(node),
+      counters_(node.counters()),
       key_(key),
       framer_(key.protocol),
       output_(node.environment().blocks),
@@ -76,7 +77,7 @@ UpstreamConnection::~UpstreamConnection() {
 }
 
 bool UpstreamConnection::Refuse(std::string_view why) {
-  node_.counters().refused.Add(1);
+  counters_.refused.Add(1);
   refusal_ = "ERR " + node_.Describe(why);
   return false;
 }
@@ -94,8 +95,8 @@ inline bool UpstreamConnection::HasRoom() {
 inline void UpstreamConnection::Enqueue(const UpstreamRequest& waiting) {
   queue_.push_back(waiting);
   ++unsent_;
-  node_.counters().requests.Add(1);
-  node_.counters().in_flight.Add(1);
+  counters_.requests.Add(1);
+  counters_.in_flight.Add(1);
 }
 
 bool UpstreamConnection::Place(const Request& request, const UpstreamRequest& waiting) {
@@ -221,8 +222,8 @@ bool UpstreamConnection::TakeHandshakeReply(std::string_view frame) {
   if (handshake_done_ < handshake_.size()) return true;
   state_ = State::kReady;
   node_.Connected();
-  node_.counters().connects.Add(1);
-  node_.counters().connections.Add(1);
+  counters_.connects.Add(1);
+  counters_.connections.Add(1);
   deadline_.Stop();
   deadline_armed_ = false;
   if (in_flight() > 0) ArmDeadline();
@@ -250,7 +251,7 @@ void UpstreamConnection::Flush() {
     if (sent < 0) return Fail(End::kLost, "it closed the connection");
     if (sent > 0) unsent_ = 0;
     output_.Consume(static_cast<size_t>(sent));
-    node_.counters().sent_bytes.Add(static_cast<uint64_t>(sent));
+    counters_.sent_bytes.Add(static_cast<uint64_t>(sent));
     sent_bytes += static_cast<size_t>(sent);
     constexpr size_t kAtOnceMax = 1 << 20;
     if (static_cast<size_t>(sent) == total && sent_bytes < kAtOnceMax) continue;
@@ -265,7 +266,7 @@ void UpstreamConnection::Flush() {
 
 void UpstreamConnection::OnWritten(bool ok) {
   if (!ok) return Fail(End::kLost, "it closed the connection");
-  node_.counters().sent_bytes.Add(pending_write_bytes_);
+  counters_.sent_bytes.Add(pending_write_bytes_);
   output_.Consume(std::exchange(pending_write_bytes_, 0));
   if (!output_.empty()) MarkDirty();
 }
@@ -277,7 +278,7 @@ std::span<char> UpstreamConnection::ReadBuffer() {
 
 void UpstreamConnection::OnRead(size_t size) {
   node_.environment().loop.TurnBegins();
-  node_.counters().received_bytes.Add(size);
+  counters_.received_bytes.Add(size);
   if (reading_rest_) rest_.Added(size);
   const std::string_view bytes =
       reading_rest_ ? rest_.bytes()
@@ -317,12 +318,11 @@ bool UpstreamConnection::TakeFrame(std::string_view frame) {
     return false;
   }
   const UpstreamRequest request = PopFront();
-  UpstreamCounters& counters = node_.counters();
-  counters.in_flight.Subtract(1);
+  counters_.in_flight.Subtract(1);
   answered_ = true;
   if (__builtin_expect(frame.front() == '-', 0)) {
-    counters.error_replies.Add(1);
     if (TakeRedirection(request, frame)) return true;
+    counters_.error_replies.Add(1);
     node_.cluster().ErrorReply(node_, frame);
   }
   if (log_ != nullptr) log_->PopFront();
@@ -335,6 +335,7 @@ bool UpstreamConnection::TakeRedirection(const UpstreamRequest& request, std::st
   if (redirections == nullptr || request.link == nullptr) return false;
   if (!redirections->Take(*this, request, log_->Front(), error)) return false;
   log_->PopFront();
+  counters_.redirections.Add(1);
   return true;
 }
 
@@ -378,13 +379,12 @@ void UpstreamConnection::OnDeadline() {
 }
 
 void UpstreamConnection::CountEnd(End end) {
-  UpstreamCounters& counters = node_.counters();
-  if (end == End::kLate) counters.timeouts.Add(1);
-  if (end == End::kGarbage) counters.garbage.Add(1);
-  if (end == End::kNotConnected || state_ != State::kReady) counters.connect_failures.Add(1);
-  if (state_ == State::kReady) counters.connections.Subtract(1);
-  counters.lost.Add(in_flight());
-  counters.in_flight.Subtract(in_flight());
+  if (end == End::kLate) counters_.timeouts.Add(1);
+  if (end == End::kGarbage) counters_.garbage.Add(1);
+  if (end == End::kNotConnected || state_ != State::kReady) counters_.connect_failures.Add(1);
+  if (state_ == State::kReady) counters_.connections.Subtract(1);
+  counters_.lost.Add(in_flight());
+  counters_.in_flight.Subtract(in_flight());
 }
 
 void UpstreamConnection::DropSocket() {

@@ -101,6 +101,7 @@ class UpstreamConnection final {
   void MarkDirty();
 
   UpstreamNode& node_;
+  UpstreamCounters& counters_;  // the node's
   const ConnectionKey key_;
   State state_ = State::kIdle;
   ReplyFramer framer_;

@@ -11,7 +11,8 @@ namespace tidegate {
 
 struct UpstreamCounters {
   WorkerCounter requests;
-  WorkerCounter error_replies;     // that the node gave
+  WorkerCounter error_replies;     // that the node gave, and that were handed on
+  WorkerCounter redirections;      // errors that were followed instead: MOVED, ASK, TRYAGAIN
   WorkerCounter refused;           // not sent: the node is down, or too much waits for it
   WorkerCounter lost;              // sent, or about to be, when the connection was lost
   WorkerCounter timeouts;          // connections given up because a reply was late

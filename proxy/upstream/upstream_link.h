@@ -39,6 +39,7 @@ struct UpstreamRequest {
   uint8_t is_part : 1 = 0;  // of a request that was split
 
   bool redirected() const { return hops > 0 || tries > 0; }
+  bool is_plain() const { return (hops | tries | is_part) == 0; }
 };
 
 struct UpstreamLink {
@@ -68,8 +69,10 @@ struct UpstreamLink {
 
   void Deliver(const UpstreamRequest& request, std::string_view reply) {
     --outstanding;
-    if (__builtin_expect(request.redirected(), 0)) --redirected;
-    if (__builtin_expect(request.is_part, 0)) return DeliverPart(request, reply);
+    if (__builtin_expect(!request.is_plain(), 0)) {
+      if (request.redirected()) --redirected;
+      if (request.is_part) return DeliverPart(request, reply);
+    }
     if (client != nullptr) return client->OnUpstreamReply(request, reply);
     if (outstanding == 0) delete this;
   }

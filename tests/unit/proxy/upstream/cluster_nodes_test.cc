@@ -40,6 +40,9 @@ std::function<void(Options&)> InFrontOf(ReadFrom read_from = ReadFrom::kPrimary)
   };
 }
 
+// Whatever the control thread finds out about these nodes, which tell it nothing, is older.
+constexpr uint64_t kNewest = 1'000'000;
+
 // Every worker knows it when this returns.
 void Publish(TestServer& server, const std::shared_ptr<const UpstreamTopology>& topology) {
   std::atomic<size_t> taken{0};
@@ -66,7 +69,7 @@ testing::RespValue ReadValue(TestClient& client) {
 class ClusterNodes : public ::testing::Test {
  protected:
   ClusterNodes() : cluster_(3, seed_), server_(ProxyCommandFamilies(), InFrontOf()) {
-    Publish(server_, cluster_.Topology(1));
+    Publish(server_, cluster_.Topology(kNewest));
   }
 
   const unsigned seed_ = std::random_device{}();
@@ -199,7 +202,7 @@ TEST(ClusterTopology, WithoutOneEveryRequestIsAnError) {
   TestServer server(ProxyCommandFamilies(), InFrontOf());
   TestClient client(server.port());
   client.Send("GET k\r\n");
-  EXPECT_EQ(client.ReadSome(), "-ERR upstream cluster 'cache', its nodes are not known yet\r\n");
+  EXPECT_TRUE(client.ReadSome().starts_with("-ERR upstream cluster 'cache', "));
 }
 
 TEST_F(ClusterNodes, ANodeThatLeavesIsDroppedWhenItIsIdle) {
@@ -209,7 +212,7 @@ TEST_F(ClusterNodes, ANodeThatLeavesIsDroppedWhenItIsIdle) {
     EXPECT_EQ(client.Read(5), "+OK\r\n");
   }
   for (uint16_t slot = 0; slot < kSlotCount; ++slot) cluster_.Give(slot, 0);
-  auto smaller = std::make_shared<UpstreamTopology>(*cluster_.Topology(2));
+  auto smaller = std::make_shared<UpstreamTopology>(*cluster_.Topology(kNewest + 1));
   topology::SlotMapBuilder builder;
   topology::ClusterNode only = smaller->slots->nodes()[0];
   Result<topology::NodeIndex> index = builder.AddNode(only);
