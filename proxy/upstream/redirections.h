@@ -13,7 +13,9 @@
 // Order. Requests of one session for one slot stand behind one another at one connection; what is
 // redirected from there goes to one connection of the target, in the order of the errors, and the
 // session places nothing new until it has the replies. A TRYAGAIN whose successors from the same
-// session for the same slot are at the node already is handed on: they would overtake it.
+// session for the same slot are at the node already is handed on: they would overtake it. What no
+// client that pipelines can rule out: a slot that comes back to a node within the time that a
+// request takes from there to the next owner finds the request's successors there first.
 // Owner: a cluster, on one worker. Cost: a copy of the request, when an error has come.
 #pragma once
 

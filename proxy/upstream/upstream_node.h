@@ -16,13 +16,13 @@
 // any thread. Cost of ConnectionFor: a compare when it is the one that was asked for last.
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <random>
 #include <string>
 #include <string_view>
+#include <tuple>
 
 #include "base/reply_writer.h"
 #include "config/upstream_options.h"
@@ -50,7 +50,11 @@ struct ConnectionKey {
   bool reads_replica = false;  // says READONLY, of a redis_cluster
   uint32_t lane = 0;           // below `connections`
 
-  friend auto operator<=>(const ConnectionKey&, const ConnectionKey&) = default;
+  friend bool operator==(const ConnectionKey&, const ConnectionKey&) = default;
+  friend bool operator<(const ConnectionKey& a, const ConnectionKey& b) {
+    return std::tie(a.database, a.protocol, a.reads_replica, a.lane) <
+           std::tie(b.database, b.protocol, b.reads_replica, b.lane);
+  }
 };
 
 class UpstreamNode final {

@@ -46,7 +46,8 @@ bool TakeCommand(std::string& in, std::vector<std::string>& args) {
 
 }  // namespace
 
-FakeCluster::FakeCluster(int nodes, unsigned seed) : owner_(kSlotCount), random_(seed) {
+FakeCluster::FakeCluster(int nodes, unsigned seed)
+    : owner_(kSlotCount), owners_(kSlotCount), random_(seed) {
   for (int i = 0; i < nodes; ++i) {
     Node node;
     node.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -106,14 +107,21 @@ int FakeCluster::OwnerOf(uint16_t slot) {
   return owner_[slot];
 }
 
+bool FakeCluster::MayTake(uint16_t slot, int node) const {
+  const uint32_t all = owners_[slot] | 1U << owner_[slot];
+  return !moving_.contains(slot) && (all >> node & 1) == 0;
+}
+
 void FakeCluster::Give(uint16_t slot, int node) {
   const std::lock_guard lock(mutex_);
-  if (!moving_.contains(slot)) owner_[slot] = node;
+  if (!MayTake(slot, node)) return;
+  owners_[slot] |= 1U << owner_[slot];
+  owner_[slot] = node;
 }
 
 void FakeCluster::BeginMove(uint16_t slot, int to) {
   const std::lock_guard lock(mutex_);
-  if (owner_[slot] != to) moving_[slot] = to;
+  if (MayTake(slot, to)) moving_[slot] = to;
 }
 
 void FakeCluster::MoveKey(const std::string& key) {
@@ -125,6 +133,7 @@ void FakeCluster::EndMove(uint16_t slot) {
   const std::lock_guard lock(mutex_);
   const auto moving = moving_.find(slot);
   if (moving == moving_.end()) return;
+  owners_[slot] |= 1U << owner_[slot];
   owner_[slot] = moving->second;
   moving_.erase(moving);
   std::erase_if(moved_, [slot](const std::string& key) { return KeySlot(key) == slot; });
@@ -183,11 +192,15 @@ void FakeCluster::Run() {
 
 void FakeCluster::Accept(size_t node) {
   const int fd = accept4(nodes_[node].listener, nullptr, nullptr, SOCK_NONBLOCK);
-  if (fd >= 0) connections_.push_back({fd, static_cast<int>(node), false, "", ""});
+  if (fd >= 0) connections_.push_back({fd, static_cast<int>(node), false, "", "", {}});
 }
 
 bool FakeCluster::Serve(Connection& connection, short events) {
   if ((events & (POLLERR | POLLHUP)) != 0) return false;
+  const auto now = std::chrono::steady_clock::now();
+  if (now < connection.stalled_until) return true;
+  if (random_() % 16 == 0)
+    connection.stalled_until = now + std::chrono::microseconds(random_() % 3000);
   if ((events & POLLIN) != 0) {
     char buffer[4096];
     const ssize_t got = recv(connection.fd, buffer, sizeof buffer, 0);
@@ -261,7 +274,7 @@ std::string FakeCluster::ExecuteOnKey(Connection& connection,
     ++redirects_;
     return "-TRYAGAIN Multiple keys request during rehashing of slot\r\n";
   }
-  const std::string redirection = RedirectionFor(connection, key, connection.asking);
+  std::string redirection = RedirectionFor(connection, key, connection.asking);
   if (!redirection.empty()) {
     ++redirects_;
     return redirection;

@@ -5,10 +5,12 @@
 // All nodes share one store, and only who may serve a key may touch it: a request that overtakes
 // another on its way to a key is seen by what it reads. Keys of a slot that moves are at the source
 // until MoveKey; the source answers ASK for those that are gone or not there, and never makes one;
-// the target serves them behind ASKING. Replies go out in pieces of any length. One thread serves
-// all of it; the control functions are for any thread.
+// the target serves them behind ASKING. Replies go out in pieces of any length, and now and then a
+// connection stands still for a moment, so that what is sent later may arrive earlier. One thread
+// serves all of it; the control functions are for any thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -37,7 +39,8 @@ class FakeCluster final {
   // Slots are spread evenly at first.
   std::shared_ptr<const UpstreamTopology> Topology(uint64_t version);
   int OwnerOf(uint16_t slot);
-  // At once: who asks the old owner gets MOVED.
+  // A slot never comes back to a node that it has left, here: a request that was sent elsewhere
+  // from there could meet those that were behind it. At once: who asks the old owner gets MOVED.
   void Give(uint16_t slot, int node);
   void BeginMove(uint16_t slot, int to);
   void MoveKey(const std::string& key);
@@ -65,6 +68,7 @@ class FakeCluster final {
     bool asking = false;
     std::string in;
     std::string out;
+    std::chrono::steady_clock::time_point stalled_until;
   };
 
   void Run();
@@ -78,11 +82,13 @@ class FakeCluster final {
   // Empty: this node serves the key now.
   std::string RedirectionFor(const Connection& connection, const std::string& key, bool asking);
   std::string Address(int node) const;
+  bool MayTake(uint16_t slot, int node) const;
 
   std::vector<Node> nodes_;
   std::vector<Connection> connections_;
   std::mutex mutex_;
   std::vector<int> owner_;
+  std::vector<uint32_t> owners_;    // of each slot, all that there were: a bit each
   std::map<uint16_t, int> moving_;  // to whom
   std::set<std::string> moved_;     // keys of slots that move, already at the target
   std::map<std::string, std::string> store_;
