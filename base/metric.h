@@ -27,7 +27,8 @@ struct MetricRow {
   MetricType type = MetricType::kUnset;
   MetricUnit unit = MetricUnit::kUnset;
   std::string_view help;
-  std::string_view label = {};  // name of its one label; empty: a single series
+  std::string_view label = {};         // name of its label; empty: a single series
+  std::string_view second_label = {};  // of series that two labels tell apart
 };
 
 namespace internal {
@@ -111,7 +112,8 @@ constexpr std::string_view MetricFault(const MetricRow& row) {
   if (row.unit == MetricUnit::kInfo && row.type != MetricType::kGauge) return "facts are gauges";
   if (row.help.empty() || row.help.back() != '.') return "help is a sentence";
   if (const std::string_view fault = internal::NameFault(row); !fault.empty()) return fault;
-  return internal::LabelFault(row.label);
+  const std::string_view fault = internal::LabelFault(row.label);
+  return fault.empty() ? internal::LabelFault(row.second_label) : fault;
 }
 
 // Whether all rows of a list (an array of structs with a member `row`, or of rows) are right.

@@ -8,6 +8,10 @@ namespace {
 
 // Flags of Redis and ours that are no settings and take no value.
 bool ReadModeFlag(std::string_view argument, CommandLine& line) {
+  if (argument == "--ping") {
+    line.ping = true;
+    return true;
+  }
   struct ModeFlag {
     std::string_view flag;
     RunMode mode;
@@ -82,6 +86,8 @@ Result<CommandLine> ParseCommandLine(std::span<const std::string> arguments) {
   for (CommandLine::Flag& flag : line.flags) {
     if (flag.words.empty() && EqualsIgnoreCase(flag.name, "save")) flag.words.emplace_back();
   }
+  if (line.ping && line.mode != RunMode::kCheckConfig)
+    return Error{"command line: --ping is a part of --check-config"};
   return line;
 }
 
@@ -99,6 +105,7 @@ standard input. Flags are settings by their redis.conf names and win over files.
   tidegate --workers 4 --admin-address 127.0.0.1:9901
 
   --check-config           read the configuration, report every mistake, do not serve
+  --check-config --ping    and ask every node of every upstream cluster whether it answers
   --print-default-config   a YAML configuration with every setting and its default
   --print-options-doc      the reference of all settings, in Markdown
   --print-metrics-doc      the reference of all metrics, in Markdown

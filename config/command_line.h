@@ -19,6 +19,7 @@ enum class PrintWhat : uint8_t { kNothing, kVersion, kHelp, kOptionsDoc, kDefaul
 struct CommandLine {
   RunMode mode = RunMode::kRun;
   PrintWhat print = PrintWhat::kNothing;
+  bool ping = false;               // with --check-config
   std::vector<std::string> files;  // as written; "-" is standard input
   struct Flag {
     std::string name;  // without dashes

@@ -240,6 +240,7 @@ Result<LoadedConfig> LoadConfig(std::span<const std::string> arguments) {
   const CommandLine& line = *parsed;
   LoadedConfig loaded;
   loaded.mode = line.mode;
+  loaded.ping_nodes = line.ping;
   if (line.mode == RunMode::kPrint) {
     loaded.text = TextToPrint(line.print);
     return loaded;

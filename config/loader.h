@@ -45,6 +45,7 @@ struct LoadedConfig {
   std::vector<ConfigFile> files;      // as read, without includes; empty when none was given
   bool from_standard_input = false;   // "-" was among the files: it cannot be read again
   std::vector<std::string> warnings;  // settings that are accepted and do nothing, one line each
+  bool ping_nodes = false;            // of kCheckConfig: ask the nodes of upstream clusters too
   std::string text;                   // what to print on standard output for kCheckConfig, kPrint
 };
 

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "config/option_table.h"
 #include "config/option_value.h"
+#include "config/yaml_clusters.h"
 
 namespace tidegate {
 namespace {
@@ -133,6 +134,20 @@ void AppendSettings(std::string& out, YamlPlace place, std::string_view indent) 
   });
 }
 
+std::string UpstreamKeysReference() {
+  std::string page =
+      "## Clusters of other kinds\n\n"
+      "Keys of a cluster in the YAML file whose kind is not engine; beside them each has `name` "
+      "and `kind`. A time is a\nnumber with a unit, as `250ms` or `5s`. They are read at start. "
+      "What they mean together: [upstreams](../upstreams.md).\n\n"
+      "| key | kinds | default | values | what |\n|---|---|---|---|---|\n";
+  for (const UpstreamKey& key : UpstreamKeys()) {
+    page += "| " + Code(key.name) + " | " + KindsOf(key) + " | " + std::string(key.initial) +
+            " | " + std::string(key.values) + " | " + std::string(key.help) + " |\n";
+  }
+  return page;
+}
+
 }  // namespace
 
 std::string OptionsReference() {
@@ -153,7 +168,7 @@ std::string OptionsReference() {
     AppendTable(page, group, true);
     AppendTable(page, group, false);
   }
-  page.pop_back();
+  page += UpstreamKeysReference();
   return page;
 }
 
@@ -178,17 +193,42 @@ std::string DefaultConfig() {
       "    dir: ./data\n";
   AppendSettings(out, YamlPlace::kEngine, "    ");
   out +=
-      "  # A Redis that runs already (docs/upstreams.md). Settings but nodes are optional.\n"
+      "  # Redis servers that run already (docs/upstreams.md); all keys are in\n"
+      "  # docs/reference/options.md, those but nodes and primary-name are optional.\n"
       "  # - name: cache\n"
-      "  #   kind: redis\n"
+      "  #   kind: redis            # one node\n"
       "  #   nodes: [\"127.0.0.1:6379\"]\n"
       "  #   username: app\n"
       "  #   password: secret\n"
       "  #   database: 0            # the only one that clients have; without it all are\n"
-      "  #   protocol: 3            # 2: the node does not know HELLO 3\n"
+      "  #   protocol: 3            # 2: the nodes do not know HELLO 3\n"
       "  #   connect-timeout: 1s\n"
       "  #   request-timeout: 5s\n"
-      "  #   connections: 1         # of each worker, for each database and protocol in use\n";
+      "  #   connections: 1         # of each worker, for each database and protocol in use\n"
+      "  #   health-check-interval: 1s\n"
+      "  # - name: pair             # a primary and its replicas, whichever is which\n"
+      "  #   kind: replicas\n"
+      "  #   nodes: [\"10.0.0.1:6379\", \"10.0.0.2:6379\"]\n"
+      "  #   read-from: primary     # or prefer-replica, any\n"
+      "  #   replica-lag-max: 10s\n"
+      "  #   refresh-interval: 5s\n"
+      "  # - name: watched          # the same, followed through failovers by asking sentinels\n"
+      "  #   kind: sentinel\n"
+      "  #   nodes: [\"10.0.0.1:26379\", \"10.0.0.2:26379\", \"10.0.0.3:26379\"]\n"
+      "  #   primary-name: mymaster\n"
+      "  #   sentinel-username: app\n"
+      "  #   sentinel-password: secret\n"
+      "  # - name: sharded          # a Redis Cluster; nodes are where to begin asking\n"
+      "  #   kind: redis_cluster\n"
+      "  #   nodes: [\"10.0.0.1:6379\", \"10.0.0.2:6379\"]\n"
+      "  # - name: pool             # independent nodes, keys spread over them as twemproxy does\n"
+      "  #   kind: ring\n"
+      "  #   nodes: [\"10.0.0.1:6379:1 a\", {address: \"10.0.0.2:6379\", weight: 1, name: b}]\n"
+      "  #   hash: fnv1a_64\n"
+      "  #   distribution: ketama\n"
+      "  #   hash-tag: \"{}\"\n"
+      "  #   eject-after-failures: 0\n"
+      "  #   eject-time: 30s\n";
   out +=
       "\nroutes:   # the longest match wins\n"
       "  - {match: \"*\", cluster: local}\n"

@@ -1,10 +1,10 @@
 // What the configuration says about clusters: who serves requests, and how they are reached.
 //
 // The engine is one of them; its own settings are members of Options. All others are Redis (or
-// Valkey) servers of somebody else's, in one of the five ways in which people run them. One struct
-// for all kinds: most of what is said (who we are there, how long we wait) has nothing to do with
-// the kind, and what does is refused by the reader where it means nothing.
-// Plain values, owned by Options; config/yaml_options.cc reads them, docs/upstreams.md explains.
+// Valkey) servers of somebody else's, in one of the five ways in which people run them. A kind says
+// how nodes are found and chosen, so that a route need not know; what only one kind has is a struct
+// of its own. Plain values, compared when a reload asks whether anything changed;
+// config/yaml_clusters.cc reads them, docs/upstreams.md explains them.
 #pragma once
 
 #include <array>
@@ -46,6 +46,15 @@ enum class ReadFrom : uint8_t {
   kPreferReplica,  // the primary when no replica may be read
   kAny,
 };
+inline constexpr std::array<std::string_view, 3> kReadFromNames = {"primary", "prefer-replica",
+                                                                   "any"};
+
+// Of a ring, by twemproxy's names; proxy/topology/ has what they mean.
+inline constexpr std::array<std::string_view, 12> kRingHashNames = {
+    "one_at_a_time", "md5",     "crc16",    "crc32", "crc32a", "fnv1_64",
+    "fnv1a_64",      "fnv1_32", "fnv1a_32", "hsieh", "murmur", "jenkins"};
+inline constexpr std::array<std::string_view, 3> kRingDistributionNames = {"ketama", "modula",
+                                                                           "random"};
 
 // A node that the configuration names.
 struct UpstreamNodeOptions {

@@ -7,6 +7,8 @@
 #include "config/near_miss.h"
 #include "config/option_value.h"
 #include "config/yaml_commands.h"
+#include "config/yaml_clusters.h"
+#include "config/yaml_context.h"
 
 namespace tidegate {
 namespace {
@@ -16,17 +18,6 @@ constexpr std::array<std::string_view, 5> kTopKeys = {"listeners", "admin", "clu
 constexpr std::array<std::string_view, 6> kListenerKeys = {
     "name", "address", "unixsocket", "unixsocketperm", "proxy_protocol", "tls"};
 constexpr std::array<std::string_view, 3> kRouteKeys = {"match", "cluster", "policies"};
-
-constexpr std::array<std::string_view, 10> kUpstreamKeys = {
-    "name",     "kind",     "nodes",           "username",        "password",
-    "database", "protocol", "connect-timeout", "request-timeout", "connections"};
-
-// Connections of one worker to a node, for one database and protocol. More would take the batching
-// of requests away, which is what makes a shared connection fast.
-constexpr int kUpstreamConnectionsMax = 64;
-// Redis takes no more databases than an int counts; so many nobody has.
-constexpr int kUpstreamDatabaseMax = 1'000'000;
-constexpr std::chrono::hours kUpstreamTimeoutMax{1};
 
 // For the engine that the file does not mention: a name that none of its clusters has.
 std::string FreeClusterName(std::span<const ClusterOptions> clusters) {
@@ -69,18 +60,14 @@ std::string_view AsYesNo(std::string_view text) {
   return text;
 }
 
-class YamlReader {
+class YamlReader : private YamlContext {
  public:
-  YamlReader(std::string_view name, OptionsBuilder& builder) : name_(name), builder_(builder) {}
+  YamlReader(std::string_view name, OptionsBuilder& builder)
+      : YamlContext(name, builder), builder_(builder) {}
 
   void ReadTop(const ConfigNode& root);
 
  private:
-  ConfigPlace At(const ConfigNode& node) const { return {name_, node.line}; }
-  void Fail(const ConfigNode& node, std::string_view what) { builder_.Fail(At(node), what); }
-
-  bool ExpectMap(const ConfigNode& node, std::string_view what);
-  std::string ScalarOf(const ConfigNode& node);
   void UnknownKey(const ConfigNode& entry, YamlPlace place,
                   std::span<const std::string_view> fixed);
   bool ReadSetting(const ConfigNode& entry, YamlPlace place);
@@ -96,33 +83,15 @@ class YamlReader {
   void ReadCluster(const ConfigNode& node);
   std::optional<ClusterKind> ReadKind(const ConfigNode& node);
   void ReadEngine(const ConfigNode& node, ClusterOptions& cluster);
-  void ReadUpstream(const ConfigNode& node, ClusterOptions& cluster);
-  void ReadUpstreamEntry(const ConfigNode& entry, ClusterOptions& cluster);
-  void ReadNodes(const ConfigNode& entry, ClusterOptions& cluster);
-  int ReadInteger(const ConfigNode& entry, int least, int most);
-  std::chrono::milliseconds ReadTimeout(const ConfigNode& entry);
   void ReadRoutes(const ConfigNode& node);
   void ReadRoute(const ConfigNode& node);
 
-  const std::string_view name_;
   OptionsBuilder& builder_;
   std::vector<std::string> bind_words_;  // hosts of the listener being read, as in `bind`
   bool has_tcp_ = false;
   bool has_unix_ = false;
   std::vector<std::string> listener_names_;
 };
-
-bool YamlReader::ExpectMap(const ConfigNode& node, std::string_view what) {
-  if (node.is_map()) return true;
-  Fail(node, std::string(what) + " must be a map of keys and values");
-  return false;
-}
-
-std::string YamlReader::ScalarOf(const ConfigNode& node) {
-  if (node.is_scalar()) return node.scalar;
-  Fail(node, "'" + Excerpt(node.key) + "' needs a single value");
-  return "";
-}
 
 void YamlReader::UnknownKey(const ConfigNode& entry, YamlPlace place,
                             std::span<const std::string_view> fixed) {
@@ -317,24 +286,19 @@ void YamlReader::ReadClusters(const ConfigNode& node) {
   builder_.options().routes.clear();  // the default one names a cluster that may be gone
 }
 
-// The kind, when this version has it; says so when not.
+// None after a mistake.
 std::optional<ClusterKind> YamlReader::ReadKind(const ConfigNode& node) {
   for (const ConfigNode& entry : node.items) {
     if (entry.key != "kind") continue;
     const std::string kind = ScalarOf(entry);
-    if (kind == "engine") return ClusterKind::kEngine;
-    if (kind == "redis") return ClusterKind::kRedis;
-    if (std::find(kClusterKindNames.begin(), kClusterKindNames.end(), kind) !=
-        kClusterKindNames.end()) {
-      Fail(entry, "this version of Tidegate has no clusters of kind '" + kind +
-                      "', only engine and redis");
-    } else {
-      Fail(entry, "unknown kind of cluster '" + Excerpt(kind) + "'" +
-                      DidYouMean(NearestName(kind, kClusterKindNames)));
-    }
+    const auto found = std::find(kClusterKindNames.begin(), kClusterKindNames.end(), kind);
+    if (found != kClusterKindNames.end())
+      return static_cast<ClusterKind>(found - kClusterKindNames.begin());
+    Fail(entry, "unknown kind of cluster '" + Excerpt(kind) + "'" +
+                    DidYouMean(NearestName(kind, kClusterKindNames)));
     return std::nullopt;
   }
-  Fail(node, "a cluster needs a kind; this version has 'engine' and 'redis'");
+  Fail(node, "a cluster needs a kind: engine, redis, replicas, sentinel, redis_cluster or ring");
   return std::nullopt;
 }
 
@@ -343,11 +307,10 @@ void YamlReader::ReadCluster(const ConfigNode& node) {
   const std::optional<ClusterKind> kind = ReadKind(node);
   if (!kind) return;
   ClusterOptions cluster;
-  cluster.kind = *kind;
-  if (cluster.is_upstream()) {
-    ReadUpstream(node, cluster);
-  } else {
+  if (*kind == ClusterKind::kEngine) {
     ReadEngine(node, cluster);
+  } else {
+    cluster = ReadUpstreamCluster(*this, node, *kind);
   }
   if (cluster.name.empty()) Fail(node, "a cluster needs a name");
   for (const ClusterOptions& other : builder_.options().clusters) {
@@ -367,73 +330,6 @@ void YamlReader::ReadEngine(const ConfigNode& node, ClusterOptions& cluster) {
       UnknownKey(entry, YamlPlace::kEngine, kClusterKeys);
     }
   }
-}
-
-void YamlReader::ReadUpstream(const ConfigNode& node, ClusterOptions& cluster) {
-  bool has_nodes = false;
-  for (const ConfigNode& entry : node.items) {
-    has_nodes = has_nodes || entry.key == "nodes";
-    ReadUpstreamEntry(entry, cluster);
-  }
-  if (!has_nodes) Fail(node, "a cluster of kind redis needs nodes: [\"host:port\"]");
-  if (!cluster.username.empty() && cluster.password.empty())
-    Fail(node, "a cluster with a username needs a password");
-}
-
-void YamlReader::ReadUpstreamEntry(const ConfigNode& entry, ClusterOptions& cluster) {
-  if (entry.key == "kind") return;
-  if (entry.key == "name") {
-    cluster.name = ScalarOf(entry);
-  } else if (entry.key == "nodes") {
-    ReadNodes(entry, cluster);
-  } else if (entry.key == "username") {
-    cluster.username = ScalarOf(entry);
-  } else if (entry.key == "password") {
-    cluster.password = ScalarOf(entry);
-  } else if (entry.key == "database") {
-    cluster.database = ReadInteger(entry, 0, kUpstreamDatabaseMax);
-  } else if (entry.key == "protocol") {
-    cluster.protocol = ReadInteger(entry, 2, 3);
-  } else if (entry.key == "connect-timeout") {
-    cluster.connect_timeout = ReadTimeout(entry);
-  } else if (entry.key == "request-timeout") {
-    cluster.request_timeout = ReadTimeout(entry);
-  } else if (entry.key == "connections") {
-    cluster.connections = ReadInteger(entry, 1, kUpstreamConnectionsMax);
-  } else {
-    Fail(entry, "unknown key '" + Excerpt(entry.key) + "' in a cluster of kind redis" +
-                    DidYouMean(NearestName(entry.key, kUpstreamKeys)));
-  }
-}
-
-void YamlReader::ReadNodes(const ConfigNode& entry, ClusterOptions& cluster) {
-  if (!entry.is_list() || entry.items.size() != 1) {
-    Fail(entry, "nodes: a cluster of kind redis has exactly one: [\"host:port\"]");
-    return;
-  }
-  const std::optional<HostPort> node = ParseHostPort(entry.items[0].scalar);
-  if (!node || node->port == 0 || node->host == "*") {
-    Fail(entry, "a node must be host:port, not '" + Excerpt(entry.items[0].scalar) + "'");
-    return;
-  }
-  cluster.nodes.push_back({.address = *node});
-}
-
-int YamlReader::ReadInteger(const ConfigNode& entry, int least, int most) {
-  const std::optional<int64_t> value = ParseInt64(ScalarOf(entry));
-  if (value && *value >= least && *value <= most) return static_cast<int>(*value);
-  Fail(entry, "'" + entry.key + "' must be a number from " + std::to_string(least) + " to " +
-                  std::to_string(most));
-  return least;
-}
-
-std::chrono::milliseconds YamlReader::ReadTimeout(const ConfigNode& entry) {
-  const std::optional<std::chrono::milliseconds> time = ParseDuration(ScalarOf(entry));
-  if (time && time->count() > 0 && *time <= kUpstreamTimeoutMax) return *time;
-  Fail(entry, "'" + entry.key +
-                  "' must be a time with a unit, as 250ms or 5s, above 0 and at most " +
-                  PrintDuration(kUpstreamTimeoutMax));
-  return kUpstreamTimeoutMax;
 }
 
 void YamlReader::ReadRoutes(const ConfigNode& node) {

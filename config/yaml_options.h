@@ -1,7 +1,7 @@
 // What the YAML file says: Tidegate's own structure (listeners, admin, clusters, routes) and
 // Redis's settings under their redis.conf names, those of the engine inside its cluster, the others
-// at the top. What this version cannot do yet (other kinds of clusters, TLS, policies) is refused
-// by name. Thread: the one that loads. Pure.
+// at the top. What this version cannot do yet (TLS, policies) is refused by name. Clusters of other
+// kinds than engine have a reader of their own, yaml_clusters.h. Thread: the one that loads. Pure.
 #pragma once
 
 #include <string_view>

@@ -24,6 +24,8 @@
 #include "proxy/server.h"
 #include "proxy/snapshot.h"
 #include "proxy/tools/data_tool.h"
+#include "proxy/tools/ping_clusters.h"
+#include "proxy/upstream_control.h"
 #include "proxy/worker.h"
 
 // Read by jemalloc when it starts. Unused pages go back to the system on a thread of jemalloc's
@@ -70,6 +72,8 @@ AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
   sources.engine = &server.engine();
   sources.config = &server.config();
   sources.persistence = server.persistence();
+  if (server.upstream_control() != nullptr)
+    sources.discovery = &server.upstream_control()->discovery();
   sources.start_unix_ms = server.start_unix_ms();
   sources.readiness = [&server, &ready] {
     if (server.shutting_down()) return Readiness::kDraining;
@@ -183,7 +187,10 @@ int Main(int argc, char** argv) {
   if (!config.ok()) return Fail(config.error());
   if (config->mode != RunMode::kRun) {
     std::fputs(config->text.c_str(), stdout);
-    return 0;
+    if (!config->ping_nodes) return 0;
+    const PingReport report = PingClusters(config->options.clusters);
+    std::fputs(report.text.c_str(), stdout);
+    return report.is_good ? 0 : 1;
   }
   return Serve(std::move(config).value(), argc, argv);
 }

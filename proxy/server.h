@@ -44,6 +44,7 @@ class DeclaredCommands;
 class Persistence;
 class SignalWatcher;
 class Timer;
+class UpstreamControl;
 class WakeUp;
 class Worker;
 
@@ -111,6 +112,8 @@ class Server final {
   // Null without appendonly.
   Persistence* persistence() { return persistence_.get(); }
   std::span<const std::unique_ptr<Worker>> workers() const { return workers_; }
+  // Null without upstream clusters.
+  const UpstreamControl* upstream_control() const { return upstream_control_.get(); }
 
   // The main thread's: for what is done before there are clients.
   EngineThread& engine_thread() { return *engine_thread_; }
@@ -193,6 +196,7 @@ class Server final {
   EngineThread* engine_thread_ = nullptr;
   std::unique_ptr<BackgroundSave> background_save_;
   std::unique_ptr<BackgroundBackup> background_backup_;
+  std::unique_ptr<UpstreamControl> upstream_control_;  // outlives the workers, which report to it
   std::vector<std::unique_ptr<Worker>> workers_;
   Slowlog slowlog_;
   LatencyMonitor latency_monitor_;

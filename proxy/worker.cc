@@ -11,6 +11,7 @@
 #include "proxy/crash_report.h"
 #include "proxy/server.h"
 #include "proxy/session/redaction.h"
+#include "proxy/upstream/worker_upstreams.h"
 #include "storage/engine_thread.h"
 
 namespace tidegate {
@@ -46,6 +47,7 @@ Worker::Worker(Server& server, int index)
       mailbox_(kMailboxPayloadMax),
       discarded_output_(output_blocks_),
       read_buffer_(new char[kSharedReadBufferBytes.count]),
+      upstreams_(std::make_unique<WorkerUpstreams>()),
       router_(MakeRoutes(*server.config().Snapshot())) {
   loop_.OnBeforeWait([](void* self) { static_cast<Worker*>(self)->BeforeWait(); }, this);
   tick_ = std::make_unique<Timer>(loop_, [this] { Tick(); });
@@ -59,20 +61,25 @@ Worker::Worker(Server& server, int index)
 
 // This version has no policies to put into the chains.
 std::vector<Route> Worker::MakeRoutes(const Options& options) {
-  const UpstreamEnvironment environment{loop_, output_blocks_, read_buffer(), index_};
+  const UpstreamEnvironment environment{loop_, output_blocks_, read_buffer(), index_,
+                                        upstreams_->placement_epoch};
   for (const ClusterOptions& cluster : options.clusters) {
     if (cluster.is_upstream())
-      upstreams_.push_back(std::make_unique<UpstreamCluster>(environment, cluster));
+      upstreams_->clusters.push_back(std::make_unique<UpstreamCluster>(environment, cluster));
   }
   std::vector<Route> routes;
   for (const RouteOptions& route : options.routes) {
     UpstreamCluster* upstream = nullptr;
-    for (const auto& candidate : upstreams_) {
+    for (const auto& candidate : upstreams_->clusters) {
       if (candidate->name() == route.cluster) upstream = candidate.get();
     }
     routes.push_back({.match = route.match, .cluster = route.cluster, .upstream = upstream});
   }
   return routes;
+}
+
+std::span<const std::unique_ptr<UpstreamCluster>> Worker::upstreams() const {
+  return upstreams_->clusters;
 }
 
 Worker::~Worker() { TG_CHECK(sessions_.empty()); }
@@ -325,15 +332,14 @@ void Worker::StepUpstreams() {
     for (const uint64_t id : ids) {
       if (Session* session = FindSession(id)) session->EndUpstreamStop();
     }
-    bool sent = false;
-    for (const auto& upstream : upstreams_) sent = upstream->Flush() || sent;
+    const bool sent = upstreams_->Flush();
     if (!sent && going_on_.empty()) return;
   }
   wake_up_->Send();
 }
 
 void Worker::BeforeWait() {
-  if (__builtin_expect(!upstreams_.empty(), 0)) StepUpstreams();
+  if (__builtin_expect(!upstreams_->clusters.empty(), 0)) StepUpstreams();
   while (!dirty_.empty()) {
     if (__builtin_expect(holds_replies_, 0) && (GatherReplies() || HoldReplies())) break;
     flushing_.swap(dirty_);

@@ -32,12 +32,13 @@
 #include "proxy/session/client_pause.h"
 #include "proxy/session/command_stats.h"
 #include "proxy/session/session.h"
-#include "proxy/upstream/upstream_cluster.h"
 #include "storage/engine.h"
 
 namespace tidegate {
 
 class Server;
+class UpstreamCluster;
+struct WorkerUpstreams;
 
 // Bytes of the buffer all sessions of a worker read into.
 inline constexpr Bytes kSharedReadBufferBytes = 64_KiB;
@@ -167,7 +168,8 @@ class Worker final {
   // Executes what waited for replies of an upstream, at the end of this turn.
   void GoOnAtEndOfTurn(const Session& session) { going_on_.push_back(session.id()); }
   // This worker's side of each upstream cluster. Any thread, for their counters.
-  std::span<const std::unique_ptr<UpstreamCluster>> upstreams() const { return upstreams_; }
+  std::span<const std::unique_ptr<UpstreamCluster>> upstreams() const;
+  WorkerUpstreams& worker_upstreams() { return *upstreams_; }
   // Executes what CLIENT PAUSE holds back once the pause is over.
   void Postpone(Session& session);
   void EndPause();
@@ -272,7 +274,7 @@ class Worker final {
   size_t client_bytes_ = 0;
   std::unique_ptr<char[]> read_buffer_;
   RequestBatch batch_;
-  std::vector<std::unique_ptr<UpstreamCluster>> upstreams_;
+  std::unique_ptr<WorkerUpstreams> upstreams_;
   Router router_;
   std::vector<uint64_t> going_on_;
   std::vector<Session*> sessions_;  // each knows its place

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "config/config_store.h"
+#include "proxy/discovery/discovery.h"
 #include "proxy/observe/backup_facts.h"
 #include "proxy/observe/save_status.h"
 #include "proxy/worker.h"
@@ -48,7 +49,8 @@ struct AdminSources {
   const CommandTable* commands = nullptr;
   Engine* engine = nullptr;
   const ConfigStore* config = nullptr;
-  const Persistence* persistence = nullptr;  // null without appendonly
+  const Persistence* persistence = nullptr;         // null without appendonly
+  const discovery::Discovery* discovery = nullptr;  // null without upstream clusters
   int64_t start_unix_ms = 0;
   std::function<Readiness()> readiness;
   std::function<uint64_t()> connections_rejected;

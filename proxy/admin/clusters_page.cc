@@ -1,6 +1,8 @@
 #include "proxy/admin/clusters_page.h"
 
 #include "proxy/admin/json_writer.h"
+#include "proxy/admin/topology_json.h"
+#include "proxy/admin/upstream_figures.h"
 #include "proxy/upstream/upstream_cluster.h"
 
 namespace tidegate {
@@ -16,6 +18,7 @@ constexpr Figure kFigures[] = {
     {"in_flight", &UpstreamCounters::in_flight},
     {"requests", &UpstreamCounters::requests},
     {"error_replies", &UpstreamCounters::error_replies},
+    {"redirections", &UpstreamCounters::redirections},
     {"refused", &UpstreamCounters::refused},
     {"lost", &UpstreamCounters::lost},
     {"timeouts", &UpstreamCounters::timeouts},
@@ -24,22 +27,24 @@ constexpr Figure kFigures[] = {
     {"connect_failures", &UpstreamCounters::connect_failures},
 };
 
+void WriteNode(JsonWriter& json, const NodeOfWorkers& node) {
+  json.BeginObject().Key("node").Text(node.address);
+  for (const Figure& figure : kFigures) json.Key(figure.name).Int(node.Sum(figure.value));
+  json.EndObject();
+}
+
 }  // namespace
 
 std::string ClustersJson(const AdminSources& sources) {
   JsonWriter json;
   json.BeginObject().Key("clusters").BeginArray();
-  const size_t clusters = sources.workers.empty() ? 0 : sources.workers[0].upstreams.size();
-  for (size_t i = 0; i < clusters; ++i) {
-    const UpstreamCluster& cluster = *sources.workers[0].upstreams[i];
-    json.BeginObject().Key("name").Text(cluster.name()).Key("kind").Text("redis");
-    json.Key("host").Text(cluster.node().host).Key("port").Int(cluster.node().port);
-    for (const Figure& figure : kFigures) {
-      uint64_t sum = 0;
-      for (const WorkerSource& worker : sources.workers)
-        sum += (worker.upstreams[i]->counters().*figure.value).Get();
-      json.Key(figure.name).Int(sum);
-    }
+  for (size_t i = 0; i < ClustersOf(sources); ++i) {
+    const ClusterOptions& options = sources.workers[0].upstreams[i]->options();
+    json.BeginObject().Key("name").Text(options.name).Key("kind").Text(KindName(options.kind));
+    json.Key("nodes").BeginArray();
+    for (const NodeOfWorkers& node : NodesOfCluster(sources, i)) WriteNode(json, node);
+    json.EndArray();
+    if (sources.discovery != nullptr) WriteTopology(json, sources.discovery->cluster(i));
     json.EndObject();
   }
   json.EndArray().EndObject();

@@ -1,5 +1,6 @@
-// /clusters: every upstream cluster as JSON, with its node and what its counters say, added up over
-// the workers. `connections` 0 and `connect_failures` rising: the node is not there. No secrets.
+// /clusters: every upstream cluster as JSON, with its nodes and what their counters say, added up
+// over the workers. `connections` 0 and `connect_failures` rising: the node is not there. Beside
+// them the topology as discovery knows it: roles, slots, who is not usable and why. No secrets.
 // Threads: any.
 #pragma once
 

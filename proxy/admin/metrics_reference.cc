@@ -1,5 +1,6 @@
 #include "proxy/admin/metrics_reference.h"
 
+#include "proxy/discovery/discovery_metrics.h"
 #include "proxy/server_metrics.h"
 #include "proxy/upstream/upstream_metrics.h"
 #include "storage/cold_metrics.h"
@@ -59,6 +60,7 @@ std::vector<MetricGroup> MetricGroups() {
   groups[2].rows.push_back(kCommandDurationMetric);
   groups[3].title = "Upstream clusters";
   AppendRows(groups[3].rows, kUpstreamMetrics);
+  AppendRows(groups[3].rows, discovery::kDiscoveryMetrics);
   groups[4].title = "The engine";
   AppendRows(groups[4].rows, kEngineMetrics);
   AppendRows(groups[4].rows, kDbMetrics);
@@ -74,7 +76,8 @@ std::string MetricsReference() {
     page += "## " + std::string(group.title) +
             "\n\n| name | type | label | what |\n|---|---|---|---|\n";
     for (const MetricRow& row : group.rows) {
-      const std::string label = row.label.empty() ? "" : "`" + std::string(row.label) + "`";
+      std::string label = row.label.empty() ? "" : "`" + std::string(row.label) + "`";
+      if (!row.second_label.empty()) label += ", `" + std::string(row.second_label) + "`";
       page += "| `" + std::string(row.name) + "` | " + std::string(TypeName(row.type)) + " | " +
               label + (label.empty() ? "| " : " | ") + std::string(row.help) + " |\n";
     }

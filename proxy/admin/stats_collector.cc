@@ -7,6 +7,9 @@
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "proxy/admin/upstream_figures.h"
+#include "proxy/discovery/discovery_metrics.h"
+#include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_metrics.h"
 #include "storage/cold_metrics.h"
 #include "storage/engine_metrics.h"
@@ -144,6 +147,7 @@ Families StatsCollector::Collect() const {
   CollectWorkers(out);
   CollectCommands(out);
   CollectUpstreams(out);
+  CollectDiscovery(out);
   CollectEngine(out);
   CollectPersistence(out);
   return out;
@@ -219,17 +223,30 @@ void StatsCollector::CollectCommands(Families& out) const {
   }
 }
 
-// Every worker has the same clusters, in the same order.
 void StatsCollector::CollectUpstreams(Families& out) const {
-  const size_t clusters = sources_.workers.empty() ? 0 : sources_.workers[0].upstreams.size();
+  std::vector<std::vector<NodeOfWorkers>> nodes_of_clusters;
+  for (size_t i = 0; i < ClustersOf(sources_); ++i)
+    nodes_of_clusters.push_back(NodesOfCluster(sources_, i));
   for (const UpstreamMetric& metric : kUpstreamMetrics) {
     prometheus::MetricFamily& family = AddFamily(out, metric.row);
-    for (size_t i = 0; i < clusters; ++i) {
-      uint64_t sum = 0;
-      for (const WorkerSource& worker : sources_.workers)
-        sum += (worker.upstreams[i]->counters().*metric.value).Get();
-      AddValue(family, metric.row, static_cast<double>(sum),
-               sources_.workers[0].upstreams[i]->name());
+    for (size_t i = 0; i < nodes_of_clusters.size(); ++i) {
+      for (const NodeOfWorkers& node : nodes_of_clusters[i]) {
+        AddValue(family, metric.row, static_cast<double>(node.Sum(metric.value)),
+                 sources_.workers[0].upstreams[i]->name());
+        family.metric.back().label.push_back({std::string(metric.row.second_label), node.address});
+      }
+    }
+  }
+}
+
+void StatsCollector::CollectDiscovery(Families& out) const {
+  for (const discovery::DiscoveryMetric& metric : discovery::kDiscoveryMetrics) {
+    prometheus::MetricFamily& family = AddFamily(out, metric.row);
+    if (sources_.discovery == nullptr) continue;
+    for (size_t i = 0; i < sources_.discovery->size(); ++i) {
+      const discovery::TopologyPublisher& cluster = sources_.discovery->cluster(i);
+      AddValue(family, metric.row, static_cast<double>((cluster.counters().*metric.value).Get()),
+               cluster.cluster_name());
     }
   }
 }

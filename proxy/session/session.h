@@ -34,7 +34,7 @@
 #include "proxy/session/client_pause.h"
 #include "proxy/session/session_input.h"
 #include "proxy/session/transaction_queue.h"
-#include "proxy/upstream/upstream_link.h"
+#include "proxy/upstream/upstream_client.h"
 #include "storage/engine.h"
 #include "storage/request.h"
 
@@ -43,6 +43,7 @@ namespace tidegate {
 class Server;
 class Worker;
 class RequestBatch;
+struct UpstreamLink;
 
 // Names a session to any thread: its number and the worker it lives on.
 enum class SessionTicket : uint64_t {};
@@ -79,10 +80,6 @@ inline constexpr Bytes kCopiedRestBytesMax = 4_KiB;
 
 // Bytes a suspended session goes on reading (so that it sees its client leave) before it stops.
 inline constexpr Bytes kSuspendedInputBytesMax = 64_KiB;
-
-// Requests of one session that may wait for replies of an upstream; further ones wait in its input.
-// Enough to keep a connection busy over a network, and a bound on what one client has in flight.
-inline constexpr size_t kUpstreamOutstandingMax = 256;
 
 // What CLIENT REPLY asked for. kSkipNext: the next command's reply is dropped, then all is as
 // before.
@@ -307,14 +304,16 @@ class Session final : private StreamOwner, private UpstreamClient {
   void RefuseWith(const Request& request, std::string_view error);
   // session_upstream.cc. Forward: nothing when this process is to answer, now.
   std::optional<Step> Forward(const Request& request, uint64_t ticks);
-  Step ForwardTo(const UpstreamCluster& cluster, UpstreamConnection& connection,
-                 const Request& request, uint64_t ticks);
-  UpstreamConnection* UpstreamFor(UpstreamCluster& cluster, std::string& refusal);
+  friend class SessionForwarder;
   bool IsRefusedInTransaction(const Request& request);
   bool MayBeAnsweredHere(const Request& request) const;
-  // True: more replies of an upstream than so many are awaited; then it stops.
-  bool WaitsForUpstream(size_t outstanding_at_most);
-  bool awaits_upstream() const { return upstream_ != nullptr && upstream_->outstanding > 0; }
+  // True: more replies of upstreams than so many are awaited; then it stops.
+  bool WaitsForUpstream(size_t unwritten_at_most);
+  // Bytes of replies of upstreams that came before those they follow.
+  size_t early_reply_bytes() const;
+  void KeepEarlyReply(uint32_t sequence, std::string_view reply);
+  void WriteEarlyReplies(bool heard);
+  bool awaits_upstream() const;  // session_upstream.h
   void OnUpstreamReply(const UpstreamRequest& request, std::string_view reply) override;
   void LeaveUpstream();
   void Queue(const Request& request);

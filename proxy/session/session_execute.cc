@@ -8,6 +8,7 @@
 #include "proxy/session/redaction.h"
 #include "proxy/session/session.h"
 #include "proxy/session/session_command.h"
+#include "proxy/session/session_upstream.h"
 #include "proxy/worker.h"
 #include "storage/engine.h"
 #include "storage/errors.h"

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "proxy/server.h"
 #include "proxy/session/session.h"
+#include "proxy/session/session_upstream.h"
 #include "proxy/worker.h"
 
 namespace tidegate {
@@ -254,7 +255,7 @@ bool Session::IsCutOff(void* session, const OutputBuffer& reply) {
 
 bool Session::OutputWithinLimits(int64_t now_ms) {
   const OutputBufferLimit& limit = OutputLimit();
-  const size_t bytes = output_.memory_bytes();
+  const size_t bytes = output_.memory_bytes() + early_reply_bytes();
   const bool over_early = AuthRequired() && bytes > kUnauthenticatedOutputBytesMax.count;
   if (limit.hard.count == 0 && limit.soft.count == 0 && !over_early) return true;
   const bool over_soft = limit.soft.count != 0 && bytes >= limit.soft.count;

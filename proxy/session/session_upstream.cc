@@ -1,11 +1,18 @@
 // The part of Session that forwards requests to upstreams, and hands their replies on.
 //
-// Replies are written as they come, so a session waits for one connection at a time: as many
-// requests as kUpstreamOutstandingMax may be in flight there, and whatever is answered elsewhere
-// (by the engine, by this process, by another cluster) waits until none is. That keeps replies in
-// order with a counter instead of a queue of slots, and it keeps what a client does in the order
-// in which it said it, across clusters too. A pipeline that goes back and forth between clusters
-// pays a round trip at each change.
+// Requests may be in flight at several nodes, of several clusters, at once: as many in all as
+// kUpstreamOutstandingMax. Each has a number; the reply of the oldest is written as it comes, one
+// that comes before its turn waits in EarlyReplies. Whatever is answered elsewhere, by the engine
+// or by this process, waits until none is in flight: that keeps what a client does in the order in
+// which it said it with a counter, and costs a pipeline that goes back and forth a round trip at
+// each change.
+//
+// Requests for the same keys must not overtake one another. They do not as long as they go to one
+// connection; so when it may be another than before (the topology has changed, a request was
+// redirected, reads that replicas may answer follow writes or writes them), the session waits for
+// what is in flight.
+#include "proxy/session/session_upstream.h"
+
 #include <algorithm>
 #include <string>
 
@@ -13,17 +20,125 @@
 #include "proxy/route/forward_rule.h"
 #include "proxy/server.h"
 #include "proxy/session/session.h"
+#include "proxy/session/session_forwarder.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_connection.h"
+#include "proxy/upstream/worker_upstreams.h"
 #include "proxy/worker.h"
 #include "storage/errors.h"
 
 namespace tidegate {
 
-bool Session::WaitsForUpstream(size_t outstanding_at_most) {
-  if (upstream_ == nullptr || upstream_->outstanding <= outstanding_at_most) return false;
+SessionForwarder::SessionForwarder(Session& session, const Request& request, uint64_t ticks)
+    : session_(session), request_(request), ticks_(ticks), link_(LinkOf(session)) {}
+
+Session::Step SessionForwarder::Forward(UpstreamCluster& cluster) {
+  const bool remembered =
+      link_.cluster == &cluster && link_.connection_epoch == placement_epoch() &&
+      link_.database == session_.client_.db && link_.protocol == session_.protocol();
+  return __builtin_expect(remembered, 1) ? ForwardTo(*link_.connection) : Choose(cluster);
+}
+
+Session::Step SessionForwarder::Choose(UpstreamCluster& cluster) {
+  if (cluster.has_several_primaries() && NeedsSplit(cluster)) return ForwardSplit(cluster);
+  std::string refusal = RefusalOf(cluster);
+  if (!refusal.empty()) return Refuse(refusal);
+  const UpstreamCluster::Choice choice = cluster.Choose(request_, session_.id_, refusal);
+  if (choice.node == nullptr || !refusal.empty()) return Refuse(refusal);
+  reads_apart_ = choice.reads_apart;
+  slot_ = choice.slot;
+  UpstreamConnection& connection =
+      choice.node->ConnectionFor(KeyFor(cluster, choice.reads_replica));
+  if (cluster.has_one_node() && !cluster.options().database) Remember(cluster, connection);
+  return ForwardTo(connection);
+}
+
+inline Session::Step SessionForwarder::ForwardTo(UpstreamConnection& connection) {
+  if (!MayPlace()) return Session::Step::kStay;
+  if (!connection.Place(request_, Waiting(slot_))) return Refuse(connection.refusal());
+  ++link_.outstanding;
+  Placed();
+  return Session::Step::kNext;
+}
+
+Session::Step SessionForwarder::Refuse(std::string_view error) {
+  if (session_.WaitsForUpstream(0)) return Session::Step::kStay;
+  session_.RefuseWith(request_, error);
+  return Session::Step::kNext;
+}
+
+UpstreamLink& SessionForwarder::LinkOf(Session& session) {
+  if (session.upstream_ == nullptr) {
+    session.upstream_ = new UpstreamLink;  // deletes itself when neither side needs it
+    session.upstream_->client = &session;
+  }
+  return *session.upstream_;
+}
+
+uint64_t SessionForwarder::placement_epoch() const {
+  return session_.worker_.worker_upstreams().placement_epoch;
+}
+
+std::string SessionForwarder::RefusalOf(const UpstreamCluster& cluster) const {
+  if (cluster.options().database && TouchesOtherDatabases(request_)) {
+    return "ERR " + cluster.Describe("'" + request_.command->full_name +
+                                     "' is refused: the cluster is one database");
+  }
+  return cluster.Refusal(session_.client_.db, session_.protocol());
+}
+
+ConnectionKey SessionForwarder::KeyFor(const UpstreamCluster& cluster, bool reads_replica) const {
+  return {.database = session_.client_.db,
+          .protocol = session_.protocol(),
+          .reads_replica = reads_replica,
+          .lane = cluster.LaneOf(session_.id_)};
+}
+
+void SessionForwarder::Remember(const UpstreamCluster& cluster, UpstreamConnection& connection) {
+  link_.connection = &connection;
+  link_.cluster = &cluster;
+  link_.connection_epoch = placement_epoch();
+  link_.database = session_.client_.db;
+  link_.protocol = session_.protocol();
+}
+
+bool SessionForwarder::MayPlace() {
+  const bool elsewhere = link_.placement_epoch != placement_epoch() ||
+                         link_.reads_apart != reads_apart_ || link_.redirected > 0;
+  if (__builtin_expect(elsewhere, 0)) {
+    if (session_.WaitsForUpstream(0)) return false;
+    link_.placement_epoch = placement_epoch();
+    link_.reads_apart = reads_apart_;
+  }
+  if (__builtin_expect(session_.early_reply_bytes() > kUnsentOutputBytesMax.count, 0))
+    return !session_.WaitsForUpstream(0);
+  return !session_.WaitsForUpstream(kUpstreamOutstandingMax - 1);
+}
+
+UpstreamRequest SessionForwarder::Waiting(uint16_t slot) const {
+  return {.link = &link_,
+          .command = request_.command,
+          .begin_ticks = ticks_,
+          .sequence = link_.next_sequence,
+          .slot = slot,
+          .unheard = session_.reply_mode_ != ReplyMode::kOn};
+}
+
+void SessionForwarder::Placed() {
+  ++link_.next_sequence;
+  session_.last_command_ = request_.command;
+  session_.resuming_ = false;
+  Worker& worker = session_.worker_;
+  if (__builtin_expect(worker.attention(), 0) &&
+      (request_.command->spec->flags & (kSkipMonitor | kAdmin)) == 0)
+    worker.FeedMonitors(session_, request_, session_.redacted_);
+  session_.AfterReply();
+}
+
+bool Session::WaitsForUpstream(size_t unwritten_at_most) {
+  if (upstream_ == nullptr || upstream_->unwritten() <= unwritten_at_most) return false;
   StopFor(kStopUpstream);
-  upstream_resume_at_ = static_cast<uint32_t>(outstanding_at_most / 2);
+  upstream_resume_at_ = static_cast<uint32_t>(unwritten_at_most / 2);
   return true;
 }
 
@@ -45,68 +160,14 @@ bool Session::IsRefusedInTransaction(const Request& request) {
 }
 
 std::optional<Session::Step> Session::Forward(const Request& request, uint64_t ticks) {
-  Placement placement = worker_.router().Place(request);
-  UpstreamCluster* const cluster = placement.upstream;
-  if (placement.refusal.empty()) {
-    if (cluster == nullptr) {
-      if (WaitsForUpstream(0)) return Step::kStay;
-      return std::nullopt;
-    }
-    UpstreamConnection* const connection = UpstreamFor(*cluster, placement.refusal);
-    if (connection != nullptr && placement.refusal.empty() && cluster->options().database &&
-        TouchesOtherDatabases(request)) {
-      placement.refusal = "ERR " + cluster->Describe("'" + request.command->full_name +
-                                                     "' is refused: the cluster is one database");
-    }
-    if (placement.refusal.empty()) return ForwardTo(*cluster, *connection, request, ticks);
-  }
-  if (WaitsForUpstream(0)) return Step::kStay;
-  RefuseWith(request, placement.refusal);
-  return Step::kNext;
-}
-
-// The connection that this session's requests to the cluster go to now; null: none, and why.
-UpstreamConnection* Session::UpstreamFor(UpstreamCluster& cluster, std::string& refusal) {
-  if (upstream_ == nullptr) {
-    upstream_ = new UpstreamLink;  // deletes itself when neither side needs it
-    upstream_->client = this;
-  }
-  UpstreamLink& link = *upstream_;
-  if (link.cluster == &cluster && link.database == client_.db && link.protocol == protocol())
-    return link.connection;
-  refusal = cluster.Refusal(client_.db, protocol());
-  if (!refusal.empty()) return nullptr;
-  return &cluster.ConnectionFor(client_.db, protocol(), id_);
-}
-
-Session::Step Session::ForwardTo(const UpstreamCluster& cluster, UpstreamConnection& connection,
-                                 const Request& request, uint64_t ticks) {
-  UpstreamLink& link = *upstream_;
-  const bool elsewhere = link.connection != &connection;
-  if (WaitsForUpstream(elsewhere ? 0 : kUpstreamOutstandingMax)) return Step::kStay;
-  if (elsewhere) {
-    link.connection = &connection;
-    link.cluster = &cluster;
-    link.database = client_.db;
-    link.protocol = protocol();
-  }
-  last_command_ = request.command;
-  const UpstreamRequest waiting{.link = &link,
-                                .command = request.command,
-                                .begin_ticks = ticks,
-                                .unheard = reply_mode_ != ReplyMode::kOn};
-  if (!connection.Place(request, waiting)) {
+  const Placement placement = worker_.router().Place(request);
+  if (placement.upstream == nullptr && placement.refusal.empty()) {
     if (WaitsForUpstream(0)) return Step::kStay;
-    RefuseWith(request, connection.refusal());
-    return Step::kNext;
+    return std::nullopt;
   }
-  ++link.outstanding;
-  resuming_ = false;
-  if (__builtin_expect(worker_.attention(), 0) &&
-      (request.command->spec->flags & (kSkipMonitor | kAdmin)) == 0)
-    worker_.FeedMonitors(*this, request, redacted_);
-  AfterReply();
-  return Step::kNext;
+  SessionForwarder forwarder(*this, request, ticks);
+  return placement.refusal.empty() ? forwarder.Forward(*placement.upstream)
+                                   : forwarder.Refuse(placement.refusal);
 }
 
 void Session::OnUpstreamReply(const UpstreamRequest& request, std::string_view reply) {
@@ -115,11 +176,38 @@ void Session::OnUpstreamReply(const UpstreamRequest& request, std::string_view r
   worker_.mutable_command_stats().Record(request.command->id, Ticks() - request.begin_ticks, failed,
                                          worker_.latency_tracking());
   if (failed) worker_.server().error_stats().Count(reply.substr(1, reply.find('\r') - 1));
-  if ((stops_ & kStopUpstream) != 0 && upstream_->outstanding <= upstream_resume_at_)
+  UpstreamLink& link = *upstream_;
+  if (request.unheard) reply = {};
+  if (__builtin_expect(request.sequence != link.head_sequence, 0)) {
+    KeepEarlyReply(request.sequence, reply);
+    return;
+  }
+  ++link.head_sequence;
+  const bool ends = stream_.closing() || kill_;
+  if (!ends) output_.AppendLarge(reply);
+  if (__builtin_expect(link.early != nullptr, 0)) WriteEarlyReplies(!ends);
+  if ((stops_ & kStopUpstream) != 0 && link.unwritten() <= upstream_resume_at_)
     worker_.GoOnAtEndOfTurn(*this);
-  if (stream_.closing() || kill_) return;
-  if (!request.unheard) output_.AppendLarge(reply);
-  worker_.MarkDirty(*this);
+  if (!ends) worker_.MarkDirty(*this);
+}
+
+void Session::KeepEarlyReply(uint32_t sequence, std::string_view reply) {
+  UpstreamLink& link = *upstream_;
+  if (link.early == nullptr) link.early = worker_.worker_upstreams().early_replies.Take();
+  link.early->Keep(sequence, reply);
+  worker_.client_bytes() += reply.size();
+  if (!OutputWithinLimits(UnixMillis())) Kill();
+}
+
+// The replies that the one just written was in front of.
+void Session::WriteEarlyReplies(bool heard) {
+  UpstreamLink& link = *upstream_;
+  while (const std::string* reply = link.early->Find(link.head_sequence)) {
+    if (heard) output_.AppendLarge(*reply);
+    worker_.client_bytes() -= reply->size();
+    link.early->Drop(link.head_sequence++);
+  }
+  if (link.early->empty()) worker_.worker_upstreams().early_replies.Return(std::move(link.early));
 }
 
 void Session::EndUpstreamStop() {
@@ -132,6 +220,10 @@ void Session::EndUpstreamStop() {
 
 void Session::LeaveUpstream() {
   if (upstream_ == nullptr) return;
+  if (upstream_->early != nullptr) {
+    worker_.client_bytes() -= upstream_->early->bytes();
+    worker_.worker_upstreams().early_replies.Return(std::move(upstream_->early));
+  }
   upstream_->Leave();
   upstream_ = nullptr;
 }

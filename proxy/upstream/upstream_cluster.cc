@@ -1,35 +1,72 @@
 #include "proxy/upstream/upstream_cluster.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
+#include "proxy/topology/redirect.h"
+#include "proxy/topology/slot_map_builder.h"
+#include "proxy/upstream/redirections.h"
+#include "proxy/upstream/ring_placement.h"
 #include "proxy/upstream/upstream_connection.h"
+#include "storage/command.h"
 
 namespace tidegate {
 namespace {
 
-std::string PrintNode(const HostPort& node) {
-  const bool v6 = node.host.find(':') != std::string::npos;
-  return (v6 ? "[" + node.host + "]" : node.host) + ":" + std::to_string(node.port);
+bool IsOfNodesOfTheirOwn(ClusterKind kind) {
+  return kind == ClusterKind::kRedis || kind == ClusterKind::kRing;
 }
 
-uint64_t KeyOf(int database, Protocol protocol, uint64_t lane) {
-  return static_cast<uint64_t>(database) << 32 | lane << 8 | static_cast<uint64_t>(protocol);
+// What the configuration alone says.
+std::shared_ptr<const UpstreamTopology> TopologyOf(const ClusterOptions& options) {
+  auto topology = std::make_shared<UpstreamTopology>();
+  if (IsOfNodesOfTheirOwn(options.kind)) {
+    for (const UpstreamNodeOptions& node : options.nodes)
+      topology->nodes.push_back({.address = {node.address.host, node.address.port}});
+    topology->primary = 0;
+  } else {
+    topology->problem = "its nodes are not known yet";
+  }
+  return topology;
+}
+
+// Reads that a replica may answer. A cursor of SCAN and its kind means a place in the tables of the
+// node that gave it, so those stay with the primary.
+bool IsRead(const Request& request) {
+  return request.command->spec->access == Access::kRead &&
+         !request.command->full_name.ends_with("scan");
+}
+
+// In a cluster every node hands a message on to all others; on a ring, who publishes and who
+// subscribes have to meet at one.
+bool IsPublish(const Request& request) {
+  const std::string_view name = request.command->full_name;
+  return name == "publish" || name == "spublish";
 }
 
 }  // namespace
 
 UpstreamCluster::UpstreamCluster(UpstreamEnvironment environment, const ClusterOptions& options)
-    : environment_(environment),
-      options_(options),
-      random_(static_cast<uint32_t>(environment.worker_index + 1) * 2654435761u) {}
+    : environment_(environment), options_(options) {
+  if (options_.kind == ClusterKind::kRedisCluster)
+    redirections_ = std::make_unique<Redirections>(*this);
+  if (options_.kind == ClusterKind::kRing) {
+    ring_ = std::make_unique<RingPlacement>(environment_.loop, options_,
+                                            [this] { ++environment_.placement_epoch; });
+  }
+  SetTopology(TopologyOf(options_));
+}
 
 UpstreamCluster::~UpstreamCluster() = default;
 
-std::string UpstreamCluster::Describe(std::string_view why) const {
-  return "upstream cluster '" + options_.name + "', " + PrintNode(node()) + ": " + std::string(why);
+std::string UpstreamCluster::Describe(std::string_view what) const {
+  return "upstream cluster '" + options_.name + "', " + std::string(what);
 }
 
 std::string UpstreamCluster::Refusal(int database, Protocol protocol) const {
+  if (options_.kind == ClusterKind::kRedisCluster && database != 0)
+    return "ERR SELECT is not allowed in cluster mode";
   if (options_.database && database != 0) {
     return "ERR " + Describe(
                         "it has one database, that of its configuration, and clients have it "
@@ -40,18 +77,226 @@ std::string UpstreamCluster::Refusal(int database, Protocol protocol) const {
   return "";
 }
 
-UpstreamConnection& UpstreamCluster::ConnectionFor(int database, Protocol protocol,
-                                                   uint64_t session_id) {
-  const uint64_t lane = session_id % static_cast<uint64_t>(options_.connections);
-  std::unique_ptr<UpstreamConnection>& place = connections_[KeyOf(database, protocol, lane)];
-  if (place == nullptr) {
-    place =
-        std::make_unique<UpstreamConnection>(*this, options_.database.value_or(database), protocol);
+// --- the topology ---
+
+void UpstreamCluster::SetTopology(std::shared_ptr<const UpstreamTopology> topology) {
+  // Of these kinds the configuration knows all there is.
+  if (topology_ != nullptr && IsOfNodesOfTheirOwn(options_.kind)) return;
+  if (topology_ != nullptr && topology->version < topology_->version) return;
+  const std::shared_ptr<const UpstreamTopology> before =
+      std::exchange(topology_, std::move(topology));
+  TakeNodes();
+  std::vector<NodeGroup> groups = MakeGroups();
+  if (before == nullptr || !PlacesAlike(*before, groups)) ++environment_.placement_epoch;
+  groups_ = std::move(groups);
+}
+
+// Nodes whose address stays are kept with their connections.
+void UpstreamCluster::TakeNodes() {
+  std::vector<std::unique_ptr<UpstreamNode>> before = std::move(nodes_);
+  nodes_.clear();
+  std::move(retired_.begin(), retired_.end(), std::back_inserter(before));
+  retired_.clear();
+  for (const KnownNode& known : topology_->nodes) {
+    const auto same = std::find_if(before.begin(), before.end(), [&known](const auto& node) {
+      return node != nullptr && node->address() == known.address;
+    });
+    nodes_.push_back(same != before.end() ? std::move(*same)
+                                          : std::make_unique<UpstreamNode>(*this, known.address));
   }
-  return *place;
+  for (std::unique_ptr<UpstreamNode>& node : before) {
+    if (node != nullptr) retired_.push_back(std::move(node));
+  }
+  PublishFigures();
+}
+
+std::vector<UpstreamCluster::NodeGroup> UpstreamCluster::MakeGroups() const {
+  std::vector<NodeGroup> groups;
+  if (options_.kind == ClusterKind::kRedisCluster) {
+    if (topology_->slots == nullptr) return groups;
+    for (const topology::Shard& shard : topology_->slots->shards()) {
+      NodeGroup& group = groups.emplace_back();
+      if (shard.primary != topology::kNoNode)
+        group.primary = nodes_[topology_->node_of_slot_map[shard.primary]].get();
+      std::vector<size_t> replicas;
+      for (const topology::NodeIndex replica : shard.replicas)
+        replicas.push_back(topology_->node_of_slot_map[replica]);
+      AddReaders(group, replicas);
+    }
+    return groups;
+  }
+  NodeGroup& group = groups.emplace_back();
+  if (topology_->primary) group.primary = nodes_[*topology_->primary].get();
+  std::vector<size_t> replicas;
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    if (!topology_->nodes[i].is_primary) replicas.push_back(i);
+  }
+  AddReaders(group, replicas);
+  return groups;
+}
+
+// A primary that does not answer is still where reads go when nobody else may be read: its error
+// says more than ours would.
+void UpstreamCluster::AddReaders(NodeGroup& group, const std::vector<size_t>& replicas) const {
+  if (options_.read_from != ReadFrom::kPrimary) {
+    for (const size_t replica : replicas) {
+      if (topology_->nodes[replica].is_usable) group.readers.push_back(nodes_[replica].get());
+    }
+  }
+  const bool primary_too = options_.read_from == ReadFrom::kAny || group.readers.empty();
+  if (primary_too && group.primary != nullptr) group.readers.push_back(group.primary);
+}
+
+// Whether every request goes where it went.
+bool UpstreamCluster::PlacesAlike(const UpstreamTopology& before,
+                                  const std::vector<NodeGroup>& groups) const {
+  const topology::SlotMap* const old_slots = before.slots.get();
+  const topology::SlotMap* const slots = topology_->slots.get();
+  if (old_slots == slots || old_slots == nullptr || slots == nullptr)
+    return old_slots == slots && groups == groups_;
+  uint32_t compared = UINT32_MAX;  // pair of shards
+  for (uint16_t slot = 0; slot < kSlotCount; ++slot) {
+    const uint16_t old_shard = old_slots->ShardOfSlot(slot);
+    const uint16_t shard = slots->ShardOfSlot(slot);
+    const uint32_t pair = static_cast<uint32_t>(old_shard) << 16 | shard;
+    if (pair == compared) continue;
+    if (!(groups_[old_shard] == groups[shard])) return false;
+    compared = pair;
+  }
+  return true;
+}
+
+void UpstreamCluster::Redirected(uint16_t slot, const topology::NodeAddress& address) {
+  if (observer_ != nullptr) observer_->OnRedirect(slot, address);
+  if (topology_->slots == nullptr) return;
+  const topology::ClusterNode* const known = topology_->slots->PrimaryOf(slot);
+  if (known != nullptr && known->address == address) return;
+  Result<topology::SlotMap> slots = topology::WithRedirect(*topology_->slots, slot, address);
+  if (!slots.ok()) return;
+  auto corrected = std::make_shared<UpstreamTopology>(*topology_);
+  corrected->slots = std::make_shared<const topology::SlotMap>(std::move(slots).value());
+  corrected->node_of_slot_map.clear();
+  for (const topology::ClusterNode& node : corrected->slots->nodes()) {
+    auto same = std::find_if(corrected->nodes.begin(), corrected->nodes.end(),
+                             [&node](const KnownNode& k) { return k.address == node.address; });
+    if (same == corrected->nodes.end())
+      same = corrected->nodes.insert(same, {.address = node.address});
+    same->is_primary = node.is_primary;
+    corrected->node_of_slot_map.push_back(static_cast<size_t>(same - corrected->nodes.begin()));
+  }
+  SetTopology(std::move(corrected));
+}
+
+// --- the choice ---
+
+UpstreamCluster::Choice UpstreamCluster::Choose(const Request& request, uint64_t session_id,
+                                                std::string& refusal) {
+  if (!has_several_primaries()) return ChooseOf(groups_.front(), request, session_id, refusal);
+  if (request.keys.empty()) {
+    if (IsPublish(request))
+      return ChooseForKey(request, KeyRef::Of(request.args[1]), session_id, refusal);
+    refusal = "ERR " + Describe("'" + request.command->full_name +
+                                "' is not supported on clusters of several nodes");
+    return {};
+  }
+  const Choice choice = ChooseForKey(request, request.keys[0], session_id, refusal);
+  for (const KeyRef& key : request.keys.subspan(1)) {
+    const bool together = ring_ == nullptr
+                              ? key.slot == choice.slot
+                              : choice.node == nullptr || ring_->NodeOf(key.name) == choice.slot;
+    if (together) continue;
+    refusal = ring_ == nullptr ? "CROSSSLOT Keys in request don't hash to the same slot"
+                               : "ERR keys of one command belong to different nodes";
+    return {};
+  }
+  return choice;
+}
+
+UpstreamCluster::Choice UpstreamCluster::ChooseForKey(const Request& request, const KeyRef& key,
+                                                      uint64_t session_id, std::string& refusal) {
+  return ring_ == nullptr ? ChooseBySlot(key.slot, request, session_id, refusal)
+                          : ChooseOnRing(key.name, refusal);
+}
+
+std::vector<UpstreamNode*> UpstreamCluster::AllPrimaries() const {
+  std::vector<UpstreamNode*> primaries;
+  if (ring_ != nullptr) {
+    for (const std::unique_ptr<UpstreamNode>& node : nodes_) primaries.push_back(node.get());
+  } else {
+    for (const NodeGroup& group : groups_) {
+      if (group.primary != nullptr) primaries.push_back(group.primary);
+    }
+  }
+  std::sort(primaries.begin(), primaries.end(), [](const UpstreamNode* a, const UpstreamNode* b) {
+    return a->address() < b->address();
+  });
+  return primaries;
+}
+
+UpstreamCluster::Choice UpstreamCluster::ChooseOf(const NodeGroup& group, const Request& request,
+                                                  uint64_t session_id, std::string& refusal) const {
+  Choice choice{.node = group.primary};
+  if (options_.read_from != ReadFrom::kPrimary && !group.readers.empty() && IsRead(request)) {
+    choice.node = group.readers[session_id % group.readers.size()];
+    choice.reads_replica = choice.node != group.primary;
+    choice.reads_apart = true;
+  }
+  if (choice.node == nullptr) {
+    refusal = "ERR " +
+              Describe(topology_->problem.empty() ? "it has no primary now" : topology_->problem);
+  }
+  return choice;
+}
+
+const UpstreamCluster::NodeGroup& UpstreamCluster::GroupOfSlot(uint16_t slot) const {
+  if (topology_->slots == nullptr) return nobody_;
+  return groups_[topology_->slots->ShardOfSlot(slot)];
+}
+
+UpstreamNode* UpstreamCluster::PrimaryOfSlot(uint16_t slot) const {
+  return GroupOfSlot(slot).primary;
+}
+
+UpstreamCluster::Choice UpstreamCluster::ChooseBySlot(uint16_t slot, const Request& request,
+                                                      uint64_t session_id,
+                                                      std::string& refusal) const {
+  if (topology_->slots == nullptr) {
+    refusal = "ERR " + Describe(topology_->problem);
+    return {.slot = slot};
+  }
+  const NodeGroup& group = GroupOfSlot(slot);
+  Choice choice = ChooseOf(group, request, session_id, refusal);
+  if (choice.node == nullptr) refusal = "CLUSTERDOWN Hash slot not served";
+  choice.slot = slot;
+  return choice;
+}
+
+UpstreamCluster::Choice UpstreamCluster::ChooseOnRing(std::string_view key,
+                                                      std::string& refusal) const {
+  if (!ring_->problem().empty()) {
+    refusal = "ERR " + Describe(ring_->problem());
+    return {};
+  }
+  const size_t node = ring_->NodeOf(key);
+  return {.node = nodes_[node].get(), .slot = static_cast<uint16_t>(node)};
+}
+
+// --- nodes and connections ---
+
+UpstreamNode& UpstreamCluster::NodeAt(const topology::NodeAddress& address) {
+  for (auto* nodes : {&nodes_, &retired_}) {
+    for (const std::unique_ptr<UpstreamNode>& node : *nodes) {
+      if (node->address() == address) return *node;
+    }
+  }
+  // Until a topology has it, it is one that goes when nothing is in flight there.
+  retired_.push_back(std::make_unique<UpstreamNode>(*this, address));
+  PublishFigures();
+  return *retired_.back();
 }
 
 bool UpstreamCluster::Flush() {
+  if (__builtin_expect(!retired_.empty(), 0)) RemoveRetired();
   if (dirty_.empty()) return false;
   flushing_.swap(dirty_);
   for (UpstreamConnection* connection : flushing_) connection->Flush();
@@ -59,23 +304,46 @@ bool UpstreamCluster::Flush() {
   return true;
 }
 
-bool UpstreamCluster::MayConnect(int64_t now_ns) {
-  if (now_ns < retry_ns_) return false;
-  const double gained = static_cast<double>(now_ns - refilled_ns_) / 1e9 * kConnectsPerSecond;
-  tokens_ = std::min(kConnectsAtOnce, tokens_ + gained);
-  refilled_ns_ = now_ns;
-  if (tokens_ < 1) return false;
-  tokens_ -= 1;
-  return true;
+void UpstreamCluster::RemoveRetired() {
+  const auto going = [](const std::unique_ptr<UpstreamNode>& node) { return !node->busy(); };
+  if (std::none_of(retired_.begin(), retired_.end(), going)) return;
+  std::erase_if(dirty_, [&going, this](const UpstreamConnection* connection) {
+    return std::any_of(retired_.begin(), retired_.end(), [&](const auto& node) {
+      return node.get() == &connection->node() && going(node);
+    });
+  });
+  std::erase_if(retired_, going);
+  PublishFigures();
 }
 
-void UpstreamCluster::Failed(std::string_view why, int64_t now_ns) {
-  constexpr int kDoublingsMax = 10;
-  last_failure_ = why;
-  const int doublings = std::min(failures_++, kDoublingsMax);
-  const int64_t pause = std::min(kReconnectPauseNanosMin << doublings, kReconnectPauseNanosMax);
-  const double spread = std::uniform_real_distribution<double>(0.8, 1.2)(random_);
-  retry_ns_ = now_ns + static_cast<int64_t>(static_cast<double>(pause) * spread);
+void UpstreamCluster::NodeFailed(UpstreamNode& node, std::string_view why) {
+  if (observer_ != nullptr) observer_->OnNodeFailed(node.address(), why);
+  if (ring_ == nullptr) return;
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].get() == &node) ring_->Failed(i, node.strikes());
+  }
+}
+
+void UpstreamCluster::ErrorReply(const UpstreamNode& node, std::string_view error) {
+  if (observer_ == nullptr) return;
+  if (error.starts_with("-READONLY")) observer_->OnReadOnly(node.address());
+  for (const std::string_view code : {"-CLUSTERDOWN", "-LOADING", "-MASTERDOWN"}) {
+    if (error.starts_with(code)) observer_->OnNotServing(node.address());
+  }
+}
+
+void UpstreamCluster::PublishFigures() {
+  std::vector<std::shared_ptr<const NodeFigures>> figures;
+  for (const auto* nodes : {&nodes_, &retired_}) {
+    for (const std::unique_ptr<UpstreamNode>& node : *nodes) figures.push_back(node->figures());
+  }
+  MutexLock lock(figures_mutex_);
+  figures_.swap(figures);
+}
+
+std::vector<std::shared_ptr<const NodeFigures>> UpstreamCluster::Figures() const {
+  MutexLock lock(figures_mutex_);
+  return figures_;
 }
 
 }  // namespace tidegate

@@ -1,69 +1,36 @@
-// UpstreamCluster: a Redis of somebody else's, as one worker sees it: its connections, and whether
-// it is worth trying to connect.
+// UpstreamCluster: a named set of nodes of somebody else's, as one worker sees it: which of them a
+// request goes to.
 //
-// Connections are shared by the sessions of the worker: one for each database and protocol that
-// clients use (times `connections`), opened when the first request wants it. SELECT before each
-// request would be the other way to serve several databases; a connection of its own costs nothing
-// per request and cannot leave a request in the wrong database when something fails between the
-// two. For the same reason a client's protocol decides: replies are handed on raw.
+//   topology (who is there, who is primary) --SetTopology--> nodes by address --Choose--> a node
 //
-// A node that cannot be reached is not tried by every request: after a failure requests fail at
-// once until a pause is over, which doubles with each further failure and varies by a fifth, so
-// that workers do not come together. Reconnections after losses draw on a token bucket.
-// Owner: one worker; the counters are read by any thread. Cost of ConnectionFor: a search in a map,
-// which sessions save by keeping what it found.
+// Nodes are told apart by their addresses: what is known of them changes with each topology, their
+// connections stay. Clusters of kind `redis` make their topology from the configuration and keep
+// it; that of others is found out by somebody else and handed in at the end of a turn.
+// Owner: one worker; Figures() is for any thread. Cost of Choose: see upstream_cluster.cc, no
+// search and no allocation.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <random>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/output_buffer.h"
 #include "base/reply_writer.h"
+#include "base/thread_annotations.h"
 #include "config/options.h"
-#include "proxy/event/loop.h"
-#include "proxy/session/command_stats.h"
+#include "proxy/upstream/upstream_counters.h"
+#include "proxy/upstream/upstream_environment.h"
+#include "proxy/upstream/upstream_node.h"
+#include "proxy/upstream/upstream_observer.h"
+#include "proxy/upstream/upstream_topology.h"
+#include "storage/request.h"
 
 namespace tidegate {
 
+class Redirections;
+class RingPlacement;
 class UpstreamConnection;
-
-// Pause after the first failure, and the longest one.
-inline constexpr int64_t kReconnectPauseNanosMin = 50'000'000;
-inline constexpr int64_t kReconnectPauseNanosMax = 2'000'000'000;
-
-// Connections that a worker makes to one node, in the long run and at once.
-inline constexpr double kConnectsPerSecond = 10;
-inline constexpr double kConnectsAtOnce = 64;
-
-// What a worker has for its upstreams. All of it outlives them.
-struct UpstreamEnvironment {
-  EventLoop& loop;
-  OutputBlockPool& blocks;
-  std::span<char> read_buffer;
-  int worker_index = 0;
-};
-
-// Written by the worker, read by any thread.
-struct UpstreamCounters {
-  WorkerCounter requests;
-  WorkerCounter error_replies;     // that the upstream gave
-  WorkerCounter refused;           // not sent: the node is down, or too much waits for it
-  WorkerCounter lost;              // sent, or about to be, when the connection was lost
-  WorkerCounter timeouts;          // connections given up because a reply was late
-  WorkerCounter garbage;           // and because what came was no reply, or one too many
-  WorkerCounter connect_failures;  // also a handshake that was refused
-  WorkerCounter connects;          // handshakes done
-  WorkerCounter connections;       // now
-  WorkerCounter in_flight;         // requests without a reply now
-  WorkerCounter sent_bytes;
-  WorkerCounter received_bytes;
-};
 
 class UpstreamCluster final {
  public:
@@ -74,43 +41,102 @@ class UpstreamCluster final {
 
   const ClusterOptions& options() const { return options_; }
   const std::string& name() const { return options_.name; }
-  UpstreamCounters& counters() { return counters_; }
-  const UpstreamCounters& counters() const { return counters_; }
+
+  // Not between a Choose and the use of what it gave: call it at the end of a turn. One that is
+  // older than what is known is ignored.
+  void SetTopology(std::shared_ptr<const UpstreamTopology> topology);
+  const UpstreamTopology& topology() const { return *topology_; }
+  // Told what the data path notices; null: nobody is. Outlives the cluster.
+  void set_observer(UpstreamObserver* observer) { observer_ = observer; }
+  UpstreamObserver* observer() const { return observer_; }
 
   // Why a request of a client in this database and protocol cannot go there; empty: it can.
   std::string Refusal(int database, Protocol protocol) const;
-  // The connection of a session, always the same for one database and protocol. Lives as long as
-  // the cluster.
-  UpstreamConnection& ConnectionFor(int database, Protocol protocol, uint64_t session_id);
+  struct Choice {
+    UpstreamNode* node = nullptr;
+    bool reads_replica = false;  // the connection has to be one for reading a replica
+    bool reads_apart = false;    // a write of the same key may go to another node
+    // Of the keys, of a redis_cluster; of a ring the node's place in it.
+    uint16_t slot = 0;
+  };
+  // The node that answers a request of that session; null: none, and `refusal` says why.
+  Choice Choose(const Request& request, uint64_t session_id, std::string& refusal);
+  // The same for one key of a request that may have several. Keys with the same `slot` may stay
+  // together.
+  Choice ChooseForKey(const Request& request, const KeyRef& key, uint64_t session_id,
+                      std::string& refusal);
+  // Who together has all keys, in the order of their addresses.
+  std::vector<UpstreamNode*> AllPrimaries() const;
+  // Whether requests may have to be split.
+  bool has_several_primaries() const {
+    return options_.kind == ClusterKind::kRedisCluster || options_.kind == ClusterKind::kRing;
+  }
+  // Whether Choose gives the same for every request of a session, until the topology changes.
+  bool has_one_node() const { return options_.kind == ClusterKind::kRedis; }
+  // Of kRedisCluster; null: nobody serves the slot.
+  UpstreamNode* PrimaryOfSlot(uint16_t slot) const;
+  // The lane of a session's connections, the same at each node.
+  uint32_t LaneOf(uint64_t session_id) const {
+    return static_cast<uint32_t>(session_id % static_cast<uint64_t>(options_.connections));
+  }
+  // The node at that address, which is made when it is not known.
+  UpstreamNode& NodeAt(const topology::NodeAddress& address);
 
   // At the end of a turn: sends what the turn placed. False: nothing was to be sent.
   bool Flush();
 
-  // --- for its connections ---
+  // Any thread: the nodes there are, each with its counters on this worker.
+  std::vector<std::shared_ptr<const NodeFigures>> Figures() const TG_EXCLUDES(figures_mutex_);
+
+  // --- for its nodes and their connections ---
   UpstreamEnvironment& environment() { return environment_; }
-  const HostPort& node() const { return options_.nodes.front().address; }
-  // "upstream cluster 'cache', 10.0.0.5:6379: " and why.
-  std::string Describe(std::string_view why) const;
+  // "upstream cluster 'cache', " and what.
+  std::string Describe(std::string_view what) const;
   void MarkDirty(UpstreamConnection& connection) { dirty_.push_back(&connection); }
-  // Whether a connection may be made now; takes the right to it.
-  bool MayConnect(int64_t now_ns);
-  const std::string& last_failure() const { return last_failure_; }
-  void Failed(std::string_view why, int64_t now_ns);
-  void Connected() { failures_ = 0; }
+  void NodeFailed(UpstreamNode& node, std::string_view why);
+  // Null: replies of its nodes are handed on as they are.
+  Redirections* redirections() { return redirections_.get(); }
+  // MOVED: the slot is at that address.
+  void Redirected(uint16_t slot, const topology::NodeAddress& address);
+  // An error reply that is handed on.
+  void ErrorReply(const UpstreamNode& node, std::string_view error);
 
  private:
+  // Who serves a slot, or everything.
+  struct NodeGroup {
+    UpstreamNode* primary = nullptr;     // null: none is known
+    std::vector<UpstreamNode*> readers;  // to choose from for reads; never empty with a primary
+
+    friend bool operator==(const NodeGroup&, const NodeGroup&) = default;
+  };
+
+  void TakeNodes();
+  std::vector<NodeGroup> MakeGroups() const;
+  void AddReaders(NodeGroup& group, const std::vector<size_t>& replicas) const;
+  bool PlacesAlike(const UpstreamTopology& before, const std::vector<NodeGroup>& groups) const;
+  const NodeGroup& GroupOfSlot(uint16_t slot) const;
+  Choice ChooseOf(const NodeGroup& group, const Request& request, uint64_t session_id,
+                  std::string& refusal) const;
+  Choice ChooseBySlot(uint16_t slot, const Request& request, uint64_t session_id,
+                      std::string& refusal) const;
+  Choice ChooseOnRing(std::string_view key, std::string& refusal) const;
+  void RemoveRetired();
+  void PublishFigures() TG_EXCLUDES(figures_mutex_);
+
   UpstreamEnvironment environment_;
   const ClusterOptions options_;
-  UpstreamCounters counters_;
-  std::map<uint64_t, std::unique_ptr<UpstreamConnection>> connections_;
+  UpstreamObserver* observer_ = nullptr;
+  std::shared_ptr<const UpstreamTopology> topology_;
+  std::vector<std::unique_ptr<UpstreamNode>> nodes_;
+  std::vector<std::unique_ptr<UpstreamNode>> retired_;  // not in the topology any more
+  const NodeGroup nobody_;
+  std::vector<NodeGroup> groups_;               // of kRedisCluster by shard; of others one
+  std::unique_ptr<RingPlacement> ring_;         // of kRing
+  std::unique_ptr<Redirections> redirections_;  // of kRedisCluster
   std::vector<UpstreamConnection*> dirty_;
   std::vector<UpstreamConnection*> flushing_;
-  std::string last_failure_;
-  int failures_ = 0;  // since the last handshake
-  int64_t retry_ns_ = 0;
-  int64_t refilled_ns_ = 0;
-  double tokens_ = kConnectsAtOnce;
-  std::minstd_rand random_;
+  mutable Mutex figures_mutex_;
+  std::vector<std::shared_ptr<const NodeFigures>> figures_ TG_GUARDED_BY(figures_mutex_);
 };
 
 }  // namespace tidegate

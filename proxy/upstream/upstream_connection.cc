@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "proxy/event/stream.h"
+#include "proxy/upstream/redirections.h"
+#include "proxy/upstream/upstream_cluster.h"
 #include "storage/command.h"
 
 namespace tidegate {
@@ -56,49 +58,90 @@ class UpstreamConnection::Socket final : public StreamOwner {
   Stream stream_;
 };
 
-UpstreamConnection::UpstreamConnection(UpstreamCluster& cluster, int database, Protocol protocol)
-    : cluster_(cluster),
-      database_(database),
-      protocol_(protocol),
-      framer_(protocol),
-      output_(cluster.environment().blocks),
+UpstreamConnection::UpstreamConnection(UpstreamNode& node, const ConnectionKey& key)
+    : node_(node),
+      counters_(node.counters()),
+      key_(key),
+      framer_(key.protocol),
+      output_(node.environment().blocks),
       rest_(kept_bytes_),
-      deadline_(cluster.environment().loop, [this] { OnDeadline(); }) {}
+      deadline_(node.environment().loop, [this] { OnDeadline(); }) {
+  if (node.cluster().redirections() != nullptr) log_ = std::make_unique<RequestLog>();
+}
 
 UpstreamConnection::~UpstreamConnection() {
   DropSocket();
-  for (size_t i = queue_begin_; i < queue_.size(); ++i) queue_[i].link->Deliver(queue_[i], "");
+  for (size_t i = queue_begin_; i < queue_.size(); ++i) {
+    if (queue_[i].link != nullptr) queue_[i].link->Deliver(queue_[i], "");
+  }
 }
 
 bool UpstreamConnection::Refuse(std::string_view why) {
-  cluster_.counters().refused.Add(1);
-  refusal_ = "ERR " + cluster_.Describe(why);
+  counters_.refused.Add(1);
+  refusal_ = "ERR " + node_.Describe(why);
   return false;
 }
 
-bool UpstreamConnection::Place(const Request& request, const UpstreamRequest& waiting) {
+inline bool UpstreamConnection::HasRoom() {
   if (__builtin_expect(state_ == State::kIdle, 0) && !Begin()) return false;
+  const size_t unsent_bytes = output_.empty() ? 0 : output_.size();
+  const size_t kept_bytes = log_ == nullptr ? 0 : log_->size_bytes();
   if (in_flight() >= kConnectionInFlightMax ||
-      (!output_.empty() && output_.size() > kConnectionUnsentBytesMax.count))
+      std::max(unsent_bytes, kept_bytes) > kConnectionUnsentBytesMax.count)
     return Refuse("too many requests wait for it");
-  Encode(request);
+  return true;
+}
+
+inline void UpstreamConnection::Enqueue(const UpstreamRequest& waiting) {
   queue_.push_back(waiting);
   ++unsent_;
-  cluster_.counters().requests.Add(1);
-  cluster_.counters().in_flight.Add(1);
+  counters_.requests.Add(1);
+  counters_.in_flight.Add(1);
+}
+
+bool UpstreamConnection::Place(const Request& request, const UpstreamRequest& waiting) {
+  if (!HasRoom()) return false;
+  if (log_ == nullptr) {
+    Encode(request);
+  } else {
+    output_.AppendLarge(log_->Add(request.args));
+  }
+  Enqueue(waiting);
   MarkDirty();
   if (!deadline_armed_) ArmDeadline();
   return true;
 }
 
+bool UpstreamConnection::PlaceEncoded(std::string_view encoded, const UpstreamRequest& waiting,
+                                      bool asking) {
+  constexpr std::string_view kAsking = "*1\r\n$6\r\nASKING\r\n";
+  if (!HasRoom()) return false;
+  if (asking) {
+    output_.Append(log_->AddEncoded(kAsking));
+    Enqueue({.begin_ticks = waiting.begin_ticks, .hops = waiting.hops, .tries = waiting.tries});
+  }
+  output_.AppendLarge(log_->AddEncoded(encoded));
+  Enqueue(waiting);
+  MarkDirty();
+  if (!deadline_armed_) ArmDeadline();
+  return true;
+}
+
+bool UpstreamConnection::HasAnother(const UpstreamLink& link, uint16_t slot) const {
+  return std::any_of(queue_.begin() + static_cast<ptrdiff_t>(queue_begin_), queue_.end(),
+                     [&link, slot](const UpstreamRequest& waiting) {
+                       return waiting.link == &link && waiting.slot == slot;
+                     });
+}
+
 bool UpstreamConnection::Begin() {
-  if (!cluster_.MayConnect(MonotonicNanos())) return Refuse("down, " + cluster_.last_failure());
+  if (!node_.MayConnect(MonotonicNanos())) return Refuse("down, " + node_.last_failure());
   state_ = State::kConnecting;
-  const HostPort& node = cluster_.node();
+  const topology::NodeAddress& address = node_.address();
   connector_ = std::make_unique<Connector>(
-      cluster_.environment().loop, node.host, node.port,
+      node_.environment().loop, address.host, address.port,
       [this](int fd, const std::string& error) { OnConnected(fd, error); });
-  deadline_.StartOnce(static_cast<uint64_t>(cluster_.options().connect_timeout.count()));
+  deadline_.StartOnce(static_cast<uint64_t>(node_.options().connect_timeout.count()));
   deadline_armed_ = true;
   return true;
 }
@@ -124,7 +167,7 @@ void UpstreamConnection::OnConnected(int fd, const std::string& error) {
   constexpr int kKeepaliveSeconds = 60;
   socket_ = new Socket(*this);
   const Status opened = socket_->stream().Open(
-      cluster_.environment().loop, fd, {.no_delay = true, .keepalive_seconds = kKeepaliveSeconds});
+      node_.environment().loop, fd, {.no_delay = true, .keepalive_seconds = kKeepaliveSeconds});
   if (!opened.ok()) return Fail(End::kNotConnected, opened.error().message);
   std::string hello = HandshakeBytes();
   handshake_done_ = 0;
@@ -138,10 +181,10 @@ void UpstreamConnection::OnConnected(int fd, const std::string& error) {
 
 // All at once: one round trip, whatever it consists of.
 std::string UpstreamConnection::HandshakeBytes() {
-  const ClusterOptions& options = cluster_.options();
+  const ClusterOptions& options = node_.options();
   std::string bytes;
   handshake_.clear();
-  if (protocol_ == Protocol::kResp3) {
+  if (key_.protocol == Protocol::kResp3) {
     if (options.password.empty()) {
       AppendCommand(bytes, {"HELLO", "3"});
     } else {
@@ -161,8 +204,12 @@ std::string UpstreamConnection::HandshakeBytes() {
   AppendCommand(bytes, {"CLIENT", "SETNAME", "tidegate"});
   handshake_ += 'o';
   // Also for database 0: a reply to it proves that we may.
-  AppendCommand(bytes, {"SELECT", std::to_string(database_)});
+  AppendCommand(bytes, {"SELECT", std::to_string(options.database.value_or(key_.database))});
   handshake_ += 'm';
+  if (key_.reads_replica && options.kind == ClusterKind::kRedisCluster) {
+    AppendCommand(bytes, {"READONLY"});
+    handshake_ += 'm';
+  }
   return bytes;
 }
 
@@ -174,9 +221,9 @@ bool UpstreamConnection::TakeHandshakeReply(std::string_view frame) {
   }
   if (handshake_done_ < handshake_.size()) return true;
   state_ = State::kReady;
-  cluster_.Connected();
-  cluster_.counters().connects.Add(1);
-  cluster_.counters().connections.Add(1);
+  node_.Connected();
+  counters_.connects.Add(1);
+  counters_.connections.Add(1);
   deadline_.Stop();
   deadline_armed_ = false;
   if (in_flight() > 0) ArmDeadline();
@@ -187,7 +234,7 @@ bool UpstreamConnection::TakeHandshakeReply(std::string_view frame) {
 void UpstreamConnection::MarkDirty() {
   if (dirty_) return;
   dirty_ = true;
-  cluster_.MarkDirty(*this);
+  node_.cluster().MarkDirty(*this);
 }
 
 void UpstreamConnection::Flush() {
@@ -204,7 +251,7 @@ void UpstreamConnection::Flush() {
     if (sent < 0) return Fail(End::kLost, "it closed the connection");
     if (sent > 0) unsent_ = 0;
     output_.Consume(static_cast<size_t>(sent));
-    cluster_.counters().sent_bytes.Add(static_cast<uint64_t>(sent));
+    counters_.sent_bytes.Add(static_cast<uint64_t>(sent));
     sent_bytes += static_cast<size_t>(sent);
     constexpr size_t kAtOnceMax = 1 << 20;
     if (static_cast<size_t>(sent) == total && sent_bytes < kAtOnceMax) continue;
@@ -219,23 +266,23 @@ void UpstreamConnection::Flush() {
 
 void UpstreamConnection::OnWritten(bool ok) {
   if (!ok) return Fail(End::kLost, "it closed the connection");
-  cluster_.counters().sent_bytes.Add(pending_write_bytes_);
+  counters_.sent_bytes.Add(pending_write_bytes_);
   output_.Consume(std::exchange(pending_write_bytes_, 0));
   if (!output_.empty()) MarkDirty();
 }
 
 std::span<char> UpstreamConnection::ReadBuffer() {
   reading_rest_ = !rest_.empty();
-  return reading_rest_ ? rest_.Room(framer_.bytes_wanted()) : cluster_.environment().read_buffer;
+  return reading_rest_ ? rest_.Room(framer_.bytes_wanted()) : node_.environment().read_buffer;
 }
 
 void UpstreamConnection::OnRead(size_t size) {
-  cluster_.environment().loop.TurnBegins();
-  cluster_.counters().received_bytes.Add(size);
+  node_.environment().loop.TurnBegins();
+  counters_.received_bytes.Add(size);
   if (reading_rest_) rest_.Added(size);
   const std::string_view bytes =
       reading_rest_ ? rest_.bytes()
-                    : std::string_view(cluster_.environment().read_buffer.data(), size);
+                    : std::string_view(node_.environment().read_buffer.data(), size);
   size_t taken = 0;
   if (!TakeFrames(bytes, taken)) return;
   if (reading_rest_) {
@@ -270,6 +317,29 @@ bool UpstreamConnection::TakeFrame(std::string_view frame) {
     Fail(End::kGarbage, "it sent a reply that nobody asked for");
     return false;
   }
+  const UpstreamRequest request = PopFront();
+  counters_.in_flight.Subtract(1);
+  answered_ = true;
+  if (__builtin_expect(frame.front() == '-', 0)) {
+    if (TakeRedirection(request, frame)) return true;
+    counters_.error_replies.Add(1);
+    node_.cluster().ErrorReply(node_, frame);
+  }
+  if (log_ != nullptr) log_->PopFront();
+  if (request.link != nullptr) request.link->Deliver(request, frame);
+  return true;
+}
+
+bool UpstreamConnection::TakeRedirection(const UpstreamRequest& request, std::string_view error) {
+  Redirections* const redirections = node_.cluster().redirections();
+  if (redirections == nullptr || request.link == nullptr) return false;
+  if (!redirections->Take(*this, request, log_->Front(), error)) return false;
+  log_->PopFront();
+  counters_.redirections.Add(1);
+  return true;
+}
+
+UpstreamRequest UpstreamConnection::PopFront() {
   const UpstreamRequest request = queue_[queue_begin_++];
   if (queue_begin_ == queue_.size()) {
     queue_.clear();
@@ -278,17 +348,20 @@ bool UpstreamConnection::TakeFrame(std::string_view frame) {
     queue_.erase(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(queue_begin_));
     queue_begin_ = 0;
   }
-  UpstreamCounters& counters = cluster_.counters();
-  counters.in_flight.Subtract(1);
-  if (frame.front() == '-') counters.error_replies.Add(1);
-  request.link->Deliver(request, frame);
-  return true;
+  return request;
 }
 
 // One timer for all: requests have the same time, so the oldest is the first whose time is up. It
-// looks again when that one was answered meanwhile, instead of being set for each.
+// looks again when that one was answered meanwhile, instead of being set for each. A request that
+// was sent here by another node has used some of its time there, for which others that wait here
+// must not be cut off: each node has the whole time for it.
+int64_t UpstreamConnection::LimitNanosOf(const UpstreamRequest& request) const {
+  const int64_t limit_ns = node_.options().request_timeout.count() * 1'000'000;
+  return limit_ns * (1 + request.hops + request.tries);
+}
+
 void UpstreamConnection::ArmDeadline() {
-  const int64_t limit_ns = cluster_.options().request_timeout.count() * 1'000'000;
+  const int64_t limit_ns = LimitNanosOf(queue_[queue_begin_]);
   const int64_t waited_ns = TicksToNanos(Ticks() - queue_[queue_begin_].begin_ticks);
   deadline_armed_ = true;
   deadline_.StartOnce(
@@ -300,19 +373,18 @@ void UpstreamConnection::OnDeadline() {
   if (state_ == State::kConnecting || state_ == State::kHandshake)
     return Fail(End::kNotConnected, "it did not answer within the connect-timeout");
   if (in_flight() == 0) return;
-  const int64_t limit_ns = cluster_.options().request_timeout.count() * 1'000'000;
+  const int64_t limit_ns = LimitNanosOf(queue_[queue_begin_]);
   if (TicksToNanos(Ticks() - queue_[queue_begin_].begin_ticks) < limit_ns) return ArmDeadline();
   Fail(End::kLate, "no reply within the request-timeout");
 }
 
 void UpstreamConnection::CountEnd(End end) {
-  UpstreamCounters& counters = cluster_.counters();
-  if (end == End::kLate) counters.timeouts.Add(1);
-  if (end == End::kGarbage) counters.garbage.Add(1);
-  if (end == End::kNotConnected || state_ != State::kReady) counters.connect_failures.Add(1);
-  if (state_ == State::kReady) counters.connections.Subtract(1);
-  counters.lost.Add(in_flight());
-  counters.in_flight.Subtract(in_flight());
+  if (end == End::kLate) counters_.timeouts.Add(1);
+  if (end == End::kGarbage) counters_.garbage.Add(1);
+  if (end == End::kNotConnected || state_ != State::kReady) counters_.connect_failures.Add(1);
+  if (state_ == State::kReady) counters_.connections.Subtract(1);
+  counters_.lost.Add(in_flight());
+  counters_.in_flight.Subtract(in_flight());
 }
 
 void UpstreamConnection::DropSocket() {
@@ -321,11 +393,13 @@ void UpstreamConnection::DropSocket() {
 }
 
 void UpstreamConnection::Fail(End end, std::string_view why) {
-  const std::string error = cluster_.Describe(why);
+  const std::string error = node_.Describe(why);
   log::Warning(error);
   CountEnd(end);
   // One that worked until now is worth a try at once.
-  if (state_ != State::kReady || end != End::kLost) cluster_.Failed(why, MonotonicNanos());
+  if (state_ != State::kReady || end != End::kLost) node_.Failed(why, MonotonicNanos());
+  node_.Strike(std::exchange(answered_, false));
+  node_.cluster().NodeFailed(node_, why);
   DropSocket();
   state_ = State::kIdle;
   framer_.Restart();
@@ -339,7 +413,10 @@ void UpstreamConnection::Fail(End end, std::string_view why) {
   const size_t begin = std::exchange(queue_begin_, 0);
   queue_.clear();
   const std::string reply = "-ERR " + error + "\r\n";
-  for (size_t i = begin; i < waiting.size(); ++i) waiting[i].link->Deliver(waiting[i], reply);
+  if (log_ != nullptr) log_->Clear();
+  for (size_t i = begin; i < waiting.size(); ++i) {
+    if (waiting[i].link != nullptr) waiting[i].link->Deliver(waiting[i], reply);
+  }
 }
 
 }  // namespace tidegate

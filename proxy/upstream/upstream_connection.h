@@ -9,8 +9,9 @@
 // everything that could shift the count ends the socket: a reply that is late (its request is
 // answered with an error, and the reply must not be taken for the next one's), bytes that are no
 // reply, a reply that nobody asked for. Each request that waited is then answered with one error
-// that says why; none is sent again, for it may have been executed. The next request connects
-// anew, as the cluster allows. Until the handshake is done (HELLO or AUTH, the name, SELECT)
+// that says why; none is sent again, for it may have been executed (what a node says that it has
+// not executed is another matter, see redirections.h). The next request connects
+// anew, as the node allows. Until the handshake is done (HELLO or AUTH, the name, SELECT)
 // nothing of a client's is sent, so that no request can run in another database or as another user.
 //
 // Requests are encoded once, behind one another, and written at the end of a turn: one system call
@@ -30,8 +31,9 @@
 #include "proxy/event/loop.h"
 #include "proxy/session/session_input.h"
 #include "proxy/upstream/reply_framer.h"
-#include "proxy/upstream/upstream_cluster.h"
+#include "proxy/upstream/request_log.h"
 #include "proxy/upstream/upstream_link.h"
+#include "proxy/upstream/upstream_node.h"
 #include "storage/request.h"
 
 namespace tidegate {
@@ -43,7 +45,7 @@ inline constexpr Bytes kConnectionUnsentBytesMax = 64_MiB;
 
 class UpstreamConnection final {
  public:
-  UpstreamConnection(UpstreamCluster& cluster, int database, Protocol protocol);
+  UpstreamConnection(UpstreamNode& node, const ConnectionKey& key);
   ~UpstreamConnection();
   UpstreamConnection(const UpstreamConnection&) = delete;
   UpstreamConnection& operator=(const UpstreamConnection&) = delete;
@@ -51,11 +53,17 @@ class UpstreamConnection final {
   // Takes the request; its link is told of the reply later, never from in here. False: it was not
   // taken, and refusal() says why, as an error.
   bool Place(const Request& request, const UpstreamRequest& waiting);
+  // The same for a request that is encoded already; `asking`: behind ASKING, as one.
+  bool PlaceEncoded(std::string_view encoded, const UpstreamRequest& waiting, bool asking);
   const std::string& refusal() const { return refusal_; }
 
   // Writes what was placed. For the cluster.
   void Flush();
 
+  UpstreamNode& node() const { return node_; }
+  const ConnectionKey& key() const { return key_; }
+  // Whether a request of that session for keys in that slot is in flight here.
+  bool HasAnother(const UpstreamLink& link, uint16_t slot) const;
   size_t in_flight() const { return queue_.size() - queue_begin_; }
 
  private:
@@ -67,7 +75,11 @@ class UpstreamConnection final {
 
   bool Begin();
   bool Refuse(std::string_view why);
+  // Whether one more request can be taken; begins to connect.
+  bool HasRoom();
+  void Enqueue(const UpstreamRequest& waiting);
   void Encode(const Request& request);
+  UpstreamRequest PopFront();
   void OnConnected(int fd, const std::string& error);
   std::string HandshakeBytes();
   // The socket's side.
@@ -76,18 +88,21 @@ class UpstreamConnection final {
   // False: the socket has ended.
   bool TakeFrames(std::string_view bytes, size_t& taken);
   bool TakeFrame(std::string_view frame);
+  // True: the request is not answered by that.
+  bool TakeRedirection(const UpstreamRequest& request, std::string_view error);
   bool TakeHandshakeReply(std::string_view frame);
   void OnWritten(bool ok);
   void OnDeadline();
   void ArmDeadline();
+  int64_t LimitNanosOf(const UpstreamRequest& request) const;
   void Fail(End end, std::string_view why);
   void CountEnd(End end);
   void DropSocket();
   void MarkDirty();
 
-  UpstreamCluster& cluster_;
-  const int database_;
-  const Protocol protocol_;
+  UpstreamNode& node_;
+  UpstreamCounters& counters_;  // the node's
+  const ConnectionKey key_;
   State state_ = State::kIdle;
   ReplyFramer framer_;
   std::unique_ptr<Connector> connector_;
@@ -99,8 +114,10 @@ class UpstreamConnection final {
   bool reading_rest_ = false;
   bool dirty_ = false;
   bool deadline_armed_ = false;
+  bool answered_ = false;  // a request, since it is connected
   // In flight, oldest first, from queue_begin_ on. The last `unsent_` of them have no byte sent.
   std::vector<UpstreamRequest> queue_;
+  std::unique_ptr<RequestLog> log_;  // their bytes, where they may be sent again
   size_t queue_begin_ = 0;
   size_t unsent_ = 0;
   // Handshake: replies that are still to come, and whether a refusal of each matters.

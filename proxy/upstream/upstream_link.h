@@ -3,14 +3,21 @@
 // A request in flight must outlive its session: its reply comes all the same and has to be thrown
 // away, or the next one would be taken for it. So requests point to the link, and the link to the
 // session until that is gone; who lets go of the link last deletes it. No search and no walk over
-// requests in flight when a session closes. A session waits for one connection at a time: that is
-// why replies reach it in the order of its requests without slots for them. Owner: one worker.
+// requests in flight when a session closes.
+//
+// Requests are numbered in the session's order; replies that come before their turn, from another
+// node, wait in `early`. Owner: one worker.
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <string_view>
 
 #include "base/reply_writer.h"
+#include "proxy/upstream/early_replies.h"
+#include "proxy/upstream/merged_reply.h"
+#include "proxy/upstream/upstream_client.h"
 
 namespace tidegate {
 
@@ -21,36 +28,55 @@ struct UpstreamLink;
 
 // One request whose reply has not come.
 struct UpstreamRequest {
-  UpstreamLink* link = nullptr;
+  UpstreamLink* link = nullptr;  // null: nobody waits for the reply (that of ASKING)
   const Command* command = nullptr;
   uint64_t begin_ticks = 0;
-  bool unheard = false;  // CLIENT REPLY: nobody is told of the reply
-};
+  uint32_t sequence = 0;    // of the session's requests
+  uint16_t slot = 0;        // of its keys
+  uint8_t hops = 0;         // redirections that were followed
+  uint8_t tries : 4 = 0;    // repetitions after a TRYAGAIN
+  uint8_t unheard : 1 = 0;  // CLIENT REPLY: nobody is told of the reply
+  uint8_t is_part : 1 = 0;  // of a request that was split
 
-// Who waits: a session.
-class UpstreamClient {
- public:
-  // The encoded reply, valid for the call; an error of our own when the upstream gave none. Called
-  // from the connection's callbacks, so it may place no request in it.
-  virtual void OnUpstreamReply(const UpstreamRequest& request, std::string_view reply) = 0;
-
- protected:
-  ~UpstreamClient() = default;
+  bool redirected() const { return hops > 0 || tries > 0; }
+  bool is_plain() const { return (hops | tries | is_part) == 0; }
 };
 
 struct UpstreamLink {
-  UpstreamClient* client = nullptr;          // null: gone
-  UpstreamConnection* connection = nullptr;  // that the last request went to; it lives on
-  const UpstreamCluster* cluster = nullptr;  // of the connection,
-  int database = -1;                         // and what it was chosen for
+  UpstreamClient* client = nullptr;  // null: gone
+  uint32_t outstanding = 0;          // requests, or parts of them, without a reply
+  uint32_t next_sequence = 0;        // of the next request
+  uint32_t head_sequence = 0;        // of the request whose reply is written next
+  uint32_t redirected = 0;           // of those outstanding
+  // Of the requests in flight: when where they went was decided (UpstreamEnvironment), and whether
+  // they are reads that may be answered by another node than writes.
+  uint64_t placement_epoch = 0;
+  bool reads_apart = false;
+  std::unique_ptr<EarlyReplies> early;  // null: none waits
+  // Of the requests in flight that were split, by their sequence.
+  std::map<uint32_t, std::unique_ptr<MergedReply>> merged;
+
+  // Where requests of this session for a cluster of one node go, and what that was chosen for: a
+  // saved search. Valid in that epoch alone.
+  UpstreamConnection* connection = nullptr;
+  const UpstreamCluster* cluster = nullptr;
+  uint64_t connection_epoch = 0;
+  int database = -1;
   Protocol protocol = Protocol::kResp2;
-  uint32_t outstanding = 0;
+
+  // Requests whose replies the client has not been given.
+  uint32_t unwritten() const { return next_sequence - head_sequence; }
 
   void Deliver(const UpstreamRequest& request, std::string_view reply) {
     --outstanding;
+    if (__builtin_expect(!request.is_plain(), 0)) {
+      if (request.redirected()) --redirected;
+      if (request.is_part) return DeliverPart(request, reply);
+    }
     if (client != nullptr) return client->OnUpstreamReply(request, reply);
     if (outstanding == 0) delete this;
   }
+  void DeliverPart(const UpstreamRequest& part, std::string_view reply);
   // The client goes.
   void Leave() {
     client = nullptr;

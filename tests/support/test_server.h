@@ -21,6 +21,7 @@
 #include "config/loader.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
+#include "tests/support/eventually.h"
 
 namespace tidegate {
 
@@ -59,15 +60,6 @@ class TestServer final {
   std::unique_ptr<Server> server_;
   std::thread thread_;
 };
-
-// Waits for something that another thread brings about.
-inline bool Eventually(const std::function<bool()>& condition) {
-  for (int i = 0; i < 500; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return false;
-}
 
 class TestClient final {
  public:

@@ -286,7 +286,7 @@ TEST(ParseYaml, MistakesNameLineAndHint) {
       {"clusters:\n  - {name: a, kind: enigne}\n",
        "f:2: unknown kind of cluster 'enigne' (did you mean 'engine'?)"},
       {"clusters:\n  - {name: a}\n",
-       "f:2: a cluster needs a kind; this version has 'engine' and 'redis'"},
+       "f:2: a cluster needs a kind: engine, redis, replicas, sentinel, redis_cluster or ring"},
       {"clusters:\n  - {kind: engine}\n", "f:2: a cluster needs a name"},
       {"clusters:\n  - {name: a, kind: engine}\n  - {name: b, kind: engine}\n",
        "f:1: there is one engine, so only one cluster of kind engine"},
@@ -317,12 +317,6 @@ TEST(ParseYaml, MistakesNameLineAndHint) {
 }
 
 TEST(ParseYaml, RefusesWhatThisVersionDoesNotHave) {
-  for (const char* kind : {"replicas", "sentinel", "redis_cluster", "ring"}) {
-    const std::string text = std::string("clusters:\n  - {name: a, kind: ") + kind + "}\n";
-    EXPECT_EQ(ErrorOf(ParseYaml(text, "f")),
-              std::string("f:2: this version of Tidegate has no clusters of kind '") + kind +
-                  "', only engine and redis");
-  }
   EXPECT_EQ(ErrorOf(ParseYaml(
                 "listeners:\n  - {name: a, address: \"*:1\", tls: {cert: x, key: y}}\n", "f")),
             "f:2: tls: this version of Tidegate has no TLS");
@@ -330,73 +324,6 @@ TEST(ParseYaml, RefusesWhatThisVersionDoesNotHave) {
       ErrorOf(ParseYaml(
           "routes:\n  - {match: a, cluster: local, policies: {ttl_jitter: {max: 10%}}}\n", "f")),
       "f:2: this version of Tidegate has no policies on routes");
-}
-
-TEST(ParseYaml, UpstreamClusters) {
-  Result<Options> options = ParseYaml(R"(
-clusters:
-  - name: cache
-    kind: redis
-    nodes: ["redis.internal:6390"]
-    username: app
-    password: secret
-    database: 3
-    protocol: 2
-    connect-timeout: 250ms
-    request-timeout: 2s
-    connections: 4
-  - {name: local, kind: redis, nodes: ["[::1]:1"]}
-routes:
-  - {match: "a:*", cluster: local}
-)",
-                                      "f");
-  ASSERT_TRUE(options.ok()) << options.error().message;
-  ASSERT_EQ(options->clusters.size(), 3u);
-  EXPECT_EQ(options->clusters[0], (ClusterOptions{.name = "cache",
-                                                  .kind = ClusterKind::kRedis,
-                                                  .nodes = {{.address = {"redis.internal", 6390}}},
-                                                  .username = "app",
-                                                  .password = "secret",
-                                                  .database = 3,
-                                                  .protocol = 2,
-                                                  .connect_timeout = std::chrono::milliseconds(250),
-                                                  .request_timeout = std::chrono::seconds(2),
-                                                  .connections = 4}));
-  EXPECT_EQ(options->clusters[1].nodes[0].address, (HostPort{"::1", 1}));
-  EXPECT_EQ(options->clusters[1].database, std::nullopt);
-  // The engine is there also when the file does not name it, under a name that is free.
-  EXPECT_EQ(options->clusters[2], (ClusterOptions{"engine-local", ClusterKind::kEngine}));
-  EXPECT_THAT(options->routes,
-              ElementsAre(RouteOptions{"a:*", "local"}, RouteOptions{"*", "cache"}));
-}
-
-TEST(ParseYaml, RefusesUpstreamClustersThatMakeNoSense) {
-  const std::vector<std::pair<std::string, std::string>> cases = {
-      {"}", "f:2: a cluster of kind redis needs nodes: [\"host:port\"]"},
-      {", nodes: a:1}", "f:2: nodes: a cluster of kind redis has exactly one"},
-      {", nodes: [\"a:1\", \"b:2\"]}", "f:2: nodes: a cluster of kind redis has exactly one"},
-      {", nodes: [a]}", "f:2: a node must be host:port, not 'a'"},
-      {", nodes: [\"a:0\"]}", "f:2: a node must be host:port, not 'a:0'"},
-      {", nodes: [\"a:1\"], maxmemory: 1gb}", "f:2: unknown key 'maxmemory' in a cluster of kind"},
-      {", nodes: [\"a:1\"], pasword: x}",
-       "f:2: unknown key 'pasword' in a cluster of kind redis (did you mean 'password'?)"},
-      {", nodes: [\"a:1\"], username: x}", "f:2: a cluster with a username needs a password"},
-      {", nodes: [\"a:1\"], protocol: 4}", "f:2: 'protocol' must be a number from 2 to 3"},
-      {", nodes: [\"a:1\"], database: -1}", "f:2: 'database' must be a number from 0 to"},
-      {", nodes: [\"a:1\"], connections: 0}", "f:2: 'connections' must be a number from 1 to 64"},
-      {", nodes: [\"a:1\"], request-timeout: 5}", "f:2: 'request-timeout' must be a time with a"},
-      {", nodes: [\"a:1\"], connect-timeout: 0ms}", "f:2: 'connect-timeout' must be a time with a"},
-  };
-  for (const auto& [rest, error] : cases) {
-    EXPECT_THAT(ErrorOf(ParseYaml("clusters:\n  - {name: a, kind: redis" + rest + "\n", "f")),
-                StartsWith(error))
-        << rest;
-  }
-  EXPECT_THAT(
-      ErrorOf(ParseYaml("clusters:\n  - {name: a, kind: engine}\n  - {name: a, kind: redis, "
-                        "nodes: [\"b:1\"]}\n",
-                        "f")),
-      StartsWith("f:3: two clusters have the name 'a'"));
 }
 
 TEST(ParseYaml, ListsThatAreNone) {

@@ -63,8 +63,8 @@ class AdminFixture {
                                .nodes = {{.address = {"10.0.0.5", 6379}}},
                                .password = "staple of the node"};
     for (auto& upstreams : upstreams_)
-      upstreams.push_back(
-          std::make_unique<UpstreamCluster>(UpstreamEnvironment{loop_, blocks_, {}}, cache));
+      upstreams.push_back(std::make_unique<UpstreamCluster>(
+          UpstreamEnvironment{loop_, blocks_, {}, 0, epoch_}, cache));
   }
 
   AdminSources Sources() {
@@ -84,7 +84,9 @@ class AdminFixture {
 
   WorkerCounters& counters(size_t worker) { return counters_[worker]; }
   CommandStats& command_stats(size_t worker) { return *command_stats_[worker]; }
-  UpstreamCounters& upstream(size_t worker) { return upstreams_[worker][0]->counters(); }
+  UpstreamCounters& upstream(size_t worker) {
+    return upstreams_[worker][0]->NodeAt({"10.0.0.5", 6379}).counters();
+  }
   uint32_t CommandId(std::string_view name, std::string_view subcommand = "") const {
     const Command* command = commands_->Find(name);
     if (!subcommand.empty()) command = CommandTable::FindSubcommand(*command, subcommand);
@@ -101,6 +103,7 @@ class AdminFixture {
   std::array<std::unique_ptr<CommandStats>, kWorkers> command_stats_;
   EventLoop loop_;  // that nobody runs
   OutputBlockPool blocks_;
+  uint64_t epoch_ = 0;
   std::array<std::vector<std::unique_ptr<UpstreamCluster>>, kWorkers> upstreams_;
 };
 

@@ -184,11 +184,13 @@ TEST(AdminPages, ClustersAreAddedUpOverTheWorkers) {
   fixture.upstream(1).timeouts.Add(1);
   AdminPages pages(fixture.Sources(), true);
   const std::string body = Get(pages, "/clusters").body;
-  EXPECT_THAT(body, HasSubstr(R"("name":"cache","kind":"redis","host":"10.0.0.5","port":6379)"));
+  EXPECT_THAT(body,
+              HasSubstr(R"("name":"cache","kind":"redis","nodes":[{"node":"10.0.0.5:6379",)"));
   EXPECT_THAT(body, HasSubstr(R"("requests":7)"));
   EXPECT_THAT(body, HasSubstr(R"("timeouts":1)"));
-  EXPECT_THAT(Get(pages, "/metrics").body,
-              HasSubstr(R"(tidegate_upstream_requests_total{cluster="cache"} 7)"));
+  EXPECT_THAT(
+      Get(pages, "/metrics").body,
+      HasSubstr(R"(tidegate_upstream_requests_total{cluster="cache",node="10.0.0.5:6379"} 7)"));
 }
 
 }  // namespace

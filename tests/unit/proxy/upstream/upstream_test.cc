@@ -94,7 +94,9 @@ TEST(Upstream, NoReplyReachesAnotherRequest) {
   for (std::thread& client : clients) client.join();
   EXPECT_EQ(wrong.load(), 0);
   for (const auto& worker : server->workers()) {
-    const UpstreamCounters& counters = worker->upstreams()[0]->counters();
+    const auto figures = worker->upstreams()[0]->Figures();
+    ASSERT_EQ(figures.size(), 1u);
+    const UpstreamCounters& counters = figures[0]->counters;
     EXPECT_TRUE(Eventually([&] { return counters.in_flight.Get() == 0; }));
     EXPECT_EQ(counters.garbage.Get(), 0u);
     EXPECT_LE(counters.connects.Get(), 1u);

@@ -1,0 +1,89 @@
+// TopologyPublisher: the one place where the topology of a cluster comes from. A watcher offers
+// what it found out; only what differs from the last gets a version, is logged, and goes to the
+// workers. Beside it what people ask about discovery: how often, how old, what is wrong.
+// Owner: the control thread; latest(), counters() and last_answer_unix_ms() are for any thread.
+// Cost of an offer that changes nothing: one comparison; slots are compared by content once a
+// refresh.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/thread_annotations.h"
+#include "config/upstream_options.h"
+#include "proxy/session/command_stats.h"
+#include "proxy/upstream/upstream_topology.h"
+
+namespace tidegate::discovery {
+
+// Written by the control thread, read by any.
+struct DiscoveryCounters {
+  WorkerCounter refreshes;         // rounds of questions that ended
+  WorkerCounter refresh_failures;  // without an answer that could be used
+  WorkerCounter reports;           // hints of workers that were taken
+  WorkerCounter failovers;         // times that another node became primary
+  WorkerCounter version;
+  WorkerCounter nodes;
+  WorkerCounter usable_nodes;
+};
+
+class TopologyPublisher final {
+ public:
+  using Publish = std::function<void(std::shared_ptr<const UpstreamTopology>)>;
+
+  TopologyPublisher(std::string cluster_name, ClusterKind kind, Publish publish)
+      : cluster_name_(std::move(cluster_name)), kind_(kind), publish_(std::move(publish)) {}
+
+  const std::string& cluster_name() const { return cluster_name_; }
+  ClusterKind kind() const { return kind_; }
+
+  // True: it is another one, and published. Its version is set here.
+  bool Offer(UpstreamTopology next);
+  // The last with another problem: what is known stays, and why nothing newer is.
+  bool OfferProblem(std::string problem);
+  // A round of questions is over. `good`: its answers were used. The first good one, or the first
+  // of all, is what a start waits for.
+  void RefreshEnded(bool good);
+  void CountReports(size_t count) { counters_.reports.Add(count); }
+
+  // Any thread.
+  std::shared_ptr<const UpstreamTopology> latest() const {
+    const MutexLock lock(mutex_);
+    return latest_;
+  }
+  const DiscoveryCounters& counters() const { return counters_; }
+  // 0: none yet.
+  int64_t last_answer_unix_ms() const {
+    return last_answer_unix_ms_.load(std::memory_order_relaxed);
+  }
+  bool was_asked() const { return was_asked_.load(std::memory_order_acquire); }
+
+ private:
+  void Log(const UpstreamTopology& before, const UpstreamTopology& after);
+  void LogNodes(const UpstreamTopology& before, const UpstreamTopology& after);
+  void Count(const UpstreamTopology& before, const UpstreamTopology& after);
+
+  const std::string cluster_name_;
+  const ClusterKind kind_;
+  const Publish publish_;
+  mutable Mutex mutex_;
+  std::shared_ptr<const UpstreamTopology> latest_ TG_GUARDED_BY(mutex_) =
+      std::make_shared<const UpstreamTopology>();
+  DiscoveryCounters counters_;
+  std::vector<topology::NodeAddress> last_primaries_;  // not empty once there was one
+  std::atomic<int64_t> last_answer_unix_ms_{0};
+  std::atomic<bool> was_asked_{false};
+};
+
+// Whether they say the same; versions aside.
+bool SameTopology(const UpstreamTopology& a, const UpstreamTopology& b);
+
+// The addresses of the primaries: of a set that of its one, of a Redis Cluster all, in order.
+std::vector<topology::NodeAddress> PrimariesOf(const UpstreamTopology& topology);
+
+}  // namespace tidegate::discovery

@@ -1,0 +1,48 @@
+#include "proxy/route/split_rule.h"
+
+#include <span>
+
+#include "storage/command.h"
+
+namespace tidegate {
+namespace {
+
+struct Row {
+  std::string_view name;
+  SplitRule rule;
+};
+
+constexpr Row kByKeys[] = {
+    {"mget", SplitRule::kByKey}, {"del", SplitRule::kSum},    {"mset", SplitRule::kAllOk},
+    {"exists", SplitRule::kSum}, {"unlink", SplitRule::kSum}, {"touch", SplitRule::kSum},
+};
+
+constexpr Row kByNodes[] = {
+    {"scan", SplitRule::kOneByOne},  {"dbsize", SplitRule::kSum},
+    {"keys", SplitRule::kConcat},    {"randomkey", SplitRule::kAnyKey},
+    {"flushall", SplitRule::kAllOk}, {"flushdb", SplitRule::kAllOk},
+    {"swapdb", SplitRule::kAllOk},
+};
+
+std::optional<SplitRule> Find(std::span<const Row> rows, std::string_view name) {
+  for (const Row& row : rows) {
+    if (row.name == name) return row.rule;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<SplitRule> SplitByKeys(const Request& request) {
+  return Find(kByKeys, request.command->full_name);
+}
+
+size_t ArgumentsPerKey(const Request& request) {
+  return static_cast<size_t>(request.command->spec->keys.step);
+}
+
+std::optional<SplitRule> SplitByNodes(const Request& request) {
+  return Find(kByNodes, request.command->full_name);
+}
+
+}  // namespace tidegate

@@ -1,0 +1,66 @@
+// SessionForwarder: one request of a session on its way to an upstream: may it go now, where to, in
+// how many parts. A value on the stack, for the one call; it works on the session's own state.
+// session_upstream.cc says what keeps requests and replies in order; session_split.cc has what
+// belongs to several nodes. Owner: the session's worker.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/route/split_rule.h"
+#include "proxy/session/session.h"
+#include "proxy/upstream/upstream_cluster.h"
+#include "proxy/upstream/upstream_link.h"
+
+namespace tidegate {
+
+class SessionForwarder final {
+ public:
+  SessionForwarder(Session& session, const Request& request, uint64_t ticks);
+
+  Session::Step Forward(UpstreamCluster& cluster);
+  // Told when nothing is in flight any more.
+  Session::Step Refuse(std::string_view error);
+
+ private:
+  static UpstreamLink& LinkOf(Session& session);
+  uint64_t placement_epoch() const;
+  // Why it cannot go to the cluster, wherever there; empty: it can.
+  std::string RefusalOf(const UpstreamCluster& cluster) const;
+  ConnectionKey KeyFor(const UpstreamCluster& cluster, bool reads_replica) const;
+  // The node is chosen anew.
+  Session::Step Choose(UpstreamCluster& cluster);
+  Session::Step ForwardTo(UpstreamConnection& connection);
+  void Remember(const UpstreamCluster& cluster, UpstreamConnection& connection);
+  // Whether it may be sent beside those in flight; else the session has stopped.
+  bool MayPlace();
+  UpstreamRequest Waiting(uint16_t slot) const;
+  // It has its number, and the next one's turn is.
+  void Placed();
+
+  // session_split.cc
+  struct Part {
+    UpstreamCluster::Choice choice;
+    std::string refusal = {};
+    std::vector<uint32_t> keys = {};  // by their place in the request
+  };
+  bool NeedsSplit(UpstreamCluster& cluster);
+  Session::Step ForwardSplit(UpstreamCluster& cluster);
+  Session::Step ForwardByKeys(UpstreamCluster& cluster, SplitRule rule);
+  Session::Step ForwardByNodes(UpstreamCluster& cluster, SplitRule rule);
+  Session::Step ForwardScan(UpstreamCluster& cluster, const std::vector<UpstreamNode*>& nodes);
+  std::vector<Part> PartsByKeys(UpstreamCluster& cluster);
+  void PlacePart(UpstreamCluster& cluster, const Part& part, const Request& request,
+                 UpstreamRequest waiting);
+
+  Session& session_;
+  const Request& request_;
+  const uint64_t ticks_;
+  UpstreamLink& link_;
+  bool reads_apart_ = false;
+  uint16_t slot_ = 0;
+};
+
+}  // namespace tidegate

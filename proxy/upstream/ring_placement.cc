@@ -1,0 +1,81 @@
+#include "proxy/upstream/ring_placement.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/clock.h"
+
+namespace tidegate {
+namespace {
+
+Result<topology::KetamaRing> MakeRing(const ClusterOptions& options) {
+  const auto distribution = topology::ParseDistribution(options.ring.distribution);
+  if (!distribution) return Error{"no such distribution: " + options.ring.distribution};
+  const auto hash = topology::ParseRingHash(options.ring.hash);
+  if (!hash) return Error{"no such hash: " + options.ring.hash};
+  std::vector<topology::RingNode> nodes;
+  for (const UpstreamNodeOptions& node : options.nodes) {
+    const std::string& name = node.name;
+    nodes.push_back({name.empty() ? topology::RingName(node.address.host, node.address.port) : name,
+                     node.weight});
+  }
+  return topology::KetamaRing::Create(
+      {.distribution = *distribution, .hash = *hash, .hash_tag = options.ring.hash_tag},
+      std::move(nodes));
+}
+
+}  // namespace
+
+RingPlacement::RingPlacement(EventLoop& loop, const ClusterOptions& options,
+                             std::function<void()> on_change)
+    : options_(options.ring),
+      random_nodes_(topology::ParseDistribution(options.ring.distribution) ==
+                    topology::Distribution::kRandom),
+      on_change_(std::move(on_change)),
+      back_at_ns_(options.nodes.size(), 0),
+      random_(static_cast<uint32_t>(Ticks())),
+      timer_(loop, [this] { TakeBack(); }) {
+  Result<topology::KetamaRing> ring = MakeRing(options);
+  if (ring.ok()) {
+    whole_ = std::move(ring).value();
+    ring_ = whole_;
+  } else {
+    problem_ = ring.error().message;
+  }
+}
+
+size_t RingPlacement::NodeOf(std::string_view key) {
+  if (__builtin_expect(random_nodes_, 0)) return ring_->NodeOfHash(random_());
+  return ring_->NodeOf(key);
+}
+
+void RingPlacement::Failed(size_t node, int strikes) {
+  const int limit = options_.eject_after_failures;
+  if (limit > 0 && strikes >= limit && back_at_ns_[node] == 0 && ring_) Eject(node);
+}
+
+void RingPlacement::Eject(size_t node) {
+  back_at_ns_[node] = MonotonicNanos() + options_.eject_time.count() * 1'000'000;
+  timer_.StartOnce(static_cast<uint64_t>(options_.eject_time.count()));
+  Place();
+}
+
+void RingPlacement::TakeBack() {
+  const int64_t now_ns = MonotonicNanos();
+  int64_t next_ns = 0;
+  for (int64_t& back_ns : back_at_ns_) {
+    if (back_ns != 0 && back_ns <= now_ns) back_ns = 0;
+    if (back_ns != 0) next_ns = next_ns == 0 ? back_ns : std::min(next_ns, back_ns);
+  }
+  if (next_ns != 0) timer_.StartOnce(static_cast<uint64_t>((next_ns - now_ns) / 1'000'000) + 1);
+  Place();
+}
+
+void RingPlacement::Place() {
+  std::vector<bool> is_live;
+  for (const int64_t back_ns : back_at_ns_) is_live.push_back(back_ns == 0);
+  ring_ = whole_->WithLive(is_live);
+  on_change_();
+}
+
+}  // namespace tidegate

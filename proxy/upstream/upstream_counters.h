@@ -1,0 +1,35 @@
+// UpstreamCounters: what one worker counts about one node of an upstream cluster. Written by that
+// worker, read by any thread: that is why they are shared (an admin page may still read those of a
+// node that has just left the topology), and the node's address stands beside them.
+#pragma once
+
+#include <string>
+
+#include "proxy/session/command_stats.h"
+
+namespace tidegate {
+
+struct UpstreamCounters {
+  WorkerCounter requests;
+  WorkerCounter error_replies;     // that the node gave, and that were handed on
+  WorkerCounter redirections;      // errors that were followed instead: MOVED, ASK, TRYAGAIN
+  WorkerCounter refused;           // not sent: the node is down, or too much waits for it
+  WorkerCounter lost;              // sent, or about to be, when the connection was lost
+  WorkerCounter timeouts;          // connections given up because a reply was late
+  WorkerCounter garbage;           // and because what came was no reply, or one too many
+  WorkerCounter connect_failures;  // also a handshake that was refused
+  WorkerCounter connects;          // handshakes done
+  WorkerCounter connections;       // now
+  WorkerCounter in_flight;         // requests without a reply now
+  WorkerCounter sent_bytes;
+  WorkerCounter received_bytes;
+};
+
+struct NodeFigures {
+  explicit NodeFigures(std::string node_address) : address(std::move(node_address)) {}
+
+  const std::string address;  // "host:port"
+  UpstreamCounters counters;
+};
+
+}  // namespace tidegate
