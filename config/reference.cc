@@ -205,6 +205,8 @@ std::string DefaultConfig() {
       "  #   connect-timeout: 1s\n"
       "  #   request-timeout: 5s\n"
       "  #   connections: 1         # of each worker, for each database and protocol in use\n"
+      "  #   private-connections: 256   # for WATCH, BLPOP, SUBSCRIBE: one client each\n"
+      "  #   private-queue: 1024    # clients that may wait for one\n"
       "  #   health-check-interval: 1s\n"
       "  # - name: pair             # a primary and its replicas, whichever is which\n"
       "  #   kind: replicas\n"

@@ -98,6 +98,10 @@ struct ClusterOptions {
   std::chrono::milliseconds connect_timeout{1000};  // to the end of the handshake
   std::chrono::milliseconds request_timeout{5000};
   int connections = 1;  // of each worker to each node, for each database and protocol
+  // Of each worker to each node, for sessions that need one to themselves: they watch keys, wait in
+  // a blocking command, or subscribe. And sessions that may wait for one.
+  int private_connections = 256;
+  int private_queue = 1024;
   // Of kReplicas, kSentinel and kRedisCluster.
   ReadFrom read_from = ReadFrom::kPrimary;
   std::chrono::milliseconds replica_lag_max{10'000};      // replicas that are further behind

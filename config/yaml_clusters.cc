@@ -15,6 +15,9 @@ namespace {
 // Connections of one worker to a node, for one database and protocol. More would take the batching
 // of requests away, which is what makes a shared connection fast.
 constexpr int kUpstreamConnectionsMax = 64;
+// As many as a Redis lets in unless it is told otherwise.
+constexpr int kUpstreamPrivateConnectionsMax = 10'000;
+constexpr int kUpstreamPrivateQueueMax = 100'000;
 // Redis takes no more databases than an int counts; so many nobody has.
 constexpr int kUpstreamDatabaseMax = 1'000'000;
 // As many as a ring can have.
@@ -264,6 +267,18 @@ constexpr UpstreamKey kUpstreamKeys[] = {
      "Of each worker to each node, for each database and protocol that clients use.",
      [](YamlContext& context, const ConfigNode& entry, ClusterOptions& cluster) {
        cluster.connections = ReadInteger(context, entry, 1, kUpstreamConnectionsMax);
+     }},
+    {"private-connections", kEvery, "256", "number, 1 to 10000",
+     "Of each worker to each node, at most, for clients that need one to themselves: they watch "
+     "keys, wait in a blocking command, or subscribe.",
+     [](YamlContext& context, const ConfigNode& entry, ClusterOptions& cluster) {
+       cluster.private_connections = ReadInteger(context, entry, 1, kUpstreamPrivateConnectionsMax);
+     }},
+    {"private-queue", kEvery, "1024", "number, 0 to 100000",
+     "Clients that wait for one of these when all are in use, for connect-timeout at most; further "
+     "ones are refused at once.",
+     [](YamlContext& context, const ConfigNode& entry, ClusterOptions& cluster) {
+       cluster.private_queue = ReadInteger(context, entry, 0, kUpstreamPrivateQueueMax);
      }},
     {"health-check-interval", kEvery, "1s", "time, 100ms or more; 0: never",
      "How often each node is asked whether it answers. Three failures in a row make it unusable, "

@@ -25,6 +25,10 @@ constexpr Figure kFigures[] = {
     {"protocol_errors", &UpstreamCounters::garbage},
     {"connects", &UpstreamCounters::connects},
     {"connect_failures", &UpstreamCounters::connect_failures},
+    {"private_in_use", &UpstreamCounters::private_in_use},
+    {"private_idle", &UpstreamCounters::private_idle},
+    {"private_waits", &UpstreamCounters::private_waits},
+    {"private_exhausted", &UpstreamCounters::private_exhausted},
 };
 
 void WriteNode(JsonWriter& json, const NodeOfWorkers& node) {

@@ -25,17 +25,17 @@ bool Blocks(const Request& request) {
   return false;
 }
 
-// Who publishes and who asks about channels means the node; who subscribes would have to have a
-// connection there. To have subscribed to nothing is the same everywhere.
+// Who publishes and who asks about channels means the node; who subscribes needs a connection
+// there. To have subscribed to nothing is the same everywhere.
 ForwardRule PubSubRule(std::string_view name) {
   if (name.ends_with("unsubscribe") || name == "pubsub|help") return ForwardRule::kHere;
-  if (name.ends_with("subscribe")) return ForwardRule::kNotByCatchAll;
+  if (name.ends_with("subscribe")) return ForwardRule::kPrivateByCatchAll;
   return ForwardRule::kByCatchAll;
 }
 
 ForwardRule ProcessRule(const Request& request) {
   const std::string_view name = request.command->full_name;
-  if (name == "wait" || name == "waitaof") return ForwardRule::kNotByCatchAll;
+  if (name == "wait" || name == "waitaof") return ForwardRule::kPrivateByCatchAll;
   if (name == "memory|usage") return ForwardRule::kByKey;
   return ForwardRule::kHere;
 }
@@ -47,10 +47,10 @@ ForwardRule ForwardRuleOf(const Request& request) {
   if (__builtin_expect(spec.group == Group::kPubSub, 0))
     return PubSubRule(request.command->full_name);
   if (__builtin_expect(spec.group == Group::kTransactions, 0))
-    return request.command->full_name == "watch" ? ForwardRule::kNotByKey : ForwardRule::kHere;
+    return request.command->full_name == "watch" ? ForwardRule::kPrivateByKey : ForwardRule::kHere;
   if (spec.scope == Scope::kProcess) return ProcessRule(request);
   if (__builtin_expect((spec.flags & kBlocking) != 0, 0) && Blocks(request))
-    return ForwardRule::kNotByKey;
+    return ForwardRule::kPrivateByKey;
   if (spec.keys.first != 0 || spec.find_keys != nullptr) return ForwardRule::kByKey;
   const bool for_admins = (spec.flags & (kAdmin | kProtected)) != 0;
   return for_admins ? ForwardRule::kHere : ForwardRule::kByCatchAll;

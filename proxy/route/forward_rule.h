@@ -5,7 +5,7 @@
 // has "everything else": the cluster of the route "*". Commands about a process (INFO, CONFIG,
 // CLIENT, DEBUG, SHUTDOWN) mean this one, always: none of them may reach a Redis of somebody else's
 // by surprise. What needs a connection of the client's own (WATCH, blocking commands, SUBSCRIBE)
-// is refused there rather than answered wrongly. Pure. Threads: any.
+// has rules that say so. Pure. Threads: any.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,11 @@
 namespace tidegate {
 
 enum class ForwardRule : uint8_t {
-  kHere,           // answered by this process
-  kByKey,          // by whoever has the keys; without any, as kByCatchAll
-  kByCatchAll,     // by the cluster of the route "*"
-  kNotByKey,       // as kByKey, and an upstream cannot do it
-  kNotByCatchAll,  // as kByCatchAll, and an upstream cannot do it
+  kHere,               // answered by this process
+  kByKey,              // by whoever has the keys; without any, as kByCatchAll
+  kByCatchAll,         // by the cluster of the route "*"
+  kPrivateByKey,       // as kByKey, and an upstream needs a connection for this client alone
+  kPrivateByCatchAll,  // as kByCatchAll, the same
 };
 
 // Of a request whose command is known and whose number of arguments is right.

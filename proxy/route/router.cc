@@ -63,16 +63,13 @@ Placement Router::Place(const Request& request) {
   const ForwardRule rule = ForwardRuleOf(request);
   Placement placement;
   if (rule == ForwardRule::kHere) return placement;
-  if (rule == ForwardRule::kByCatchAll || rule == ForwardRule::kNotByCatchAll) {
+  placement.is_private =
+      rule == ForwardRule::kPrivateByKey || rule == ForwardRule::kPrivateByCatchAll;
+  if (rule == ForwardRule::kByCatchAll || rule == ForwardRule::kPrivateByCatchAll) {
     placement.upstream = routes_[catch_all_].upstream;
   } else if (!FindUpstream(request, placement.upstream)) {
     placement.refusal = "ERR keys of one command belong to different clusters";
     return placement;
-  }
-  const bool refused = rule == ForwardRule::kNotByKey || rule == ForwardRule::kNotByCatchAll;
-  if (refused && placement.upstream != nullptr) {
-    placement.refusal =
-        "ERR '" + request.command->full_name + "' is not supported on upstream clusters yet";
   }
   return placement;
 }

@@ -23,6 +23,7 @@ namespace tidegate {
 struct Placement {
   UpstreamCluster* upstream = nullptr;  // null: this process
   std::string refusal = {};             // not empty: nobody does
+  bool is_private = false;              // an upstream does, over a connection for this session
 };
 
 class Router final {

@@ -9,6 +9,7 @@
 #include "proxy/event/address.h"
 #include "proxy/server.h"
 #include "proxy/session/proxy_protocol.h"
+#include "proxy/session/session_private.h"
 #include "proxy/worker.h"
 #include "storage/blocking.h"
 
@@ -155,7 +156,8 @@ std::vector<std::string> Session::SubscribedNames(SubscriptionKind kind) const {
 }
 
 size_t Session::SubscriptionsOfKind(SubscriptionKind kind) const {
-  return subscriptions_ == nullptr ? 0 : subscriptions_->names(kind).size();
+  const size_t upstream = private_ == nullptr ? 0 : private_->count(kind);
+  return upstream + (subscriptions_ == nullptr ? 0 : subscriptions_->names(kind).size());
 }
 
 size_t Session::CountSubscriptions(SubscriptionKind kind) const {
@@ -177,6 +179,10 @@ void Session::Reset() {
   CloseTransaction();
   client_.watches.Clear();
   subscriptions_.reset();
+  if (private_ != nullptr) {
+    private_.reset();
+    ForgetUpstreamChoice();
+  }
   client_.db = 0;
   client_.no_touch = false;
   no_evict_ = false;
@@ -207,6 +213,7 @@ void Session::Close() {
   }
   stops_ = 0;
   LeaveUpstream();
+  private_.reset();
   set_monitor(false);
   subscriptions_.reset();
   stream_.Close();
@@ -233,6 +240,7 @@ void Session::DisarmDeadline() {
 }
 
 bool Session::Unblock(ClientState::Unblock how) {
+  if (BlocksUpstream()) return private_->Unblock(how);
   if (!blocked() || !suspended() || closing()) return false;
   if (client_.blocked->state.load(std::memory_order_acquire) != BlockedRequest::kWaiting)
     return false;

@@ -41,9 +41,12 @@
 namespace tidegate {
 
 class Server;
+class SessionPrivate;
 class Worker;
 class RequestBatch;
+struct Placement;
 struct UpstreamLink;
+struct UpstreamRequest;
 
 // Names a session to any thread: its number and the worker it lives on.
 enum class SessionTicket : uint64_t {};
@@ -178,7 +181,7 @@ class Session final : private StreamOwner, private UpstreamClient {
   std::string FlagLetters() const;
 
   // --- pub/sub ---
-  bool subscribed() const { return subscriptions_ != nullptr; }
+  bool subscribed() const { return subscriptions_ != nullptr || SubscribesUpstream(); }
   void Subscribe(SubscriptionKind kind, std::string_view name);
   void Unsubscribe(SubscriptionKind kind, std::string_view name);
   std::vector<std::string> SubscribedNames(SubscriptionKind kind) const;
@@ -226,7 +229,7 @@ class Session final : private StreamOwner, private UpstreamClient {
   // The end of CLIENT PAUSE.
   void EndPostponement();
   // Waits in a blocking command for what another client brings.
-  bool blocked() const { return client_.blocked != nullptr; }
+  bool blocked() const { return client_.blocked != nullptr || BlocksUpstream(); }
   // CLIENT UNBLOCK: ends that wait. False: there is none, or it is just being served.
   bool Unblock(ClientState::Unblock how);
 
@@ -267,6 +270,8 @@ class Session final : private StreamOwner, private UpstreamClient {
   void Drain();
 
  private:
+  friend class SessionPrivate;  // a part of it that few sessions have
+
   // Why the rest of the input waits. More than one can hold.
   enum Stop : uint8_t {
     kStopSuspended = 1,    // a command returned kSuspended
@@ -275,6 +280,7 @@ class Session final : private StreamOwner, private UpstreamClient {
     kStopProxyHeader = 8,  // the PROXY header has not come yet
     kStopSync = 16,        // its replies wait for the journal
     kStopUpstream = 32,    // the next request has to wait for replies of an upstream
+    kStopPrivate = 64,     // an operation of SessionPrivate is under way, or waits for its turn
   };
 
   // StreamOwner.
@@ -306,6 +312,20 @@ class Session final : private StreamOwner, private UpstreamClient {
   std::optional<Step> Forward(const Request& request, uint64_t ticks);
   friend class SessionForwarder;
   bool IsRefusedInTransaction(const Request& request);
+  // Its requests choose their connection anew. Nothing is outstanding.
+  void ForgetUpstreamChoice();
+  // What every forwarded request brings with it; and every reply.
+  void NoteForwarded(const Request& request);
+  void CountUpstreamReply(const UpstreamRequest& request, uint64_t ticks, std::string_view reply);
+  // What needs a connection of its own, or comes upon the state of one. Nothing: it does not.
+  std::optional<Step> ForwardPrivate(const Request& request, const Placement& placement,
+                                     uint64_t ticks);
+  UpstreamCluster* PrivateTarget(const Request& request, const Placement& placement) const;
+  SessionPrivate& Private();
+  bool SubscribesUpstream() const;
+  bool BlocksUpstream() const;
+  // session_private_exec.cc
+  std::string RefusalInTransaction(const Request& request);
   bool MayBeAnsweredHere(const Request& request) const;
   // True: more replies of upstreams than so many are awaited; then it stops.
   bool WaitsForUpstream(size_t unwritten_at_most);
@@ -377,7 +397,8 @@ class Session final : private StreamOwner, private UpstreamClient {
   FilterProgress filter_progress_;
   FilterChain* suspended_chain_ = nullptr;  // that the suspended request is in
   const Command* last_command_ = nullptr;
-  UpstreamLink* upstream_ = nullptr;  // null: nothing was ever forwarded
+  UpstreamLink* upstream_ = nullptr;         // null: nothing was ever forwarded
+  std::unique_ptr<SessionPrivate> private_;  // null: it never needed that
   const int64_t created_ms_;
   int64_t last_interaction_ms_;
   int64_t age_deadline_ms_;

@@ -162,7 +162,8 @@ bool Session::Admit(const Request& request, int64_t now_ms) {
     return false;
   }
   if (queued && spec.access == Access::kWrite &&
-      worker_.server().engine().RefusesWrites(worker_.engine_thread(), client_)) {
+      worker_.server().engine().RefusesWrites(worker_.engine_thread(), client_) &&
+      worker_.router().Place(request).upstream == nullptr) {
     RefuseWith(request, worker_.server().engine().RefusalOfWrites());
     return false;
   }
@@ -199,7 +200,8 @@ bool Session::MayWrite(const Request& request) const {
   if (request.command->spec->access == Access::kWrite || request.command->full_name == "ping")
     return true;
   return transaction_.open() && (request.command->spec->flags & kRunsInMulti) != 0 &&
-         request.command->full_name == "exec" && transaction_.writes();
+         request.command->full_name == "exec" && transaction_.writes() &&
+         transaction_.upstream() == nullptr;
 }
 
 // EXEC counts as what it will execute.

@@ -289,7 +289,8 @@ bool Session::IsIdleForTooLong(int64_t now_ms) {
   unsent_bytes_seen_ = unsent;
   const int64_t timeout_ms = worker_.options().timeout / std::chrono::milliseconds(1);
   const bool waits_for_us =
-      (stops_ & (kStopSuspended | kStopPostponed | kStopSync)) != 0 || awaits_upstream();
+      (stops_ & (kStopSuspended | kStopPostponed | kStopSync | kStopPrivate)) != 0 ||
+      awaits_upstream();
   return timeout_ms > 0 && !waits_for_us && !monitor_ && !subscribed() &&
          now_ms - last_interaction_ms_ > timeout_ms;
 }

@@ -21,6 +21,7 @@
 #include "proxy/server.h"
 #include "proxy/session/session.h"
 #include "proxy/session/session_forwarder.h"
+#include "proxy/session/session_private.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_connection.h"
 #include "proxy/upstream/worker_upstreams.h"
@@ -40,9 +41,18 @@ Session::Step SessionForwarder::Forward(UpstreamCluster& cluster) {
 }
 
 Session::Step SessionForwarder::Choose(UpstreamCluster& cluster) {
+  const bool watches = session_.private_ != nullptr && session_.private_->watched() == &cluster;
+  // Over two connections to one node requests could overtake one another.
+  if (watches && cluster.has_several_primaries() && session_.WaitsForUpstream(0))
+    return Session::Step::kStay;
   if (cluster.has_several_primaries() && NeedsSplit(cluster)) return ForwardSplit(cluster);
   std::string refusal = RefusalOf(cluster);
   if (!refusal.empty()) return Refuse(refusal);
+  if (watches) {
+    UpstreamConnection* const pinned = session_.private_->PinnedFor(request_, cluster, refusal);
+    if (!refusal.empty()) return Refuse(refusal);
+    if (pinned != nullptr) return ForwardTo(*pinned);
+  }
   const UpstreamCluster::Choice choice = cluster.Choose(request_, session_.id_, refusal);
   if (choice.node == nullptr || !refusal.empty()) return Refuse(refusal);
   reads_apart_ = choice.reads_apart;
@@ -126,13 +136,7 @@ UpstreamRequest SessionForwarder::Waiting(uint16_t slot) const {
 
 void SessionForwarder::Placed() {
   ++link_.next_sequence;
-  session_.last_command_ = request_.command;
-  session_.resuming_ = false;
-  Worker& worker = session_.worker_;
-  if (__builtin_expect(worker.attention(), 0) &&
-      (request_.command->spec->flags & (kSkipMonitor | kAdmin)) == 0)
-    worker.FeedMonitors(session_, request_, session_.redacted_);
-  session_.AfterReply();
+  session_.NoteForwarded(request_);
 }
 
 bool Session::WaitsForUpstream(size_t unwritten_at_most) {
@@ -146,21 +150,23 @@ bool Session::WaitsForUpstream(size_t unwritten_at_most) {
 // command that is queued. Such a reply may not overtake those that are awaited.
 bool Session::MayBeAnsweredHere(const Request& request) const {
   return request.command == nullptr || !request.command->spec->arity.Accepts(request.args.size()) ||
-         worker_.attention() || !authenticated_ || transaction_.open() || subscribed();
+         worker_.attention() || !authenticated_ || transaction_.open() ||
+         (subscribed() && protocol() == Protocol::kResp2);
 }
 
 bool Session::IsRefusedInTransaction(const Request& request) {
   if (!worker_.router().any_upstreams()) return false;
-  const Placement placement = worker_.router().Place(request);
-  if (placement.upstream == nullptr && placement.refusal.empty()) return false;
-  RefuseWith(request, placement.refusal.empty()
-                          ? "ERR transactions are not supported on upstream clusters yet"
-                          : placement.refusal);
+  const std::string refusal = RefusalInTransaction(request);
+  if (refusal.empty()) return false;
+  RefuseWith(request, refusal);
   return true;
 }
 
 std::optional<Session::Step> Session::Forward(const Request& request, uint64_t ticks) {
   const Placement placement = worker_.router().Place(request);
+  if (__builtin_expect(placement.is_private || private_ != nullptr, 0)) {
+    if (const std::optional<Step> step = ForwardPrivate(request, placement, ticks)) return step;
+  }
   if (placement.upstream == nullptr && placement.refusal.empty()) {
     if (WaitsForUpstream(0)) return Step::kStay;
     return std::nullopt;
@@ -170,12 +176,26 @@ std::optional<Session::Step> Session::Forward(const Request& request, uint64_t t
                                    : forwarder.Refuse(placement.refusal);
 }
 
-void Session::OnUpstreamReply(const UpstreamRequest& request, std::string_view reply) {
+void Session::NoteForwarded(const Request& request) {
+  last_command_ = request.command;
+  resuming_ = false;
+  if (__builtin_expect(worker_.attention(), 0) &&
+      (request.command->spec->flags & (kSkipMonitor | kAdmin)) == 0)
+    worker_.FeedMonitors(*this, request, redacted_);
+  AfterReply();
+}
+
+void Session::CountUpstreamReply(const UpstreamRequest& request, uint64_t ticks,
+                                 std::string_view reply) {
   const bool failed = !reply.empty() && reply.front() == '-';
   worker_.mutable_counters().commands_processed.Add(1);
-  worker_.mutable_command_stats().Record(request.command->id, Ticks() - request.begin_ticks, failed,
+  worker_.mutable_command_stats().Record(request.command->id, ticks, failed,
                                          worker_.latency_tracking());
   if (failed) worker_.server().error_stats().Count(reply.substr(1, reply.find('\r') - 1));
+}
+
+void Session::OnUpstreamReply(const UpstreamRequest& request, std::string_view reply) {
+  CountUpstreamReply(request, Ticks() - request.begin_ticks, reply);
   UpstreamLink& link = *upstream_;
   if (request.unheard) reply = {};
   if (__builtin_expect(request.sequence != link.head_sequence, 0)) {
@@ -211,11 +231,49 @@ void Session::WriteEarlyReplies(bool heard) {
 }
 
 void Session::EndUpstreamStop() {
-  if ((stops_ & kStopUpstream) == 0 || stream_.closing()) return;
-  stops_ = static_cast<uint8_t>(stops_ & ~kStopUpstream);
+  if (stream_.closing()) return;
+  const bool goes_on = private_ == nullptr || private_->GoesOn();
+  constexpr uint8_t kBoth = kStopUpstream | kStopPrivate;
+  if (!goes_on || (stops_ & kBoth) == 0) return;
+  stops_ = static_cast<uint8_t>(stops_ & ~kBoth);
   last_interaction_ms_ = UnixMillis();  // it waited for us: it has not been idle
   if (output_.size() > kUnsentOutputBytesMax.count && !OutputHasRoom()) return;
   RunKept();
+}
+
+void Session::ForgetUpstreamChoice() {
+  if (upstream_ != nullptr) upstream_->cluster = nullptr;
+}
+
+SessionPrivate& Session::Private() {
+  if (private_ == nullptr) private_ = std::make_unique<SessionPrivate>(*this);
+  return *private_;
+}
+
+bool Session::SubscribesUpstream() const { return private_ != nullptr && private_->subscribed(); }
+
+bool Session::BlocksUpstream() const { return private_ != nullptr && private_->blocked(); }
+
+std::optional<Session::Step> Session::ForwardPrivate(const Request& request,
+                                                     const Placement& placement, uint64_t ticks) {
+  if (!placement.refusal.empty()) return std::nullopt;
+  if (placement.is_private) {
+    UpstreamCluster* const cluster = PrivateTarget(request, placement);
+    if (cluster != nullptr) return Private().Forward(request, *cluster, ticks);
+  }
+  if (private_ == nullptr || placement.upstream != nullptr) return std::nullopt;
+  return private_->Here(request, ticks);
+}
+
+// WAIT is about what the session wrote: it goes where the last of its requests went.
+UpstreamCluster* Session::PrivateTarget(const Request& request, const Placement& placement) const {
+  const std::string_view name = request.command->full_name;
+  if (name != "wait" && name != "waitaof") return placement.upstream;
+  if (private_ != nullptr && private_->watched() != nullptr) return private_->watched();
+  for (const auto& cluster : worker_.upstreams()) {
+    if (upstream_ != nullptr && cluster.get() == upstream_->cluster) return cluster.get();
+  }
+  return placement.upstream;
 }
 
 void Session::LeaveUpstream() {

@@ -18,6 +18,8 @@
 
 namespace tidegate {
 
+class UpstreamCluster;
+
 class TransactionQueue final {
  public:
   bool open() const { return open_; }
@@ -44,6 +46,24 @@ class TransactionQueue final {
   bool denies_oom() const { return denies_oom_; }
   // Whether a queued command may write: EXEC is refused when nothing may be written.
   bool writes() const { return writes_; }
+
+  // Where it is executed: at an upstream, or here. Null: nothing decided it yet, or here.
+  UpstreamCluster* upstream() const { return upstream_; }
+  void set_upstream(UpstreamCluster& cluster) { upstream_ = &cluster; }
+  // A command about the engine's keys is among them.
+  bool engine() const { return engine_; }
+  void NoteEngine() { engine_ = true; }
+  // One that an upstream's transaction cannot have.
+  const Command* foreign() const { return foreign_; }
+  void NoteForeign(const Command& command) { foreign_ = &command; }
+  // Whether its keys are in the slot of those before it, as a Redis Cluster wants it.
+  bool FitsSlot(const Request& request) {
+    for (const KeyRef& key : request.keys) {
+      if (slot_ < 0) slot_ = key.slot;
+      if (slot_ != key.slot) return false;
+    }
+    return true;
+  }
 
   // What came of a command that ran before the others, see EXEC.
   struct Kept {
@@ -102,6 +122,10 @@ class TransactionQueue final {
   bool refused_ = false;
   bool denies_oom_ = false;
   bool writes_ = false;
+  bool engine_ = false;
+  int slot_ = -1;  // of its keys; -1: it has none yet
+  UpstreamCluster* upstream_ = nullptr;
+  const Command* foreign_ = nullptr;
   size_t next_ahead_ = 0;
   uint64_t ahead_since_ticks_ = 0;
   std::vector<Kept> kept_;

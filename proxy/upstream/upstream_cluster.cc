@@ -6,6 +6,7 @@
 
 #include "proxy/topology/redirect.h"
 #include "proxy/topology/slot_map_builder.h"
+#include "proxy/upstream/private_connection.h"
 #include "proxy/upstream/redirections.h"
 #include "proxy/upstream/ring_placement.h"
 #include "proxy/upstream/upstream_connection.h"
@@ -233,6 +234,36 @@ std::vector<UpstreamNode*> UpstreamCluster::AllPrimaries() const {
   return primaries;
 }
 
+UpstreamNode* UpstreamCluster::ChooseWriter(const Request& request, uint64_t session_id,
+                                            std::string& refusal) {
+  CommandSpec spec = *request.command->spec;
+  spec.access = Access::kWrite;
+  Command write = *request.command;
+  write.spec = &spec;
+  return Choose({.command = &write, .args = request.args, .keys = request.keys}, session_id,
+                refusal)
+      .node;
+}
+
+UpstreamNode* UpstreamCluster::ChooseForChannel(std::string_view channel, std::string& refusal) {
+  UpstreamNode* node = nullptr;
+  if (options_.kind == ClusterKind::kRing) {
+    if (ring_->problem().empty()) return nodes_[ring_->NodeOf(channel)].get();
+    refusal = "ERR " + Describe(ring_->problem());
+    return nullptr;
+  }
+  if (options_.kind == ClusterKind::kRedisCluster) {
+    node = PrimaryOfSlot(KeySlot(channel));
+  } else {
+    node = groups_.front().primary;
+  }
+  if (node == nullptr) {
+    refusal = "ERR " +
+              Describe(topology_->problem.empty() ? "it has no primary now" : topology_->problem);
+  }
+  return node;
+}
+
 UpstreamCluster::Choice UpstreamCluster::ChooseOf(const NodeGroup& group, const Request& request,
                                                   uint64_t session_id, std::string& refusal) const {
   Choice choice{.node = group.primary};
@@ -295,7 +326,12 @@ UpstreamNode& UpstreamCluster::NodeAt(const topology::NodeAddress& address) {
   return *retired_.back();
 }
 
+void UpstreamCluster::Bury(std::unique_ptr<PrivateConnection> connection) {
+  buried_.push_back(std::move(connection));
+}
+
 bool UpstreamCluster::Flush() {
+  if (__builtin_expect(!buried_.empty(), 0)) buried_.clear();
   if (__builtin_expect(!retired_.empty(), 0)) RemoveRetired();
   if (dirty_.empty()) return false;
   flushing_.swap(dirty_);
@@ -305,6 +341,7 @@ bool UpstreamCluster::Flush() {
 }
 
 void UpstreamCluster::RemoveRetired() {
+  for (const std::unique_ptr<UpstreamNode>& node : retired_) node->EndPrivate();
   const auto going = [](const std::unique_ptr<UpstreamNode>& node) { return !node->busy(); };
   if (std::none_of(retired_.begin(), retired_.end(), going)) return;
   std::erase_if(dirty_, [&going, this](const UpstreamConnection* connection) {

@@ -28,6 +28,7 @@
 
 namespace tidegate {
 
+class PrivateConnection;
 class Redirections;
 class RingPlacement;
 class UpstreamConnection;
@@ -75,6 +76,10 @@ class UpstreamCluster final {
   bool has_one_node() const { return options_.kind == ClusterKind::kRedis; }
   // Of kRedisCluster; null: nobody serves the slot.
   UpstreamNode* PrimaryOfSlot(uint16_t slot) const;
+  // The same for a write with the request's keys, whatever it is.
+  UpstreamNode* ChooseWriter(const Request& request, uint64_t session_id, std::string& refusal);
+  // The node where who subscribes to the channel hears what is published there.
+  UpstreamNode* ChooseForChannel(std::string_view channel, std::string& refusal);
   // The lane of a session's connections, the same at each node.
   uint32_t LaneOf(uint64_t session_id) const {
     return static_cast<uint32_t>(session_id % static_cast<uint64_t>(options_.connections));
@@ -93,6 +98,10 @@ class UpstreamCluster final {
   // "upstream cluster 'cache', " and what.
   std::string Describe(std::string_view what) const;
   void MarkDirty(UpstreamConnection& connection) { dirty_.push_back(&connection); }
+  // One that ends.
+  void Unmark(UpstreamConnection& connection) { std::erase(dirty_, &connection); }
+  // Connections end while their callbacks run: these are destroyed at the end of the turn.
+  void Bury(std::unique_ptr<PrivateConnection> connection);
   void NodeFailed(UpstreamNode& node, std::string_view why);
   // Null: replies of its nodes are handed on as they are.
   Redirections* redirections() { return redirections_.get(); }
@@ -133,6 +142,7 @@ class UpstreamCluster final {
   std::vector<NodeGroup> groups_;               // of kRedisCluster by shard; of others one
   std::unique_ptr<RingPlacement> ring_;         // of kRing
   std::unique_ptr<Redirections> redirections_;  // of kRedisCluster
+  std::vector<std::unique_ptr<PrivateConnection>> buried_;
   std::vector<UpstreamConnection*> dirty_;
   std::vector<UpstreamConnection*> flushing_;
   mutable Mutex figures_mutex_;

@@ -101,14 +101,44 @@ inline void UpstreamConnection::Enqueue(const UpstreamRequest& waiting) {
 
 bool UpstreamConnection::Place(const Request& request, const UpstreamRequest& waiting) {
   if (!HasRoom()) return false;
+  Append(request, waiting);
+  MarkDirty();
+  if (!deadline_armed_) ArmDeadline();
+  return true;
+}
+
+inline void UpstreamConnection::Append(const Request& request, const UpstreamRequest& waiting) {
   if (log_ == nullptr) {
     Encode(request);
   } else {
     output_.AppendLarge(log_->Add(request.args));
   }
   Enqueue(waiting);
+}
+
+bool UpstreamConnection::PlaceUnit(std::span<const Request> requests, UpstreamRequest waiting) {
+  if (!HasRoom()) return false;
+  for (const Request& request : requests) {
+    waiting.command = request.command;
+    const bool last = &request == &requests.back();
+    waiting.set_part(last ? RequestPart::kUnitEnd : RequestPart::kUnitPart);
+    Append(request, waiting);
+  }
   MarkDirty();
   if (!deadline_armed_) ArmDeadline();
+  return true;
+}
+
+void UpstreamConnection::set_owner(UpstreamConnectionOwner& owner) {
+  owner_ = &owner;
+  log_.reset();
+}
+
+bool UpstreamConnection::PlaceUnasked(const Request& request) {
+  if (!HasRoom()) return false;
+  Encode(request);
+  node_.counters().requests.Add(1);
+  MarkDirty();
   return true;
 }
 
@@ -135,7 +165,8 @@ bool UpstreamConnection::HasAnother(const UpstreamLink& link, uint16_t slot) con
 }
 
 bool UpstreamConnection::Begin() {
-  if (!node_.MayConnect(MonotonicNanos())) return Refuse("down, " + node_.last_failure());
+  if (!node_.MayConnect(MonotonicNanos(), owner_ != nullptr))
+    return Refuse("down, " + node_.last_failure());
   state_ = State::kConnecting;
   const topology::NodeAddress& address = node_.address();
   connector_ = std::make_unique<Connector>(
@@ -203,6 +234,10 @@ std::string UpstreamConnection::HandshakeBytes() {
   // For people who look at CLIENT LIST there; a user that may not say it serves all the same.
   AppendCommand(bytes, {"CLIENT", "SETNAME", "tidegate"});
   handshake_ += 'o';
+  if (owner_ != nullptr) {  // CLIENT UNBLOCK wants it; where it is not told there are other ways
+    AppendCommand(bytes, {"CLIENT", "ID"});
+    handshake_ += 'i';
+  }
   // Also for database 0: a reply to it proves that we may.
   AppendCommand(bytes, {"SELECT", std::to_string(options.database.value_or(key_.database))});
   handshake_ += 'm';
@@ -214,8 +249,10 @@ std::string UpstreamConnection::HandshakeBytes() {
 }
 
 bool UpstreamConnection::TakeHandshakeReply(std::string_view frame) {
-  const bool matters = handshake_[handshake_done_++] == 'm';
-  if (frame.front() == '-' && matters) {
+  const char letter = handshake_[handshake_done_++];
+  if (letter == 'i') {
+    node_client_id_ = frame.front() == ':' ? ParseInt64(FirstLine(frame).substr(1)).value_or(0) : 0;
+  } else if (frame.front() == '-' && letter == 'm') {
     Fail(End::kNotConnected, "it refused us: " + std::string(FirstLine(frame).substr(1)));
     return false;
   }
@@ -300,7 +337,8 @@ bool UpstreamConnection::TakeFrames(std::string_view bytes, size_t& taken) {
       case ReplyFramer::Outcome::kGarbage:
         Fail(End::kGarbage, "it sent " + std::string(framer_.garbage()));
         return false;
-      case ReplyFramer::Outcome::kPush:  // for nobody: we subscribe to nothing
+      case ReplyFramer::Outcome::kPush:  // of a shared one for nobody: it subscribes to nothing
+        if (owner_ != nullptr) (void)owner_->OnFrame(bytes.substr(taken, framer_.frame_bytes()));
         break;
       case ReplyFramer::Outcome::kReply:
         if (!TakeFrame(bytes.substr(taken, framer_.frame_bytes()))) return false;
@@ -313,10 +351,7 @@ bool UpstreamConnection::TakeFrames(std::string_view bytes, size_t& taken) {
 
 bool UpstreamConnection::TakeFrame(std::string_view frame) {
   if (__builtin_expect(state_ != State::kReady, 0)) return TakeHandshakeReply(frame);
-  if (__builtin_expect(in_flight() == unsent_, 0)) {
-    Fail(End::kGarbage, "it sent a reply that nobody asked for");
-    return false;
-  }
+  if (__builtin_expect(in_flight() == unsent_, 0)) return TakeUnasked(frame);
   const UpstreamRequest request = PopFront();
   counters_.in_flight.Subtract(1);
   answered_ = true;
@@ -326,13 +361,34 @@ bool UpstreamConnection::TakeFrame(std::string_view frame) {
     node_.cluster().ErrorReply(node_, frame);
   }
   if (log_ != nullptr) log_->PopFront();
+  if (__builtin_expect(patience_ms_ != 0, 0)) EndPatience();
   if (request.link != nullptr) request.link->Deliver(request, frame);
   return true;
 }
 
+// A request is answered. What comes behind the patient one has not so much time.
+void UpstreamConnection::EndPatience() {
+  if (before_patient_ > 0) {
+    --before_patient_;
+    return;
+  }
+  patience_ms_ = 0;
+  deadline_.Stop();
+  deadline_armed_ = false;
+  if (in_flight() > 0) ArmDeadline();
+}
+
+bool UpstreamConnection::TakeUnasked(std::string_view frame) {
+  if (owner_ != nullptr && owner_->OnFrame(frame)) return true;
+  Fail(End::kGarbage, "it sent a reply that nobody asked for");
+  return false;
+}
+
 bool UpstreamConnection::TakeRedirection(const UpstreamRequest& request, std::string_view error) {
   Redirections* const redirections = node_.cluster().redirections();
-  if (redirections == nullptr || request.link == nullptr) return false;
+  if (redirections == nullptr || request.link == nullptr || log_ == nullptr ||
+      request.part() != RequestPart::kWhole)
+    return false;
   if (!redirections->Take(*this, request, log_->Front(), error)) return false;
   log_->PopFront();
   counters_.redirections.Add(1);
@@ -357,10 +413,12 @@ UpstreamRequest UpstreamConnection::PopFront() {
 // must not be cut off: each node has the whole time for it.
 int64_t UpstreamConnection::LimitNanosOf(const UpstreamRequest& request) const {
   const int64_t limit_ns = node_.options().request_timeout.count() * 1'000'000;
-  return limit_ns * (1 + request.hops + request.tries);
+  return limit_ns * (1 + request.hops + request.tries) +
+         (before_patient_ == 0 ? patience_ms_ : 0) * int64_t{1'000'000};
 }
 
 void UpstreamConnection::ArmDeadline() {
+  if (OldestHasNoDeadline()) return;
   const int64_t limit_ns = LimitNanosOf(queue_[queue_begin_]);
   const int64_t waited_ns = TicksToNanos(Ticks() - queue_[queue_begin_].begin_ticks);
   deadline_armed_ = true;
@@ -374,7 +432,8 @@ void UpstreamConnection::OnDeadline() {
     return Fail(End::kNotConnected, "it did not answer within the connect-timeout");
   if (in_flight() == 0) return;
   const int64_t limit_ns = LimitNanosOf(queue_[queue_begin_]);
-  if (TicksToNanos(Ticks() - queue_[queue_begin_].begin_ticks) < limit_ns) return ArmDeadline();
+  if (OldestHasNoDeadline() || TicksToNanos(Ticks() - queue_[queue_begin_].begin_ticks) < limit_ns)
+    return ArmDeadline();
   Fail(End::kLate, "no reply within the request-timeout");
 }
 
@@ -400,6 +459,20 @@ void UpstreamConnection::Fail(End end, std::string_view why) {
   if (state_ != State::kReady || end != End::kLost) node_.Failed(why, MonotonicNanos());
   node_.Strike(std::exchange(answered_, false));
   node_.cluster().NodeFailed(node_, why);
+  const std::string reply = "-ERR " + error + "\r\n";
+  EndRequests(reply);
+  if (owner_ != nullptr) owner_->OnLost(reply);
+}
+
+void UpstreamConnection::Close() {
+  if (state_ == State::kReady) node_.counters().connections.Subtract(1);
+  node_.counters().in_flight.Subtract(in_flight());
+  if (dirty_) node_.cluster().Unmark(*this);
+  dirty_ = false;
+  EndRequests("");
+}
+
+void UpstreamConnection::EndRequests(std::string_view reply) {
   DropSocket();
   state_ = State::kIdle;
   framer_.Restart();
@@ -408,11 +481,11 @@ void UpstreamConnection::Fail(End end, std::string_view why) {
   pending_write_bytes_ = 0;
   deadline_.Stop();
   deadline_armed_ = false;
+  patience_ms_ = 0;
   unsent_ = 0;
   const std::vector<UpstreamRequest> waiting = std::move(queue_);
   const size_t begin = std::exchange(queue_begin_, 0);
   queue_.clear();
-  const std::string reply = "-ERR " + error + "\r\n";
   if (log_ != nullptr) log_->Clear();
   for (size_t i = begin; i < waiting.size(); ++i) {
     if (waiting[i].link != nullptr) waiting[i].link->Deliver(waiting[i], reply);

@@ -21,6 +21,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,22 @@ namespace tidegate {
 inline constexpr size_t kConnectionInFlightMax = 100'000;
 inline constexpr Bytes kConnectionUnsentBytesMax = 64_MiB;
 
+// Who has a connection for himself, see PrivateConnection.
+class UpstreamConnectionOwner {
+ public:
+  // A push, or a reply that no request waits for: what a subscriber is told. Valid for the call,
+  // which may not end the connection. False: nothing of the kind is expected.
+  virtual bool OnFrame(std::string_view frame) = 0;
+  // The socket ended, and who waited for replies was answered. `error` as they were, encoded.
+  virtual void OnLost(std::string_view error) = 0;
+
+ protected:
+  ~UpstreamConnectionOwner() = default;
+};
+
+// It may wait as long as it likes, see UpstreamConnection::set_patience.
+inline constexpr int32_t kNoDeadline = -1;
+
 class UpstreamConnection final {
  public:
   UpstreamConnection(UpstreamNode& node, const ConnectionKey& key);
@@ -56,6 +73,30 @@ class UpstreamConnection final {
   // The same for a request that is encoded already; `asking`: behind ASKING, as one.
   bool PlaceEncoded(std::string_view encoded, const UpstreamRequest& waiting, bool asking);
   const std::string& refusal() const { return refusal_; }
+  // Takes all of them or none, so that nothing of others comes between them. `waiting` is what they
+  // have in common; the last is UpstreamRequest::part kUnitEnd. None of them is redirected.
+  bool PlaceUnit(std::span<const Request> requests, UpstreamRequest waiting);
+
+  // --- for who has it alone ---
+  // Before the first request. Then no request is redirected.
+  void set_owner(UpstreamConnectionOwner& owner);
+  // Takes what is answered by frames for the owner.
+  bool PlaceUnasked(const Request& request);
+  // The next request may take so much longer than request-timeout, in milliseconds; or kNoDeadline.
+  // One at a time.
+  void set_patience(int32_t patience_ms) {
+    patience_ms_ = patience_ms;
+    before_patient_ = in_flight();
+  }
+  bool ready() const { return state_ == State::kReady; }
+  // Neither connected nor about to be.
+  bool idle() const { return state_ == State::kIdle; }
+  // How the node calls this client (CLIENT ID); 0: it did not say.
+  int64_t node_client_id() const { return node_client_id_; }
+  // Ends the socket at once. Who waits for replies gets empty ones.
+  void Close();
+  // The same because of the node, as if a reply were late.
+  void GiveUp(std::string_view why) { Fail(End::kLate, why); }
 
   // Writes what was placed. For the cluster.
   void Flush();
@@ -79,6 +120,7 @@ class UpstreamConnection final {
   bool HasRoom();
   void Enqueue(const UpstreamRequest& waiting);
   void Encode(const Request& request);
+  void Append(const Request& request, const UpstreamRequest& waiting);
   UpstreamRequest PopFront();
   void OnConnected(int fd, const std::string& error);
   std::string HandshakeBytes();
@@ -88,6 +130,7 @@ class UpstreamConnection final {
   // False: the socket has ended.
   bool TakeFrames(std::string_view bytes, size_t& taken);
   bool TakeFrame(std::string_view frame);
+  bool TakeUnasked(std::string_view frame);
   // True: the request is not answered by that.
   bool TakeRedirection(const UpstreamRequest& request, std::string_view error);
   bool TakeHandshakeReply(std::string_view frame);
@@ -95,8 +138,12 @@ class UpstreamConnection final {
   void OnDeadline();
   void ArmDeadline();
   int64_t LimitNanosOf(const UpstreamRequest& request) const;
+  bool OldestHasNoDeadline() const { return patience_ms_ == kNoDeadline && before_patient_ == 0; }
+  void EndPatience();
   void Fail(End end, std::string_view why);
   void CountEnd(End end);
+  // Nothing of the socket is left; answers who waits.
+  void EndRequests(std::string_view reply);
   void DropSocket();
   void MarkDirty();
 
@@ -104,6 +151,10 @@ class UpstreamConnection final {
   UpstreamCounters& counters_;  // the node's
   const ConnectionKey key_;
   State state_ = State::kIdle;
+  UpstreamConnectionOwner* owner_ = nullptr;  // null: it is shared
+  int64_t node_client_id_ = 0;
+  int32_t patience_ms_ = 0;    // of one request in flight
+  size_t before_patient_ = 0;  // requests in flight that are older than that one
   ReplyFramer framer_;
   std::unique_ptr<Connector> connector_;
   Socket* socket_ = nullptr;  // deletes itself when libuv is done with it
@@ -121,7 +172,7 @@ class UpstreamConnection final {
   size_t queue_begin_ = 0;
   size_t unsent_ = 0;
   // Handshake: replies that are still to come, and whether a refusal of each matters.
-  std::string handshake_;  // one letter each: 'm' must succeed, 'o' need not
+  std::string handshake_;  // one letter each: 'm' must succeed, 'o' need not, 'i': CLIENT ID
   size_t handshake_done_ = 0;
   Timer deadline_;
   std::string refusal_;

@@ -23,6 +23,10 @@ struct UpstreamCounters {
   WorkerCounter in_flight;         // requests without a reply now
   WorkerCounter sent_bytes;
   WorkerCounter received_bytes;
+  WorkerCounter private_in_use;     // private connections that a session has now
+  WorkerCounter private_idle;       // and that none has
+  WorkerCounter private_waits;      // requests that had to wait for one
+  WorkerCounter private_exhausted;  // and were refused: none became free, or too many waited
 };
 
 struct NodeFigures {

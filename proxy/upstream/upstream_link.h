@@ -26,19 +26,26 @@ class UpstreamCluster;
 class UpstreamConnection;
 struct UpstreamLink;
 
+// What a request is to its client. Of a unit (MULTI … EXEC) only the last reply is for anybody;
+// what is said aside (CLIENT UNBLOCK) no reply is awaited of.
+enum class RequestPart : uint8_t { kWhole, kUnitPart, kUnitEnd, kAside };
+
 // One request whose reply has not come.
 struct UpstreamRequest {
   UpstreamLink* link = nullptr;  // null: nobody waits for the reply (that of ASKING)
   const Command* command = nullptr;
   uint64_t begin_ticks = 0;
-  uint32_t sequence = 0;    // of the session's requests
-  uint16_t slot = 0;        // of its keys
-  uint8_t hops = 0;         // redirections that were followed
-  uint8_t tries : 4 = 0;    // repetitions after a TRYAGAIN
-  uint8_t unheard : 1 = 0;  // CLIENT REPLY: nobody is told of the reply
-  uint8_t is_part : 1 = 0;  // of a request that was split
+  uint32_t sequence = 0;      // of the session's requests
+  uint16_t slot = 0;          // of its keys
+  uint8_t hops = 0;           // redirections that were followed
+  uint8_t tries : 4 = 0;      // repetitions after a TRYAGAIN
+  uint8_t unheard : 1 = 0;    // CLIENT REPLY: nobody is told of the reply
+  uint8_t is_part : 1 = 0;    // of a request that was split
+  uint8_t part_bits : 2 = 0;  // a RequestPart
 
   bool redirected() const { return hops > 0 || tries > 0; }
+  RequestPart part() const { return static_cast<RequestPart>(part_bits); }
+  void set_part(RequestPart part) { part_bits = static_cast<uint8_t>(part) & 3; }
   bool is_plain() const { return (hops | tries | is_part) == 0; }
 };
 

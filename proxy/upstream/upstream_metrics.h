@@ -108,6 +108,33 @@ inline constexpr UpstreamMetric kUpstreamMetrics[] = {
       .label = "cluster",
       .second_label = "node"},
      &UpstreamCounters::received_bytes},
+    {{.name = "tidegate_upstream_private_connections_in_use",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kCount,
+      .help = "Connections of one session each that are in use now: it watches keys, waits in a "
+              "blocking "
+              "command, or subscribes.",
+      .label = "cluster"},
+     &UpstreamCounters::private_in_use},
+    {{.name = "tidegate_upstream_private_connections_idle",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kCount,
+      .help = "Connections kept for the next session that needs one of its own.",
+      .label = "cluster"},
+     &UpstreamCounters::private_idle},
+    {{.name = "tidegate_upstream_private_waits_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help = "Requests that had to wait because all private connections were in use.",
+      .label = "cluster"},
+     &UpstreamCounters::private_waits},
+    {{.name = "tidegate_upstream_private_exhausted_total",
+      .type = MetricType::kCounter,
+      .unit = MetricUnit::kCount,
+      .help =
+          "Requests refused because no private connection became free in time, or too many waited.",
+      .label = "cluster"},
+     &UpstreamCounters::private_exhausted},
 };
 
 }  // namespace tidegate

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/upstream/private_pool.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_connection.h"
 
@@ -34,13 +35,24 @@ UpstreamConnection& UpstreamNode::ConnectionFor(const ConnectionKey& key) {
   return *place;
 }
 
+PrivatePool& UpstreamNode::private_pool() {
+  if (private_pool_ == nullptr) private_pool_ = std::make_unique<PrivatePool>(*this);
+  return *private_pool_;
+}
+
+void UpstreamNode::EndPrivate() {
+  if (private_pool_ != nullptr) private_pool_->GiveUpAll("it is not part of the cluster any more");
+}
+
 bool UpstreamNode::busy() const {
+  if (private_pool_ != nullptr && private_pool_->busy()) return true;
   return holders_ > 0 || std::any_of(connections_.begin(), connections_.end(),
                                      [](const auto& entry) { return entry.second->in_flight(); });
 }
 
-bool UpstreamNode::MayConnect(int64_t now_ns) {
+bool UpstreamNode::MayConnect(int64_t now_ns, bool is_private) {
   if (now_ns < retry_ns_) return false;
+  if (is_private) return true;
   const double gained = static_cast<double>(now_ns - refilled_ns_) / 1e9 * kConnectsPerSecond;
   tokens_ = std::min(kConnectsAtOnce, tokens_ + gained);
   refilled_ns_ = now_ns;

@@ -32,6 +32,7 @@
 
 namespace tidegate {
 
+class PrivatePool;
 class UpstreamCluster;
 class UpstreamConnection;
 
@@ -72,6 +73,11 @@ class UpstreamNode final {
   // Always the same for one key. Lives as long as the node.
   UpstreamConnection& ConnectionFor(const ConnectionKey& key);
 
+  // Connections for one session each. Lives as long as the node.
+  PrivatePool& private_pool();
+  // It left the topology: who waits or listens there shall do so elsewhere. Not from a callback.
+  void EndPrivate();
+
   // Requests are in flight, or somebody holds it.
   bool busy() const;
   // For who has connections of his own there, or a request that waits to be sent: the node lives
@@ -84,8 +90,9 @@ class UpstreamNode final {
   const ClusterOptions& options() const;
   // "upstream cluster 'cache', 10.0.0.5:6379: " and why.
   std::string Describe(std::string_view why) const;
-  // Whether a connection may be made now; takes the right to it.
-  bool MayConnect(int64_t now_ns);
+  // Whether a connection may be made now; takes the right to it. Private ones are bounded by their
+  // number, and wait for the end of the pause only.
+  bool MayConnect(int64_t now_ns, bool is_private);
   const std::string& last_failure() const { return last_failure_; }
   // Connections are refused for a while; `why` is told to the requests that would want one.
   void Failed(std::string_view why, int64_t now_ns);
@@ -99,6 +106,7 @@ class UpstreamNode final {
   const topology::NodeAddress address_;
   const std::shared_ptr<NodeFigures> figures_;
   std::map<ConnectionKey, std::unique_ptr<UpstreamConnection>> connections_;
+  std::unique_ptr<PrivatePool> private_pool_;  // null: nobody wanted one
   ConnectionKey found_key_;
   UpstreamConnection* found_ = nullptr;  // of found_key_
   int holders_ = 0;

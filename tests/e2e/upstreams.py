@@ -126,19 +126,6 @@ def upstream_scripts(report, start):
         report.equal("and others still are", proxied.command("NOPE", "k").value[:26], b"ERR unknown command 'NOPE'")
 
 
-def upstream_refusals(report, start):
-    with servers.redis_server() as redis, in_front_of(start, redis.port) as server:
-        connection = server.connect()
-        for command in (("BLPOP", "l", "0"), ("SUBSCRIBE", "c"), ("WATCH", "k"), ("WAIT", "1", "0"),
-                        ("XREAD", "BLOCK", "0", "STREAMS", "s", "$")):
-            reply = connection.command(*command)
-            report.check(command[0], reply.kind == "error" and b"not supported on upstream clusters yet" in reply.value, reply)
-        replies = ask_all(connection, [("MULTI",), ("SET", "a", "1"), ("EXEC",)])
-        report.equal("MULTI, EXEC", [r.kind for r in replies], ["simple", "error", "error"])
-        report.check("EXEC says so", replies[2].value.startswith(b"EXECABORT"))
-        report.equal("nothing was executed", ask(redis, "EXISTS", "a").value, 0)
-
-
 def upstream_order(report, start):
     routes = '[{match: "near:*", cluster: local}, {match: "*", cluster: cache}]'
     with servers.redis_server() as redis, in_front_of(start, redis.port, routes=routes) as server:

@@ -4,6 +4,7 @@
     tests/golden/run.py                         all transcripts, both servers
     tests/golden/run.py strings/set.txt keys    some of them (files or folders)
     tests/golden/run.py --target tidegate --port 6379 [--admin-port 9901]    a server that runs already
+    tests/golden/run.py --target upstream       through a Tidegate to a redis-server: those that must play the same there
     tests/golden/run.py --record strings/new.txt    fill in the replies of redis-server; read them before you commit
 
 Servers are started on free loopback ports with temporary directories, and one is used for many transcripts: between two
@@ -158,7 +159,7 @@ class Player:
             time.sleep(0.01)
 
     def _read_metrics(self, steps):
-        if not steps:
+        if not steps or self.server.kind == "upstream":  # counted in two places
             return {}
         info = self.server.info()
         page = None
@@ -301,6 +302,20 @@ def find_files(arguments):
     return paths
 
 
+# What plays the same through an upstream. The others are about the server itself, or set something in the engine.
+UPSTREAM_FOLDERS = ("hashes", "lists", "sorted_sets", "streams", "strings", "transactions", "pubsub")
+UPSTREAM_NOT = (
+    "hashes/encoding.txt", "sorted_sets/encoding.txt", "streams/info.txt",  # CONFIG SET is the engine's
+    "pubsub/new_keys.txt", "pubsub/notifications.txt",  # and so are its notifications
+    "pubsub/resp3.txt",  # replies and messages come over two connections
+    "transactions/multi.txt", "transactions/watch.txt",  # SELECT in a transaction, and while keys are watched
+)
+
+
+def upstream_files():
+    return [path for path in find_files(UPSTREAM_FOLDERS) if name_of(path) not in UPSTREAM_NOT]
+
+
 def make_targets(options):
     targets = []
     if options.target in ("redis", "both"):
@@ -315,6 +330,9 @@ def make_targets(options):
             targets.append(Target("tidegate", lambda *flags: servers.tidegate(binary, *flags), owned=True))
         else:
             sys.exit("no Tidegate binary: build one, or name it with --binary, or say --target redis")
+    if options.target == "upstream":
+        binary = servers.find_binary(options.binary) or sys.exit("no Tidegate binary: build one, or name it with --binary")
+        targets.append(Target("upstream", lambda *flags: servers.Proxied(binary, *flags), owned=True))
     return targets
 
 
@@ -340,14 +358,14 @@ def name_of(path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", help="transcripts or folders of them; all when none is named")
-    parser.add_argument("--target", choices=["redis", "tidegate", "both"], default="both")
+    parser.add_argument("--target", choices=["redis", "tidegate", "both", "upstream"], default="both")
     parser.add_argument("--binary", help="the Tidegate to start; default: build/release, then build/dev")
     parser.add_argument("--port", type=int, help="a Tidegate that runs already")
     parser.add_argument("--admin-port", type=int, help="its admin port")
     parser.add_argument("--redis-port", type=int, help="a redis-server that runs already")
     parser.add_argument("--record", action="store_true", help="write the replies of redis-server into the files")
     options = parser.parse_args()
-    paths = find_files(options.files)
+    paths = upstream_files() if options.target == "upstream" and not options.files else find_files(options.files)
     if options.record:
         for path in paths:
             record(path)

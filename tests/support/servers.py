@@ -140,6 +140,27 @@ def tidegate(binary, *flags, files=(), **settings):
     return Server("tidegate", command, port, admin_port=admin_port, directory=directory, **settings)
 
 
+class Proxied(Server):
+    """A Tidegate in front of a redis-server of its own; both end with it."""
+
+    def __init__(self, binary, *flags):
+        self.upstream = redis_server()
+        inner = tidegate(binary, *flags)
+        config = pathlib.Path(inner.directory) / "upstream.yaml"
+        config.write_text('clusters:\n  - {name: cache, kind: redis, nodes: ["127.0.0.1:%d"]}\n'
+                          'routes: [{match: "*", cluster: cache}]\n' % self.upstream.port)
+        command = [inner.command[0], str(config), *inner.command[1:]]
+        super().__init__("upstream", command, inner.port, admin_port=inner.admin_port, directory=inner.directory)
+
+    def __enter__(self):
+        self.upstream.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *_):
+        super().__exit__()
+        self.upstream.__exit__()
+
+
 def running(kind, port, admin_port=None):
     return Server(kind, None, port, admin_port=admin_port)
 

@@ -41,6 +41,8 @@ clusters:
     connect-timeout: 250ms
     request-timeout: 2s
     connections: 4
+    private-connections: 7
+    private-queue: 9
   - {name: local, kind: redis, nodes: ["[::1]:1"]}
 routes:
   - {match: "a:*", cluster: local}
@@ -57,7 +59,9 @@ routes:
                                                   .protocol = 2,
                                                   .connect_timeout = std::chrono::milliseconds(250),
                                                   .request_timeout = std::chrono::seconds(2),
-                                                  .connections = 4}));
+                                                  .connections = 4,
+                                                  .private_connections = 7,
+                                                  .private_queue = 9}));
   EXPECT_EQ(options->clusters[1].nodes[0].address, (HostPort{"::1", 1}));
   EXPECT_EQ(options->clusters[1].database, std::nullopt);
   // The engine is there also when the file does not name it, under a name that is free.

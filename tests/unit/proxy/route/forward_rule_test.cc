@@ -67,13 +67,13 @@ TEST_F(ForwardRuleTest, TheWholeKeyspaceIsThatOfTheCatchAll) {
     EXPECT_EQ(RuleOf(line), ForwardRule::kByCatchAll) << line;
 }
 
-TEST_F(ForwardRuleTest, WhatNeedsAConnectionOfItsOwnIsRefused) {
+TEST_F(ForwardRuleTest, SaysWhatNeedsAConnectionOfItsOwn) {
   for (const char* line :
        {"blpop k 0", "bzpopmin k 0", "blmove a b left left 0", "xread block 0 streams k $",
         "xreadgroup group g c block 0 streams k >", "watch k"})
-    EXPECT_EQ(RuleOf(line), ForwardRule::kNotByKey) << line;
+    EXPECT_EQ(RuleOf(line), ForwardRule::kPrivateByKey) << line;
   for (const char* line : {"subscribe c", "psubscribe c", "ssubscribe c", "wait 1 0"})
-    EXPECT_EQ(RuleOf(line), ForwardRule::kNotByCatchAll) << line;
+    EXPECT_EQ(RuleOf(line), ForwardRule::kPrivateByCatchAll) << line;
 }
 
 // Whatever is added to the table: nothing that administers a server may reach somebody else's.

@@ -1,0 +1,150 @@
+// SessionPrivate: what one session has at upstreams beside requests that are answered one by one:
+// a transaction, watched keys, a blocking command, subscriptions.
+//
+// Each of these is one operation at a time. The session waits until nothing of it is outstanding,
+// the operation is placed, and nothing that follows in its input is looked at until it is through:
+// so replies stay in order, and commands too, whatever connection they use.
+//
+//   EXEC        the queue goes as one unit, MULTI … EXEC, over the session's shared connection, and
+//               all replies but the last are dropped; nothing of others can come between them.
+//   WATCH       takes a private connection, which is the session's for all requests to that cluster
+//               until EXEC, DISCARD, UNWATCH or RESET. If it is lost, the next EXEC answers nil: a
+//               client cannot tell that from a key that was changed, and does right: again.
+//   BLPOP …     a private connection for the time of the command, closed when the client goes.
+//   WAIT        the same, with a PING before it: a node counts what a client waits for from that
+//               client's last command, and this one comes after all that the session has got back.
+//   SUBSCRIBE   see PrivateSubscriber.
+//
+// Exists only in sessions that did one of these. Owner: the session's worker.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "proxy/session/session.h"
+#include "proxy/upstream/private_pool.h"
+#include "proxy/upstream/private_subscriber.h"
+
+namespace tidegate {
+
+class SessionPrivate final : private UpstreamClient,
+                             private PrivateUser,
+                             private PrivateWaiter,
+                             private PrivateSubscriber::Audience {
+ public:
+  explicit SessionPrivate(Session& session);
+  ~SessionPrivate();
+  SessionPrivate(const SessionPrivate&) = delete;
+  SessionPrivate& operator=(const SessionPrivate&) = delete;
+
+  // A request that needs a connection to itself.
+  Session::Step Forward(const Request& request, UpstreamCluster& cluster, uint64_t ticks);
+  // A request that would be answered by this process, if there were no private state. Nothing: it
+  // is all the same.
+  std::optional<Session::Step> Here(const Request& request, uint64_t ticks);
+  // At the end of a turn: whether the session may go on with its input.
+  bool GoesOn();
+
+  // --- WATCH ---
+  // Where a request for the cluster goes because of WATCH. Null: not there; or, with a refusal,
+  // nowhere.
+  UpstreamConnection* PinnedFor(const Request& request, UpstreamCluster& cluster,
+                                std::string& refusal);
+  // Whose keys are watched; null: nobody's.
+  UpstreamCluster* watched() const {
+    return watch_ == nullptr ? nullptr : &watch_->node().cluster();
+  }
+
+  // --- blocking commands ---
+  bool blocked() const { return op_ == Operation::kBlocking; }
+  bool Unblock(ClientState::Unblock how);
+
+  // --- subscriptions ---
+  bool subscribed() const { return subscriber_ != nullptr && !subscriber_->empty(); }
+  size_t count(SubscriptionKind kind) const {
+    return subscriber_ == nullptr ? 0 : subscriber_->count(kind);
+  }
+
+ private:
+  enum class Operation : uint8_t { kNone, kWatch, kBlocking, kExec, kSubscribe };
+
+  // Callbacks: they write output and note things.
+  void OnUpstreamReply(const UpstreamRequest& request, std::string_view reply) override;
+  bool OnPrivateFrame(std::string_view /*frame*/) override { return false; }
+  void OnPrivateLost(PrivateConnection& connection, std::string_view error) override;
+  void OnPrivateTurn() override;
+  void OnMessage(std::string_view frame) override;
+  void OnConfirmed(const SubscriptionConfirmation& confirmation) override;
+  void OnRefused(std::string_view error) override;
+  void OnSettled() override;
+
+  Session::Step Watch(const Request& request, UpstreamCluster& cluster, uint64_t ticks);
+  Session::Step Block(const Request& request, UpstreamCluster& cluster, uint64_t ticks);
+  Session::Step Subscribe(const Request& request, UpstreamCluster& cluster);
+  Session::Step SendSubscription(const Request& request);
+  Session::Step Exec(const Request& request, UpstreamCluster& cluster, uint64_t ticks);
+
+  // At that node; null: at none, and `refusal` says why. Null: the session waits, or the request
+  // was refused; `step` says which.
+  PrivateConnection* TakeAt(UpstreamNode* node, const Request& request, PrivateUser& user,
+                            std::string refusal, Session::Step& step);
+  // At the node of the request's keys.
+  PrivateConnection* Take(const Request& request, UpstreamCluster& cluster, Session::Step& step);
+  UpstreamNode* SubscriptionNode(const Request& request, UpstreamCluster& cluster,
+                                 std::string& refusal);
+  UpstreamConnection* ExecConnection(const Request& request, UpstreamCluster& cluster,
+                                     std::string& refusal);
+  // A Redis Cluster may send an operation elsewhere, before it has done anything: then it is begun
+  // anew at the end of the turn. True: it is.
+  bool TakeRedirection(std::string_view error);
+  void KeepForRedirection(const Request& request, UpstreamCluster& cluster);
+  void BeginAnew();
+  Session::Step Refuse(const Request& request, std::string_view why);
+  Session::Step Placed(const Request& request, Operation op);
+  UpstreamRequest Waiting(const Request& request, uint64_t ticks) const;
+  // Has the watched keys' node the same database and protocol as the session now? Else why not.
+  bool PinFits(std::string& refusal) const;
+  void Settle();
+  void Write(const UpstreamRequest& request, std::string_view reply);
+
+  void TakePartReply(const UpstreamRequest& request, std::string_view reply);
+  void EndExec(const UpstreamRequest& request, std::string_view reply);
+  // Puts the replies of this process's commands where they belong among those of the node.
+  void SpliceExec();
+  // The connection of WATCH is given back; nothing is outstanding there.
+  void EndWatch();
+  void EndBlocking();
+  void AskToUnblock();
+  void TakeUnblockReply(std::string_view reply);
+  // CLIENT UNBLOCK without the node's help.
+  void AnswerUnblocked();
+
+  Session& session_;
+  UpstreamLink* link_;
+  Operation op_ = Operation::kNone;
+  bool unheard_ = false;                  // the operation's command: CLIENT REPLY
+  const Command* op_command_ = nullptr;   // of it
+  PrivateConnection* watch_ = nullptr;    // since WATCH
+  bool watches_ = false;                  // it was confirmed once
+  PrivateConnection* blocked_ = nullptr;  // of its own, or null: on that of WATCH
+  ClientState::Unblock unblock_ = ClientState::Unblock::kNo;
+  int unblock_tries_ = 0;
+  bool answer_unblocked_ = false;
+  std::unique_ptr<PrivateSubscriber> subscriber_;
+  std::string exec_reply_;                  // that waits to be spliced
+  UpstreamCluster* redirecting_ = nullptr;  // a Redis Cluster: where the operation is; else null
+  OwnedRequest kept_;                       // its command
+  int redirections_ = 0;
+  bool moved_ = false;  // a command of the transaction was
+  bool anew_ = false;
+  bool exec_has_locals_ = false;
+};
+
+// How long a blocking command may wait by its own words, in milliseconds: kNoDeadline for ever, 0
+// when it does not wait or will be refused.
+int32_t BlockingMillis(const Request& request);
+
+}  // namespace tidegate

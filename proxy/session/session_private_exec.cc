@@ -1,0 +1,189 @@
+// The part of SessionPrivate that executes transactions at upstreams.
+//
+// Commands of this process (PING, CLIENT SETNAME …) may be among the queued ones. They are not
+// sent: when the node's replies have come, they are executed and theirs put where they belong. That
+// they run behind the others nobody can tell, because those that could be told apart (SELECT,
+// HELLO, what subscribes, what asks other workers) are refused when they are to be queued.
+#include <vector>
+
+#include "base/clock.h"
+#include "proxy/route/forward_rule.h"
+#include "proxy/route/router.h"
+#include "proxy/server.h"
+#include "proxy/session/session_private.h"
+#include "proxy/upstream/reply_framer.h"
+#include "proxy/upstream/upstream_cluster.h"
+#include "proxy/worker.h"
+
+namespace tidegate {
+namespace {
+
+constexpr std::string_view kMixed = "ERR keys of one transaction belong to different clusters";
+
+bool IsOfProcess(const Request& request) { return request.command->spec->scope == Scope::kProcess; }
+
+// What a transaction at an upstream cannot have among its commands.
+bool IsForeignToUpstream(const Request& request) {
+  const std::string_view name = request.command->full_name;
+  const bool subscribes =
+      request.command->spec->group == Group::kPubSub && name.ends_with("subscribe");
+  return subscribes || name == "select" || name == "hello" ||
+         (request.command->spec->flags & kMaySuspend) != 0;
+}
+
+std::string NotThere(std::string_view name) {
+  return "ERR '" + std::string(name) + "' is not supported in a transaction on an upstream cluster";
+}
+
+}  // namespace
+
+// Why the request cannot be queued; empty: it can.
+std::string Session::RefusalInTransaction(const Request& request) {
+  const Placement placement = worker_.router().Place(request);
+  if (!placement.refusal.empty()) return placement.refusal;
+  UpstreamCluster* const watched = private_ == nullptr ? nullptr : private_->watched();
+  UpstreamCluster* const decided =
+      transaction_.upstream() != nullptr ? transaction_.upstream() : watched;
+  UpstreamCluster* const cluster = placement.upstream;
+  if (cluster == nullptr || IsForeignToUpstream(request)) {
+    if (cluster == nullptr && !IsOfProcess(request)) {
+      if (decided != nullptr) return std::string(kMixed);
+      transaction_.NoteEngine();
+    } else if (IsForeignToUpstream(request)) {
+      if (decided != nullptr || cluster != nullptr) return NotThere(request.command->full_name);
+      transaction_.NoteForeign(*request.command);
+    }
+    return "";
+  }
+  if (transaction_.engine() || !client_.watches.keys().empty() ||
+      (decided != nullptr && decided != cluster))
+    return std::string(kMixed);
+  if (transaction_.foreign() != nullptr) return NotThere(transaction_.foreign()->full_name);
+  std::string refusal = cluster->Refusal(client_.db, protocol());
+  if (!refusal.empty()) return refusal;
+  if (cluster->options().database && TouchesOtherDatabases(request)) {
+    return "ERR " + cluster->Describe("'" + request.command->full_name +
+                                      "' is refused: the cluster is one database");
+  }
+  if (cluster->options().kind == ClusterKind::kRedisCluster && !transaction_.FitsSlot(request))
+    return "CROSSSLOT Keys in request don't hash to the same slot";
+  (void)Private();
+  transaction_.set_upstream(*cluster);
+  return "";
+}
+
+// Where the transaction goes: all its keys are one node's, and that of the watched keys.
+UpstreamConnection* SessionPrivate::ExecConnection(const Request& request, UpstreamCluster& cluster,
+                                                   std::string& refusal) {
+  UpstreamNode* node = watched() == &cluster ? &watch_->node() : nullptr;
+  const TransactionQueue& queue = session_.transaction_;
+  const bool several = !cluster.has_one_node();
+  for (size_t i = 0; i < queue.size() && (several || node == nullptr); ++i) {
+    const Request queued = queue.at(i).view();
+    if (session_.worker_.router().Place(queued).upstream == nullptr) continue;
+    if (node != nullptr && queued.keys.empty()) continue;
+    UpstreamNode* const chosen = cluster.ChooseWriter(queued, session_.id_, refusal);
+    if (chosen == nullptr) return nullptr;
+    if (node == nullptr) node = chosen;
+    if (node == chosen) continue;
+    refusal = "ERR keys of one transaction belong to different nodes";
+    return nullptr;
+  }
+  if (node == nullptr) node = cluster.ChooseWriter(request, session_.id_, refusal);
+  if (node == nullptr) return nullptr;
+  if (watch_ != nullptr) return PinFits(refusal) ? &watch_->connection() : nullptr;
+  return &node->ConnectionFor({.database = session_.client_.db,
+                               .protocol = session_.protocol(),
+                               .reads_replica = false,
+                               .lane = cluster.LaneOf(session_.id_)});
+}
+
+Session::Step SessionPrivate::Exec(const Request& request, UpstreamCluster& cluster,
+                                   uint64_t ticks) {
+  static constexpr std::string_view kMulti[] = {"MULTI"};
+  std::string refusal = cluster.Refusal(session_.client_.db, session_.protocol());
+  UpstreamConnection* const connection =
+      refusal.empty() ? ExecConnection(request, cluster, refusal) : nullptr;
+  if (connection == nullptr) {
+    EndWatch();
+    return Refuse(request, refusal);
+  }
+  std::vector<Request> unit;
+  unit.push_back({.command = session_.worker_.server().commands().Find(kMulti[0]),
+                  .args = kMulti,
+                  .keys = {}});
+  const TransactionQueue& queue = session_.transaction_;
+  for (size_t i = 0; i < queue.size(); ++i) {
+    const Request queued = queue.at(i).view();
+    if (session_.worker_.router().Place(queued).upstream != nullptr) unit.push_back(queued);
+  }
+  unit.push_back(request);
+  if (!connection->PlaceUnit(unit, Waiting(request, ticks))) {
+    const std::string why = connection->refusal();
+    EndWatch();
+    return Refuse(request, why);
+  }
+  link_->outstanding += static_cast<uint32_t>(unit.size());
+  exec_has_locals_ = unit.size() != queue.size() + 2;
+  moved_ = false;
+  KeepForRedirection(request, cluster);
+  return Placed(request, Operation::kExec);
+}
+
+void SessionPrivate::TakePartReply(const UpstreamRequest& request, std::string_view reply) {
+  if (reply.empty()) return;
+  // What is not executed for being elsewhere will be: there, as one.
+  if (reply.front() == '-' && !moved_ && watch_ == nullptr) moved_ = TakeRedirection(reply);
+  // MULTI was counted and answered when the client said it.
+  if (moved_ || request.command->full_name == "multi") return;
+  session_.CountUpstreamReply(request, Ticks() - request.begin_ticks, reply);
+}
+
+void SessionPrivate::EndExec(const UpstreamRequest& request, std::string_view reply) {
+  if (moved_ && reply.starts_with("-EXECABORT")) return Settle();
+  anew_ = false;
+  session_.CountUpstreamReply(request, Ticks() - request.begin_ticks, reply);
+  watches_ = false;  // EXEC ends that, whatever became of it
+  EndWatch();
+  const bool executed = reply.starts_with('*') && !reply.starts_with("*-1");
+  if (executed && exec_has_locals_) {
+    exec_reply_ = reply;
+  } else {
+    session_.CloseTransaction();
+    session_.client_.watches.Clear();
+    Write(request, reply);
+  }
+  Settle();
+}
+
+void SessionPrivate::SpliceExec() {
+  const std::string encoded = std::move(exec_reply_);
+  exec_reply_.clear();
+  std::string_view rest(encoded);
+  rest.remove_prefix(rest.find('\n') + 1);
+  ReplyFramer framer(session_.protocol());
+  ReplyWriter& reply = session_.reply_;
+  if (unheard_) reply.Retarget(session_.worker_.discarded_output());
+  const TransactionQueue& queue = session_.transaction_;
+  const int64_t now_ms = UnixMillis();
+  reply.Array(queue.size());
+  for (size_t i = 0; i < queue.size(); ++i) {
+    const Request queued = queue.at(i).view();
+    if (session_.worker_.router().Place(queued).upstream == nullptr) {
+      session_.ExecuteQueued(queued, nullptr, now_ms);
+    } else if (framer.Next(rest) == ReplyFramer::Outcome::kReply) {
+      reply.out().AppendLarge(rest.substr(0, framer.frame_bytes()));
+      rest.remove_prefix(framer.frame_bytes());
+    } else {
+      reply.Error("ERR the upstream gave fewer replies than the transaction has commands");
+    }
+  }
+  session_.worker_.set_current_request(nullptr, nullptr);
+  session_.CloseTransaction();
+  session_.client_.watches.Clear();
+  session_.RetargetReply();
+  if (unheard_) session_.worker_.discarded_output().Clear();
+  session_.worker_.MarkDirty(session_);
+}
+
+}  // namespace tidegate
