@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "proxy/discovery/sights.h"
 #include "proxy/topology/cluster_replies.h"
 
 namespace tidegate::discovery {
@@ -119,11 +120,45 @@ void RedisClusterWatcher::OnAnswers(const std::vector<NodeAnswer>& answers) {
   SlotsJudge::Verdict verdict = judge_.Judge(std::move(views), HeardOfLastMap(), MonotonicNanos());
   problem_ = std::move(verdict.problem);
   KeepNodes();
-  const bool changed = Publish(problem_);
+  changed_ = Publish(problem_);
+  settled_ = verdict.is_settled;
   context_.publisher.RefreshEnded(verdict.map != nullptr);
-  refresher_.Ended(!verdict.is_settled ? Outcome::kUnsettled
-                   : changed           ? Outcome::kChanged
-                                       : Outcome::kUnchanged);
+  if (context_.options.read_from == ReadFrom::kPrimary || verdict.map == nullptr) return Settle();
+  nodes_.AskAll(nodes_.addresses(), ReplicationQuestions(),
+                [this](const std::vector<NodeAnswer>& all) { OnReplicas(all); });
+}
+
+void RedisClusterWatcher::Settle() {
+  using Outcome = RefreshPace::Outcome;
+  refresher_.Ended(!settled_  ? Outcome::kUnsettled
+                   : changed_ ? Outcome::kChanged
+                              : Outcome::kUnchanged);
+}
+
+// Shard by shard, as if each were a set of replicas of its own.
+void RedisClusterWatcher::OnReplicas(const std::vector<NodeAnswer>& answers) {
+  std::map<topology::NodeAddress, Sight> sights;
+  for (Sight& sight : SightsOf(nodes_, answers, {})) sights[sight.report.address] = sight;
+  std::map<topology::NodeAddress, ReplicaStates> states;
+  why_not_readable_.clear();
+  const SlotMap& map = *judge_.map();
+  for (const topology::Shard& shard : map.shards()) {
+    if (shard.primary == topology::kNoNode || shard.replicas.empty()) continue;
+    const topology::NodeAddress& primary = map.nodes()[shard.primary].address;
+    std::vector<Sight> of_shard = {sights[primary]};
+    for (const topology::NodeIndex replica : shard.replicas)
+      of_shard.push_back(sights[map.nodes()[replica].address]);
+    const auto known = states_.find(primary);
+    ReplicaStates state = known != states_.end() ? std::move(known->second)
+                                                 : ReplicaStates(context_.options.replica_lag_max);
+    for (const KnownNode& node : state.Describe(of_shard, 0, MonotonicNanos()).nodes) {
+      if (!node.is_primary && !node.is_usable) why_not_readable_[node.address] = node.why_not;
+    }
+    states.emplace(primary, std::move(state));
+  }
+  states_ = std::move(states);
+  changed_ = Publish(problem_) || changed_;
+  Settle();
 }
 
 std::vector<CollectedView> RedisClusterWatcher::Collect(const std::vector<NodeAnswer>& answers) {
@@ -190,6 +225,9 @@ bool RedisClusterWatcher::Publish(std::string problem) {
         known.why_not = "it reads its data in";
       } else if (health != nullptr && !health->is_usable()) {
         known.why_not = health->why();
+      } else if (const auto late = why_not_readable_.find(node.address);
+                 late != why_not_readable_.end() && !node.is_primary) {
+        known.why_not = late->second;
       }
       known.is_usable = known.why_not.empty();
       topology.node_of_slot_map.push_back(topology.nodes.size());

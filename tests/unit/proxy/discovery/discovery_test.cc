@@ -463,6 +463,39 @@ TEST_F(DiscoveryOfCluster, NodesOfAnotherClusterAreNotBelieved) {
   EXPECT_EQ(OwnerOf(watched, 100), a_.port());
 }
 
+// One shard of a primary and a replica, and the second node's replication as `replica` says.
+FakeRedis::Respond ShowsShard(const FakeRedis& primary, const FakeRedis& replica,
+                              std::string replication) {
+  std::string slots = "*1\r\n*4\r\n:0\r\n:16383\r\n";
+  for (const FakeRedis* node : {&primary, &replica}) {
+    slots += "*3\r\n" + Bulk("127.0.0.1") + ":" + std::to_string(node->port()) + "\r\n" +
+             Bulk("id" + std::to_string(node->port()));
+  }
+  return [show = Shows(slots), replication = std::move(replication)](const std::string& command) {
+    return command == "INFO replication" ? replication : show(command);
+  };
+}
+
+TEST_F(DiscoveryOfCluster, ReplicasThatCopyAreNotRead) {
+  const std::string copying =
+      Bulk("role:slave\r\nmaster_host:127.0.0.1\r\nmaster_port:" + std::to_string(a_.port()) +
+           "\r\nmaster_link_status:down\r\nmaster_sync_in_progress:1\r\nslave_repl_offset:0\r\n");
+  a_.Set(ShowsShard(a_, b_, PrimaryInfo(100)));
+  b_.Set(ShowsShard(a_, b_, copying));
+  ClusterOptions options = OptionsOf(ClusterKind::kRedisCluster, {&a_});
+  options.read_from = ReadFrom::kPreferReplica;
+  Watched watched(options);
+  const auto why_not = [&] {
+    for (const KnownNode& node : watched.Now()->nodes) {
+      if (!node.is_primary) return node.is_usable ? std::string("usable") : node.why_not;
+    }
+    return std::string("no replica");
+  };
+  EXPECT_TRUE(Eventually([&] { return why_not() == "it copies its primary's data"; })) << why_not();
+  b_.Set(ShowsShard(a_, b_, ReplicaInfo(a_, 100)));
+  EXPECT_TRUE(Eventually([&] { return why_not() == "usable"; })) << why_not();
+}
+
 TEST_F(DiscoveryOfCluster, AHangingNodeDelaysNobody) {
   FakeRedis silent([](const std::string&) { return ""; });
   Watched watched(OptionsOf(ClusterKind::kRedisCluster, {&silent, &a_}));
