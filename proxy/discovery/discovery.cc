@@ -91,7 +91,9 @@ void Discovery::TakeReports() {
 }
 
 void Discovery::Report(size_t cluster, UpstreamReport report) {
-  if (clusters_[cluster]->reports.Put(std::move(report))) wake_up_->Send();
+  // Workers may report to the end of their lives, which is after ours.
+  const bool is_new = clusters_[cluster]->reports.Put(std::move(report));
+  if (is_new && !stopping_.load(std::memory_order_acquire)) wake_up_->Send();
 }
 
 void Discovery::AwaitFirstAnswers(std::chrono::milliseconds time_max) const {

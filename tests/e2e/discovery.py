@@ -10,6 +10,7 @@ import urllib.request
 
 from report import eventually
 from support import resp, servers
+from tools import run_tool
 from topology import RANGES, field, start_cluster, start_sentinel
 
 FAILOVER_SECONDS_MAX = 20
@@ -122,6 +123,7 @@ def discovery_replicas(report, start):
         report.equal("which is not the first node", primary_of(server), old.port)
         report.check("a replica that only the primary names is used",
                      eventually(lambda: usable(server) == {old.port: True, new.port: True, unnamed.port: True}, 10), usable(server))
+        check_ping(report, server, [old, new, unnamed])
         writer = Writer(server)
         begun = time.monotonic()
         new.connect().command("REPLICAOF", "NO", "ONE")
@@ -144,6 +146,20 @@ def discovery_replicas(report, start):
                      eventually(lambda: "says that it is the primary" in topology_of(server)["problem"], 5), topology_of(server))
         report.equal("and changes nothing", primary_of(server), old.port)
         report.equal("failovers are counted", metric(server, "tidegate_discovery_failovers_total"), 2.0)
+
+
+def check_ping(report, server, nodes):
+    command = [server.command[0], "--check-config", "--ping", server.command[1]]
+    status, output = run_tool(command)
+    report.equal("--check-config --ping: all is well", status, 0)
+    for node in nodes[:2]:
+        report.check("and says so of each node", "cluster 'shop': node 127.0.0.1:%d: ok" % node.port in output, output)
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
+        config.write('clusters:\n  - {name: gone, kind: redis, nodes: ["127.0.0.1:%d"]}\n' % servers.free_port())
+        config.flush()
+        status, output = run_tool([server.command[0], "--check-config", "--ping", config.name])
+        report.equal("a node that is not there: status 1", status, 1)
+        report.check("and why", "connect: Connection refused" in output, output)
 
 
 def discovery_sentinel(report, start):
