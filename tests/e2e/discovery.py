@@ -82,10 +82,10 @@ def in_background(works):
     return thread
 
 
-def named_by(sentinels, node):
-    """Whether one of them names it as the primary."""
+def named_by(sentinels, port):
+    """Whether one of them names the server at that port as the primary."""
     names = [s.connect().command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "db").value[1].value for s in sentinels]
-    return b"%d" % node.port in names
+    return b"%d" % port in names
 
 
 def says_primary(node):
@@ -180,7 +180,7 @@ def discovery_sentinel(report, start):
         sentinels[0].crash()
         old.crash()
         works = in_background(writer.works)
-        report.check("the sentinels promote the replica", eventually(lambda: named_by(sentinels[1:], new), FAILOVER_SECONDS_MAX))
+        report.check("the sentinels promote the replica", eventually(lambda: named_by(sentinels[1:], new.port), FAILOVER_SECONDS_MAX))
         promoted = time.monotonic()
         timed(report, "writes go on after the failover", lambda: works.at, promoted, FOLLOWED_SECONDS_MAX)
         print("     writes were down for %.2f s, the sentinels needed %.2f s" % (works.at - died, promoted - died))
@@ -189,7 +189,8 @@ def discovery_sentinel(report, start):
         old.restart()
         report.check("the old primary comes back as a replica",
                      eventually(lambda: usable(server) == {old.port: True, new.port: True}, FAILOVER_SECONDS_MAX), topology_of(server))
-        report.equal("and is not the primary", primary_of(server), new.port)
+        # Nearly always the new one; but on a busy machine sentinels may have promoted once more.
+        report.check("and the primary is whom they name", eventually(lambda: named_by(sentinels[1:], primary_of(server)), 5))
 
 
 def discovery_cluster(report, start):
