@@ -19,7 +19,7 @@ constexpr uint64_t kReportPauseMillis = 50;
 
 }  // namespace
 
-Discovery::Discovery(std::span<const ClusterOptions> clusters, Publish publish)
+Discovery::Discovery(std::span<const ClusterOptions> clusters, const Publish& publish)
     : read_buffer_(new char[kControlReadBufferBytes.count]),
       environment_{loop_, {read_buffer_.get(), kControlReadBufferBytes.count}} {
   for (const ClusterOptions& options : clusters) {

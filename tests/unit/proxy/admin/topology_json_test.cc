@@ -50,8 +50,11 @@ TEST(TopologyJson, RolesAndWhyNot) {
 
 TEST(TopologyJson, Slots) {
   discovery::TopologyPublisher cluster("c", ClusterKind::kRedisCluster, [](const auto&) {});
+  topology::ClusterNode primary;
+  primary.address = {"a", 1};
+  primary.is_primary = true;
   topology::SlotMapBuilder builder;
-  const auto node = builder.AddNode({.address = {"a", 1}, .is_primary = true}).value();
+  const auto node = builder.AddNode(primary).value();
   const auto shard = builder.ShardOfPrimary(node).value();
   ASSERT_TRUE(builder.Assign(shard, 0, 5).ok());
   ASSERT_TRUE(builder.Assign(shard, 7, 7).ok());
