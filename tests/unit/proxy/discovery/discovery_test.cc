@@ -208,6 +208,22 @@ TEST(DiscoveryOfReplicas, UsesReplicasThatOnlyThePrimaryNames) {
   EXPECT_EQ(watched.Problem(), "");
 }
 
+// Servers call each other by address, the configuration by name: they are the same all the same.
+TEST(DiscoveryOfReplicas, ConfiguredByName) {
+  FakeRedis a(OnlyPing);
+  FakeRedis b(OnlyPing);
+  a.Set(Says(PrimaryInfo(100, {&b})));
+  b.Set(Says(ReplicaInfo(a, 100)));
+  ClusterOptions options = OptionsOf(ClusterKind::kReplicas, {&a, &b});
+  for (UpstreamNodeOptions& node : options.nodes) node.address.host = "localhost";
+  Watched watched(options);
+  EXPECT_TRUE(Eventually([&] { return watched.PrimaryPort() == a.port(); }));
+  const uint64_t refreshes = watched.refreshes();
+  EXPECT_TRUE(Eventually([&] { return watched.refreshes() > refreshes; }));
+  ASSERT_EQ(watched.Now()->nodes.size(), 2U);
+  EXPECT_TRUE(watched.Now()->nodes[1].is_usable) << watched.Now()->nodes[1].why_not;
+}
+
 TEST(DiscoveryOfReplicas, AskedByRoleWhereInfoIsRefused) {
   FakeRedis a([](const std::string& command) -> std::string {
     if (command == "PING") return kPong;
