@@ -41,11 +41,10 @@ Discovery::Discovery(std::span<const ClusterOptions> clusters, const Publish& pu
 
 Discovery::~Discovery() {
   Stop();
-  if (wake_up_ == nullptr) return;
-  // Never started: the handles are closed all the same.
+  for (const auto& cluster : clusters_) cluster->watcher.reset();
   wake_up_.reset();
   report_timer_.reset();
-  loop_.Run();
+  loop_.Run();  // until all handles are closed
 }
 
 void Discovery::Start() {
@@ -70,11 +69,8 @@ void Discovery::Run() {
 }
 
 void Discovery::OnWakeUp() {
-  if (!stopping_.load(std::memory_order_acquire)) return TakeReports();
-  // The loop ends when the last handle is closed.
-  for (const auto& cluster : clusters_) cluster->watcher.reset();
-  wake_up_.reset();
-  report_timer_.reset();
+  if (stopping_.load(std::memory_order_acquire)) return loop_.Stop();
+  TakeReports();
 }
 
 // The first at once; in a storm the rest in portions.

@@ -502,7 +502,8 @@ TEST_F(DiscoveryOfCluster, ReplicasThatCopyAreNotRead) {
   options.read_from = ReadFrom::kPreferReplica;
   Watched watched(options);
   const auto why_not = [&] {
-    for (const KnownNode& node : watched.Now()->nodes) {
+    const auto now = watched.Now();
+    for (const KnownNode& node : now->nodes) {
       if (!node.is_primary) return node.is_usable ? std::string("usable") : node.why_not;
     }
     return std::string("no replica");
