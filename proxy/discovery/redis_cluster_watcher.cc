@@ -141,6 +141,7 @@ void RedisClusterWatcher::OnReplicas(const std::vector<NodeAnswer>& answers) {
   for (Sight& sight : SightsOf(nodes_, answers, {})) sights[sight.report.address] = sight;
   std::map<topology::NodeAddress, ReplicaStates> states;
   why_not_readable_.clear();
+  readable_.clear();
   const SlotMap& map = *judge_.map();
   for (const topology::Shard& shard : map.shards()) {
     if (shard.primary == topology::kNoNode || shard.replicas.empty()) continue;
@@ -152,7 +153,12 @@ void RedisClusterWatcher::OnReplicas(const std::vector<NodeAnswer>& answers) {
     ReplicaStates state = known != states_.end() ? std::move(known->second)
                                                  : ReplicaStates(context_.options.replica_lag_max);
     for (const KnownNode& node : state.Describe(of_shard, 0, MonotonicNanos()).nodes) {
-      if (!node.is_primary && !node.is_usable) why_not_readable_[node.address] = node.why_not;
+      if (node.is_primary) continue;
+      if (node.is_usable) {
+        readable_.insert(node.address);
+      } else {
+        why_not_readable_[node.address] = node.why_not;
+      }
     }
     states.emplace(primary, std::move(state));
   }
@@ -209,30 +215,31 @@ void RedisClusterWatcher::KeepNodes() {
   nodes_.Keep(wanted);
 }
 
+// Empty: it is usable.
+std::string RedisClusterWatcher::WhyNotUsable(const topology::ClusterNode& node) const {
+  using topology::NodeHealth;
+  if (!node.address.is_known()) return "the cluster does not say where it is";
+  if (node.health == NodeHealth::kFailed) return "the cluster says that it failed";
+  // Also said of a replica that has no byte of the stream yet: its own word counts more.
+  if (node.health == NodeHealth::kLoading && !readable_.contains(node.address))
+    return "it reads its data in, or has not copied any yet";
+  const discovery::NodeHealth* health = nodes_.HealthOf(node.address);
+  if (health != nullptr && !health->is_usable()) return health->why();
+  const auto late = why_not_readable_.find(node.address);
+  return late == why_not_readable_.end() || node.is_primary ? "" : late->second;
+}
+
 bool RedisClusterWatcher::Publish(std::string problem) {
   UpstreamTopology topology;
   topology.problem = std::move(problem);
   topology.slots = judge_.map();
-  if (topology.slots != nullptr) {
-    for (const topology::ClusterNode& node : topology.slots->nodes()) {
-      KnownNode known{.address = node.address, .is_primary = node.is_primary};
-      const NodeHealth* health = nodes_.HealthOf(node.address);
-      if (!node.address.is_known()) {
-        known.why_not = "the cluster does not say where it is";
-      } else if (node.health == topology::NodeHealth::kFailed) {
-        known.why_not = "the cluster says that it failed";
-      } else if (node.health == topology::NodeHealth::kLoading) {
-        known.why_not = "it reads its data in";
-      } else if (health != nullptr && !health->is_usable()) {
-        known.why_not = health->why();
-      } else if (const auto late = why_not_readable_.find(node.address);
-                 late != why_not_readable_.end() && !node.is_primary) {
-        known.why_not = late->second;
-      }
-      known.is_usable = known.why_not.empty();
-      topology.node_of_slot_map.push_back(topology.nodes.size());
-      topology.nodes.push_back(std::move(known));
-    }
+  if (topology.slots == nullptr) return context_.publisher.Offer(std::move(topology));
+  for (const topology::ClusterNode& node : topology.slots->nodes()) {
+    KnownNode known{.address = node.address, .is_primary = node.is_primary};
+    known.why_not = WhyNotUsable(node);
+    known.is_usable = known.why_not.empty();
+    topology.node_of_slot_map.push_back(topology.nodes.size());
+    topology.nodes.push_back(std::move(known));
   }
   return context_.publisher.Offer(std::move(topology));
 }

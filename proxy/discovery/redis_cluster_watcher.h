@@ -41,6 +41,7 @@ class RedisClusterWatcher final : public ClusterWatcher {
   void Settle();
   std::vector<CollectedView> Collect(const std::vector<NodeAnswer>& answers);
   bool HeardOfLastMap() const;
+  std::string WhyNotUsable(const topology::ClusterNode& node) const;
   // True: it is another one.
   bool Publish(std::string problem);
   void KeepNodes();
@@ -55,6 +56,7 @@ class RedisClusterWatcher final : public ClusterWatcher {
   SlotsJudge judge_;
   std::map<topology::NodeAddress, ReplicaStates> states_;          // of each shard, by its primary
   std::map<topology::NodeAddress, std::string> why_not_readable_;  // replicas that may not be read
+  std::set<topology::NodeAddress> readable_;                       // those that may
   bool changed_ = false;                                           // in this round
   bool settled_ = true;
   std::string problem_;
