@@ -60,10 +60,10 @@ bool IsName(std::string_view name) {
 
 class CommandsReader {
  public:
-  CommandsReader(std::string_view file, OptionsBuilder& builder) : file_(file), builder_(builder) {}
+  explicit CommandsReader(YamlContext& context) : context_(context) {}
 
   void Read(const ConfigNode& node) {
-    std::vector<DeclaredCommandOptions>& all = builder_.options().declared_commands;
+    std::vector<DeclaredCommandOptions>& all = context_.builder().options().declared_commands;
     all.clear();
     if (!node.is_list()) return Fail(node, "'commands' must be a list");
     if (node.items.size() > kDeclaredCommandsMax) {
@@ -74,12 +74,10 @@ class CommandsReader {
   }
 
  private:
-  void Fail(const ConfigNode& node, std::string_view what) {
-    builder_.Fail({file_, node.line}, what);
-  }
+  void Fail(const ConfigNode& node, std::string_view what) { context_.Fail(node, what); }
 
   void ReadOne(const ConfigNode& node, std::vector<DeclaredCommandOptions>& all) {
-    if (!node.is_map()) return Fail(node, "a command must be a map of keys and values");
+    if (!context_.ExpectMap(node, "a command")) return;
     DeclaredCommandOptions command;
     bool has_keys = false;
     for (const ConfigNode& entry : node.items) {
@@ -96,35 +94,33 @@ class CommandsReader {
   }
 
   void ReadEntry(const ConfigNode& entry, DeclaredCommandOptions& command) {
-    if (!entry.is_scalar()) {
-      Fail(entry, "'" + Excerpt(entry.key) + "' needs a single value");
-    } else if (entry.key == "name") {
-      command.name = ToUpperAscii(entry.scalar);
+    if (entry.key == "name") {
+      command.name = ToUpperAscii(context_.ScalarOf(entry));
       if (!IsName(command.name)) {
         Fail(entry, "the name of a command is letters, digits, '.', '-' and '_', at most " +
                         std::to_string(kDeclaredNameBytesMax) + ", and may end with *");
       }
     } else if (entry.key == "keys") {
-      const std::optional<KeyRuleOptions> rule = ParseKeyRule(entry.scalar);
+      const std::string text = context_.ScalarOf(entry);
+      const std::optional<KeyRuleOptions> rule = ParseKeyRule(text);
       if (rule) {
         command.keys = *rule;
       } else {
-        Fail(entry, "keys: '" + Excerpt(entry.scalar) +
+        Fail(entry, "keys: '" + Excerpt(text) +
                         "' says not where keys stand: 1, \"1..-1\", \"1..-1/2\", count@1, "
                         "\"1,count@2\" or none");
       }
     } else if (entry.key == "access") {
-      if (entry.scalar != "read" && entry.scalar != "write")
-        Fail(entry, "access must be read or write");
-      command.is_read = entry.scalar == "read";
+      const std::string access = context_.ScalarOf(entry);
+      if (access != "read" && access != "write") Fail(entry, "access must be read or write");
+      command.is_read = access == "read";
     } else {
       Fail(entry, "unknown key '" + Excerpt(entry.key) + "' in a command" +
                       DidYouMean(NearestName(entry.key, kCommandKeys)));
     }
   }
 
-  const std::string_view file_;
-  OptionsBuilder& builder_;
+  YamlContext& context_;
 };
 
 }  // namespace
@@ -140,8 +136,8 @@ std::optional<KeyRuleOptions> ParseKeyRule(std::string_view text) {
   return ParseRange(text);
 }
 
-void ReadDeclaredCommands(const ConfigNode& node, std::string_view file, OptionsBuilder& builder) {
-  CommandsReader(file, builder).Read(node);
+void ReadDeclaredCommands(const ConfigNode& node, YamlContext& context) {
+  CommandsReader(context).Read(node);
 }
 
 }  // namespace tidegate

@@ -17,11 +17,12 @@
 #include <string_view>
 
 #include "config/config_node.h"
-#include "config/options_builder.h"
+#include "config/options.h"
+#include "config/yaml_context.h"
 
 namespace tidegate {
 
-void ReadDeclaredCommands(const ConfigNode& node, std::string_view file, OptionsBuilder& builder);
+void ReadDeclaredCommands(const ConfigNode& node, YamlContext& context);
 
 // As written behind `keys`; none: it is no key rule.
 std::optional<KeyRuleOptions> ParseKeyRule(std::string_view text);

@@ -6,8 +6,8 @@
 #include "base/text.h"
 #include "config/near_miss.h"
 #include "config/option_value.h"
-#include "config/yaml_commands.h"
 #include "config/yaml_clusters.h"
+#include "config/yaml_commands.h"
 #include "config/yaml_context.h"
 
 namespace tidegate {
@@ -142,7 +142,7 @@ void YamlReader::ReadTop(const ConfigNode& root) {
     } else if (entry.key == "routes") {
       ReadRoutes(entry);
     } else if (entry.key == "commands") {
-      ReadDeclaredCommands(entry, name_, builder_);
+      ReadDeclaredCommands(entry, *this);
     } else if (!ReadSetting(entry, YamlPlace::kTop)) {
       UnknownKey(entry, YamlPlace::kTop, kTopKeys);
     }

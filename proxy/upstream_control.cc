@@ -34,12 +34,13 @@ class UpstreamControl::Observer final : public UpstreamObserver {
 UpstreamControl::UpstreamControl(std::span<const ClusterOptions> clusters,
                                  std::span<const std::unique_ptr<Worker>> workers)
     : workers_(workers),
-      discovery_(clusters, [this](size_t cluster, std::shared_ptr<const UpstreamTopology> known) {
-        for (const auto& worker : workers_) {
-          worker->Post(
-              [cluster, known](Worker& at) { at.upstreams()[cluster]->SetTopology(known); });
-        }
-      }) {
+      discovery_(
+          clusters, [this](size_t cluster, const std::shared_ptr<const UpstreamTopology>& known) {
+            for (const auto& worker : workers_) {
+              worker->Post(
+                  [cluster, known](Worker& at) { at.upstreams()[cluster]->SetTopology(known); });
+            }
+          }) {
   for (size_t i = 0; i < discovery_.size(); ++i) {
     observers_.push_back(std::make_unique<Observer>(discovery_, i));
     for (const auto& worker : workers_) worker->upstreams()[i]->set_observer(observers_[i].get());

@@ -50,7 +50,10 @@ void WriteTopology(JsonWriter& json, const discovery::TopologyPublisher& cluster
   const int64_t answered_ms = cluster.last_answer_unix_ms();
   json.Key("topology").BeginObject().Key("version").Int(topology->version);
   json.Key("problem").Text(topology->problem);
-  if (answered_ms > 0) {
+  // Of the others nothing is asked but whether their nodes answer.
+  const bool is_asked =
+      cluster.kind() != ClusterKind::kRing && cluster.kind() != ClusterKind::kRedis;
+  if (is_asked && answered_ms > 0) {
     json.Key("answer_age_seconds")
         .Real(static_cast<double>(UnixMillis() - answered_ms) / kMillisPerSecond);
   }

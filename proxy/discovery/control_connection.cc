@@ -83,7 +83,7 @@ ControlConnection::~ControlConnection() {
   DropSocket();
 }
 
-void ControlConnection::Ask(std::vector<CommandWords> commands, OnAnswer on_answer) {
+void ControlConnection::Ask(const std::vector<CommandWords>& commands, OnAnswer on_answer) {
   TG_CHECK(!commands.empty());
   Question question;
   question.replies_wanted = commands.size();

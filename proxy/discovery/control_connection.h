@@ -63,7 +63,7 @@ class ControlConnection final {
 
   // `on_answer` is called later from the loop, never from in here. It may ask again, and it may
   // destroy the connection. Error replies are replies.
-  void Ask(std::vector<CommandWords> commands, OnAnswer on_answer);
+  void Ask(const std::vector<CommandWords>& commands, OnAnswer on_answer);
 
   // Where messages of channels go that were subscribed to by asking SUBSCRIBE, one channel a
   // command. `on_end`: the connection is gone, and with it the subscriptions.

@@ -19,7 +19,7 @@ constexpr uint64_t kReportPauseMillis = 50;
 
 }  // namespace
 
-Discovery::Discovery(std::span<const ClusterOptions> clusters, Publish publish)
+Discovery::Discovery(std::span<const ClusterOptions> clusters, const Publish& publish)
     : read_buffer_(new char[kControlReadBufferBytes.count]),
       environment_{loop_, {read_buffer_.get(), kControlReadBufferBytes.count}} {
   for (const ClusterOptions& options : clusters) {
@@ -41,11 +41,10 @@ Discovery::Discovery(std::span<const ClusterOptions> clusters, Publish publish)
 
 Discovery::~Discovery() {
   Stop();
-  if (wake_up_ == nullptr) return;
-  // Never started: the handles are closed all the same.
+  for (const auto& cluster : clusters_) cluster->watcher.reset();
   wake_up_.reset();
   report_timer_.reset();
-  loop_.Run();
+  loop_.Run();  // until all handles are closed
 }
 
 void Discovery::Start() {
@@ -70,11 +69,8 @@ void Discovery::Run() {
 }
 
 void Discovery::OnWakeUp() {
-  if (!stopping_.load(std::memory_order_acquire)) return TakeReports();
-  // The loop ends when the last handle is closed.
-  for (const auto& cluster : clusters_) cluster->watcher.reset();
-  wake_up_.reset();
-  report_timer_.reset();
+  if (stopping_.load(std::memory_order_acquire)) return loop_.Stop();
+  TakeReports();
 }
 
 // The first at once; in a storm the rest in portions.
@@ -91,7 +87,9 @@ void Discovery::TakeReports() {
 }
 
 void Discovery::Report(size_t cluster, UpstreamReport report) {
-  if (clusters_[cluster]->reports.Put(std::move(report))) wake_up_->Send();
+  // Workers may report to the end of their lives, which is after ours.
+  const bool is_new = clusters_[cluster]->reports.Put(std::move(report));
+  if (is_new && !stopping_.load(std::memory_order_acquire)) wake_up_->Send();
 }
 
 void Discovery::AwaitFirstAnswers(std::chrono::milliseconds time_max) const {

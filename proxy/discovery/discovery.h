@@ -36,7 +36,7 @@ class Discovery final {
       std::function<void(size_t cluster, std::shared_ptr<const UpstreamTopology> topology)>;
 
   // Clusters of kind engine are left out.
-  Discovery(std::span<const ClusterOptions> clusters, Publish publish);
+  Discovery(std::span<const ClusterOptions> clusters, const Publish& publish);
   ~Discovery();
   Discovery(const Discovery&) = delete;
   Discovery& operator=(const Discovery&) = delete;

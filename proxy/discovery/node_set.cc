@@ -3,7 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/clock.h"
+
 namespace tidegate::discovery {
+namespace {
+
+constexpr int64_t kSameFailureNanos = 20'000'000;
+
+}  // namespace
 
 struct NodeSet::Node {
   Node(ControlEnvironment& environment, const topology::NodeAddress& address,
@@ -13,6 +20,7 @@ struct NodeSet::Node {
   ControlConnection connection;
   NodeHealth health;
   bool checking = false;
+  int64_t failed_ns = 0;  // when a failure last counted
 };
 
 NodeSet::NodeSet(ControlEnvironment& environment, ControlAccess access,
@@ -73,7 +81,11 @@ void NodeSet::Check(Node& node) {
 }
 
 void NodeSet::Note(Node& node, const Answer& answer) {
+  const int64_t now_ns = MonotonicNanos();
   std::string why = answer.ok() ? WhyNotServing(answer.value().front()) : answer.error().message;
+  // When a connection ends, whatever was asked over it fails: that is one failure.
+  if (!why.empty() && now_ns - node.failed_ns < kSameFailureNanos) return;
+  if (!why.empty()) node.failed_ns = now_ns;
   const bool changed = why.empty() ? node.health.Succeeded() : node.health.Failed(std::move(why));
   if (changed) on_health_();
 }

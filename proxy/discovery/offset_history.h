@@ -33,10 +33,11 @@ class OffsetHistory final {
 
   // Whether who is at `offset` lacks something that is older than the limit.
   bool IsTooFarBehind(int64_t now_ns, int64_t offset) const {
-    for (auto sample = samples_.rbegin(); sample != samples_.rend(); ++sample) {
-      if (sample->at_ns <= now_ns - lag_max_ns_) return offset < sample->offset;
+    bool is_behind = false;
+    for (const Sample& sample : samples_) {  // the newest that is old enough has the last word
+      if (sample.at_ns <= now_ns - lag_max_ns_) is_behind = offset < sample.offset;
     }
-    return false;
+    return is_behind;
   }
 
   void Clear() { samples_.clear(); }

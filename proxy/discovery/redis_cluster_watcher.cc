@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "proxy/discovery/sights.h"
 #include "proxy/topology/cluster_replies.h"
 
 namespace tidegate::discovery {
@@ -119,11 +120,51 @@ void RedisClusterWatcher::OnAnswers(const std::vector<NodeAnswer>& answers) {
   SlotsJudge::Verdict verdict = judge_.Judge(std::move(views), HeardOfLastMap(), MonotonicNanos());
   problem_ = std::move(verdict.problem);
   KeepNodes();
-  const bool changed = Publish(problem_);
+  changed_ = Publish(problem_);
+  settled_ = verdict.is_settled;
   context_.publisher.RefreshEnded(verdict.map != nullptr);
-  refresher_.Ended(!verdict.is_settled ? Outcome::kUnsettled
-                   : changed           ? Outcome::kChanged
-                                       : Outcome::kUnchanged);
+  if (context_.options.read_from == ReadFrom::kPrimary || verdict.map == nullptr) return Settle();
+  nodes_.AskAll(nodes_.addresses(), ReplicationQuestions(),
+                [this](const std::vector<NodeAnswer>& all) { OnReplicas(all); });
+}
+
+void RedisClusterWatcher::Settle() {
+  using Outcome = RefreshPace::Outcome;
+  refresher_.Ended(!settled_  ? Outcome::kUnsettled
+                   : changed_ ? Outcome::kChanged
+                              : Outcome::kUnchanged);
+}
+
+// Shard by shard, as if each were a set of replicas of its own.
+void RedisClusterWatcher::OnReplicas(const std::vector<NodeAnswer>& answers) {
+  std::map<topology::NodeAddress, Sight> sights;
+  for (Sight& sight : SightsOf(nodes_, answers, {})) sights[sight.report.address] = sight;
+  std::map<topology::NodeAddress, ReplicaStates> states;
+  why_not_readable_.clear();
+  readable_.clear();
+  const SlotMap& map = *judge_.map();
+  for (const topology::Shard& shard : map.shards()) {
+    if (shard.primary == topology::kNoNode || shard.replicas.empty()) continue;
+    const topology::NodeAddress& primary = map.nodes()[shard.primary].address;
+    std::vector<Sight> of_shard = {sights[primary]};
+    for (const topology::NodeIndex replica : shard.replicas)
+      of_shard.push_back(sights[map.nodes()[replica].address]);
+    const auto known = states_.find(primary);
+    ReplicaStates state = known != states_.end() ? std::move(known->second)
+                                                 : ReplicaStates(context_.options.replica_lag_max);
+    for (const KnownNode& node : state.Describe(of_shard, 0, MonotonicNanos()).nodes) {
+      if (node.is_primary) continue;
+      if (node.is_usable) {
+        readable_.insert(node.address);
+      } else {
+        why_not_readable_[node.address] = node.why_not;
+      }
+    }
+    states.emplace(primary, std::move(state));
+  }
+  states_ = std::move(states);
+  changed_ = Publish(problem_) || changed_;
+  Settle();
 }
 
 std::vector<CollectedView> RedisClusterWatcher::Collect(const std::vector<NodeAnswer>& answers) {
@@ -174,27 +215,31 @@ void RedisClusterWatcher::KeepNodes() {
   nodes_.Keep(wanted);
 }
 
+// Empty: it is usable.
+std::string RedisClusterWatcher::WhyNotUsable(const topology::ClusterNode& node) const {
+  using topology::NodeHealth;
+  if (!node.address.is_known()) return "the cluster does not say where it is";
+  if (node.health == NodeHealth::kFailed) return "the cluster says that it failed";
+  // Also said of a replica that has no byte of the stream yet: its own word counts more.
+  if (node.health == NodeHealth::kLoading && !readable_.contains(node.address))
+    return "it reads its data in, or has not copied any yet";
+  const discovery::NodeHealth* health = nodes_.HealthOf(node.address);
+  if (health != nullptr && !health->is_usable()) return health->why();
+  const auto late = why_not_readable_.find(node.address);
+  return late == why_not_readable_.end() || node.is_primary ? "" : late->second;
+}
+
 bool RedisClusterWatcher::Publish(std::string problem) {
   UpstreamTopology topology;
   topology.problem = std::move(problem);
   topology.slots = judge_.map();
-  if (topology.slots != nullptr) {
-    for (const topology::ClusterNode& node : topology.slots->nodes()) {
-      KnownNode known{.address = node.address, .is_primary = node.is_primary};
-      const NodeHealth* health = nodes_.HealthOf(node.address);
-      if (!node.address.is_known()) {
-        known.why_not = "the cluster does not say where it is";
-      } else if (node.health == topology::NodeHealth::kFailed) {
-        known.why_not = "the cluster says that it failed";
-      } else if (node.health == topology::NodeHealth::kLoading) {
-        known.why_not = "it reads its data in";
-      } else if (health != nullptr && !health->is_usable()) {
-        known.why_not = health->why();
-      }
-      known.is_usable = known.why_not.empty();
-      topology.node_of_slot_map.push_back(topology.nodes.size());
-      topology.nodes.push_back(std::move(known));
-    }
+  if (topology.slots == nullptr) return context_.publisher.Offer(std::move(topology));
+  for (const topology::ClusterNode& node : topology.slots->nodes()) {
+    KnownNode known{.address = node.address, .is_primary = node.is_primary};
+    known.why_not = WhyNotUsable(node);
+    known.is_usable = known.why_not.empty();
+    topology.node_of_slot_map.push_back(topology.nodes.size());
+    topology.nodes.push_back(std::move(known));
   }
   return context_.publisher.Offer(std::move(topology));
 }

@@ -4,10 +4,11 @@
 //
 // CLUSTER SHARDS is asked where it is known (7.0), else CLUSTER SLOTS, and CLUSTER NODES where the
 // user may say nothing else. The nodes of the last good map are asked as well as the configured
-// ones, which may all have gone since.
+// ones, which may all have gone since. Where replicas are read, a second round asks all nodes how
+// far they are: what the cluster says of them is only whether they live.
 #pragma once
 
-#include <deque>
+#include <map>
 #include <memory>
 #include <random>
 #include <set>
@@ -16,6 +17,7 @@
 
 #include "proxy/discovery/cluster_watcher.h"
 #include "proxy/discovery/node_set.h"
+#include "proxy/discovery/replica_states.h"
 #include "proxy/discovery/slots_judge.h"
 
 namespace tidegate::discovery {
@@ -35,8 +37,11 @@ class RedisClusterWatcher final : public ClusterWatcher {
   void Refresh();
   std::vector<topology::NodeAddress> WhomToAsk();
   void OnAnswers(const std::vector<NodeAnswer>& answers);
+  void OnReplicas(const std::vector<NodeAnswer>& answers);
+  void Settle();
   std::vector<CollectedView> Collect(const std::vector<NodeAnswer>& answers);
   bool HeardOfLastMap() const;
+  std::string WhyNotUsable(const topology::ClusterNode& node) const;
   // True: it is another one.
   bool Publish(std::string problem);
   void KeepNodes();
@@ -49,6 +54,11 @@ class RedisClusterWatcher final : public ClusterWatcher {
   std::string trouble_;                     // of the last round, when a node had some
   bool failed_ = false;                     // the last round had no view
   SlotsJudge judge_;
+  std::map<topology::NodeAddress, ReplicaStates> states_;          // of each shard, by its primary
+  std::map<topology::NodeAddress, std::string> why_not_readable_;  // replicas that may not be read
+  std::set<topology::NodeAddress> readable_;                       // those that may
+  bool changed_ = false;                                           // in this round
+  bool settled_ = true;
   std::string problem_;
   Refresher refresher_;
   NodeSet nodes_;

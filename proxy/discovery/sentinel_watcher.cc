@@ -177,7 +177,7 @@ void SentinelWatcher::Subscribe() {
   std::vector<CommandWords> commands;
   for (const std::string_view channel : kChannels)
     commands.push_back({"SUBSCRIBE", std::string(channel)});
-  subscription_->Ask(std::move(commands), [](const Answer&) {});
+  subscription_->Ask(commands, [](const Answer&) {});
 }
 
 void SentinelWatcher::OnEvent(std::string_view channel, std::string_view message) {

@@ -7,8 +7,8 @@
 namespace tidegate::discovery {
 
 const std::vector<CommandWords>& ReplicationQuestions() {
-  static const std::vector<CommandWords> questions = {{"INFO", "replication"}, {"ROLE"}};
-  return questions;
+  static const std::vector<CommandWords> kQuestions = {{"INFO", "replication"}, {"ROLE"}};
+  return kQuestions;
 }
 
 std::vector<Sight> SightsOf(const NodeSet& nodes, const std::vector<NodeAnswer>& answers,

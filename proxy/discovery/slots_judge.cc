@@ -79,6 +79,11 @@ topology::SlotMap SlotsJudge::WithRedirects(topology::SlotMap map, int64_t now_n
 
 bool SlotsJudge::Redirect(uint16_t slot, const topology::NodeAddress& target, int64_t now_ns) {
   if (map_ == nullptr || map_->FindNode(target) == topology::kNoNode) return false;
+  for (Redirected& one : redirected_) {
+    if (one.slot != slot || one.target != target) continue;
+    one.until_ns = now_ns + kRedirectNanos;  // said again
+    return false;
+  }
   std::erase_if(redirected_, [slot](const Redirected& one) { return one.slot == slot; });
   const topology::ClusterNode* primary = map_->PrimaryOf(slot);
   if (primary != nullptr && primary->address == target) return false;

@@ -127,9 +127,9 @@ void TopologyPublisher::Log(const UpstreamTopology& before, const UpstreamTopolo
     }
   }
   if (after.slots != nullptr && before.slots != after.slots) {
-    static const topology::SlotMap nothing;
+    static const topology::SlotMap kNothing;
     const topology::SlotMapDiff diff =
-        Compare(before.slots == nullptr ? nothing : *before.slots, *after.slots);
+        Compare(before.slots == nullptr ? kNothing : *before.slots, *after.slots);
     if (!diff.is_empty()) log::Notice(head + diff.ToText());
   }
   LogNodes(before, after);

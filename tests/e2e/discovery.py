@@ -10,6 +10,7 @@ import urllib.request
 
 from report import eventually
 from support import resp, servers
+from tools import run_tool
 from topology import RANGES, field, start_cluster, start_sentinel
 
 FAILOVER_SECONDS_MAX = 20
@@ -81,10 +82,10 @@ def in_background(works):
     return thread
 
 
-def named_by(sentinels, node):
-    """Whether one of them names it as the primary."""
+def named_by(sentinels, port):
+    """Whether one of them names the server at that port as the primary."""
     names = [s.connect().command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "db").value[1].value for s in sentinels]
-    return b"%d" % node.port in names
+    return b"%d" % port in names
 
 
 def says_primary(node):
@@ -122,6 +123,7 @@ def discovery_replicas(report, start):
         report.equal("which is not the first node", primary_of(server), old.port)
         report.check("a replica that only the primary names is used",
                      eventually(lambda: usable(server) == {old.port: True, new.port: True, unnamed.port: True}, 10), usable(server))
+        check_ping(report, server, [old, new, unnamed])
         writer = Writer(server)
         begun = time.monotonic()
         new.connect().command("REPLICAOF", "NO", "ONE")
@@ -146,6 +148,20 @@ def discovery_replicas(report, start):
         report.equal("failovers are counted", metric(server, "tidegate_discovery_failovers_total"), 2.0)
 
 
+def check_ping(report, server, nodes):
+    command = [server.command[0], "--check-config", "--ping", server.command[1]]
+    status, output = run_tool(command)
+    report.equal("--check-config --ping: all is well", status, 0)
+    for node in nodes[:2]:
+        report.check("and says so of each node", "cluster 'shop': node 127.0.0.1:%d: ok" % node.port in output, output)
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
+        config.write('clusters:\n  - {name: gone, kind: redis, nodes: ["127.0.0.1:%d"]}\n' % servers.free_port())
+        config.flush()
+        status, output = run_tool([server.command[0], "--check-config", "--ping", config.name])
+        report.equal("a node that is not there: status 1", status, 1)
+        report.check("and why", "connect: Connection refused" in output, output)
+
+
 def discovery_sentinel(report, start):
     with contextlib.ExitStack() as stack:
         old = stack.enter_context(servers.redis_server("--repl-diskless-sync-delay", "0"))
@@ -164,16 +180,17 @@ def discovery_sentinel(report, start):
         sentinels[0].crash()
         old.crash()
         works = in_background(writer.works)
-        report.check("the sentinels promote the replica", eventually(lambda: named_by(sentinels[1:], new), FAILOVER_SECONDS_MAX))
+        report.check("the sentinels promote the replica", eventually(lambda: named_by(sentinels[1:], new.port), FAILOVER_SECONDS_MAX))
         promoted = time.monotonic()
         timed(report, "writes go on after the failover", lambda: works.at, promoted, FOLLOWED_SECONDS_MAX)
         print("     writes were down for %.2f s, the sentinels needed %.2f s" % (works.at - died, promoted - died))
         report.equal("the primary", primary_of(server), new.port)
         report.equal("the failover is counted", metric(server, "tidegate_discovery_failovers_total"), 1.0)
         old.restart()
-        report.check("the old primary comes back as a replica",
-                     eventually(lambda: usable(server) == {old.port: True, new.port: True}, FAILOVER_SECONDS_MAX), topology_of(server))
-        report.equal("and is not the primary", primary_of(server), new.port)
+        works = writer.works()
+        report.check("the old primary that comes back takes nothing", works and primary_of(server) == new.port, topology_of(server))
+        report.check("and is not read before it is a replica",
+                     eventually(lambda: usable(server).get(old.port) is False or named_by(sentinels[1:], old.port), 5), topology_of(server))
 
 
 def discovery_cluster(report, start):

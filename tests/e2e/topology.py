@@ -43,7 +43,8 @@ def start_cluster(stack):
     for _ in range(6):
         buses.append(servers.free_port())
         flags = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--cluster-port", str(buses[-1]),
-                 "--cluster-allow-replica-migration", "no", "--repl-diskless-sync-delay", "0"]
+                 "--cluster-allow-replica-migration", "no", "--repl-diskless-sync-delay", "0",
+                 "--repl-ping-replica-period", "1"]
         nodes.append(stack.enter_context(servers.redis_server(*flags)))
     for i, node in enumerate(nodes):
         node.talk = node.connect()

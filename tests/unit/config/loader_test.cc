@@ -480,6 +480,9 @@ TEST_F(LoaderTest, CheckConfigReportsInsteadOfServing) {
   const std::string bad = Write("bad.yaml", "wrokers: 1\n");
   EXPECT_EQ(ErrorOf(Load({bad, "--check-config"})),
             bad + ":1: unknown key 'wrokers' (did you mean 'workers'?)");
+  EXPECT_FALSE(loaded.value().ping_nodes);
+  EXPECT_TRUE(Load({"--check-config", good, "--ping"}).value().ping_nodes);
+  EXPECT_EQ(ErrorOf(Load({good, "--ping"})), "command line: --ping is a part of --check-config");
 }
 
 TEST_F(LoaderTest, PrintsVersionHelpAndGeneratedTexts) {

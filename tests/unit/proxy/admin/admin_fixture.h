@@ -4,6 +4,7 @@
 
 #include <array>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "base/clock.h"
 #include "config/config_store.h"
 #include "proxy/admin/admin_sources.h"
+#include "proxy/discovery/discovery.h"
 #include "proxy/upstream/upstream_cluster.h"
 
 namespace tidegate {
@@ -65,6 +67,8 @@ class AdminFixture {
     for (auto& upstreams : upstreams_)
       upstreams.push_back(std::make_unique<UpstreamCluster>(
           UpstreamEnvironment{loop_, blocks_, {}, 0, epoch_}, cache));
+    discovery_ = std::make_unique<discovery::Discovery>(
+        std::span(&cache, 1), [](size_t, const std::shared_ptr<const UpstreamTopology>&) {});
   }
 
   AdminSources Sources() {
@@ -74,6 +78,7 @@ class AdminFixture {
     }
     sources.commands = commands_.get();
     sources.engine = engine_.get();
+    sources.discovery = discovery_.get();
     sources.config = &config_;
     sources.start_unix_ms = UnixMillis() - 5000;
     sources.readiness = [this] { return readiness; };
@@ -105,6 +110,7 @@ class AdminFixture {
   OutputBlockPool blocks_;
   uint64_t epoch_ = 0;
   std::array<std::vector<std::unique_ptr<UpstreamCluster>>, kWorkers> upstreams_;
+  std::unique_ptr<discovery::Discovery> discovery_;  // asks nobody: it is never started
 };
 
 }  // namespace tidegate

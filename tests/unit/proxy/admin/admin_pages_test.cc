@@ -188,6 +188,7 @@ TEST(AdminPages, ClustersAreAddedUpOverTheWorkers) {
               HasSubstr(R"("name":"cache","kind":"redis","nodes":[{"node":"10.0.0.5:6379",)"));
   EXPECT_THAT(body, HasSubstr(R"("requests":7)"));
   EXPECT_THAT(body, HasSubstr(R"("timeouts":1)"));
+  EXPECT_THAT(body, HasSubstr(R"("topology":{"version":0,)"));
   EXPECT_THAT(
       Get(pages, "/metrics").body,
       HasSubstr(R"(tidegate_upstream_requests_total{cluster="cache",node="10.0.0.5:6379"} 7)"));

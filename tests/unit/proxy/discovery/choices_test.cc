@@ -30,7 +30,8 @@ NodeAddress At(const std::string& host) { return {host, 1}; }
 Sight Primary(const std::string& host, int64_t offset = 100) {
   Sight sight;
   sight.report.address = At(host);
-  sight.report.state = ReplicationState{.role = ServerRole::kPrimary, .offset = offset};
+  sight.report.state = ReplicationState{};
+  sight.report.state->offset = offset;
   sight.health.Succeeded();
   return sight;
 }

@@ -208,6 +208,22 @@ TEST(DiscoveryOfReplicas, UsesReplicasThatOnlyThePrimaryNames) {
   EXPECT_EQ(watched.Problem(), "");
 }
 
+// Servers call each other by address, the configuration by name: they are the same all the same.
+TEST(DiscoveryOfReplicas, ConfiguredByName) {
+  FakeRedis a(OnlyPing);
+  FakeRedis b(OnlyPing);
+  a.Set(Says(PrimaryInfo(100, {&b})));
+  b.Set(Says(ReplicaInfo(a, 100)));
+  ClusterOptions options = OptionsOf(ClusterKind::kReplicas, {&a, &b});
+  for (UpstreamNodeOptions& node : options.nodes) node.address.host = "localhost";
+  Watched watched(options);
+  EXPECT_TRUE(Eventually([&] { return watched.PrimaryPort() == a.port(); }));
+  const uint64_t refreshes = watched.refreshes();
+  EXPECT_TRUE(Eventually([&] { return watched.refreshes() > refreshes; }));
+  ASSERT_EQ(watched.Now()->nodes.size(), 2U);
+  EXPECT_TRUE(watched.Now()->nodes[1].is_usable) << watched.Now()->nodes[1].why_not;
+}
+
 TEST(DiscoveryOfReplicas, AskedByRoleWhereInfoIsRefused) {
   FakeRedis a([](const std::string& command) -> std::string {
     if (command == "PING") return kPong;
@@ -461,6 +477,40 @@ TEST_F(DiscoveryOfCluster, NodesOfAnotherClusterAreNotBelieved) {
   EXPECT_TRUE(Eventually([&] { return !watched.Problem().empty(); }));
   EXPECT_THAT(watched.Problem(), HasSubstr("is a node of another cluster"));
   EXPECT_EQ(OwnerOf(watched, 100), a_.port());
+}
+
+// One shard of a primary and a replica, and the second node's replication as `replica` says.
+FakeRedis::Respond ShowsShard(const FakeRedis& primary, const FakeRedis& replica,
+                              std::string replication) {
+  std::string slots = "*1\r\n*4\r\n:0\r\n:16383\r\n";
+  for (const FakeRedis* node : {&primary, &replica}) {
+    slots += "*3\r\n" + Bulk("127.0.0.1") + ":" + std::to_string(node->port()) + "\r\n" +
+             Bulk("id" + std::to_string(node->port()));
+  }
+  return [show = Shows(slots), replication = std::move(replication)](const std::string& command) {
+    return command == "INFO replication" ? replication : show(command);
+  };
+}
+
+TEST_F(DiscoveryOfCluster, ReplicasThatCopyAreNotRead) {
+  const std::string copying =
+      Bulk("role:slave\r\nmaster_host:127.0.0.1\r\nmaster_port:" + std::to_string(a_.port()) +
+           "\r\nmaster_link_status:down\r\nmaster_sync_in_progress:1\r\nslave_repl_offset:0\r\n");
+  a_.Set(ShowsShard(a_, b_, PrimaryInfo(100)));
+  b_.Set(ShowsShard(a_, b_, copying));
+  ClusterOptions options = OptionsOf(ClusterKind::kRedisCluster, {&a_});
+  options.read_from = ReadFrom::kPreferReplica;
+  Watched watched(options);
+  const auto why_not = [&] {
+    const auto now = watched.Now();
+    for (const KnownNode& node : now->nodes) {
+      if (!node.is_primary) return node.is_usable ? std::string("usable") : node.why_not;
+    }
+    return std::string("no replica");
+  };
+  EXPECT_TRUE(Eventually([&] { return why_not() == "it copies its primary's data"; })) << why_not();
+  b_.Set(ShowsShard(a_, b_, ReplicaInfo(a_, 100)));
+  EXPECT_TRUE(Eventually([&] { return why_not() == "usable"; })) << why_not();
 }
 
 TEST_F(DiscoveryOfCluster, AHangingNodeDelaysNobody) {
