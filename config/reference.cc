@@ -148,50 +148,8 @@ std::string UpstreamKeysReference() {
   return page;
 }
 
-}  // namespace
-
-std::string OptionsReference() {
-  std::string page =
-      "# Options\n\n"
-      "Generated from the option table (`tidegate --print-options-doc`); do not edit by hand.\n\n"
-      "Every setting has its redis.conf name. It can stand in a redis.conf (`maxmemory 1gb`), on "
-      "the command line\n(`--maxmemory 1gb` or `--maxmemory=1gb`) and in the YAML file, in the "
-      "place named below: `top` is the top of the\nfile, `engine` the cluster of kind engine, "
-      "`listeners` and `admin` the keys of those. Files are read first, YAML\nbefore redis.conf, "
-      "then the command line; later wins. CONFIG GET reads every setting; the column CONFIG SET "
-      "says\nwhether it can change while running (`protected`: only with "
-      "`enable-protected-configs`).\n\n"
-      "Memory is bytes, or a number with `k` `m` `g` (powers of 1000) or `kb` `mb` `gb` (powers "
-      "of 1024).\n\n";
-  for (const OptionGroup& group : OptionGroups()) {
-    page += "## " + std::string(group.title) + "\n\n" + std::string(group.intro) + "\n\n";
-    AppendTable(page, group, true);
-    AppendTable(page, group, false);
-  }
-  page += UpstreamKeysReference();
-  return page;
-}
-
-std::string DefaultConfig() {
-  std::string out =
-      "# Tidegate's configuration, with every setting at its default.\n"
-      "# Generated from the option table (tidegate --print-default-config). Unknown keys and bad\n"
-      "# values are errors; check a file with: tidegate --check-config FILE\n"
-      "# All settings, also those of Redis that are accepted without effect:\n"
-      "# docs/reference/options.md\n\n"
-      "profile: standard\n"
-      "workers: auto\n\n"
-      "listeners:\n"
-      "  # One address or a list with one port. A - before an address: it may be missing.\n"
-      "  - {name: tcp, address: [\"*:6379\", \"-[::]:6379\"]}\n"
-      "  # - {name: balanced, address: \"0.0.0.0:6380\", proxy_protocol: \"yes\"}\n"
-      "  # - {name: local, unixsocket: /run/tidegate/tidegate.sock, unixsocketperm: \"770\"}\n\n"
-      "admin: {address: \"127.0.0.1:9901\"}   # \"off\" for none\n\n"
-      "clusters:\n"
-      "  - name: local\n"
-      "    kind: engine\n"
-      "    dir: ./data\n";
-  AppendSettings(out, YamlPlace::kEngine, "    ");
+// Clusters of other kinds, the routes, commands that the file may declare.
+void AppendUpstreamExamples(std::string& out) {
   out +=
       "  # Redis servers that run already (docs/upstreams.md); all keys are in\n"
       "  # docs/reference/options.md, those but nodes and primary-name are optional.\n"
@@ -240,6 +198,53 @@ std::string DefaultConfig() {
       "# commands:\n"
       "#   - {name: \"JSON.*\", keys: 1}\n"
       "#   - {name: JSON.MGET, keys: \"1..-2\", access: read}\n\n";
+}
+
+}  // namespace
+
+std::string OptionsReference() {
+  std::string page =
+      "# Options\n\n"
+      "Generated from the option table (`tidegate --print-options-doc`); do not edit by hand.\n\n"
+      "Every setting has its redis.conf name. It can stand in a redis.conf (`maxmemory 1gb`), on "
+      "the command line\n(`--maxmemory 1gb` or `--maxmemory=1gb`) and in the YAML file, in the "
+      "place named below: `top` is the top of the\nfile, `engine` the cluster of kind engine, "
+      "`listeners` and `admin` the keys of those. Files are read first, YAML\nbefore redis.conf, "
+      "then the command line; later wins. CONFIG GET reads every setting; the column CONFIG SET "
+      "says\nwhether it can change while running (`protected`: only with "
+      "`enable-protected-configs`).\n\n"
+      "Memory is bytes, or a number with `k` `m` `g` (powers of 1000) or `kb` `mb` `gb` (powers "
+      "of 1024).\n\n";
+  for (const OptionGroup& group : OptionGroups()) {
+    page += "## " + std::string(group.title) + "\n\n" + std::string(group.intro) + "\n\n";
+    AppendTable(page, group, true);
+    AppendTable(page, group, false);
+  }
+  page += UpstreamKeysReference();
+  return page;
+}
+
+std::string DefaultConfig() {
+  std::string out =
+      "# Tidegate's configuration, with every setting at its default.\n"
+      "# Generated from the option table (tidegate --print-default-config). Unknown keys and bad\n"
+      "# values are errors; check a file with: tidegate --check-config FILE\n"
+      "# All settings, also those of Redis that are accepted without effect:\n"
+      "# docs/reference/options.md\n\n"
+      "profile: standard\n"
+      "workers: auto\n\n"
+      "listeners:\n"
+      "  # One address or a list with one port. A - before an address: it may be missing.\n"
+      "  - {name: tcp, address: [\"*:6379\", \"-[::]:6379\"]}\n"
+      "  # - {name: balanced, address: \"0.0.0.0:6380\", proxy_protocol: \"yes\"}\n"
+      "  # - {name: local, unixsocket: /run/tidegate/tidegate.sock, unixsocketperm: \"770\"}\n\n"
+      "admin: {address: \"127.0.0.1:9901\"}   # \"off\" for none\n\n"
+      "clusters:\n"
+      "  - name: local\n"
+      "    kind: engine\n"
+      "    dir: ./data\n";
+  AppendSettings(out, YamlPlace::kEngine, "    ");
+  AppendUpstreamExamples(out);
   AppendSettings(out, YamlPlace::kTop, "");
   return out;
 }
