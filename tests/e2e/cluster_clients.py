@@ -63,8 +63,7 @@ def programs(report, server):
     report.check("redis-cli -c SET", status == 0 and output.strip() == "OK", output)
     status, output = run_tool(["redis-cli", "--cluster", "check", "127.0.0.1:%d" % server.port])
     report.check("redis-cli --cluster check", "All 16384 slots covered" in output, output)
-    for flags in ((), ("--cluster",)):
-        status, output = run_tool(["redis-benchmark", *flags, "-p", server.port, "-t", "set,get,incr,lpush,hset,mset", "-n", "4000",
-                                   "-r", "1000", "-P", "8", "-q"])
-        report.check("redis-benchmark %s" % " ".join(flags), status == 0 and output.count("requests per second") >= 6 and
-                     "rror" not in output, output[-600:])
+    # Not with --cluster: it wants two nodes at least.
+    status, output = run_tool(["redis-benchmark", "-p", server.port, "-t", "set,get,incr,lpush,hset,mset", "-n", "4000", "-r", "1000",
+                               "-P", "8", "-q"])
+    report.check("redis-benchmark", status == 0 and output.count("requests per second") >= 6 and "rror" not in output, output[-600:])
