@@ -8,7 +8,7 @@ import threading
 import time
 import urllib.request
 
-import cluster_clients
+import cluster_slots
 from clients import take_over
 from report import eventually
 from support import resp, servers
@@ -215,16 +215,16 @@ def private_subscriptions(report, start):
 
 def private_cluster(report, start):
     """The same at a real Redis Cluster, whose slots move without the topology being told."""
-    with cluster_clients.cluster_of_six(start) as (nodes, server):
+    with cluster_slots.cluster_of_six(start) as (nodes, server):
         client, primaries = server.connect(timeout=10), nodes[:3]
         tag = "foo"
         slot = nodes[0].talk.command("CLUSTER", "KEYSLOT", tag).value
-        owner = next(i for i in range(3) if cluster_clients.owns(nodes[i], slot))
+        owner = next(i for i in range(3) if cluster_slots.owns(nodes[i], slot))
 
         def move():
             nonlocal owner
             target = (owner + 1) % 3
-            cluster_clients.move_slot(primaries, slot, owner, target)
+            cluster_slots.move_slot(primaries, slot, owner, target)
             owner = target
 
         transaction = [("MULTI",), ("SET", "{foo}a", "1"), ("PING",), ("INCR", "{foo}a"), ("EXEC",)]
