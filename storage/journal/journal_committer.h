@@ -43,7 +43,7 @@ inline constexpr Bytes kJournalUnsyncedBytesMax = 256_MiB;
 // to which workers commit. An average, so that a few syncs which take milliseconds count for what
 // they would cost the loop. With slower ones the writer gets more done: while it syncs a group, the
 // loops read, execute and answer the next one.
-inline constexpr std::chrono::microseconds kJournalQuickSync{200};
+inline constexpr std::chrono::microseconds kJournalQuickSync{600};
 
 // Bytes of records above which a worker leaves a commit to the writer.
 inline constexpr Bytes kJournalCommitHereBytesMax = 256_KiB;
