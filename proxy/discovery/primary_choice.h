@@ -26,11 +26,7 @@ namespace tidegate::discovery {
 
 class PrimaryChoice final {
  public:
-  struct Choice {
-    std::optional<size_t> primary;  // index into the sights
-    std::string problem;            // empty: all well
-    bool is_settled = true;         // false: ask again soon
-  };
+  using Choice = ChosenPrimary;
 
   Choice Choose(std::span<const Sight> sights);
 

@@ -64,4 +64,11 @@ class ReplicaStates final {
 std::vector<topology::ServerReport> ReportsFor(std::span<const Sight> sights,
                                                std::optional<size_t> primary);
 
+// Who of the servers that were looked at takes writes, however that was decided.
+struct ChosenPrimary {
+  std::optional<size_t> primary;  // index into the sights
+  std::string problem;            // empty: all well
+  bool is_settled = true;         // false: ask again soon
+};
+
 }  // namespace tidegate::discovery

@@ -26,11 +26,7 @@ namespace tidegate::discovery {
 
 class SentinelChoice final {
  public:
-  struct Choice {
-    std::optional<size_t> primary;  // index into the sights
-    std::string problem;            // empty: all well
-    bool is_settled = true;         // false: ask again soon
-  };
+  using Choice = ChosenPrimary;
 
   // `opinions`: of the sentinels that answered, at least one. `sentinels`: that are known.
   // `sights` hold whom they name.

@@ -1,5 +1,5 @@
 // RingPlacement: the ring of a cluster of kind `ring` as one worker sees it: which node has a key,
-// and which nodes are ejected from it for now.
+// and which nodes have left it because they failed.
 //
 // A node that failed `eject_after_failures` times in a row leaves the ring for `eject_time`; then
 // it is tried again, and one more failure ejects it at once. What twemproxy calls auto_eject_hosts:
