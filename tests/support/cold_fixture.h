@@ -136,6 +136,10 @@ struct Process {
     }
     engine->StartLoading();
   }
+  // A reader that has just read wakes those who wait for it, `lone` too, until it is stopped.
+  ~Process() { engine->StopLoading(); }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
 
   std::atomic<bool> checkpoint_asked{false};
   std::unique_ptr<Engine> engine;
