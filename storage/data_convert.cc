@@ -294,6 +294,11 @@ Result<DataSource> FindDataSource(const std::string& path) {
   return Error{path + ": neither an RDB file nor an append-only file"};
 }
 
+Result<ConvertReport> ConvertTo(const DataSource& source, EntrySink& sink,
+                                const ConvertOptions& options) {
+  return Convert(source, options, [&sink](bool) { return &sink; });
+}
+
 Result<ConvertReport> CheckData(const DataSource& source, const ConvertOptions& options) {
   return Convert(source, options, [](bool) { return static_cast<EntrySink*>(nullptr); });
 }

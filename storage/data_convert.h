@@ -1,4 +1,5 @@
-// Data of one form into another, without a server: what `tidegate import`, `export` and `check` do.
+// Data of one form into another, without a server: what `tidegate import`, `export`, `check` and
+// `rdb-report` do.
 //
 // An RDB file is read key by key: each is made in a scratch engine, given on, and removed, so that
 // a file of any size takes the memory of its largest value. The commands of an append-only file,
@@ -17,6 +18,8 @@
 #include "storage/data_files.h"
 
 namespace tidegate {
+
+class EntrySink;
 
 enum class DataFormat : uint8_t { kRdb, kAof, kAofManifest, kDataDirectory };
 
@@ -62,6 +65,10 @@ Result<ConvertReport> ConvertToAof(const DataSource& source, const std::string& 
 // As SELECT and RESTORE commands, for a server; each is answered with one line.
 Result<ConvertReport> ConvertToCommands(const DataSource& source, ByteOutput& output,
                                         const ConvertOptions& options);
+
+// Gives every key to the sink, as it comes.
+Result<ConvertReport> ConvertTo(const DataSource& source, EntrySink& sink,
+                                const ConvertOptions& options);
 
 // Names of ValueType, by number: "strings", "lists", ….
 std::string_view ValueTypeName(size_t type);

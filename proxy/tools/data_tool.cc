@@ -1,8 +1,5 @@
 #include "proxy/tools/data_tool.h"
 
-#include <unistd.h>
-
-#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <utility>
@@ -10,57 +7,20 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "proxy/commands/version.h"
+#include "proxy/tools/report_tool.h"
 #include "proxy/tools/server_feed.h"
 #include "proxy/tools/tool_arguments.h"
+#include "proxy/tools/tool_output.h"
 #include "storage/data_convert.h"
 
 namespace tidegate {
 namespace {
 
-constexpr int kWell = 0;
-constexpr int kNotWell = 1;
-constexpr int kUsage = 2;
-
 void Print(const std::string& line) { std::printf("%s\n", line.c_str()); }
-void Warn(const std::string& line) { std::fprintf(stderr, "tidegate: %s\n", line.c_str()); }
 
 std::string Count(uint64_t number, std::string_view what) {
   return std::to_string(number) + " " + std::string(what);
 }
-
-// A line that is written over, where somebody looks at it.
-class ProgressBar final {
- public:
-  ProgressBar() : shown_(isatty(STDERR_FILENO) == 1), begin_nanos_(MonotonicNanos()) {}
-  ~ProgressBar() {
-    if (any_) std::fprintf(stderr, "\r\x1b[K");
-  }
-  ProgressBar(const ProgressBar&) = delete;
-  ProgressBar& operator=(const ProgressBar&) = delete;
-
-  void Show(const LoadProgress& progress) {
-    constexpr int64_t kEveryNanos = 100'000'000;
-    const int64_t now = MonotonicNanos();
-    if (!shown_ || now - last_nanos_ < kEveryNanos) return;
-    last_nanos_ = now;
-    any_ = true;
-    constexpr int kWidth = 40;
-    const double part = static_cast<double>(progress.bytes) /
-                        static_cast<double>(std::max<uint64_t>(progress.bytes_total, 1));
-    const int filled = std::clamp(static_cast<int>(part * kWidth), 0, kWidth);
-    const double seconds = static_cast<double>(now - begin_nanos_) / 1e9;
-    std::fprintf(stderr, "\r[%-*s] %3.0f%%  %.0f MB/s", kWidth,
-                 std::string(static_cast<size_t>(filled), '#').c_str(), part * 100,
-                 static_cast<double>(progress.bytes) / 1e6 / std::max(seconds, 0.001));
-    std::fflush(stderr);
-  }
-
- private:
-  const bool shown_;
-  const int64_t begin_nanos_;
-  int64_t last_nanos_ = 0;
-  bool any_ = false;
-};
 
 void PrintSource(const DataSource& source, const ConvertReport& report) {
   const LoadReport& read = report.read;
@@ -92,21 +52,24 @@ void PrintSource(const DataSource& source, const ConvertReport& report) {
 void WarnOf(const ConvertReport& report) {
   const LoadReport& read = report.read;
   if (read.functions > 0)
-    Warn(Count(read.functions, "libraries of functions are left out: Tidegate has no functions"));
-  if (read.modules_skipped > 0) Warn(Count(read.modules_skipped, "values of modules are left out"));
-  if (read.empty > 0) Warn(Count(read.empty, "collections without elements are left out"));
+    ToolWarn(
+        Count(read.functions, "libraries of functions are left out: Tidegate has no functions"));
+  if (read.modules_skipped > 0)
+    ToolWarn(Count(read.modules_skipped, "values of modules are left out"));
+  if (read.empty > 0) ToolWarn(Count(read.empty, "collections without elements are left out"));
   if (read.failed_commands > 0) {
-    Warn(Count(read.failed_commands, "commands answered with an error, the first at offset ") +
-         std::to_string(read.first_failure_offset) + ": " + read.first_failure);
+    ToolWarn(Count(read.failed_commands, "commands answered with an error, the first at offset ") +
+             std::to_string(read.first_failure_offset) + ": " + read.first_failure);
   }
   if (read.cut_off_at)
-    Warn("the file ends early: what begins at offset " + std::to_string(*read.cut_off_at) +
-         " is not whole and left out");
-  if (report.bytes_behind > 0) Warn(Count(report.bytes_behind, "bytes follow the end of the RDB"));
+    ToolWarn("the file ends early: what begins at offset " + std::to_string(*read.cut_off_at) +
+             " is not whole and left out");
+  if (report.bytes_behind > 0)
+    ToolWarn(Count(report.bytes_behind, "bytes follow the end of the RDB"));
   if (report.written.filters_left_out > 0)
-    Warn(Count(report.written.filters_left_out, "Bloom filters are left out"));
+    ToolWarn(Count(report.written.filters_left_out, "Bloom filters are left out"));
   if (report.written.hashes_without_times > 0)
-    Warn(Count(report.written.hashes_without_times, "hashes lost the times of their fields"));
+    ToolWarn(Count(report.written.hashes_without_times, "hashes lost the times of their fields"));
 }
 
 std::string FirstLine(const std::string& text) {
@@ -165,28 +128,29 @@ void PrintWritten(const ToolArguments& arguments, const ConvertReport& report) {
 int Run(const ToolArguments& arguments) {
   Result<DataSource> source = FindDataSource(arguments.source);
   if (!source.ok()) {
-    Warn(source.error().message);
-    return kNotWell;
+    ToolWarn(source.error().message);
+    return kToolNotWell;
   }
   ConvertOptions options{.for_redis = arguments.for_redis,
                          .skip_modules = arguments.skip_modules,
                          .databases = arguments.databases,
                          .now_ms = UnixMillis(),
                          .redis_version = std::string(kRedisVersion)};
+  if (arguments.tool == Tool::kReport) return RunReport(*source, arguments, options);
   Result<ConvertReport> report = [&] {
     ProgressBar bar;
     options.on_progress = [&bar](const LoadProgress& progress) { bar.Show(progress); };
     return Convert(*source, arguments, options);
   }();
   if (!report.ok()) {
-    Warn(report.error().message);
-    return kNotWell;
+    ToolWarn(report.error().message);
+    return kToolNotWell;
   }
   PrintSource(*source, *report);
   WarnOf(*report);
   PrintWritten(arguments, *report);
   const bool whole = !report->read.cut_off_at && report->bytes_behind == 0;
-  return arguments.tool == Tool::kCheck && !whole ? kNotWell : kWell;
+  return arguments.tool == Tool::kCheck && !whole ? kToolNotWell : kToolWell;
 }
 
 }  // namespace
@@ -196,13 +160,13 @@ std::optional<int> RunDataTool(std::span<const std::string> arguments) {
   if (!tool) return std::nullopt;
   Result<ToolArguments> parsed = ParseToolArguments(*tool, arguments);
   if (!parsed.ok()) {
-    Warn(parsed.error().message);
+    ToolWarn(parsed.error().message);
     std::fputs(std::string(ToolUsage(*tool)).c_str(), stderr);
-    return kUsage;
+    return kToolUsage;
   }
   if (parsed->help) {
     std::fputs(std::string(ToolUsage(*tool)).c_str(), stdout);
-    return kWell;
+    return kToolWell;
   }
   return Run(*parsed);
 }

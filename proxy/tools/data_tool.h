@@ -1,5 +1,5 @@
-// `tidegate import`, `tidegate export` and `tidegate check`: data from one form into another, and
-// whether it is sound, without a running server of ours.
+// `tidegate import`, `export`, `check` and `rdb-report`: data from one form into another, whether
+// it is sound, and what takes the memory, without a running server of ours.
 //
 // The words of the command line say where from (SOURCE: whatever is there) and where to (--to-…);
 // what does the work is storage/data_convert.h. These run on the main thread of a process of their

@@ -4,9 +4,12 @@
 
 #include "base/limits.h"
 #include "base/text.h"
+#include "config/option_value.h"
 
 namespace tidegate {
 namespace {
+
+constexpr int kReportDepthMax = 100;
 
 constexpr std::string_view kSourceUsage =
     "\n"
@@ -56,9 +59,30 @@ constexpr std::string_view kCheckUsage =
     "  --skip-modules         pass over values of modules that Tidegate does not have\n"
     "  --databases N          of an append-only file or a data directory (default 16)\n";
 
+constexpr std::string_view kReportUsage =
+    "usage: tidegate rdb-report SOURCE [OPTION...]\n"
+    "\n"
+    "Writes a line of CSV for each key, with the columns of rdbtools: database, type,\n"
+    "key, size_in_bytes, encoding, num_elements, len_largest_element, expiry. And says\n"
+    "what takes the most memory, by the beginning of keys' names.\n"
+    "\n"
+    "options:\n"
+    "  --to-csv FILE          where the lines go (default: the standard output)\n"
+    "  --prefixes-csv FILE    all prefixes: prefix, keys, size_in_bytes, largest\n"
+    "  --separator C          what ends a prefix (default ':')\n"
+    "  --depth N              the so manieth separator does (default 1)\n"
+    "  --bytes-min SIZE       no lines of smaller keys: 10kb\n"
+    "  --skip-modules         leave out values of modules that Tidegate does not have\n"
+    "  --databases N          of an append-only file or a data directory (default 16)\n";
+
 // Where the value of an option goes; null: there is no such option.
 std::string* TextOption(ToolArguments& arguments, std::string_view name) {
   if (arguments.tool == Tool::kCheck) return nullptr;
+  if (arguments.tool == Tool::kReport) {
+    if (name == "--to-csv") return &arguments.to_csv;
+    if (name == "--prefixes-csv") return &arguments.prefixes_csv;
+    return nullptr;
+  }
   if (name == "--to-rdb") return &arguments.to_rdb;
   if (name == "--to-aof" && arguments.tool == Tool::kExport) return &arguments.to_aof;
   if (name == "--to-server") return &arguments.to_server;
@@ -72,6 +96,30 @@ bool* SwitchOption(ToolArguments& arguments, std::string_view name) {
   if (name == "--redis" && arguments.tool == Tool::kExport) return &arguments.for_redis;
   if (name == "--help" || name == "-h") return &arguments.help;
   return nullptr;
+}
+
+// Nothing: it is none of them.
+std::optional<Status> SetReportOption(KeyReportOptions& report, const std::string& name,
+                                      const std::string& value) {
+  if (name == "--separator") {
+    if (value.size() != 1) return Error{"--separator must be one character"};
+    report.separator = value[0];
+    return Status();
+  }
+  if (name == "--depth") {
+    const std::optional<int64_t> number = ParseInt64(value);
+    if (!number || *number < 1 || *number > kReportDepthMax)
+      return Error{"--depth must be between 1 and " + std::to_string(kReportDepthMax)};
+    report.depth = static_cast<int>(*number);
+    return Status();
+  }
+  if (name == "--bytes-min") {
+    const std::optional<int64_t> bytes = ParseMemory(value);
+    if (!bytes || *bytes < 0) return Error{"--bytes-min must be a size: 10kb"};
+    report.bytes_min = static_cast<uint64_t>(*bytes);
+    return Status();
+  }
+  return std::nullopt;
 }
 
 // One option with a value.
@@ -92,13 +140,18 @@ Status SetOption(ToolArguments& arguments, const std::string& name, const std::s
     arguments.databases = static_cast<int>(*number);
     return {};
   }
+  if (arguments.tool == Tool::kReport) {
+    if (std::optional<Status> set = SetReportOption(arguments.report, name, value))
+      return *std::move(set);
+  }
   return Error{"unknown option " + name};
 }
 
 Status CheckDestination(const ToolArguments& arguments) {
   const int destinations = (arguments.to_rdb.empty() ? 0 : 1) + (arguments.to_aof.empty() ? 0 : 1) +
                            (arguments.to_server.empty() ? 0 : 1);
-  const int wanted = arguments.tool == Tool::kCheck ? 0 : 1;
+  const bool converts = arguments.tool == Tool::kImport || arguments.tool == Tool::kExport;
+  const int wanted = converts ? 1 : 0;
   if (destinations != wanted) return Error{"say one destination"};
   return {};
 }
@@ -110,13 +163,15 @@ std::optional<Tool> ToolOf(std::span<const std::string> arguments) {
   if (arguments[0] == "import") return Tool::kImport;
   if (arguments[0] == "export") return Tool::kExport;
   if (arguments[0] == "check") return Tool::kCheck;
+  if (arguments[0] == "rdb-report") return Tool::kReport;
   return std::nullopt;
 }
 
 std::string_view ToolUsage(Tool tool) {
   static const std::string kTexts[] = {std::string(kImportUsage).append(kSourceUsage),
                                        std::string(kExportUsage).append(kSourceUsage),
-                                       std::string(kCheckUsage).append(kSourceUsage)};
+                                       std::string(kCheckUsage).append(kSourceUsage),
+                                       std::string(kReportUsage).append(kSourceUsage)};
   return kTexts[static_cast<size_t>(tool)];
 }
 

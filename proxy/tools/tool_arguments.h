@@ -1,5 +1,5 @@
-// The command line of `tidegate import`, `export` and `check`: what it may say, and the text that
-// tells so. Values, parsed once; no thread of their own.
+// The command line of `tidegate import`, `export`, `check` and `rdb-report`: what it may say, and
+// the text that tells so. Values, parsed once; no thread of their own.
 #pragma once
 
 #include <optional>
@@ -8,10 +8,11 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "storage/key_report.h"
 
 namespace tidegate {
 
-enum class Tool : uint8_t { kImport, kExport, kCheck };
+enum class Tool : uint8_t { kImport, kExport, kCheck, kReport };
 
 struct ToolArguments {
   Tool tool = Tool::kCheck;
@@ -25,6 +26,10 @@ struct ToolArguments {
   bool for_redis = false;
   bool skip_modules = false;
   int databases = 16;
+  // kReport. Files; empty: the lines go to the standard output, and the prefixes nowhere.
+  std::string to_csv;
+  std::string prefixes_csv;
+  KeyReportOptions report;
 };
 
 // Nothing: the first argument names no tool.

@@ -6,24 +6,15 @@
 #include "storage/commands/value_digest.h"
 #include "storage/introspection.h"
 #include "storage/keyspace/access.h"
-#include "storage/memory/memory.h"
 #include "storage/rdb/rdb_value_writer.h"
 #include "storage/rdb/rdb_writer.h"
 #include "storage/value/encoding_name.h"
+#include "storage/value/key_size.h"
 #include "storage/value/string_value.h"
 #include "storage/value/value_object.h"
 
 namespace tidegate {
 namespace {
-
-// A bucket's word, at the average load of a table.
-constexpr size_t kTableBytesPerKey = 10;
-
-size_t BytesOf(const Entry& entry) {
-  size_t bytes = MemoryRoundUp(entry.allocated_bytes()) + kTableBytesPerKey;
-  if (!entry.embedded()) bytes += ValueBytes(ValueObject::Of(entry));
-  return bytes;
-}
 
 Digest DigestOfKey(const Entry& entry, int db, int64_t now_ms) {
   Digest digest = Digest::Of(ToText(db));
@@ -104,7 +95,7 @@ ExecStatus CmdDebugDigest(CommandContext& ctx) {
     walk.position = ctx.keyspace().Visit(
         slot, walk.db, walk.position, kDigestEntriesPerHold, [&](Entry& entry) {
           walk.digest.Also(DigestOfKey(entry, walk.db, ctx.now_ms()));
-          walk.work += 1 + BytesOf(entry) / kDigestBytesPerEntry;
+          walk.work += 1 + KeyBytes(entry) / kDigestBytesPerEntry;
         });
     ctx.UnlockSlot(slot);
     if (walk.position == 0) ++walk.slot;
@@ -248,7 +239,7 @@ ExecStatus CmdMemoryUsage(CommandContext& ctx) {
   if (entry == nullptr) {
     ctx.reply().Null();
   } else {
-    ctx.reply().Integer(static_cast<int64_t>(BytesOf(*entry)));
+    ctx.reply().Integer(static_cast<int64_t>(KeyBytes(*entry)));
   }
   return ExecStatus::kDone;
 }

@@ -1,7 +1,10 @@
 """RDB and append-only files between Tidegate and the real redis-server, both ways, and the tools for them."""
 
+import csv
+import datetime
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -309,3 +312,67 @@ def import_to_server(report, start):
             report.check("without the password it fails", status == 1 and "NOAUTH" in output, output)
             report.equal("with it it works", tool(*command, "--password-file", folder / "password")[0], 0)
         report.equal("a destination is asked for", tool(binary, "import", folder / "dump.rdb")[0], 2)
+
+
+# By the type in the report: the type of Redis, and what counts its elements.
+COUNTED = {"list": ("list", "LLEN"), "set": ("set", "SCARD"), "sortedset": ("zset", "ZCARD"), "hash": ("hash", "HLEN"),
+           "stream": ("stream", "XLEN")}
+
+
+def key_report(report, start):
+    """rdb-report of a file of redis-server, beside what redis-server and Tidegate say of the same keys."""
+    with Folder() as folder:
+        with servers.redis_server("--dir", folder) as redis, start("--workers", "2") as server:
+            fill(redis)
+            save(report, redis, "redis-server")
+            binary = server.command[0]
+            tool(binary, "import", folder / "dump.rdb", "--to-server", "127.0.0.1:%d" % server.port)
+            status, output = tool(binary, "rdb-report", folder / "dump.rdb", "--to-csv", folder / "keys.csv")
+            report.check("rdb-report of redis-server's file", status == 0 and " keys, " in output, output)
+            with open(folder / "keys.csv", newline="", encoding="utf-8") as lines:
+                rows = list(csv.DictReader(lines))
+            ours, theirs = server.connect(timeout=30), redis.connect(timeout=30)
+            wrong, far = [], []
+            databases = {int(row["database"]) for row in rows}
+            for database in sorted(databases):
+                report.equal("keys of database %d" % database, sum(int(row["database"]) == database for row in rows),
+                             select(theirs, database))
+                select(ours, database)
+                for row in rows:
+                    if int(row["database"]) != database:
+                        continue
+                    if not same_in(theirs, row):
+                        wrong.append(row)
+                    live = ours.command("MEMORY", "USAGE", name_of(row)).value
+                    if not 0.8 <= int(row["size_in_bytes"]) / live <= 1.2:
+                        far.append((row, live))
+            report.equal("types, elements and expiries are those of redis-server", wrong, [])
+            report.equal("sizes are within a fifth of Tidegate's MEMORY USAGE", far, [])
+        status, output = tool(binary, "rdb-report", folder / "dump.rdb", "--bytes-min", "1gb")
+        report.check("without a file the lines are the output", status == 0 and "database,type,key," in output, output)
+
+
+def select(connection, database):
+    connection.command("SELECT", str(database))
+    return connection.command("DBSIZE").value
+
+
+def name_of(row):
+    def byte(escape):
+        return b"\\" if escape[1] == b"\\" else bytes([int(escape[1][1:], 16)])
+
+    return re.sub(rb"\\(x[0-9a-f]{2}|\\)", byte, row["key"].encode())
+
+
+def same_in(redis, row):
+    key = name_of(row)
+    if row["type"] == "string":
+        same = redis.command("STRLEN", key).value == int(row["len_largest_element"])
+    else:
+        kind, counts = COUNTED[row["type"]]
+        same = redis.command("TYPE", key).value == kind.encode() and redis.command(counts, key).value == int(row["num_elements"])
+    expires_ms = redis.command("PEXPIRETIME", key).value
+    if expires_ms < 0:
+        return same and row["expiry"] == ""
+    told = datetime.datetime.fromisoformat(row["expiry"]).replace(tzinfo=datetime.timezone.utc)
+    return same and round(told.timestamp() * 1000) == expires_ms

@@ -39,6 +39,15 @@ TEST(ToolArguments, WhatTheyTake) {
   EXPECT_TRUE(Parse({"export", "a", "--to-aof", "b", "--redis"})->for_redis);
   EXPECT_EQ(Parse({"check", "a"})->source, "a");
   EXPECT_TRUE(Parse({"export", "--help"})->help);
+  Result<ToolArguments> report =
+      Parse({"rdb-report", "a.rdb", "--to-csv", "keys.csv", "--prefixes-csv", "p.csv", "--depth",
+             "2", "--separator", "/", "--bytes-min", "10kb"});
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  EXPECT_EQ(report->to_csv, "keys.csv");
+  EXPECT_EQ(report->prefixes_csv, "p.csv");
+  EXPECT_EQ(report->report.depth, 2);
+  EXPECT_EQ(report->report.separator, '/');
+  EXPECT_EQ(report->report.bytes_min, 10'240u);
 }
 
 TEST(ToolArguments, WhatMakesNoSense) {
@@ -54,6 +63,11 @@ TEST(ToolArguments, WhatMakesNoSense) {
       {{"export", "a", "--to-rdb"}, "without its value: --to-rdb"},
       {{"export", "a", "--to-rdb", ""}, "--to-rdb is empty"},
       {{"check", "a", "--databases", "0"}, "--databases must be between"},
+      {{"check", "a", "--depth", "2"}, "unknown option --depth"},
+      {{"rdb-report", "a", "--to-rdb", "b"}, "unknown option --to-rdb"},
+      {{"rdb-report", "a", "--depth", "0"}, "--depth must be between"},
+      {{"rdb-report", "a", "--separator", "::"}, "--separator must be one character"},
+      {{"rdb-report", "a", "--bytes-min", "much"}, "--bytes-min must be a size"},
   };
   for (const auto& [words, what] : cases) {
     const Result<ToolArguments> parsed = Parse(words);
