@@ -30,7 +30,7 @@ std::vector<uint64_t> KeyMoves::TakeWaiters(Shard& shard, int database, const Ke
 }
 
 void KeyMoves::Settle(Shard& shard, uint64_t hash) {
-  if (shard.settled.size() >= kSettledOfShardMax) shard.settled.clear();
+  if (shard.settled.size() >= settled_of_shard_max_) shard.settled.clear();
   shard.settled.insert(hash);
 }
 

@@ -34,6 +34,9 @@ inline constexpr size_t kSettledKeysMax = 1 << 20;
 
 class KeyMoves final {
  public:
+  explicit KeyMoves(size_t settled_keys_max = kSettledKeysMax)
+      : settled_of_shard_max_(settled_keys_max / kShards) {}
+
   enum class State : uint8_t { kSettled, kMine, kOthers };
   // kMine: the caller moves it, and says Restored, Absent or Failed. kOthers: somebody does. Of
   // both the ticket is among those that are given back then, once.
@@ -52,7 +55,6 @@ class KeyMoves final {
 
  private:
   static constexpr size_t kShards = 64;
-  static constexpr size_t kSettledOfShardMax = kSettledKeysMax / kShards;
   struct Shard {
     Mutex mutex;
     std::unordered_set<uint64_t> settled TG_GUARDED_BY(mutex);
@@ -61,11 +63,12 @@ class KeyMoves final {
   };
 
   static uint64_t HashOf(int database, const KeyRef& key);
-  static void Settle(Shard& shard, uint64_t hash) TG_REQUIRES(shard.mutex);
+  void Settle(Shard& shard, uint64_t hash) TG_REQUIRES(shard.mutex);
   static std::vector<uint64_t> TakeWaiters(Shard& shard, int database, const KeyRef& key)
       TG_REQUIRES(shard.mutex);
   Shard& ShardOf(uint64_t hash) { return shards_[hash % kShards]; }
 
+  const size_t settled_of_shard_max_;
   std::array<Shard, kShards> shards_;
 };
 

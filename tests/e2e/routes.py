@@ -4,8 +4,10 @@ import contextlib
 import tempfile
 import threading
 
+import cluster_slots
 from report import eventually
 from support import resp, servers
+from topology import field, start_cluster
 from upstreams import OK, ask_all, bulk
 
 
@@ -85,6 +87,51 @@ def route_mirror(report, start):
                 report.check("EVAL is mirrored", eventually(lambda: direct.command("GET", "e") == bulk("v"), 5.0))
             new.stop()
             report.equal(cluster + ": without the mirror", client.command("SET", "after", "1"), OK)
+
+
+def route_cluster(report, start):
+    """The same with a real Redis Cluster: the new names decide about slots, also while slots move."""
+    with contextlib.ExitStack() as stack:
+        nodes = start_cluster(stack)
+        eventually(lambda: all(field(node, "cluster_state") == "ok" for node in nodes), 20)
+        single = stack.enter_context(servers.redis_server())
+        text = ('clusters:\n  - {name: local, kind: engine}\n  - {name: single, kind: redis, nodes: ["127.0.0.1:%d"]}\n'
+                '  - {name: shop, kind: redis_cluster, nodes: ["127.0.0.1:%d"]}\n'
+                'routes:\n  - {match: "p:*", cluster: shop, strip-prefix: "p:", add-prefix: "t7:"}\n'
+                '  - {match: "m:*", cluster: local, mirror: {cluster: shop}}\n'
+                '  - {match: "in:*", cluster: shop, move-from: single}\n'
+                '  - {match: "out:*", cluster: local, move-from: shop}\n'
+                '  - {match: "*", cluster: shop}\n' % (single.port, nodes[0].port))
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
+            config.write(text)
+            config.flush()
+            server = stack.enter_context(start("--workers", "2", files=[config.name]))
+        client = server.connect(timeout=10)
+        report.check("the cluster is known", eventually(lambda: client.command("GET", "x").kind == "nil", 15))
+        keys = range(100)
+        report.equal("MSET with other names", client.command("MSET", *[word for key in keys for word in ("p:%d" % key, key)]), OK)
+        report.equal("they are there", client.command("EXISTS", *["t7:%d" % key for key in keys]), integer(100))
+        report.equal("MGET with other names", client.command("MGET", *["p:%d" % key for key in keys]), array(*map(str, keys)))
+        slot = nodes[0].talk.command("CLUSTER", "KEYSLOT", "t7:5").value
+        owner = next(i for i in range(3) if cluster_slots.owns(nodes[i], slot))
+        cluster_slots.move_slot(nodes[:3], slot, owner, (owner + 1) % 3)
+        report.equal("a slot that was moved", client.command("INCR", "p:5"), integer(6))
+        replies = ask_all(client, [("MULTI",), ("SET", "p:{a}1", "1"), ("INCR", "p:{a}1"), ("EXEC",), ("GET", "t7:{a}1")])
+        report.equal("a transaction", replies[4], bulk("2"))
+        for key in keys:
+            client.command("SET", "m:%d" % key, key)
+        report.check("mirrored to all nodes", eventually(
+            lambda: sum(len(node.talk.command("KEYS", "m:*").value) for node in nodes[:3]) == 100, 5))
+        direct = single.connect()
+        direct.command("MSET", *[word for key in keys for word in ("in:%d" % key, key)])
+        report.equal("moved in", client.command("MGET", *["in:%d" % key for key in keys]), array(*map(str, keys)))
+        report.check("and gone", eventually(lambda: direct.command("DBSIZE") == integer(0), 5))
+        for key in keys:
+            target = next(node for node in nodes[:3] if cluster_slots.owns(node, node.talk.command("CLUSTER", "KEYSLOT", "out:%d" % key).value))
+            target.talk.command("SET", "out:%d" % key, key)
+        report.equal("moved out", client.command("MGET", *["out:%d" % key for key in keys]), array(*map(str, keys)))
+        report.check("and gone from there", eventually(
+            lambda: sum(len(node.talk.command("KEYS", "out:*").value) for node in nodes[:3]) == 0, 5))
 
 
 def fill(connection):

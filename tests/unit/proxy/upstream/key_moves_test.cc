@@ -38,15 +38,17 @@ TEST(KeyMoves, AfterAFailureItIsTriedAgain) {
 
 // What is settled may be forgotten, what is still to be removed may not: it would come back.
 TEST(KeyMoves, RestoredKeysAreNotForgotten) {
-  KeyMoves moves;
+  constexpr size_t kSettledMax = 256;
+  KeyMoves moves(kSettledMax);
   EXPECT_EQ(moves.Begin(0, kA, 1), State::kMine);
   moves.Restored(0, kA);
-  for (size_t i = 0; i < kSettledKeysMax * 2; ++i) {
+  for (size_t i = 0; i < kSettledMax * 4; ++i) {
     const std::string name = "k" + std::to_string(i);
     const KeyRef key = KeyRef::Of(name);
     ASSERT_EQ(moves.Begin(0, key, 1), State::kMine);
     moves.Absent(0, key);
   }
+  EXPECT_EQ(moves.Begin(0, KeyRef::Of("k0"), 1), State::kMine);
   EXPECT_EQ(moves.Begin(0, kA, 2), State::kSettled);
   moves.Removed(0, kA);
   EXPECT_EQ(moves.Begin(0, kA, 2), State::kSettled);
