@@ -68,10 +68,24 @@ struct ListenerOptions {
   friend bool operator==(const ListenerOptions&, const ListenerOptions&) = default;
 };
 
+// Where writes of a route go as well, without anybody waiting for them.
+struct MirrorOptions {
+  std::string cluster = {};  // empty: nowhere
+  int percent = 100;         // of the keys
+
+  friend bool operator==(const MirrorOptions&, const MirrorOptions&) = default;
+};
+
 // Keys that match go to the cluster; of several matching routes the longest pattern wins.
 struct RouteOptions {
   std::string match;
   std::string cluster;
+  // What a key loses and gets in front on its way to an upstream, in this order.
+  std::string strip_prefix = {};
+  std::string add_prefix = {};
+  MirrorOptions mirror = {};
+  // A cluster that has keys of this route until somebody wants them; empty: none has.
+  std::string move_from = {};
 
   friend bool operator==(const RouteOptions&, const RouteOptions&) = default;
 };

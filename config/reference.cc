@@ -6,6 +6,7 @@
 #include "config/option_table.h"
 #include "config/option_value.h"
 #include "config/yaml_clusters.h"
+#include "config/yaml_routes.h"
 
 namespace tidegate {
 namespace {
@@ -148,6 +149,19 @@ std::string UpstreamKeysReference() {
   return page;
 }
 
+std::string RoutesReference() {
+  std::string page =
+      "\n## Routes\n\n"
+      "Keys of a route in the YAML file. They are read at start. What they mean together: "
+      "[upstreams](../upstreams.md),\n[migration](../migration.md).\n\n"
+      "| key | default | values | what |\n|---|---|---|---|\n";
+  for (const RouteKey& key : RouteKeys()) {
+    page += "| " + Code(key.name) + " | " + std::string(key.initial) + " | " +
+            std::string(key.values) + " | " + std::string(key.help) + " |\n";
+  }
+  return page;
+}
+
 // Clusters of other kinds, the routes, commands that the file may declare.
 void AppendUpstreamExamples(std::string& out) {
   out +=
@@ -192,6 +206,9 @@ void AppendUpstreamExamples(std::string& out) {
   out +=
       "\nroutes:   # the longest match wins\n"
       "  - {match: \"*\", cluster: local}\n"
+      "  # - {match: \"app1:*\", cluster: cache, strip-prefix: \"app1:\", add-prefix: \"t7:\"}\n"
+      "  # - {match: \"new:*\", cluster: cache, mirror: {cluster: pair, percent: 10}}\n"
+      "  # - {match: \"old:*\", cluster: local, move-from: cache}   # docs/migration.md\n"
       "\n"
       "# Commands that Tidegate does not know and upstreams do, those of modules for example, and\n"
       "# where their keys stand (docs/upstreams.md).\n"
@@ -221,6 +238,7 @@ std::string OptionsReference() {
     AppendTable(page, group, false);
   }
   page += UpstreamKeysReference();
+  page += RoutesReference();
   return page;
 }
 

@@ -9,6 +9,7 @@
 #include "config/yaml_clusters.h"
 #include "config/yaml_commands.h"
 #include "config/yaml_context.h"
+#include "config/yaml_routes.h"
 
 namespace tidegate {
 namespace {
@@ -17,7 +18,6 @@ constexpr std::array<std::string_view, 5> kTopKeys = {"listeners", "admin", "clu
                                                       "commands"};
 constexpr std::array<std::string_view, 6> kListenerKeys = {
     "name", "address", "unixsocket", "unixsocketperm", "proxy_protocol", "tls"};
-constexpr std::array<std::string_view, 3> kRouteKeys = {"match", "cluster", "policies"};
 
 // For the engine that the file does not mention: a name that none of its clusters has.
 std::string FreeClusterName(std::span<const ClusterOptions> clusters) {
@@ -84,7 +84,6 @@ class YamlReader : private YamlContext {
   std::optional<ClusterKind> ReadKind(const ConfigNode& node);
   void ReadEngine(const ConfigNode& node, ClusterOptions& cluster);
   void ReadRoutes(const ConfigNode& node);
-  void ReadRoute(const ConfigNode& node);
 
   OptionsBuilder& builder_;
   std::vector<std::string> bind_words_;  // hosts of the listener being read, as in `bind`
@@ -338,37 +337,7 @@ void YamlReader::ReadRoutes(const ConfigNode& node) {
     return;
   }
   builder_.options().routes.clear();
-  for (const ConfigNode& item : node.items) ReadRoute(item);
-}
-
-void YamlReader::ReadRoute(const ConfigNode& node) {
-  if (!ExpectMap(node, "a route")) return;
-  RouteOptions route;
-  Options& options = builder_.options();
-  for (const ConfigNode& entry : node.items) {
-    if (entry.key == "match") {
-      route.match = ScalarOf(entry);
-    } else if (entry.key == "cluster") {
-      route.cluster = ScalarOf(entry);
-      std::vector<std::string_view> names;
-      for (const ClusterOptions& cluster : options.clusters) names.push_back(cluster.name);
-      if (std::find(names.begin(), names.end(), route.cluster) == names.end()) {
-        Fail(entry, "no cluster has the name '" + Excerpt(route.cluster) + "'" +
-                        DidYouMean(NearestName(route.cluster, names)));
-      }
-    } else if (entry.key == "policies") {
-      Fail(entry, "this version of Tidegate has no policies on routes");
-    } else {
-      Fail(entry, "unknown key '" + Excerpt(entry.key) + "' in a route" +
-                      DidYouMean(NearestName(entry.key, kRouteKeys)));
-    }
-  }
-  if (route.match.empty()) Fail(node, "a route needs a match: a pattern of keys");
-  if (route.cluster.empty()) Fail(node, "a route needs a cluster");
-  for (const RouteOptions& other : options.routes) {
-    if (other.match == route.match) Fail(node, "two routes match '" + Excerpt(route.match) + "'");
-  }
-  options.routes.push_back(std::move(route));
+  for (const ConfigNode& item : node.items) ReadYamlRoute(*this, item);
 }
 
 }  // namespace

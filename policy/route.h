@@ -1,6 +1,7 @@
 // Route: pattern of keys -> cluster and policies. What a line under `routes:` in the configuration
-// means, on one worker: the name of the cluster, its upstream when it is one, and the chain of
-// filters of this worker. Owner: one worker (its Router); built at start.
+// means, on one worker: the name of the cluster, its upstream when it is one, how keys are named
+// there, who else has a part in it, and the chain of filters of this worker. Owner: one worker (its
+// Router); built at start.
 #pragma once
 
 #include <memory>
@@ -10,13 +11,27 @@
 
 namespace tidegate {
 
+class RouteMirror;      // proxy/upstream
+class RouteMove;        // proxy/session
 class UpstreamCluster;  // proxy/upstream
+
+// What a key loses and gets in front on its way to an upstream. Every key of the route begins with
+// `strip`, so that no two keys become one.
+struct KeyPrefixes {
+  std::string strip = {};
+  std::string add = {};
+
+  bool any() const { return !strip.empty() || !add.empty(); }
+};
 
 struct Route {
   std::string match;  // glob; of those that match a key the longest wins
   std::string cluster;
   UpstreamCluster* upstream = nullptr;  // null: the engine. Outlives the route
   FilterChain filters{{}};
+  KeyPrefixes prefixes = {};
+  RouteMirror* mirror = nullptr;  // null: none. Outlives the route
+  RouteMove* move = nullptr;      // null: no other cluster has its keys. Outlives the route
 };
 
 }  // namespace tidegate

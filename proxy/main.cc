@@ -67,7 +67,8 @@ BackupAnswer MakeBackup(Server& server, std::string_view name) {
 AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
   AdminSources sources;
   for (const auto& worker : server.workers())
-    sources.workers.push_back({&worker->counters(), &worker->command_stats(), worker->upstreams()});
+    sources.workers.push_back({&worker->counters(), &worker->command_stats(), worker->upstreams(),
+                               worker->mirrors(), worker->moves()});
   sources.commands = &server.commands();
   sources.engine = &server.engine();
   sources.config = &server.config();

@@ -41,6 +41,7 @@ class EventLoop;
 class BackgroundBackup;
 class BackgroundSave;
 class DeclaredCommands;
+class KeyMoves;
 class Persistence;
 class SignalWatcher;
 class Timer;
@@ -112,6 +113,8 @@ class Server final {
   // Null without appendonly.
   Persistence* persistence() { return persistence_.get(); }
   std::span<const std::unique_ptr<Worker>> workers() const { return workers_; }
+  // Of the routes with move-from.
+  KeyMoves& key_moves() { return *key_moves_; }
   // Null without upstream clusters.
   const UpstreamControl* upstream_control() const { return upstream_control_.get(); }
 
@@ -196,6 +199,7 @@ class Server final {
   EngineThread* engine_thread_ = nullptr;
   std::unique_ptr<BackgroundSave> background_save_;
   std::unique_ptr<BackgroundBackup> background_backup_;
+  const std::unique_ptr<KeyMoves> key_moves_;
   std::unique_ptr<UpstreamControl> upstream_control_;  // outlives the workers, which report to it
   std::vector<std::unique_ptr<Worker>> workers_;
   Slowlog slowlog_;

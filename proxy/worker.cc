@@ -11,6 +11,7 @@
 #include "proxy/crash_report.h"
 #include "proxy/server.h"
 #include "proxy/session/redaction.h"
+#include "proxy/session/route_move.h"
 #include "proxy/upstream/worker_upstreams.h"
 #include "storage/engine_thread.h"
 
@@ -69,14 +70,41 @@ std::vector<Route> Worker::MakeRoutes(const Options& options) {
   }
   std::vector<Route> routes;
   for (const RouteOptions& route : options.routes) {
-    UpstreamCluster* upstream = nullptr;
-    for (const auto& candidate : upstreams_->clusters) {
-      if (candidate->name() == route.cluster) upstream = candidate.get();
+    UpstreamCluster* const upstream = UpstreamNamed(route.cluster);
+    RouteMirror* mirror = nullptr;
+    if (UpstreamCluster* const to = UpstreamNamed(route.mirror.cluster)) {
+      upstreams_->mirrors.push_back(
+          std::make_unique<RouteMirror>(route.match, *to, route.mirror.percent));
+      mirror = upstreams_->mirrors.back().get();
     }
-    routes.push_back({.match = route.match, .cluster = route.cluster, .upstream = upstream});
+    RouteMove* move = nullptr;
+    if (UpstreamCluster* const from = UpstreamNamed(route.move_from)) {
+      moves_.push_back(std::make_unique<RouteMove>(*this, route.match, *from, upstream));
+      move = moves_.back().get();
+    }
+    routes.push_back({.match = route.match,
+                      .cluster = route.cluster,
+                      .upstream = upstream,
+                      .prefixes = {.strip = route.strip_prefix, .add = route.add_prefix},
+                      .mirror = mirror,
+                      .move = move});
   }
   return routes;
 }
+
+// Null: the engine, or no cluster at all.
+UpstreamCluster* Worker::UpstreamNamed(std::string_view name) const {
+  for (const auto& cluster : upstreams_->clusters) {
+    if (cluster->name() == name) return cluster.get();
+  }
+  return nullptr;
+}
+
+std::span<const std::unique_ptr<RouteMirror>> Worker::mirrors() const {
+  return upstreams_->mirrors;
+}
+
+std::span<const std::unique_ptr<RouteMove>> Worker::moves() const { return moves_; }
 
 std::span<const std::unique_ptr<UpstreamCluster>> Worker::upstreams() const {
   return upstreams_->clusters;
@@ -332,6 +360,7 @@ void Worker::StepUpstreams() {
     for (const uint64_t id : ids) {
       if (Session* session = FindSession(id)) session->EndUpstreamStop();
     }
+    for (const auto& move : moves_) move->Step();
     const bool sent = upstreams_->Flush();
     if (!sent && going_on_.empty()) return;
   }

@@ -36,6 +36,8 @@
 
 namespace tidegate {
 
+class RouteMirror;
+class RouteMove;
 class Server;
 class UpstreamCluster;
 struct WorkerUpstreams;
@@ -169,6 +171,9 @@ class Worker final {
   void GoOnAtEndOfTurn(const Session& session) { going_on_.push_back(session.id()); }
   // This worker's side of each upstream cluster. Any thread, for their counters.
   std::span<const std::unique_ptr<UpstreamCluster>> upstreams() const;
+  // What its routes mirror and move, as the configuration has them. Any thread, for counters.
+  std::span<const std::unique_ptr<RouteMirror>> mirrors() const;
+  std::span<const std::unique_ptr<RouteMove>> moves() const;
   WorkerUpstreams& worker_upstreams() { return *upstreams_; }
   // Executes what CLIENT PAUSE holds back once the pause is over.
   void Postpone(Session& session);
@@ -229,6 +234,7 @@ class Worker final {
   void TakeConnection(AcceptedConnection connection);
   void BeforeWait();
   std::vector<Route> MakeRoutes(const Options& options);
+  UpstreamCluster* UpstreamNamed(std::string_view name) const;
   void StepUpstreams();
   // worker_hold.cc. True: what is to be flushed has to wait, for more of it or for the journal.
   bool GatherReplies();
@@ -275,6 +281,7 @@ class Worker final {
   std::unique_ptr<char[]> read_buffer_;
   RequestBatch batch_;
   std::unique_ptr<WorkerUpstreams> upstreams_;
+  std::vector<std::unique_ptr<RouteMove>> moves_;
   Router router_;
   std::vector<uint64_t> going_on_;
   std::vector<Session*> sessions_;  // each knows its place

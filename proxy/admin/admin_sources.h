@@ -31,6 +31,8 @@ struct WorkerSource {
   const WorkerCounters* counters = nullptr;
   const CommandStats* commands = nullptr;
   std::span<const std::unique_ptr<UpstreamCluster>> upstreams = {};
+  std::span<const std::unique_ptr<RouteMirror>> mirrors = {};
+  std::span<const std::unique_ptr<RouteMove>> moves = {};
 };
 
 // What became of one that was asked for.

@@ -21,6 +21,19 @@ void WriteListener(JsonWriter& json, const ListenerOptions& listener) {
   json.EndObject();
 }
 
+void WriteRoute(JsonWriter& json, const RouteOptions& route) {
+  json.BeginObject().Key("match").Text(route.match);
+  json.Key("cluster").Text(route.cluster);
+  if (!route.strip_prefix.empty()) json.Key("strip-prefix").Text(route.strip_prefix);
+  if (!route.add_prefix.empty()) json.Key("add-prefix").Text(route.add_prefix);
+  if (!route.mirror.cluster.empty()) {
+    json.Key("mirror").BeginObject().Key("cluster").Text(route.mirror.cluster);
+    json.Key("percent").Int(route.mirror.percent).EndObject();
+  }
+  if (!route.move_from.empty()) json.Key("move-from").Text(route.move_from);
+  json.EndObject();
+}
+
 }  // namespace
 
 std::string ConfigJson(const Options& options) {
@@ -36,10 +49,7 @@ std::string ConfigJson(const Options& options) {
   }
   json.EndArray();
   json.Key("routes").BeginArray();
-  for (const RouteOptions& route : options.routes) {
-    json.BeginObject().Key("match").Text(route.match);
-    json.Key("cluster").Text(route.cluster).EndObject();
-  }
+  for (const RouteOptions& route : options.routes) WriteRoute(json, route);
   json.EndArray();
   json.Key("options").BeginObject();
   ForEachOption([&](const OptionRow& row) {

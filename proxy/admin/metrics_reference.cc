@@ -2,6 +2,8 @@
 
 #include "proxy/discovery/discovery_metrics.h"
 #include "proxy/server_metrics.h"
+#include "proxy/session/move_metrics.h"
+#include "proxy/upstream/mirror_metrics.h"
 #include "proxy/upstream/upstream_metrics.h"
 #include "storage/cold_metrics.h"
 #include "storage/engine_metrics.h"
@@ -60,6 +62,8 @@ std::vector<MetricGroup> MetricGroups() {
   groups[2].rows.push_back(kCommandDurationMetric);
   groups[3].title = "Upstream clusters";
   AppendRows(groups[3].rows, kUpstreamMetrics);
+  AppendRows(groups[3].rows, kMirrorMetrics);
+  AppendRows(groups[3].rows, kMoveMetrics);
   AppendRows(groups[3].rows, discovery::kDiscoveryMetrics);
   groups[4].title = "The engine";
   AppendRows(groups[4].rows, kEngineMetrics);

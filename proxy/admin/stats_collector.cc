@@ -9,6 +9,8 @@
 #include "base/version.h"
 #include "proxy/admin/upstream_figures.h"
 #include "proxy/discovery/discovery_metrics.h"
+#include "proxy/session/move_metrics.h"
+#include "proxy/upstream/mirror_metrics.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_metrics.h"
 #include "storage/cold_metrics.h"
@@ -147,6 +149,7 @@ Families StatsCollector::Collect() const {
   CollectWorkers(out);
   CollectCommands(out);
   CollectUpstreams(out);
+  CollectRoutes(out);
   CollectDiscovery(out);
   CollectEngine(out);
   CollectPersistence(out);
@@ -235,6 +238,34 @@ void StatsCollector::CollectUpstreams(Families& out) const {
                  sources_.workers[0].upstreams[i]->name());
         family.metric.back().label.push_back({std::string(metric.row.second_label), node.address});
       }
+    }
+  }
+}
+
+// Every worker has the same routes, in the same order.
+void StatsCollector::CollectRoutes(Families& out) const {
+  const WorkerSource none;
+  const WorkerSource& first = sources_.workers.empty() ? none : sources_.workers[0];
+  for (const MirrorMetric& metric : kMirrorMetrics) {
+    prometheus::MetricFamily& family = AddFamily(out, metric.row);
+    for (size_t i = 0; i < first.mirrors.size(); ++i) {
+      uint64_t sum = 0;
+      for (const WorkerSource& worker : sources_.workers)
+        sum += (worker.mirrors[i]->counters().*metric.value).Get();
+      AddValue(family, metric.row, static_cast<double>(sum), first.mirrors[i]->route());
+      family.metric.back().label.push_back(
+          {std::string(metric.row.second_label), first.mirrors[i]->cluster_name()});
+    }
+  }
+  for (const MoveMetric& metric : kMoveMetrics) {
+    prometheus::MetricFamily& family = AddFamily(out, metric.row);
+    for (size_t i = 0; i < first.moves.size(); ++i) {
+      uint64_t sum = 0;
+      for (const WorkerSource& worker : sources_.workers)
+        sum += (worker.moves[i]->counters().*metric.value).Get();
+      AddValue(family, metric.row, static_cast<double>(sum), first.moves[i]->route());
+      family.metric.back().label.push_back(
+          {std::string(metric.row.second_label), first.moves[i]->cluster_name()});
     }
   }
 }

@@ -32,6 +32,7 @@ class StatsCollector final : public prometheus::Collectable {
   void CollectWorkers(std::vector<prometheus::MetricFamily>& out) const;
   void CollectCommands(std::vector<prometheus::MetricFamily>& out) const;
   void CollectUpstreams(std::vector<prometheus::MetricFamily>& out) const;
+  void CollectRoutes(std::vector<prometheus::MetricFamily>& out) const;
   void CollectDiscovery(std::vector<prometheus::MetricFamily>& out) const;
   void CollectEngine(std::vector<prometheus::MetricFamily>& out) const;
   void CollectPersistence(std::vector<prometheus::MetricFamily>& out) const;

@@ -124,13 +124,15 @@ ExecStatus CmdExec(SessionCommand& c) {
     return c.Fail("EXECABORT Transaction discarded because of: " +
                   std::string(errors::kCannotLoad));
   }
-  if (c.engine().WatchesAreDirty(thread, client)) {
+  const bool executed = !c.engine().WatchesAreDirty(thread, client);
+  if (!executed) {
     c.reply().NullArray();
   } else {
     client.watches.Clear();
     RunQueue(c);
   }
   c.engine().EndAtomic(thread);
+  if (executed && c.worker().router().any_mirrors()) c.session().MirrorTransaction();
   EndTransaction(c);
   return ExecStatus::kDone;
 }

@@ -56,6 +56,11 @@ ForwardRule ForwardRuleOf(const Request& request) {
   return for_admins ? ForwardRule::kHere : ForwardRule::kByCatchAll;
 }
 
+bool MeetsUnnamedKeys(const Request& request) {
+  const CommandSpec& spec = *request.command->spec;
+  return (spec.flags & kMeetsAnyKey) != 0 && ScopeOfCall(spec, request.args) != Scope::kManyKeys;
+}
+
 bool TouchesOtherDatabases(const Request& request) {
   const std::string_view name = request.command->full_name;
   if (name == "flushall" || name == "swapdb" || name == "move") return true;

@@ -25,6 +25,9 @@ enum class ForwardRule : uint8_t {
 // Of a request whose command is known and whose number of arguments is right.
 ForwardRule ForwardRuleOf(const Request& request);
 
+// Whether the call comes upon keys that it does not name: SORT with patterns, SCAN.
+bool MeetsUnnamedKeys(const Request& request);
+
 // Whether the call may touch another database than the client's. For clusters that have just one.
 bool TouchesOtherDatabases(const Request& request);
 

@@ -26,10 +26,17 @@ Router::Router(std::vector<Route> routes) : routes_(std::move(routes)) {
       catch_all_ = i;
       has_catch_all = true;
     }
-    any_filters_ = any_filters_ || !routes_[i].filters.empty();
-    any_upstreams_ = any_upstreams_ || routes_[i].upstream != nullptr;
+    NoteUses(routes_[i]);
   }
   TG_CHECK(has_catch_all);
+}
+
+void Router::NoteUses(const Route& route) {
+  any_filters_ = any_filters_ || !route.filters.empty();
+  any_prefixes_ = any_prefixes_ || route.prefixes.any();
+  any_mirrors_ = any_mirrors_ || route.mirror != nullptr;
+  any_moves_ = any_moves_ || route.move != nullptr;
+  any_upstreams_ = any_upstreams_ || route.upstream != nullptr || any_mirrors_ || any_moves_;
 }
 
 Route& Router::RouteOfKey(std::string_view key) {

@@ -33,13 +33,21 @@ class Router final {
 
   // Whether requests have to be looked at: there are filters or upstreams.
   bool looks() const { return any_filters_ || any_upstreams_; }
+  // There are, be it as a mirror alone.
   bool any_upstreams() const { return any_upstreams_; }
+  // Whether a route does more than to name a cluster: one of the three below.
+  bool any_acts() const { return any_prefixes_ || any_mirrors_ || any_moves_; }
+  bool any_prefixes() const { return any_prefixes_; }
+  bool any_mirrors() const { return any_mirrors_; }
+  bool any_moves() const { return any_moves_; }
   Placement Place(const Request& request);
   Route& RouteOfKey(std::string_view key);
   Route& RouteOf(const Request& request);
+  Route& catch_all() { return routes_[catch_all_]; }
   std::span<Route> routes() { return routes_; }
 
  private:
+  void NoteUses(const Route& route);
   // False: of several.
   bool FindUpstream(const Request& request, UpstreamCluster*& upstream);
 
@@ -49,6 +57,9 @@ class Router final {
   size_t catch_all_ = 0;
   bool any_filters_ = false;
   bool any_upstreams_ = false;
+  bool any_prefixes_ = false;
+  bool any_mirrors_ = false;
+  bool any_moves_ = false;
 };
 
 }  // namespace tidegate

@@ -37,8 +37,17 @@ std::optional<SplitRule> SplitByKeys(const Request& request) {
   return Find(kByKeys, request.command->full_name);
 }
 
-size_t ArgumentsPerKey(const Request& request) {
-  return static_cast<size_t>(request.command->spec->keys.step);
+Request PartArguments::Of(const Request& whole, std::span<const uint32_t> key_places) {
+  const KeyRange& range = whole.command->spec->keys;
+  const auto each = static_cast<size_t>(range.step);  // the key and what belongs to it: 2 of MSET
+  args_.assign(1, whole.args[0]);
+  keys_.clear();
+  for (const uint32_t place : key_places) {
+    const auto from = whole.args.subspan(static_cast<size_t>(range.first) + place * each, each);
+    args_.insert(args_.end(), from.begin(), from.end());
+    keys_.push_back(whole.keys[place]);
+  }
+  return {whole.command, args_, keys_};
 }
 
 std::optional<SplitRule> SplitByNodes(const Request& request) {

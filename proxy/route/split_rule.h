@@ -8,10 +8,11 @@
 // have been executed. Pure. Threads: any.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
+#include <vector>
 
 #include "storage/request.h"
 
@@ -23,13 +24,23 @@ enum class SplitRule : uint8_t {
   kByKey,     // an array with an element for each key, in the order of the request's keys
   kConcat,    // arrays one behind the other
   kAnyKey,    // any of the replies that is not null
+  kWhole,     // not split at all: there is one part, and its reply is looked into
   kOneByOne,  // SCAN: one node after the other, the cursor says which
 };
 
 // Of a command with keys at several nodes; none: it cannot be split.
 std::optional<SplitRule> SplitByKeys(const Request& request);
-// Arguments that belong to each key of it, the key included: 2 for MSET.
-size_t ArgumentsPerKey(const Request& request);
+
+// The arguments of one part of such a command, in memory that is used again for the next.
+class PartArguments final {
+ public:
+  // With these keys, by their places in the whole. Valid until the next call.
+  Request Of(const Request& whole, std::span<const uint32_t> key_places);
+
+ private:
+  std::vector<std::string_view> args_;
+  std::vector<KeyRef> keys_;
+};
 
 // Of a command without keys; none: it is for no cluster of several nodes.
 std::optional<SplitRule> SplitByNodes(const Request& request);

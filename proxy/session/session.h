@@ -43,6 +43,7 @@ namespace tidegate {
 class Server;
 class SessionPrivate;
 class Worker;
+class ReplyNames;
 class RequestBatch;
 struct Placement;
 struct UpstreamLink;
@@ -197,6 +198,11 @@ class Session final : private StreamOwner, private UpstreamClient {
   const TransactionQueue& transaction() const { return transaction_; }
   void OpenTransaction();
   void CloseTransaction();
+  // Keys that its next command waits for were moved; or not, and why, as an error. It goes on at
+  // the end of the turn.
+  void KeysMoved(std::string_view error);
+  // EXEC has executed the queue: where routes have mirrors, they get its writes.
+  void MirrorTransaction();
   // Executes one queued request inside an atomic section of the engine; `kept`: it ran before, and
   // this is its reply.
   void ExecuteQueued(const Request& request, const TransactionQueue::Kept* kept, int64_t now_ms);
@@ -318,8 +324,20 @@ class Session final : private StreamOwner, private UpstreamClient {
   void NoteForwarded(const Request& request);
   void CountUpstreamReply(const UpstreamRequest& request, uint64_t ticks, std::string_view reply);
   // What needs a connection of its own, or comes upon the state of one. Nothing: it does not.
+  // `names`: what turns names in the reply back, where a route rewrote the request.
   std::optional<Step> ForwardPrivate(const Request& request, const Placement& placement,
-                                     uint64_t ticks);
+                                     uint64_t ticks, std::unique_ptr<ReplyNames> names = nullptr);
+  // session_routes.cc: the same as Forward where routes do more than to name a cluster.
+  std::optional<Step> ForwardByRoute(const Request& request, uint64_t ticks);
+  // `sent`: the request as its upstream got it.
+  void Mirror(const Request& request, const Request& sent);
+  void SkipMirror(const Request& request);
+  // session_moves.cc. Nothing: the request's keys are where they should be.
+  std::optional<Step> MoveKeys(const Request& request);
+  std::optional<Step> MoveKeysOf(const Request& request, std::span<const KeyRef> keys);
+  Step RefuseMoved(const Request& request, std::string_view error);
+  // Why it cannot be executed while keys are elsewhere; empty: it can.
+  std::string RefusalWhileMoving(const Request& request) const;
   UpstreamCluster* PrivateTarget(const Request& request, const Placement& placement) const;
   SessionPrivate& Private();
   bool SubscribesUpstream() const;
@@ -417,6 +435,7 @@ class Session final : private StreamOwner, private UpstreamClient {
   std::string library_name_;
   std::string library_version_;
   std::vector<uint32_t> redacted_;
+  std::string move_error_;  // keys of its next command could not be moved; empty: they can
   const bool is_unix_;
   bool authenticated_ = false;
   bool no_evict_ = false;

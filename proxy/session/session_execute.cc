@@ -82,6 +82,8 @@ inline Session::Step Session::Advance(const Request& request, bool routed, int64
     EndRefused(request);
     return Step::kNext;
   }
+  if (__builtin_expect(routed, 0) && worker_.router().any_mirrors() && errors_ == errors_before)
+    Mirror(request, request);
   const uint64_t now_ticks = Ticks();
   Finished(request, now_ticks - ticks, errors_before);
   ticks = now_ticks;

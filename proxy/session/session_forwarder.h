@@ -5,12 +5,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "proxy/route/split_rule.h"
 #include "proxy/session/session.h"
+#include "proxy/upstream/reply_names.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_link.h"
 
@@ -19,6 +22,15 @@ namespace tidegate {
 class SessionForwarder final {
  public:
   SessionForwarder(Session& session, const Request& request, uint64_t ticks);
+
+  // Where a route rewrote the request: as the client said it, which outlives this; and what turns
+  // names in the reply back, or null.
+  void SetRewritten(const Request& said, std::unique_ptr<ReplyNames> names) {
+    said_ = &said;
+    names_ = std::move(names);
+  }
+  // Whether it was sent, or part of it.
+  bool placed() const { return placed_; }
 
   Session::Step Forward(UpstreamCluster& cluster);
   // Told when nothing is in flight any more.
@@ -33,6 +45,8 @@ class SessionForwarder final {
   // The node is chosen anew.
   Session::Step Choose(UpstreamCluster& cluster);
   Session::Step ForwardTo(UpstreamConnection& connection);
+  // The same for a request whose reply names keys.
+  Session::Step ForwardNamed(UpstreamConnection& connection);
   void Remember(const UpstreamCluster& cluster, UpstreamConnection& connection);
   // Whether it may be sent beside those in flight; else the session has stopped.
   bool MayPlace();
@@ -57,9 +71,12 @@ class SessionForwarder final {
 
   Session& session_;
   const Request& request_;
+  const Request* said_ = &request_;
+  std::unique_ptr<ReplyNames> names_;
   const uint64_t ticks_;
   UpstreamLink& link_;
   bool reads_apart_ = false;
+  bool placed_ = false;
   uint16_t slot_ = 0;
 };
 

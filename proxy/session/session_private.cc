@@ -71,7 +71,8 @@ SessionPrivate::~SessionPrivate() {
 }
 
 Session::Step SessionPrivate::Forward(const Request& request, UpstreamCluster& cluster,
-                                      uint64_t ticks) {
+                                      uint64_t ticks, std::unique_ptr<ReplyNames> names) {
+  names_ = std::move(names);
   const Group group = request.command->spec->group;
   if (session_.WaitsForUpstream(0)) return Session::Step::kStay;
   if (group == Group::kTransactions && session_.transaction_.open()) {
@@ -369,7 +370,12 @@ void SessionPrivate::OnUpstreamReply(const UpstreamRequest& request, std::string
   }
   if (failed && watch_ == nullptr && TakeRedirection(reply)) return Settle();
   session_.CountUpstreamReply(request, ticks, reply);
-  Write(request, reply);
+  if (names_ != nullptr) {
+    Write(request, names_->Restore(reply, session_.protocol()));
+    names_.reset();
+  } else {
+    Write(request, reply);
+  }
   Settle();
 }
 

@@ -21,12 +21,14 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "proxy/session/session.h"
 #include "proxy/upstream/private_pool.h"
 #include "proxy/upstream/private_subscriber.h"
+#include "proxy/upstream/reply_names.h"
 
 namespace tidegate {
 
@@ -41,7 +43,8 @@ class SessionPrivate final : private UpstreamClient,
   SessionPrivate& operator=(const SessionPrivate&) = delete;
 
   // A request that needs a connection to itself.
-  Session::Step Forward(const Request& request, UpstreamCluster& cluster, uint64_t ticks);
+  Session::Step Forward(const Request& request, UpstreamCluster& cluster, uint64_t ticks,
+                        std::unique_ptr<ReplyNames> names);
   // A request that would be answered by this process, if there were no private state. Nothing: it
   // is all the same.
   std::optional<Session::Step> Here(const Request& request, uint64_t ticks);
@@ -53,6 +56,8 @@ class SessionPrivate final : private UpstreamClient,
   // nowhere.
   UpstreamConnection* PinnedFor(const Request& request, UpstreamCluster& cluster,
                                 std::string& refusal);
+  // The connection of WATCH is given back; nothing is outstanding there.
+  void EndWatch();
   // Whose keys are watched; null: nobody's.
   UpstreamCluster* watched() const {
     return watch_ == nullptr ? nullptr : &watch_->node().cluster();
@@ -95,7 +100,7 @@ class SessionPrivate final : private UpstreamClient,
   PrivateConnection* Take(const Request& request, UpstreamCluster& cluster, Session::Step& step);
   UpstreamNode* SubscriptionNode(const Request& request, UpstreamCluster& cluster,
                                  std::string& refusal);
-  UpstreamConnection* ExecConnection(const Request& request, UpstreamCluster& cluster,
+  UpstreamConnection* ExecConnection(std::span<const Request> unit, UpstreamCluster& cluster,
                                      std::string& refusal);
   // A Redis Cluster may send an operation elsewhere, before it has done anything: then it is begun
   // anew at the end of the turn. True: it is.
@@ -114,8 +119,6 @@ class SessionPrivate final : private UpstreamClient,
   void EndExec(const UpstreamRequest& request, std::string_view reply);
   // Puts the replies of this process's commands where they belong among those of the node.
   void SpliceExec();
-  // The connection of WATCH is given back; nothing is outstanding there.
-  void EndWatch();
   void EndBlocking();
   void AskToUnblock();
   void TakeUnblockReply(std::string_view reply);
@@ -134,13 +137,14 @@ class SessionPrivate final : private UpstreamClient,
   int unblock_tries_ = 0;
   bool answer_unblocked_ = false;
   std::unique_ptr<PrivateSubscriber> subscriber_;
+  std::unique_ptr<ReplyNames> names_;       // of the blocking command's reply
   std::string exec_reply_;                  // that waits to be spliced
   UpstreamCluster* redirecting_ = nullptr;  // a Redis Cluster: where the operation is; else null
   OwnedRequest kept_;                       // its command
   int redirections_ = 0;
   bool moved_ = false;  // a command of the transaction was
   bool anew_ = false;
-  bool exec_has_locals_ = false;
+  bool exec_has_locals_ = false;  // or replies whose names have to be turned back
 };
 
 // How long a blocking command may wait by its own words, in milliseconds: kNoDeadline for ever, 0

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "proxy/route/forward_rule.h"
+#include "proxy/route/rewritten_request.h"
 #include "proxy/route/router.h"
 #include "proxy/server.h"
 #include "proxy/session/session_private.h"
@@ -41,6 +42,7 @@ std::string NotThere(std::string_view name) {
 std::string Session::RefusalInTransaction(const Request& request) {
   const Placement placement = worker_.router().Place(request);
   if (!placement.refusal.empty()) return placement.refusal;
+  if (std::string refusal = RefusalWhileMoving(request); !refusal.empty()) return refusal;
   UpstreamCluster* const watched = private_ == nullptr ? nullptr : private_->watched();
   UpstreamCluster* const decided =
       transaction_.upstream() != nullptr ? transaction_.upstream() : watched;
@@ -65,23 +67,23 @@ std::string Session::RefusalInTransaction(const Request& request) {
     return "ERR " + cluster->Describe("'" + request.command->full_name +
                                       "' is refused: the cluster is one database");
   }
-  if (cluster->options().kind == ClusterKind::kRedisCluster && !transaction_.FitsSlot(request))
+  const RewrittenRequest sent(worker_.router(), request);
+  if (!sent.refusal().empty()) return sent.refusal();
+  if (cluster->options().kind == ClusterKind::kRedisCluster && !transaction_.FitsSlot(sent.view()))
     return "CROSSSLOT Keys in request don't hash to the same slot";
   (void)Private();
   transaction_.set_upstream(*cluster);
   return "";
 }
 
-// Where the transaction goes: all its keys are one node's, and that of the watched keys.
-UpstreamConnection* SessionPrivate::ExecConnection(const Request& request, UpstreamCluster& cluster,
-                                                   std::string& refusal) {
+// Where the transaction goes: all its keys are one node's, and that of the watched keys. `unit`:
+// its commands, with MULTI in front and EXEC behind.
+UpstreamConnection* SessionPrivate::ExecConnection(std::span<const Request> unit,
+                                                   UpstreamCluster& cluster, std::string& refusal) {
   UpstreamNode* node = watched() == &cluster ? &watch_->node() : nullptr;
-  const TransactionQueue& queue = session_.transaction_;
   const bool several = !cluster.has_one_node();
-  for (size_t i = 0; i < queue.size() && (several || node == nullptr); ++i) {
-    const Request queued = queue.at(i).view();
-    if (session_.worker_.router().Place(queued).upstream == nullptr) continue;
-    if (node != nullptr && queued.keys.empty()) continue;
+  for (const Request& queued : unit.subspan(1, unit.size() - 2)) {
+    if (node != nullptr && (!several || queued.keys.empty())) continue;
     UpstreamNode* const chosen = cluster.ChooseWriter(queued, session_.id_, refusal);
     if (chosen == nullptr) return nullptr;
     if (node == nullptr) node = chosen;
@@ -89,7 +91,7 @@ UpstreamConnection* SessionPrivate::ExecConnection(const Request& request, Upstr
     refusal = "ERR keys of one transaction belong to different nodes";
     return nullptr;
   }
-  if (node == nullptr) node = cluster.ChooseWriter(request, session_.id_, refusal);
+  if (node == nullptr) node = cluster.ChooseWriter(unit.back(), session_.id_, refusal);
   if (node == nullptr) return nullptr;
   if (watch_ != nullptr) return PinFits(refusal) ? &watch_->connection() : nullptr;
   return &node->ConnectionFor({.database = session_.client_.db,
@@ -101,30 +103,36 @@ UpstreamConnection* SessionPrivate::ExecConnection(const Request& request, Upstr
 Session::Step SessionPrivate::Exec(const Request& request, UpstreamCluster& cluster,
                                    uint64_t ticks) {
   static constexpr std::string_view kMulti[] = {"MULTI"};
-  std::string refusal = cluster.Refusal(session_.client_.db, session_.protocol());
-  UpstreamConnection* const connection =
-      refusal.empty() ? ExecConnection(request, cluster, refusal) : nullptr;
-  if (connection == nullptr) {
-    EndWatch();
-    return Refuse(request, refusal);
-  }
   std::vector<Request> unit;
+  std::vector<std::unique_ptr<RewrittenRequest>> sent;  // what `unit` points into
   unit.push_back({.command = session_.worker_.server().commands().Find(kMulti[0]),
                   .args = kMulti,
                   .keys = {}});
   const TransactionQueue& queue = session_.transaction_;
+  Router& router = session_.worker_.router();
+  bool has_names = false;
   for (size_t i = 0; i < queue.size(); ++i) {
     const Request queued = queue.at(i).view();
-    if (session_.worker_.router().Place(queued).upstream != nullptr) unit.push_back(queued);
+    if (router.Place(queued).upstream == nullptr) continue;
+    sent.push_back(std::make_unique<RewrittenRequest>(router, queued));
+    unit.push_back(sent.back()->view());
+    has_names = has_names || sent.back()->TakeNames() != nullptr;
   }
   unit.push_back(request);
+  std::string refusal = cluster.Refusal(session_.client_.db, session_.protocol());
+  UpstreamConnection* const connection =
+      refusal.empty() ? ExecConnection(unit, cluster, refusal) : nullptr;
+  if (connection == nullptr) {
+    EndWatch();
+    return Refuse(request, refusal);
+  }
   if (!connection->PlaceUnit(unit, Waiting(request, ticks))) {
     const std::string why = connection->refusal();
     EndWatch();
     return Refuse(request, why);
   }
   link_->outstanding += static_cast<uint32_t>(unit.size());
-  exec_has_locals_ = unit.size() != queue.size() + 2;
+  exec_has_locals_ = has_names || unit.size() != queue.size() + 2;
   moved_ = false;
   KeepForRedirection(request, cluster);
   return Placed(request, Operation::kExec);
@@ -146,6 +154,7 @@ void SessionPrivate::EndExec(const UpstreamRequest& request, std::string_view re
   watches_ = false;  // EXEC ends that, whatever became of it
   EndWatch();
   const bool executed = reply.starts_with('*') && !reply.starts_with("*-1");
+  if (executed && session_.worker_.router().any_mirrors()) session_.MirrorTransaction();
   if (executed && exec_has_locals_) {
     exec_reply_ = reply;
   } else {
@@ -172,7 +181,13 @@ void SessionPrivate::SpliceExec() {
     if (session_.worker_.router().Place(queued).upstream == nullptr) {
       session_.ExecuteQueued(queued, nullptr, now_ms);
     } else if (framer.Next(rest) == ReplyFramer::Outcome::kReply) {
-      reply.out().AppendLarge(rest.substr(0, framer.frame_bytes()));
+      const std::string_view frame = rest.substr(0, framer.frame_bytes());
+      RewrittenRequest sent(session_.worker_.router(), queued);
+      if (const std::unique_ptr<ReplyNames> names = sent.TakeNames()) {
+        reply.out().AppendLarge(names->Restore(frame, session_.protocol()));
+      } else {
+        reply.out().AppendLarge(frame);
+      }
       rest.remove_prefix(framer.frame_bytes());
     } else {
       reply.Error("ERR the upstream gave fewer replies than the transaction has commands");

@@ -15,6 +15,20 @@
 
 namespace tidegate {
 
+// As a whole of one part: what that looks into its reply is at hand there.
+Session::Step SessionForwarder::ForwardNamed(UpstreamConnection& connection) {
+  auto merged = std::make_unique<MergedReply>(SplitRule::kWhole, session_.protocol());
+  merged->AddPart(slot_);
+  merged->set_names(std::move(names_));
+  UpstreamRequest waiting = Waiting(slot_);
+  waiting.is_part = 1;
+  if (!connection.Place(request_, waiting)) return Refuse(connection.refusal());
+  link_.merged.emplace(link_.next_sequence, std::move(merged));
+  ++link_.outstanding;
+  Placed();
+  return Session::Step::kNext;
+}
+
 // Whether it is none for a single node, and can be done all the same.
 bool SessionForwarder::NeedsSplit(UpstreamCluster& cluster) {
   if (__builtin_expect(request_.keys.size() == 1, 1)) return false;
@@ -67,23 +81,12 @@ Session::Step SessionForwarder::ForwardByKeys(UpstreamCluster& cluster, SplitRul
   auto merged = std::make_unique<MergedReply>(rule, session_.protocol());
   for (const Part& part : parts) merged->AddPart(part.choice.slot, part.keys);
   link_.merged.emplace(link_.next_sequence, std::move(merged));
-  const size_t each = ArgumentsPerKey(request_);
-  const auto first = static_cast<size_t>(request_.command->spec->keys.first);
-  std::vector<std::string_view> args;
-  std::vector<KeyRef> keys;
+  PartArguments arguments;
   link_.outstanding += static_cast<uint32_t>(parts.size());
   const UpstreamRequest waiting = Waiting(0);
   Placed();
-  for (const Part& part : parts) {
-    args.assign(1, request_.args[0]);
-    keys.clear();
-    for (const uint32_t key : part.keys) {
-      const auto from = request_.args.subspan(first + key * each, each);
-      args.insert(args.end(), from.begin(), from.end());
-      keys.push_back(request_.keys[key]);
-    }
-    PlacePart(cluster, part, {request_.command, args, keys}, waiting);
-  }
+  for (const Part& part : parts)
+    PlacePart(cluster, part, arguments.Of(request_, part.keys), waiting);
   return Session::Step::kNext;
 }
 
@@ -109,6 +112,7 @@ Session::Step SessionForwarder::ForwardByNodes(UpstreamCluster& cluster, SplitRu
   if (rule == SplitRule::kOneByOne) return ForwardScan(cluster, nodes);
   if (!MayPlace()) return Session::Step::kStay;
   auto merged = std::make_unique<MergedReply>(rule, session_.protocol());
+  merged->set_names(std::move(names_));
   for (uint32_t i = 0; i < nodes.size(); ++i) merged->AddPart(static_cast<uint16_t>(i));
   link_.merged.emplace(link_.next_sequence, std::move(merged));
   link_.outstanding += static_cast<uint32_t>(nodes.size());
@@ -131,6 +135,7 @@ Session::Step SessionForwarder::ForwardScan(UpstreamCluster& cluster,
   const uint64_t place = std::min<uint64_t>(*cursor % kScanNodesMax, nodes.size() - 1);
   if (!MayPlace()) return Session::Step::kStay;
   auto merged = std::make_unique<MergedReply>(SplitRule::kOneByOne, session_.protocol());
+  merged->set_names(std::move(names_));
   merged->AddPart(0);
   merged->set_scan(place, nodes.size());
   link_.merged.emplace(link_.next_sequence, std::move(merged));

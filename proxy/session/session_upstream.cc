@@ -65,6 +65,7 @@ Session::Step SessionForwarder::Choose(UpstreamCluster& cluster) {
 
 inline Session::Step SessionForwarder::ForwardTo(UpstreamConnection& connection) {
   if (!MayPlace()) return Session::Step::kStay;
+  if (__builtin_expect(names_ != nullptr, 0)) return ForwardNamed(connection);
   if (!connection.Place(request_, Waiting(slot_))) return Refuse(connection.refusal());
   ++link_.outstanding;
   Placed();
@@ -136,7 +137,8 @@ UpstreamRequest SessionForwarder::Waiting(uint16_t slot) const {
 
 void SessionForwarder::Placed() {
   ++link_.next_sequence;
-  session_.NoteForwarded(request_);
+  placed_ = true;
+  session_.NoteForwarded(*said_);
 }
 
 bool Session::WaitsForUpstream(size_t unwritten_at_most) {
@@ -163,6 +165,7 @@ bool Session::IsRefusedInTransaction(const Request& request) {
 }
 
 std::optional<Session::Step> Session::Forward(const Request& request, uint64_t ticks) {
+  if (__builtin_expect(worker_.router().any_acts(), 0)) return ForwardByRoute(request, ticks);
   const Placement placement = worker_.router().Place(request);
   if (__builtin_expect(placement.is_private || private_ != nullptr, 0)) {
     if (const std::optional<Step> step = ForwardPrivate(request, placement, ticks)) return step;
@@ -255,11 +258,12 @@ bool Session::SubscribesUpstream() const { return private_ != nullptr && private
 bool Session::BlocksUpstream() const { return private_ != nullptr && private_->blocked(); }
 
 std::optional<Session::Step> Session::ForwardPrivate(const Request& request,
-                                                     const Placement& placement, uint64_t ticks) {
+                                                     const Placement& placement, uint64_t ticks,
+                                                     std::unique_ptr<ReplyNames> names) {
   if (!placement.refusal.empty()) return std::nullopt;
   if (placement.is_private) {
     UpstreamCluster* const cluster = PrivateTarget(request, placement);
-    if (cluster != nullptr) return Private().Forward(request, *cluster, ticks);
+    if (cluster != nullptr) return Private().Forward(request, *cluster, ticks, std::move(names));
   }
   if (private_ == nullptr || placement.upstream != nullptr) return std::nullopt;
   return private_->Here(request, ticks);

@@ -50,10 +50,15 @@ std::string MergedReply::Whole() const {
   for (const Part& part : parts_) {
     if (IsError(part.reply)) return part.reply;
   }
+  return names_ == nullptr ? Merge() : names_->Restore(Merge(), protocol_);
+}
+
+std::string MergedReply::Merge() const {
   switch (rule_) {
     case SplitRule::kSum:
       return Sum();
     case SplitRule::kAllOk:
+    case SplitRule::kWhole:
       return parts_.front().reply;
     case SplitRule::kByKey:
       return ByKey();

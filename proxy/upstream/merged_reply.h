@@ -9,12 +9,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/reply_writer.h"
 #include "proxy/route/split_rule.h"
+#include "proxy/upstream/reply_names.h"
 
 namespace tidegate {
 
@@ -33,6 +36,9 @@ class MergedReply final {
     scan_nodes_ = nodes;
   }
 
+  // What turns names of keys in the whole back; null: nothing has to be.
+  void set_names(std::unique_ptr<ReplyNames> names) { names_ = std::move(names); }
+
   // True: that was the last one.
   bool Take(uint16_t number, std::string_view reply);
   // When all are there.
@@ -45,6 +51,7 @@ class MergedReply final {
     std::string reply;
   };
 
+  std::string Merge() const;
   std::string Sum() const;
   std::string ByKey() const;
   std::string Concat() const;
@@ -56,6 +63,7 @@ class MergedReply final {
   const SplitRule rule_;
   const Protocol protocol_;
   std::vector<Part> parts_;
+  std::unique_ptr<ReplyNames> names_;
   size_t taken_ = 0;
   uint64_t scan_node_ = 0;
   uint64_t scan_nodes_ = 0;

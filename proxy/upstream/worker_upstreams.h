@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "proxy/upstream/early_replies.h"
+#include "proxy/upstream/route_mirror.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_environment.h"
 
@@ -16,6 +17,7 @@ struct WorkerUpstreams {
   uint64_t placement_epoch = 0;  // see UpstreamEnvironment
   EarlyReplyPool early_replies;
   std::vector<std::unique_ptr<UpstreamCluster>> clusters;
+  std::vector<std::unique_ptr<RouteMirror>> mirrors;  // in the order of their routes
 
   // At the end of a turn: sends what the turn placed. False: nothing was to be sent.
   bool Flush() {
