@@ -21,6 +21,7 @@
 #include "proxy/pubsub/key_events.h"
 #include "proxy/server_stats.h"
 #include "proxy/snapshot.h"
+#include "proxy/upstream/script_texts.h"
 #include "proxy/upstream_control.h"
 #include "proxy/worker.h"
 #include "storage/persistence.h"
@@ -74,6 +75,7 @@ Result<std::unique_ptr<Server>> Server::Create(LoadedConfig config, Families pro
 
 Server::Server(LoadedConfig config)
     : config_(std::move(config)),
+      script_texts_(std::make_unique<ScriptTexts>()),
       start_unix_ms_(UnixMillis()),
       save_status_(start_unix_ms_ / 1000),
       run_id_(MakeRunId()),

@@ -42,6 +42,7 @@ class BackgroundBackup;
 class BackgroundSave;
 class DeclaredCommands;
 class Persistence;
+class ScriptTexts;
 class SignalWatcher;
 class Timer;
 class UpstreamControl;
@@ -114,6 +115,7 @@ class Server final {
   std::span<const std::unique_ptr<Worker>> workers() const { return workers_; }
   // Null without upstream clusters.
   const UpstreamControl* upstream_control() const { return upstream_control_.get(); }
+  ScriptTexts& script_texts() { return *script_texts_; }
 
   // The main thread's: for what is done before there are clients.
   EngineThread& engine_thread() { return *engine_thread_; }
@@ -197,6 +199,7 @@ class Server final {
   std::unique_ptr<BackgroundSave> background_save_;
   std::unique_ptr<BackgroundBackup> background_backup_;
   std::unique_ptr<UpstreamControl> upstream_control_;  // outlives the workers, which report to it
+  std::unique_ptr<ScriptTexts> script_texts_;          // of upstreams; outlives the workers
   std::vector<std::unique_ptr<Worker>> workers_;
   Slowlog slowlog_;
   LatencyMonitor latency_monitor_;

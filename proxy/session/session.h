@@ -317,9 +317,10 @@ class Session final : private StreamOwner, private UpstreamClient {
   // What every forwarded request brings with it; and every reply.
   void NoteForwarded(const Request& request);
   void CountUpstreamReply(const UpstreamRequest& request, uint64_t ticks, std::string_view reply);
-  // What needs a connection of its own, or comes upon the state of one. Nothing: it does not.
-  std::optional<Step> ForwardPrivate(const Request& request, const Placement& placement,
-                                     uint64_t ticks);
+  // What needs a connection of its own, comes upon the state of one, or is about scripts. Nothing:
+  // it is none of these.
+  std::optional<Step> ForwardApart(const Request& request, const Placement& placement,
+                                   uint64_t ticks);
   UpstreamCluster* PrivateTarget(const Request& request, const Placement& placement) const;
   SessionPrivate& Private();
   bool SubscribesUpstream() const;

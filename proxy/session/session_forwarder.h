@@ -21,6 +21,8 @@ class SessionForwarder final {
   SessionForwarder(Session& session, const Request& request, uint64_t ticks);
 
   Session::Step Forward(UpstreamCluster& cluster);
+  // The same for what is about scripts.
+  Session::Step ForwardScript(UpstreamCluster& cluster);
   // Told when nothing is in flight any more.
   Session::Step Refuse(std::string_view error);
 
@@ -60,6 +62,8 @@ class SessionForwarder final {
   const uint64_t ticks_;
   UpstreamLink& link_;
   bool reads_apart_ = false;
+  bool calls_script_ = false;
+  bool passes_others_ = false;  // over a connection where no requests are in front of it
   uint16_t slot_ = 0;
 };
 

@@ -4,14 +4,22 @@
 // sent: when the node's replies have come, they are executed and theirs put where they belong. That
 // they run behind the others nobody can tell, because those that could be told apart (SELECT,
 // HELLO, what subscribes, what asks other workers) are refused when they are to be queued.
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "proxy/route/forward_rule.h"
 #include "proxy/route/router.h"
+#include "proxy/route/split_rule.h"
 #include "proxy/server.h"
 #include "proxy/session/session_private.h"
 #include "proxy/upstream/reply_framer.h"
+#include "proxy/upstream/script_texts.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/worker.h"
 
@@ -34,6 +42,45 @@ bool IsForeignToUpstream(const Request& request) {
 std::string NotThere(std::string_view name) {
   return "ERR '" + std::string(name) + "' is not supported in a transaction on an upstream cluster";
 }
+
+// Of the nodes of a cluster.
+bool MayGoAnywhere(const UpstreamCluster& cluster, const Request& request) {
+  if (!request.keys.empty()) return false;
+  const bool is_heard_everywhere = cluster.options().kind == ClusterKind::kRedisCluster &&
+                                   request.command->full_name == "publish";
+  return is_heard_everywhere || MeansAnyNode(request);
+}
+
+// Scripts that a transaction calls by their SHA1, where several nodes are one server for a client:
+// it may have loaded them at another one, and a unit cannot be sent again. So the first call of
+// each goes with the text, if that is known. Lives until the unit is placed.
+class ScriptsOfUnit final {
+ public:
+  explicit ScriptsOfUnit(ScriptTexts& texts) : texts_(texts) {}
+
+  Request WithText(const Request& request) {
+    const std::string_view name = request.command->full_name;
+    if (name != "evalsha" && name != "evalsha_ro") return request;
+    std::shared_ptr<const std::string> text = texts_.Find(request.args[1]);
+    if (text == nullptr || !called_.insert(ToLowerAscii(request.args[1])).second) return request;
+    Call& call = calls_.emplace_back();
+    call.text = std::move(text);
+    call.args.assign(request.args.begin(), request.args.end());
+    call.args[0] = name == "evalsha" ? "EVAL" : "EVAL_RO";
+    call.args[1] = *call.text;
+    return {.command = request.command, .args = call.args, .keys = request.keys};
+  }
+
+ private:
+  struct Call {
+    std::shared_ptr<const std::string> text;
+    std::vector<std::string_view> args;
+  };
+
+  ScriptTexts& texts_;
+  std::set<std::string> called_;
+  std::deque<Call> calls_;
+};
 
 }  // namespace
 
@@ -65,6 +112,10 @@ std::string Session::RefusalInTransaction(const Request& request) {
     return "ERR " + cluster->Describe("'" + request.command->full_name +
                                       "' is refused: the cluster is one database");
   }
+  if (cluster->has_several_primaries() && request.keys.empty() && SplitByNodes(request)) {
+    return "ERR '" + request.command->full_name +
+           "' is not supported in a transaction on a cluster of several nodes";
+  }
   if (cluster->options().kind == ClusterKind::kRedisCluster && !transaction_.FitsSlot(request))
     return "CROSSSLOT Keys in request don't hash to the same slot";
   (void)Private();
@@ -78,10 +129,16 @@ UpstreamConnection* SessionPrivate::ExecConnection(const Request& request, Upstr
   UpstreamNode* node = watched() == &cluster ? &watch_->node() : nullptr;
   const TransactionQueue& queue = session_.transaction_;
   const bool several = !cluster.has_one_node();
-  for (size_t i = 0; i < queue.size() && (several || node == nullptr); ++i) {
+  // Those with keys say where; what has none goes there too, or where it would go alone.
+  std::vector<Request> requests;
+  for (size_t i = 0; i < queue.size(); ++i) {
     const Request queued = queue.at(i).view();
-    if (session_.worker_.router().Place(queued).upstream == nullptr) continue;
-    if (node != nullptr && queued.keys.empty()) continue;
+    if (session_.worker_.router().Place(queued).upstream != nullptr) requests.push_back(queued);
+  }
+  std::stable_partition(requests.begin(), requests.end(),
+                        [](const Request& queued) { return !queued.keys.empty(); });
+  for (const Request& queued : requests) {
+    if (node != nullptr && (!several || MayGoAnywhere(cluster, queued))) continue;
     UpstreamNode* const chosen = cluster.ChooseWriter(queued, session_.id_, refusal);
     if (chosen == nullptr) return nullptr;
     if (node == nullptr) node = chosen;
@@ -113,9 +170,11 @@ Session::Step SessionPrivate::Exec(const Request& request, UpstreamCluster& clus
                   .args = kMulti,
                   .keys = {}});
   const TransactionQueue& queue = session_.transaction_;
+  ScriptsOfUnit scripts(session_.worker_.server().script_texts());
   for (size_t i = 0; i < queue.size(); ++i) {
     const Request queued = queue.at(i).view();
-    if (session_.worker_.router().Place(queued).upstream != nullptr) unit.push_back(queued);
+    if (session_.worker_.router().Place(queued).upstream == nullptr) continue;
+    unit.push_back(cluster.has_several_primaries() ? scripts.WithText(queued) : queued);
   }
   unit.push_back(request);
   if (!connection->PlaceUnit(unit, Waiting(request, ticks))) {

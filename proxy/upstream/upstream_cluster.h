@@ -128,6 +128,7 @@ class UpstreamCluster final {
                   std::string& refusal) const;
   Choice ChooseBySlot(uint16_t slot, const Request& request, uint64_t session_id,
                       std::string& refusal) const;
+  Choice ChooseAny(const Request& request, uint64_t session_id, std::string& refusal);
   Choice ChooseOnRing(std::string_view key, std::string& refusal) const;
   void RemoveRetired();
   void PublishFigures() TG_EXCLUDES(figures_mutex_);

@@ -49,7 +49,8 @@ struct ConnectionKey {
   int database = 0;  // as clients name it
   Protocol protocol = Protocol::kResp2;
   bool reads_replica = false;  // says READONLY, of a redis_cluster
-  uint32_t lane = 0;           // below `connections`
+  // Below `connections`; one more is for what may not wait behind requests: SCRIPT KILL.
+  uint32_t lane = 0;
 
   friend bool operator==(const ConnectionKey&, const ConnectionKey&) = default;
   friend bool operator<(const ConnectionKey& a, const ConnectionKey& b) {

@@ -123,6 +123,25 @@ def upstream_scripts(report, start):
         report.equal("which only the node knows", direct.command("GET", "copy"), bulk("7"))
         report.equal("for the engine it is unknown", proxied.command("RESTORE-ASKING", "here:copy", 0, payload).value[:19],
                      b"ERR unknown command")
+        direct.command("SCRIPT", "FLUSH")
+        report.equal("a script that the node has forgotten", proxied.command("EVALSHA", sha, 0, "y"), bulk("y"))
+        report.equal("it has it again", direct.command("SCRIPT", "EXISTS", sha).value[0].value, 1)
+        redis.crash()
+        redis.restart()
+        report.check("or never had, started anew", eventually(lambda: proxied.command("EVALSHA", sha.upper(), 0, "z") == bulk("z"), 5.0))
+        direct = redis.connect()
+        proxied.command("SCRIPT", "FLUSH")
+        report.equal("SCRIPT FLUSH forgets it here too", proxied.command("EVALSHA", sha, 0, "y").value[:8], b"NOSCRIPT")
+        report.equal("nothing runs", proxied.command("SCRIPT", "KILL"), direct.command("SCRIPT", "KILL"))
+        direct.command("CONFIG", "SET", "busy-reply-threshold", 50)
+        for name, kill in (("EVAL", "SCRIPT"), ("FCALL", "FUNCTION")):
+            if name == "FCALL":
+                proxied.command("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('endless', function() while true do end end)")
+            proxied.send(resp.encode_command((name, "while true do end" if name == "EVAL" else "endless", 0)))
+            killer = server.connect()
+            report.check("%s KILL ends a script over the same connection" % kill,
+                         eventually(lambda killer=killer, kill=kill: killer.command(kill, "KILL") == OK, 3.0))
+            report.check("%s hears of it" % name, b"killed by user" in proxied.read(5.0).value)
         report.equal("and others still are", proxied.command("NOPE", "k").value[:26], b"ERR unknown command 'NOPE'")
 
 
