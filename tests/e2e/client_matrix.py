@@ -71,6 +71,10 @@ def client_matrix(report, start):
                 more_words = ["cluster"] if kind == "redis_cluster" and name.startswith("node-redis") else []
                 status, output = run_tool([*program, server.port, *words, *more_words])
                 take_over(report, status, output, "%s: %s" % (kind, name))
+            # Of the other kinds there are groups that have it.
+            if kind == "ring" and (node / "node_modules").exists():
+                status, output = run_tool(["node", node / "bullmq_client.mjs", server.port])
+                take_over(report, status, output, "ring: bullmq")
             benchmark(report, server, kind)
 
 

@@ -17,6 +17,7 @@ def cluster_scripts(report, start):
         client = server.connect(timeout=10)
         scripts(report, client, nodes)
         functions(report, client, primaries)
+        moving(report, client, primaries)
         transactions(report, client, primaries)
         pubsub(report, server, nodes)
         kill(report, server, client, primaries)
@@ -46,6 +47,23 @@ def scripts(report, client, nodes):
     report.equal("SCRIPT FLUSH", client.command("SCRIPT", "FLUSH"), OK)
     report.equal("everywhere", [node.talk.command("SCRIPT", "EXISTS", sha).value for node in primaries], [[integer(0)]] * 3)
     report.check("it is forgotten here too", client.command("EVALSHA", sha, 1, "k").value.startswith(b"NOSCRIPT"))
+
+
+def moving(report, client, primaries):
+    """The key's slot, 12182, is on its way from the third node to the first, which has not got the script."""
+    source, target = primaries[2].talk, primaries[0].talk
+    names = [node.command("CLUSTER", "MYID").value for node in (source, target)]
+    target.command("CLUSTER", "SETSLOT", 12182, "IMPORTING", names[0])
+    source.command("CLUSTER", "SETSLOT", 12182, "MIGRATING", names[1])
+    sha = client.command("SCRIPT", "LOAD", "return redis.call('INCR', KEYS[1])").value.decode()
+    target.command("SCRIPT", "FLUSH")
+    report.equal("a script whose key is at the target", client.command("EVALSHA", sha, 1, "foo"), integer(1))
+    report.equal("it is there", target.command("SCRIPT", "EXISTS", sha).value, [integer(1)])
+    report.equal("and again", client.command("EVALSHA", sha, 1, "foo"), integer(2))
+    for node in primaries:
+        node.talk.command("CLUSTER", "SETSLOT", 12182, "NODE", names[1])
+    target.command("SCRIPT", "FLUSH")
+    report.equal("the slot has moved", client.command("EVALSHA", sha, 1, "foo"), integer(3))
 
 
 def functions(report, client, primaries):
