@@ -22,6 +22,7 @@
 #include "proxy/server_stats.h"
 #include "proxy/snapshot.h"
 #include "proxy/upstream/key_moves.h"
+#include "proxy/upstream/script_texts.h"
 #include "proxy/upstream_control.h"
 #include "proxy/worker.h"
 #include "storage/persistence.h"
@@ -76,6 +77,7 @@ Result<std::unique_ptr<Server>> Server::Create(LoadedConfig config, Families pro
 Server::Server(LoadedConfig config)
     : config_(std::move(config)),
       key_moves_(std::make_unique<KeyMoves>()),
+      script_texts_(std::make_unique<ScriptTexts>()),
       start_unix_ms_(UnixMillis()),
       save_status_(start_unix_ms_ / 1000),
       run_id_(MakeRunId()),

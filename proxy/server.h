@@ -43,6 +43,7 @@ class BackgroundSave;
 class DeclaredCommands;
 class KeyMoves;
 class Persistence;
+class ScriptTexts;
 class SignalWatcher;
 class Timer;
 class UpstreamControl;
@@ -117,6 +118,7 @@ class Server final {
   KeyMoves& key_moves() { return *key_moves_; }
   // Null without upstream clusters.
   const UpstreamControl* upstream_control() const { return upstream_control_.get(); }
+  ScriptTexts& script_texts() { return *script_texts_; }
 
   // The main thread's: for what is done before there are clients.
   EngineThread& engine_thread() { return *engine_thread_; }
@@ -201,6 +203,7 @@ class Server final {
   std::unique_ptr<BackgroundBackup> background_backup_;
   const std::unique_ptr<KeyMoves> key_moves_;
   std::unique_ptr<UpstreamControl> upstream_control_;  // outlives the workers, which report to it
+  std::unique_ptr<ScriptTexts> script_texts_;          // of upstreams; outlives the workers
   std::vector<std::unique_ptr<Worker>> workers_;
   Slowlog slowlog_;
   LatencyMonitor latency_monitor_;

@@ -19,6 +19,7 @@ constexpr Figure kFigures[] = {
     {"requests", &UpstreamCounters::requests},
     {"error_replies", &UpstreamCounters::error_replies},
     {"redirections", &UpstreamCounters::redirections},
+    {"script_reloads", &UpstreamCounters::script_reloads},
     {"refused", &UpstreamCounters::refused},
     {"lost", &UpstreamCounters::lost},
     {"timeouts", &UpstreamCounters::timeouts},

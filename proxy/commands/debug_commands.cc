@@ -84,10 +84,15 @@ bool Allowed(SessionCommand& c) {
 }
 
 // Executes a command of the engine's on behalf of the client; `keys_from`: its arguments from there
-// on are keys.
+// on are keys. What is said of a key that an upstream has would be about another one.
 ExecStatus InEngine(SessionCommand& c, const Command& command, size_t keys_from) {
   std::vector<KeyRef> keys;
-  for (size_t i = keys_from; i < c.argc(); ++i) keys.push_back(KeyRef::Of(c.arg(i)));
+  for (size_t i = keys_from; i < c.argc(); ++i) {
+    if (c.worker().router().RouteOfKey(c.arg(i)).upstream != nullptr)
+      return c.Fail(
+          "ERR DEBUG is about keys of the engine, and this one belongs to an upstream cluster");
+    keys.push_back(KeyRef::Of(c.arg(i)));
+  }
   const Request request{.command = &command, .args = c.args(), .keys = keys};
   return c.engine().Execute(c.worker().engine_thread(), request, c.session().client(), c.reply());
 }

@@ -33,6 +33,14 @@ ForwardRule PubSubRule(std::string_view name) {
   return ForwardRule::kByCatchAll;
 }
 
+// FCALL and what loads functions need nothing but their way.
+ForwardRule ScriptRule(const Request& request) {
+  const std::string_view name = request.command->full_name;
+  if (name.starts_with("eval")) return ForwardRule::kScriptByKey;
+  if (name.starts_with("fcall")) return ForwardRule::kByKey;
+  return ForwardRule::kScriptByCatchAll;
+}
+
 ForwardRule ProcessRule(const Request& request) {
   const std::string_view name = request.command->full_name;
   if (name == "wait" || name == "waitaof") return ForwardRule::kPrivateByCatchAll;
@@ -48,6 +56,7 @@ ForwardRule ForwardRuleOf(const Request& request) {
     return PubSubRule(request.command->full_name);
   if (__builtin_expect(spec.group == Group::kTransactions, 0))
     return request.command->full_name == "watch" ? ForwardRule::kPrivateByKey : ForwardRule::kHere;
+  if (__builtin_expect(spec.group == Group::kScripting, 0)) return ScriptRule(request);
   if (spec.scope == Scope::kProcess) return ProcessRule(request);
   if (__builtin_expect((spec.flags & kBlocking) != 0, 0) && Blocks(request))
     return ForwardRule::kPrivateByKey;

@@ -5,7 +5,7 @@
 // has "everything else": the cluster of the route "*". Commands about a process (INFO, CONFIG,
 // CLIENT, DEBUG, SHUTDOWN) mean this one, always: none of them may reach a Redis of somebody else's
 // by surprise. What needs a connection of the client's own (WATCH, blocking commands, SUBSCRIBE)
-// has rules that say so. Pure. Threads: any.
+// has rules that say so; scripts, which are looked at on their way, have too. Pure. Threads: any.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,8 @@ enum class ForwardRule : uint8_t {
   kByCatchAll,         // by the cluster of the route "*"
   kPrivateByKey,       // as kByKey, and an upstream needs a connection for this client alone
   kPrivateByCatchAll,  // as kByCatchAll, the same
+  kScriptByKey,        // as kByKey, and it calls a script
+  kScriptByCatchAll,   // as kByCatchAll, and it is about scripts
 };
 
 // Of a request whose command is known and whose number of arguments is right.

@@ -11,6 +11,24 @@ namespace {
 
 constexpr std::string_view kGlobCharacters = "*?[\\";
 
+Placement::Handling HandlingOf(ForwardRule rule) {
+  switch (rule) {
+    case ForwardRule::kPrivateByKey:
+    case ForwardRule::kPrivateByCatchAll:
+      return Placement::Handling::kPrivate;
+    case ForwardRule::kScriptByKey:
+    case ForwardRule::kScriptByCatchAll:
+      return Placement::Handling::kScript;
+    default:
+      return Placement::Handling::kShared;
+  }
+}
+
+bool MeansCatchAll(ForwardRule rule) {
+  return rule == ForwardRule::kByCatchAll || rule == ForwardRule::kPrivateByCatchAll ||
+         rule == ForwardRule::kScriptByCatchAll;
+}
+
 }  // namespace
 
 Router::Router(std::vector<Route> routes) : routes_(std::move(routes)) {
@@ -70,9 +88,8 @@ Placement Router::Place(const Request& request) {
   const ForwardRule rule = ForwardRuleOf(request);
   Placement placement;
   if (rule == ForwardRule::kHere) return placement;
-  placement.is_private =
-      rule == ForwardRule::kPrivateByKey || rule == ForwardRule::kPrivateByCatchAll;
-  if (rule == ForwardRule::kByCatchAll || rule == ForwardRule::kPrivateByCatchAll) {
+  placement.handling = HandlingOf(rule);
+  if (MeansCatchAll(rule)) {
     placement.upstream = routes_[catch_all_].upstream;
   } else if (!FindUpstream(request, placement.upstream)) {
     placement.refusal = "ERR keys of one command belong to different clusters";

@@ -9,6 +9,7 @@
 // that is cheaper than a tree. Owner: one worker.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,9 +22,13 @@ namespace tidegate {
 
 // Who answers a request.
 struct Placement {
+  // Of an upstream: over a connection that sessions share, over one for this session, or shared and
+  // looked at because it is about scripts.
+  enum class Handling : uint8_t { kShared, kPrivate, kScript };
+
   UpstreamCluster* upstream = nullptr;  // null: this process
   std::string refusal = {};             // not empty: nobody does
-  bool is_private = false;              // an upstream does, over a connection for this session
+  Handling handling = Handling::kShared;
 };
 
 class Router final {

@@ -13,15 +13,32 @@ struct Row {
 };
 
 constexpr Row kByKeys[] = {
-    {"mget", SplitRule::kByKey}, {"del", SplitRule::kSum},    {"mset", SplitRule::kAllOk},
+    {"mget", SplitRule::kByKey}, {"del", SplitRule::kSum},    {"mset", SplitRule::kSame},
     {"exists", SplitRule::kSum}, {"unlink", SplitRule::kSum}, {"touch", SplitRule::kSum},
 };
 
 constexpr Row kByNodes[] = {
-    {"scan", SplitRule::kOneByOne},  {"dbsize", SplitRule::kSum},
-    {"keys", SplitRule::kConcat},    {"randomkey", SplitRule::kAnyKey},
-    {"flushall", SplitRule::kAllOk}, {"flushdb", SplitRule::kAllOk},
-    {"swapdb", SplitRule::kAllOk},
+    {"scan", SplitRule::kOneByOne},
+    {"dbsize", SplitRule::kSum},
+    {"keys", SplitRule::kConcat},
+    {"randomkey", SplitRule::kAnyKey},
+    {"flushall", SplitRule::kSame},
+    {"flushdb", SplitRule::kSame},
+    {"swapdb", SplitRule::kSame},
+    {"pubsub|channels", SplitRule::kUnion},
+    {"pubsub|shardchannels", SplitRule::kUnion},
+    {"pubsub|numsub", SplitRule::kSumEach},
+    {"pubsub|shardnumsub", SplitRule::kSumEach},
+    {"pubsub|numpat", SplitRule::kSum},
+    {"script|load", SplitRule::kSame},
+    {"script|flush", SplitRule::kSame},
+    {"script|exists", SplitRule::kLeastEach},
+    {"script|kill", SplitRule::kAnyDone},
+    {"function|load", SplitRule::kSame},
+    {"function|delete", SplitRule::kSame},
+    {"function|flush", SplitRule::kSame},
+    {"function|restore", SplitRule::kSame},
+    {"function|kill", SplitRule::kAnyDone},
 };
 
 std::optional<SplitRule> Find(std::span<const Row> rows, std::string_view name) {
@@ -48,6 +65,11 @@ Request PartArguments::Of(const Request& whole, std::span<const uint32_t> key_pl
     keys_.push_back(whole.keys[place]);
   }
   return {whole.command, args_, keys_};
+}
+
+bool MeansAnyNode(const Request& request) {
+  const CommandSpec& spec = *request.command->spec;
+  return spec.find_keys != nullptr || (spec.group == Group::kScripting && !SplitByNodes(request));
 }
 
 std::optional<SplitRule> SplitByNodes(const Request& request) {

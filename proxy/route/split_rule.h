@@ -19,13 +19,17 @@
 namespace tidegate {
 
 enum class SplitRule : uint8_t {
-  kSum,       // integers are added up
-  kAllOk,     // OK when all say so
-  kByKey,     // an array with an element for each key, in the order of the request's keys
-  kConcat,    // arrays one behind the other
-  kAnyKey,    // any of the replies that is not null
-  kWhole,     // not split at all: there is one part, and its reply is looked into
-  kOneByOne,  // SCAN: one node after the other, the cursor says which
+  kSum,        // integers are added up
+  kSame,       // what all of them say
+  kByKey,      // an array with an element for each key, in the order of the request's keys
+  kConcat,     // arrays one behind the other
+  kAnyKey,     // any of the replies that is not null
+  kUnion,      // arrays, and what is in several of them once
+  kSumEach,    // arrays whose integers are added up, each to its like; the rest is the same in all
+  kLeastEach,  // the same with the least of them
+  kAnyDone,    // the first that is no error
+  kWhole,      // not split at all: there is one part, and its reply is looked into
+  kOneByOne,   // SCAN: one node after the other, the cursor says which
 };
 
 // Of a command with keys at several nodes; none: it cannot be split.
@@ -44,5 +48,8 @@ class PartArguments final {
 
 // Of a command without keys; none: it is for no cluster of several nodes.
 std::optional<SplitRule> SplitByNodes(const Request& request);
+// A request without keys that any primary can answer for all: about scripts, or one whose arguments
+// name no keys though it wants some, which will be refused.
+bool MeansAnyNode(const Request& request);
 
 }  // namespace tidegate

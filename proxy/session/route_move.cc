@@ -114,11 +114,10 @@ bool RouteMove::Move::Place(UpstreamCluster& cluster, Words words, uint32_t numb
   const Request request = RequestOf(words);
   UpstreamNode* const node = cluster.ChooseWriter(request, session_id_, refusal);
   if (node == nullptr) return false;
-  UpstreamConnection& connection =
-      node->ConnectionFor({.database = client_.db,
-                           .protocol = Protocol::kResp2,
-                           .reads_replica = false,
-                           .lane = static_cast<uint32_t>(cluster.options().connections)});
+  UpstreamConnection& connection = node->ConnectionFor({.database = client_.db,
+                                                        .protocol = Protocol::kResp2,
+                                                        .reads_replica = false,
+                                                        .lane = cluster.BackgroundLane()});
   const UpstreamRequest waiting{.link = link_,
                                 .command = request.command,
                                 .begin_ticks = Ticks(),

@@ -323,10 +323,11 @@ class Session final : private StreamOwner, private UpstreamClient {
   // What every forwarded request brings with it; and every reply.
   void NoteForwarded(const Request& request);
   void CountUpstreamReply(const UpstreamRequest& request, uint64_t ticks, std::string_view reply);
-  // What needs a connection of its own, or comes upon the state of one. Nothing: it does not.
-  // `names`: what turns names in the reply back, where a route rewrote the request.
-  std::optional<Step> ForwardPrivate(const Request& request, const Placement& placement,
-                                     uint64_t ticks, std::unique_ptr<ReplyNames> names = nullptr);
+  // What needs a connection of its own, comes upon the state of one, or is about scripts. Nothing:
+  // it is none of these. `names`: what turns names in the reply back, where a route rewrote the
+  // request.
+  std::optional<Step> ForwardApart(const Request& request, const Placement& placement,
+                                   uint64_t ticks, std::unique_ptr<ReplyNames> names = nullptr);
   // session_routes.cc: the same as Forward where routes do more than to name a cluster.
   std::optional<Step> ForwardByRoute(const Request& request, uint64_t ticks);
   // `sent`: the request as its upstream got it.

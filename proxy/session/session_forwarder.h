@@ -33,6 +33,8 @@ class SessionForwarder final {
   bool placed() const { return placed_; }
 
   Session::Step Forward(UpstreamCluster& cluster);
+  // The same for what is about scripts.
+  Session::Step ForwardScript(UpstreamCluster& cluster);
   // Told when nothing is in flight any more.
   Session::Step Refuse(std::string_view error);
 
@@ -77,6 +79,8 @@ class SessionForwarder final {
   UpstreamLink& link_;
   bool reads_apart_ = false;
   bool placed_ = false;
+  bool calls_script_ = false;
+  bool passes_others_ = false;  // over a connection where no requests are in front of it
   uint16_t slot_ = 0;
 };
 

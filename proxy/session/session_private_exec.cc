@@ -4,15 +4,23 @@
 // sent: when the node's replies have come, they are executed and theirs put where they belong. That
 // they run behind the others nobody can tell, because those that could be told apart (SELECT,
 // HELLO, what subscribes, what asks other workers) are refused when they are to be queued.
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "proxy/route/forward_rule.h"
 #include "proxy/route/rewritten_request.h"
 #include "proxy/route/router.h"
+#include "proxy/route/split_rule.h"
 #include "proxy/server.h"
 #include "proxy/session/session_private.h"
 #include "proxy/upstream/reply_framer.h"
+#include "proxy/upstream/script_texts.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/worker.h"
 
@@ -35,6 +43,45 @@ bool IsForeignToUpstream(const Request& request) {
 std::string NotThere(std::string_view name) {
   return "ERR '" + std::string(name) + "' is not supported in a transaction on an upstream cluster";
 }
+
+// Of the nodes of a cluster.
+bool MayGoAnywhere(const UpstreamCluster& cluster, const Request& request) {
+  if (!request.keys.empty()) return false;
+  const bool is_heard_everywhere = cluster.options().kind == ClusterKind::kRedisCluster &&
+                                   request.command->full_name == "publish";
+  return is_heard_everywhere || MeansAnyNode(request);
+}
+
+// Scripts that a transaction calls by their SHA1, where several nodes are one server for a client:
+// it may have loaded them at another one, and a unit cannot be sent again. So the first call of
+// each goes with the text, if that is known. Lives until the unit is placed.
+class ScriptsOfUnit final {
+ public:
+  explicit ScriptsOfUnit(ScriptTexts& texts) : texts_(texts) {}
+
+  Request WithText(const Request& request) {
+    const std::string_view name = request.command->full_name;
+    if (name != "evalsha" && name != "evalsha_ro") return request;
+    std::shared_ptr<const std::string> text = texts_.Find(request.args[1]);
+    if (text == nullptr || !called_.insert(ToLowerAscii(request.args[1])).second) return request;
+    Call& call = calls_.emplace_back();
+    call.text = std::move(text);
+    call.args.assign(request.args.begin(), request.args.end());
+    call.args[0] = name == "evalsha" ? "EVAL" : "EVAL_RO";
+    call.args[1] = *call.text;
+    return {.command = request.command, .args = call.args, .keys = request.keys};
+  }
+
+ private:
+  struct Call {
+    std::shared_ptr<const std::string> text;
+    std::vector<std::string_view> args;
+  };
+
+  ScriptTexts& texts_;
+  std::set<std::string> called_;
+  std::deque<Call> calls_;
+};
 
 }  // namespace
 
@@ -69,6 +116,10 @@ std::string Session::RefusalInTransaction(const Request& request) {
   }
   const RewrittenRequest sent(worker_.router(), request);
   if (!sent.refusal().empty()) return sent.refusal();
+  if (cluster->has_several_primaries() && request.keys.empty() && SplitByNodes(request)) {
+    return "ERR '" + request.command->full_name +
+           "' is not supported in a transaction on a cluster of several nodes";
+  }
   if (cluster->options().kind == ClusterKind::kRedisCluster && !transaction_.FitsSlot(sent.view()))
     return "CROSSSLOT Keys in request don't hash to the same slot";
   (void)Private();
@@ -82,8 +133,12 @@ UpstreamConnection* SessionPrivate::ExecConnection(std::span<const Request> unit
                                                    UpstreamCluster& cluster, std::string& refusal) {
   UpstreamNode* node = watched() == &cluster ? &watch_->node() : nullptr;
   const bool several = !cluster.has_one_node();
-  for (const Request& queued : unit.subspan(1, unit.size() - 2)) {
-    if (node != nullptr && (!several || queued.keys.empty())) continue;
+  // Those with keys say where; what has none goes there too, or where it would go alone.
+  std::vector<Request> requests(unit.begin() + 1, unit.end() - 1);
+  std::stable_partition(requests.begin(), requests.end(),
+                        [](const Request& queued) { return !queued.keys.empty(); });
+  for (const Request& queued : requests) {
+    if (node != nullptr && (!several || MayGoAnywhere(cluster, queued))) continue;
     UpstreamNode* const chosen = cluster.ChooseWriter(queued, session_.id_, refusal);
     if (chosen == nullptr) return nullptr;
     if (node == nullptr) node = chosen;
@@ -110,12 +165,14 @@ Session::Step SessionPrivate::Exec(const Request& request, UpstreamCluster& clus
                   .keys = {}});
   const TransactionQueue& queue = session_.transaction_;
   Router& router = session_.worker_.router();
+  ScriptsOfUnit scripts(session_.worker_.server().script_texts());
   bool has_names = false;
   for (size_t i = 0; i < queue.size(); ++i) {
     const Request queued = queue.at(i).view();
     if (router.Place(queued).upstream == nullptr) continue;
     sent.push_back(std::make_unique<RewrittenRequest>(router, queued));
-    unit.push_back(sent.back()->view());
+    const Request& view = sent.back()->view();
+    unit.push_back(cluster.has_several_primaries() ? scripts.WithText(view) : view);
     has_names = has_names || sent.back()->TakeNames() != nullptr;
   }
   unit.push_back(request);

@@ -44,10 +44,13 @@ std::optional<Session::Step> Session::ForwardByRoute(const Request& request, uin
   Placement placement = router.Place(request);
   RewrittenRequest sent(router, request);
   if (placement.refusal.empty()) placement.refusal = sent.refusal();
-  if (placement.is_private || private_ != nullptr) {
+  const bool is_private = placement.handling == Placement::Handling::kPrivate;
+  const bool is_script = placement.handling == Placement::Handling::kScript;
+  const bool sends_script = is_script && placement.upstream != nullptr;
+  if (is_private || (private_ != nullptr && !sends_script)) {
     const bool is_write = IsWrite(request);
-    if (const std::optional<Step> step = ForwardPrivate(
-            sent.view(), placement, ticks, placement.is_private ? sent.TakeNames() : nullptr)) {
+    if (const std::optional<Step> step =
+            ForwardApart(sent.view(), placement, ticks, is_private ? sent.TakeNames() : nullptr)) {
       // What waits may not wait on a connection that others share, and what came of it is not
       // known.
       if (is_write && *step != Step::kStay) SkipMirror(request);
@@ -61,7 +64,8 @@ std::optional<Session::Step> Session::ForwardByRoute(const Request& request, uin
   SessionForwarder forwarder(*this, sent.view(), ticks);
   forwarder.SetRewritten(request, sent.TakeNames());
   if (!placement.refusal.empty()) return forwarder.Refuse(placement.refusal);
-  const Step step = forwarder.Forward(*placement.upstream);
+  const Step step = sends_script ? forwarder.ForwardScript(*placement.upstream)
+                                 : forwarder.Forward(*placement.upstream);
   if (router.any_mirrors() && forwarder.placed()) Mirror(request, sent.view());
   return step;
 }

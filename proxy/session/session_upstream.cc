@@ -22,6 +22,7 @@
 #include "proxy/session/session.h"
 #include "proxy/session/session_forwarder.h"
 #include "proxy/session/session_private.h"
+#include "proxy/upstream/script_texts.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_connection.h"
 #include "proxy/upstream/worker_upstreams.h"
@@ -38,6 +39,23 @@ Session::Step SessionForwarder::Forward(UpstreamCluster& cluster) {
       link_.cluster == &cluster && link_.connection_epoch == placement_epoch() &&
       link_.database == session_.client_.db && link_.protocol == session_.protocol();
   return __builtin_expect(remembered, 1) ? ForwardTo(*link_.connection) : Choose(cluster);
+}
+
+// Texts are kept when they are sent, not when a node has taken them: a reply tells no session what
+// was asked for. What ends a script may not stand behind it in line.
+Session::Step SessionForwarder::ForwardScript(UpstreamCluster& cluster) {
+  const std::string_view name = request_.command->full_name;
+  ScriptTexts& texts = session_.worker_.server().script_texts();
+  if (name == "eval" || name == "eval_ro") {
+    texts.Keep(request_.args[1]);
+  } else if (name == "script|load") {
+    texts.Keep(request_.args[2]);
+  } else if (name == "script|flush") {
+    texts.Clear();
+  }
+  calls_script_ = name.starts_with("evalsha");
+  passes_others_ = name.ends_with("|kill") || name == "function|stats";
+  return passes_others_ ? Choose(cluster) : Forward(cluster);
 }
 
 Session::Step SessionForwarder::Choose(UpstreamCluster& cluster) {
@@ -59,7 +77,8 @@ Session::Step SessionForwarder::Choose(UpstreamCluster& cluster) {
   slot_ = choice.slot;
   UpstreamConnection& connection =
       choice.node->ConnectionFor(KeyFor(cluster, choice.reads_replica));
-  if (cluster.has_one_node() && !cluster.options().database) Remember(cluster, connection);
+  if (cluster.has_one_node() && !cluster.options().database && !passes_others_)
+    Remember(cluster, connection);
   return ForwardTo(connection);
 }
 
@@ -102,7 +121,7 @@ ConnectionKey SessionForwarder::KeyFor(const UpstreamCluster& cluster, bool read
   return {.database = session_.client_.db,
           .protocol = session_.protocol(),
           .reads_replica = reads_replica,
-          .lane = cluster.LaneOf(session_.id_)};
+          .lane = passes_others_ ? cluster.PassingLane() : cluster.LaneOf(session_.id_)};
 }
 
 void SessionForwarder::Remember(const UpstreamCluster& cluster, UpstreamConnection& connection) {
@@ -132,6 +151,7 @@ UpstreamRequest SessionForwarder::Waiting(uint16_t slot) const {
           .begin_ticks = ticks_,
           .sequence = link_.next_sequence,
           .slot = slot,
+          .calls_script = calls_script_,
           .unheard = session_.reply_mode_ != ReplyMode::kOn};
 }
 
@@ -167,8 +187,9 @@ bool Session::IsRefusedInTransaction(const Request& request) {
 std::optional<Session::Step> Session::Forward(const Request& request, uint64_t ticks) {
   if (__builtin_expect(worker_.router().any_acts(), 0)) return ForwardByRoute(request, ticks);
   const Placement placement = worker_.router().Place(request);
-  if (__builtin_expect(placement.is_private || private_ != nullptr, 0)) {
-    if (const std::optional<Step> step = ForwardPrivate(request, placement, ticks)) return step;
+  if (__builtin_expect(placement.handling != Placement::Handling::kShared || private_ != nullptr,
+                       0)) {
+    if (const std::optional<Step> step = ForwardApart(request, placement, ticks)) return step;
   }
   if (placement.upstream == nullptr && placement.refusal.empty()) {
     if (WaitsForUpstream(0)) return Step::kStay;
@@ -257,14 +278,16 @@ bool Session::SubscribesUpstream() const { return private_ != nullptr && private
 
 bool Session::BlocksUpstream() const { return private_ != nullptr && private_->blocked(); }
 
-std::optional<Session::Step> Session::ForwardPrivate(const Request& request,
-                                                     const Placement& placement, uint64_t ticks,
-                                                     std::unique_ptr<ReplyNames> names) {
+std::optional<Session::Step> Session::ForwardApart(const Request& request,
+                                                   const Placement& placement, uint64_t ticks,
+                                                   std::unique_ptr<ReplyNames> names) {
   if (!placement.refusal.empty()) return std::nullopt;
-  if (placement.is_private) {
+  if (placement.handling == Placement::Handling::kPrivate) {
     UpstreamCluster* const cluster = PrivateTarget(request, placement);
     if (cluster != nullptr) return Private().Forward(request, *cluster, ticks, std::move(names));
   }
+  if (placement.handling == Placement::Handling::kScript && placement.upstream != nullptr)
+    return SessionForwarder(*this, request, ticks).ForwardScript(*placement.upstream);
   if (private_ == nullptr || placement.upstream != nullptr) return std::nullopt;
   return private_->Here(request, ticks);
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include "base/check.h"
@@ -29,6 +31,11 @@ std::string_view TakeLine(std::string_view& bytes) {
   return line;
 }
 
+std::optional<int64_t> IntegerOf(std::string_view reply) {
+  if (!reply.starts_with(':')) return std::nullopt;
+  return ParseInt64(reply.substr(1, reply.find('\r') - 1));
+}
+
 std::string Integer(uint64_t value) { return ":" + std::to_string(value) + "\r\n"; }
 
 }  // namespace
@@ -47,6 +54,7 @@ bool MergedReply::Take(uint16_t number, std::string_view reply) {
 }
 
 std::string MergedReply::Whole() const {
+  if (rule_ == SplitRule::kAnyDone) return AnyDone();
   for (const Part& part : parts_) {
     if (IsError(part.reply)) return part.reply;
   }
@@ -57,7 +65,8 @@ std::string MergedReply::Merge() const {
   switch (rule_) {
     case SplitRule::kSum:
       return Sum();
-    case SplitRule::kAllOk:
+    case SplitRule::kSame:
+      return Same();
     case SplitRule::kWhole:
       return parts_.front().reply;
     case SplitRule::kByKey:
@@ -66,6 +75,13 @@ std::string MergedReply::Merge() const {
       return Concat();
     case SplitRule::kAnyKey:
       return AnyKey();
+    case SplitRule::kUnion:
+      return Union();
+    case SplitRule::kSumEach:
+    case SplitRule::kLeastEach:
+      return Each();
+    case SplitRule::kAnyDone:
+      break;
     case SplitRule::kOneByOne:
       return ScanPage();
   }
@@ -137,6 +153,65 @@ std::string MergedReply::AnyKey() const {
   }
   if (found.empty()) return parts_.front().reply;
   return found[Ticks() / 16 % found.size()]->reply;
+}
+
+std::string MergedReply::Same() const {
+  const std::string& reply = parts_.front().reply;
+  const bool same = std::all_of(parts_.begin() + 1, parts_.end(),
+                                [&reply](const Part& part) { return part.reply == reply; });
+  return same ? reply : std::string(kNoReply);
+}
+
+std::string MergedReply::Union() const {
+  std::set<std::string_view> seen;
+  std::string bodies;
+  for (const Part& part : parts_) {
+    std::vector<std::string_view> elements;
+    if (!Elements(part.reply, elements)) return std::string(kNoReply);
+    for (const std::string_view element : elements) {
+      if (seen.insert(element).second) bodies += element;
+    }
+  }
+  return "*" + std::to_string(seen.size()) + "\r\n" + bodies;
+}
+
+std::string MergedReply::Each() const {
+  std::vector<std::string_view> first;
+  if (!Elements(parts_.front().reply, first)) return std::string(kNoReply);
+  std::vector<std::optional<int64_t>> numbers;
+  for (const std::string_view element : first) numbers.push_back(IntegerOf(element));
+  for (auto part = parts_.begin() + 1; part != parts_.end(); ++part) {
+    std::vector<std::string_view> elements;
+    if (!Elements(part->reply, elements) || elements.size() != first.size())
+      return std::string(kNoReply);
+    for (size_t i = 0; i < elements.size(); ++i) {
+      const std::optional<int64_t> number = IntegerOf(elements[i]);
+      const bool alike = number ? numbers[i].has_value() : elements[i] == first[i];
+      if (!alike) return std::string(kNoReply);
+      if (number) numbers[i] = Combine(*numbers[i], *number);
+    }
+  }
+  std::string whole = "*" + std::to_string(first.size()) + "\r\n";
+  for (size_t i = 0; i < first.size(); ++i)
+    whole += numbers[i] ? ":" + std::to_string(*numbers[i]) + "\r\n" : std::string(first[i]);
+  return whole;
+}
+
+int64_t MergedReply::Combine(int64_t a, int64_t b) const {
+  if (rule_ == SplitRule::kLeastEach) return std::min(a, b);
+  return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+}
+
+// Something that runs at one node was to be ended: the others say NOTBUSY, which is the reply when
+// all do.
+std::string MergedReply::AnyDone() const {
+  constexpr std::string_view kNothingThere = "-NOTBUSY";
+  const std::string* said = &parts_.front().reply;
+  for (const Part& part : parts_) {
+    if (!IsError(part.reply)) return part.reply;
+    if (said->starts_with(kNothingThere)) said = &part.reply;
+  }
+  return *said;
 }
 
 // *2, the cursor, the keys: with the cursor that says where to go on.

@@ -3,8 +3,8 @@
 //
 // Parts are told apart by a number of two bytes, which their UpstreamRequests carry as their slot:
 // of a Redis Cluster it is the slot, of other splits the node's place. Replies are kept as they
-// came; only those of MGET are looked into, for where their elements end. The first error, in the
-// order of the parts, is the reply. Owner: a link. Cost: a copy of the replies, and one of the
+// came; arrays are looked into for where their elements end. The first error, in the order of the
+// parts, is the reply, but of kAnyDone. Owner: a link. Cost: a copy of the replies, and one of the
 // whole.
 #pragma once
 
@@ -56,6 +56,11 @@ class MergedReply final {
   std::string ByKey() const;
   std::string Concat() const;
   std::string AnyKey() const;
+  std::string Same() const;
+  std::string Union() const;
+  std::string Each() const;
+  int64_t Combine(int64_t a, int64_t b) const;
+  std::string AnyDone() const;
   std::string ScanPage() const;
   // The elements of an array, as they were sent; false: it is none.
   bool Elements(std::string_view reply, std::vector<std::string_view>& elements) const;

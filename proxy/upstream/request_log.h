@@ -3,9 +3,10 @@
 //
 //   [8 bytes: length][*2 $3 GET $1 k][length][…]        one piece of memory, a mark for its front
 //
-// Only connections whose nodes may redirect have one; elsewhere nothing is sent a second time, and
-// nothing kept. Owner: the connection. Cost: each request copied once more; the front is taken off
-// by moving the mark, and what is behind it moves forward when more than half is free.
+// Where nodes may redirect it has all requests; elsewhere those alone that call a script by its
+// SHA1, if there are any. Nothing else is sent a second time. Owner: the connection. Cost: each
+// request copied once more; the front is taken off by moving the mark, and what is behind it moves
+// forward when more than half is free.
 #pragma once
 
 #include <cstddef>

@@ -50,7 +50,7 @@ UpstreamConnection& RouteMirror::ConnectionTo(UpstreamNode& node,
   return node.ConnectionFor({.database = origin.database,
                              .protocol = Protocol::kResp2,
                              .reads_replica = false,
-                             .lane = static_cast<uint32_t>(cluster_.options().connections)});
+                             .lane = cluster_.BackgroundLane()});
 }
 
 UpstreamRequest RouteMirror::Waiting(const Request& request, uint16_t slot) const {

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <utility>
 
+#include "base/hash.h"
+#include "proxy/route/split_rule.h"
 #include "proxy/topology/redirect.h"
 #include "proxy/topology/slot_map_builder.h"
 #include "proxy/upstream/private_connection.h"
@@ -196,6 +198,7 @@ UpstreamCluster::Choice UpstreamCluster::Choose(const Request& request, uint64_t
   if (request.keys.empty()) {
     if (IsPublish(request))
       return ChooseForKey(request, KeyRef::Of(request.args[1]), session_id, refusal);
+    if (MeansAnyNode(request)) return ChooseAny(request, session_id, refusal);
     refusal = "ERR " + Describe("'" + request.command->full_name +
                                 "' is not supported on clusters of several nodes");
     return {};
@@ -211,6 +214,13 @@ UpstreamCluster::Choice UpstreamCluster::Choose(const Request& request, uint64_t
     return {};
   }
   return choice;
+}
+
+// As if the session were a key: it stays with one node, and sessions spread.
+UpstreamCluster::Choice UpstreamCluster::ChooseAny(const Request& request, uint64_t session_id,
+                                                   std::string& refusal) {
+  const std::string place = std::to_string(KeyHash(std::to_string(session_id)));
+  return ChooseForKey(request, KeyRef::Of(place), session_id, refusal);
 }
 
 UpstreamCluster::Choice UpstreamCluster::ChooseForKey(const Request& request, const KeyRef& key,

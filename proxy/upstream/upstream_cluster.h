@@ -84,6 +84,10 @@ class UpstreamCluster final {
   uint32_t LaneOf(uint64_t session_id) const {
     return static_cast<uint32_t>(session_id % static_cast<uint64_t>(options_.connections));
   }
+  // Lanes of their own: what is sent for others than sessions (mirrored writes, keys that move), and
+  // what may not wait behind requests (SCRIPT KILL).
+  uint32_t BackgroundLane() const { return static_cast<uint32_t>(options_.connections); }
+  uint32_t PassingLane() const { return static_cast<uint32_t>(options_.connections) + 1; }
   // The node at that address, which is made when it is not known.
   UpstreamNode& NodeAt(const topology::NodeAddress& address);
 
@@ -128,6 +132,7 @@ class UpstreamCluster final {
                   std::string& refusal) const;
   Choice ChooseBySlot(uint16_t slot, const Request& request, uint64_t session_id,
                       std::string& refusal) const;
+  Choice ChooseAny(const Request& request, uint64_t session_id, std::string& refusal);
   Choice ChooseOnRing(std::string_view key, std::string& refusal) const;
   void RemoveRetired();
   void PublishFigures() TG_EXCLUDES(figures_mutex_);

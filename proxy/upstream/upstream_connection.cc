@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "proxy/event/stream.h"
 #include "proxy/upstream/redirections.h"
+#include "proxy/upstream/script_texts.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "storage/command.h"
 
@@ -66,7 +67,9 @@ UpstreamConnection::UpstreamConnection(UpstreamNode& node, const ConnectionKey& 
       output_(node.environment().blocks),
       rest_(kept_bytes_),
       deadline_(node.environment().loop, [this] { OnDeadline(); }) {
-  if (node.cluster().redirections() != nullptr) log_ = std::make_unique<RequestLog>();
+  if (node.cluster().redirections() == nullptr) return;
+  keeps_all_ = true;
+  log_ = std::make_unique<RequestLog>();
 }
 
 UpstreamConnection::~UpstreamConnection() {
@@ -108,9 +111,10 @@ bool UpstreamConnection::Place(const Request& request, const UpstreamRequest& wa
 }
 
 inline void UpstreamConnection::Append(const Request& request, const UpstreamRequest& waiting) {
-  if (log_ == nullptr) {
+  if (__builtin_expect(!Keeps(waiting), 1)) {
     Encode(request);
   } else {
+    if (__builtin_expect(log_ == nullptr, 0)) log_ = std::make_unique<RequestLog>();
     output_.AppendLarge(log_->Add(request.args));
   }
   Enqueue(waiting);
@@ -131,6 +135,7 @@ bool UpstreamConnection::PlaceUnit(std::span<const Request> requests, UpstreamRe
 
 void UpstreamConnection::set_owner(UpstreamConnectionOwner& owner) {
   owner_ = &owner;
+  keeps_all_ = false;
   log_.reset();
 }
 
@@ -150,7 +155,7 @@ bool UpstreamConnection::PlaceEncoded(std::string_view encoded, const UpstreamRe
     output_.Append(log_->AddEncoded(kAsking));
     Enqueue({.begin_ticks = waiting.begin_ticks, .hops = waiting.hops, .tries = waiting.tries});
   }
-  output_.AppendLarge(log_->AddEncoded(encoded));
+  output_.AppendLarge(keeps_all_ ? log_->AddEncoded(encoded) : encoded);
   Enqueue(waiting);
   MarkDirty();
   if (!deadline_armed_) ArmDeadline();
@@ -238,9 +243,11 @@ std::string UpstreamConnection::HandshakeBytes() {
     AppendCommand(bytes, {"CLIENT", "ID"});
     handshake_ += 'i';
   }
-  // Also for database 0: a reply to it proves that we may.
-  AppendCommand(bytes, {"SELECT", std::to_string(options.database.value_or(key_.database))});
-  handshake_ += 'm';
+  // Also for database 0: a reply to it proves that we may. So does BUSY, and the database is 0
+  // then.
+  const int database = options.database.value_or(key_.database);
+  AppendCommand(bytes, {"SELECT", std::to_string(database)});
+  handshake_ += database == 0 ? 'b' : 'm';
   if (key_.reads_replica && options.kind == ClusterKind::kRedisCluster) {
     AppendCommand(bytes, {"READONLY"});
     handshake_ += 'm';
@@ -252,7 +259,8 @@ bool UpstreamConnection::TakeHandshakeReply(std::string_view frame) {
   const char letter = handshake_[handshake_done_++];
   if (letter == 'i') {
     node_client_id_ = frame.front() == ':' ? ParseInt64(FirstLine(frame).substr(1)).value_or(0) : 0;
-  } else if (frame.front() == '-' && letter == 'm') {
+  } else if (frame.front() == '-' &&
+             (letter == 'm' || (letter == 'b' && !frame.starts_with("-BUSY ")))) {
     Fail(End::kNotConnected, "it refused us: " + std::string(FirstLine(frame).substr(1)));
     return false;
   }
@@ -356,11 +364,11 @@ bool UpstreamConnection::TakeFrame(std::string_view frame) {
   counters_.in_flight.Subtract(1);
   answered_ = true;
   if (__builtin_expect(frame.front() == '-', 0)) {
-    if (TakeRedirection(request, frame)) return true;
+    if (TakeRedirection(request, frame) || TakeUnknownScript(request, frame)) return true;
     counters_.error_replies.Add(1);
     node_.cluster().ErrorReply(node_, frame);
   }
-  if (log_ != nullptr) log_->PopFront();
+  if (__builtin_expect(Keeps(request), 0)) log_->PopFront();
   if (__builtin_expect(patience_ms_ != 0, 0)) EndPatience();
   if (request.link != nullptr) request.link->Deliver(request, frame);
   return true;
@@ -386,12 +394,35 @@ bool UpstreamConnection::TakeUnasked(std::string_view frame) {
 
 bool UpstreamConnection::TakeRedirection(const UpstreamRequest& request, std::string_view error) {
   Redirections* const redirections = node_.cluster().redirections();
-  if (redirections == nullptr || request.link == nullptr || log_ == nullptr ||
+  if (redirections == nullptr || request.link == nullptr || !keeps_all_ ||
       request.part() != RequestPart::kWhole)
     return false;
   if (!redirections->Take(*this, request, log_->Front(), error)) return false;
   log_->PopFront();
   counters_.redirections.Add(1);
+  return true;
+}
+
+// NOSCRIPT: nothing was executed. With the text, if it is known, the node executes it and has the
+// script from then on. Not when others of the session for the same keys are behind it: they would
+// overtake it, and a client that pipelines has to expect a NOSCRIPT anyway.
+bool UpstreamConnection::TakeUnknownScript(UpstreamRequest request, std::string_view error) {
+  // The whole of what a node says, for a script may give an error of its own that begins so.
+  constexpr std::string_view kUnknown = "-NOSCRIPT No matching script";
+  ScriptTexts* const texts = node_.environment().script_texts;
+  if (request.calls_script == 0 || request.link == nullptr || texts == nullptr ||
+      !error.starts_with(kUnknown) || HasAnother(*request.link, request.slot))
+    return false;
+  const auto text = texts->Find(CalledScript(log_->Front()));
+  if (text == nullptr) return false;
+  const std::string encoded = WithScriptText(log_->Front(), *text);
+  log_->PopFront();
+  counters_.script_reloads.Add(1);
+  if (!request.redirected()) ++request.link->redirected;
+  ++request.tries;
+  request.calls_script = 0;
+  if (!PlaceEncoded(encoded, request, false))
+    request.link->Deliver(request, "-" + refusal_ + "\r\n");
   return true;
 }
 

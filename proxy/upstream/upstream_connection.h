@@ -10,9 +10,10 @@
 // answered with an error, and the reply must not be taken for the next one's), bytes that are no
 // reply, a reply that nobody asked for. Each request that waited is then answered with one error
 // that says why; none is sent again, for it may have been executed (what a node says that it has
-// not executed is another matter, see redirections.h). The next request connects
-// anew, as the node allows. Until the handshake is done (HELLO or AUTH, the name, SELECT)
-// nothing of a client's is sent, so that no request can run in another database or as another user.
+// not executed is another matter, see redirections.h, and script_texts.h for NOSCRIPT). The next
+// request connects anew, as the node allows. Until the handshake is done (HELLO or AUTH, the name,
+// SELECT) nothing of a client's is sent, so that no request can run in another database or as
+// another user.
 //
 // Requests are encoded once, behind one another, and written at the end of a turn: one system call
 // for all sessions of the worker. Frames that are whole are handed on out of the worker's read
@@ -133,6 +134,11 @@ class UpstreamConnection final {
   bool TakeUnasked(std::string_view frame);
   // True: the request is not answered by that.
   bool TakeRedirection(const UpstreamRequest& request, std::string_view error);
+  bool TakeUnknownScript(UpstreamRequest request, std::string_view error);
+  // Whether the log has its bytes.
+  bool Keeps(const UpstreamRequest& request) const {
+    return keeps_all_ || request.calls_script != 0;
+  }
   bool TakeHandshakeReply(std::string_view frame);
   void OnWritten(bool ok);
   void OnDeadline();
@@ -168,11 +174,13 @@ class UpstreamConnection final {
   bool answered_ = false;  // a request, since it is connected
   // In flight, oldest first, from queue_begin_ on. The last `unsent_` of them have no byte sent.
   std::vector<UpstreamRequest> queue_;
-  std::unique_ptr<RequestLog> log_;  // their bytes, where they may be sent again
+  std::unique_ptr<RequestLog> log_;  // the bytes of those that may be sent again; null: none yet
+  bool keeps_all_ = false;           // any may
   size_t queue_begin_ = 0;
   size_t unsent_ = 0;
   // Handshake: replies that are still to come, and whether a refusal of each matters.
-  std::string handshake_;  // one letter each: 'm' must succeed, 'o' need not, 'i': CLIENT ID
+  std::string handshake_;  // one letter each: 'm' must succeed, 'b' too or say BUSY, 'o' need
+                           // not, 'i': CLIENT ID
   size_t handshake_done_ = 0;
   Timer deadline_;
   std::string refusal_;

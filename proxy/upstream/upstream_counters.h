@@ -13,6 +13,7 @@ struct UpstreamCounters {
   WorkerCounter requests;
   WorkerCounter error_replies;     // that the node gave, and that were handed on
   WorkerCounter redirections;      // errors that were followed instead: MOVED, ASK, TRYAGAIN
+  WorkerCounter script_reloads;    // EVALSHA that the node did not know, sent again as EVAL
   WorkerCounter refused;           // not sent: the node is down, or too much waits for it
   WorkerCounter lost;              // sent, or about to be, when the connection was lost
   WorkerCounter timeouts;          // connections given up because a reply was late

@@ -49,7 +49,8 @@ struct ConnectionKey {
   int database = 0;  // as clients name it
   Protocol protocol = Protocol::kResp2;
   bool reads_replica = false;  // says READONLY, of a redis_cluster
-  uint32_t lane = 0;           // of sessions below `connections`; `connections`: mirrored writes
+  // Of sessions below `connections`; see UpstreamCluster for what has one of its own.
+  uint32_t lane = 0;
 
   friend bool operator==(const ConnectionKey&, const ConnectionKey&) = default;
   friend bool operator<(const ConnectionKey& a, const ConnectionKey& b) {

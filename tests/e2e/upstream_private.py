@@ -255,8 +255,10 @@ def private_cluster(report, start):
 def private_transcripts(report, start):
     with start() as server:
         binary = server.command[0]
-    status, output = run_tool([sys.executable, HERE.parent / "golden" / "run.py", "--target", "upstream", "--binary", binary], seconds=300)
-    report.check("transcripts through an upstream", status == 0 and output.rstrip().endswith(" 0 failed"), output[-1500:])
+    for kind in ("redis", "replicas", "ring"):
+        status, output = run_tool([sys.executable, HERE.parent / "golden" / "run.py", "--target", "upstream", "--kind", kind,
+                                   "--binary", binary], seconds=300)
+        report.check("transcripts through an upstream of kind %s" % kind, status == 0 and output.rstrip().endswith(" 0 failed"), output[-1500:])
 
 
 def private_clients(report, start):

@@ -99,6 +99,52 @@ def upstream_basics(report, start):
         report.equal("the name of our connections", b"name=tidegate" in direct.command("CLIENT", "LIST").value, True)
 
 
+def upstream_whom(report, start):
+    """Whom each command means: what has a key goes to whoever has it, what is about a server is about Tidegate."""
+    routes = '[{match: "*", cluster: cache}, {match: "here:*", cluster: local}]\ncommands:\n  - {name: MIGRATE, keys: 3}'
+    with servers.redis_server() as redis, servers.redis_server() as other, in_front_of(start, redis.port, routes=routes) as server:
+        proxied, direct = server.connect(), redis.connect()
+        direct.command("RPUSH", "l", 3, 1, 2)
+        direct.command("SET", "k", "v")
+        proxied.command("SET", "here:k", "w")
+        for command in (("SORT", "l"), ("SORT", "l", "DESC", "STORE", "sorted"), ("SORT_RO", "l"), ("COPY", "k", "k2"), ("OBJECT", "ENCODING", "l"),
+                        ("OBJECT", "REFCOUNT", "k"), ("OBJECT", "IDLETIME", "k"), ("OBJECT", "FREQ", "k"),
+                        ("OBJECT", "ENCODING", "here:k"), ("MEMORY", "USAGE", "k"), ("MEMORY", "USAGE", "here:k"), ("DUMP", "k"),
+                        ("RESTORE", "bad", "0", "x"), ("COPY", "k", "x", "DB", "99")):
+            here = any(str(word).startswith("here:") for word in command)
+            mine = proxied.command(*command)
+            if command[-1] == "k2":
+                direct.command("DEL", "k2")
+            theirs = direct.command(*command)
+            if here:
+                report.check("the engine's: " + " ".join(command), mine.kind != theirs.kind and theirs.kind != "bulk", (mine, theirs))
+            else:
+                report.equal("as there: " + " ".join(map(str, command))[:40], mine, theirs)
+        payload = proxied.command("DUMP", "l").value
+        report.equal("RESTORE", proxied.command("RESTORE", "l2", 0, payload), OK)
+        report.equal("it is there", direct.command("LLEN", "l2").value, 3)
+        report.equal("MOVE", proxied.command("MOVE", "l2", 5).value, 1)
+        direct.command("SELECT", 5)
+        report.equal("it is there, in the other database", direct.command("LLEN", "l2").value, 3)
+        direct.command("SELECT", 0)
+        report.equal("MIGRATE, declared", proxied.command("MIGRATE", "127.0.0.1", other.port, "k", 0, 1000), OK)
+        report.equal("the other server has it", other.connect().command("GET", "k"), bulk("v"))
+        report.check("COPY over two clusters is refused", b"different clusters" in proxied.command("COPY", "l", "here:l").value)
+        report.check("DEBUG OBJECT of its key is refused", b"belongs to an upstream" in proxied.command("DEBUG", "OBJECT", "l").value)
+        report.check("of ours it is not", b"encoding:embstr" in proxied.command("DEBUG", "OBJECT", "here:k").value)
+        before = direct.command("INFO", "commandstats").value
+        for command in (("CLIENT", "LIST"), ("CLIENT", "ID"), ("CLIENT", "SETNAME", "x"), ("CLIENT", "NO-EVICT", "on"), ("CONFIG", "GET", "save"),
+                        ("CONFIG", "SET", "slowlog-max-len", "7"), ("CONFIG", "RESETSTAT"), ("ACL", "WHOAMI"), ("DEBUG", "SLEEP", "0"),
+                        ("LATENCY", "LATEST"), ("LATENCY", "RESET"), ("MEMORY", "STATS"), ("MEMORY", "DOCTOR"), ("MEMORY", "PURGE"),
+                        ("SLOWLOG", "GET"), ("SLOWLOG", "RESET"), ("COMMAND", "COUNT"), ("ROLE",), ("LASTSAVE",), ("TIME",), ("MODULE", "LIST"),
+                        ("REPLICAOF", "NO", "ONE"), ("CLUSTER", "INFO"), ("INFO", "replication"), ("BGREWRITEAOF",)):
+            proxied.command(*command)
+        names = lambda text: sorted(line.split(b":")[0] for line in text.splitlines() if b"cmdstat_" in line)  # noqa: E731
+        report.equal("nothing about a server reached the node", names(direct.command("INFO", "commandstats").value),
+                     sorted({*names(before), b"cmdstat_info"}))
+        report.check("nor was its limit set", direct.command("CONFIG", "GET", "slowlog-max-len").value[1] == bulk("128"))
+
+
 def upstream_scripts(report, start):
     """What the engine does not know and upstreams do: scripts, functions, commands of modules."""
     routes = '[{match: "*", cluster: cache}, {match: "here:*", cluster: local}]\ncommands:\n  - {name: "RESTORE-*", keys: 1}'
@@ -123,6 +169,25 @@ def upstream_scripts(report, start):
         report.equal("which only the node knows", direct.command("GET", "copy"), bulk("7"))
         report.equal("for the engine it is unknown", proxied.command("RESTORE-ASKING", "here:copy", 0, payload).value[:19],
                      b"ERR unknown command")
+        direct.command("SCRIPT", "FLUSH")
+        report.equal("a script that the node has forgotten", proxied.command("EVALSHA", sha, 0, "y"), bulk("y"))
+        report.equal("it has it again", direct.command("SCRIPT", "EXISTS", sha).value[0].value, 1)
+        redis.crash()
+        redis.restart()
+        report.check("or never had, started anew", eventually(lambda: proxied.command("EVALSHA", sha.upper(), 0, "z") == bulk("z"), 5.0))
+        direct = redis.connect()
+        proxied.command("SCRIPT", "FLUSH")
+        report.equal("SCRIPT FLUSH forgets it here too", proxied.command("EVALSHA", sha, 0, "y").value[:8], b"NOSCRIPT")
+        report.equal("nothing runs", proxied.command("SCRIPT", "KILL"), direct.command("SCRIPT", "KILL"))
+        direct.command("CONFIG", "SET", "busy-reply-threshold", 50)
+        for name, kill in (("EVAL", "SCRIPT"), ("FCALL", "FUNCTION")):
+            if name == "FCALL":
+                proxied.command("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('endless', function() while true do end end)")
+            proxied.send(resp.encode_command((name, "while true do end" if name == "EVAL" else "endless", 0)))
+            killer = server.connect()
+            report.check("%s KILL ends a script over the same connection" % kill,
+                         eventually(lambda killer=killer, kill=kill: killer.command(kill, "KILL") == OK, 3.0))
+            report.check("%s hears of it" % name, b"killed by user" in proxied.read(5.0).value)
         report.equal("and others still are", proxied.command("NOPE", "k").value[:26], b"ERR unknown command 'NOPE'")
 
 

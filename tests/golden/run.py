@@ -4,7 +4,8 @@
     tests/golden/run.py                         all transcripts, both servers
     tests/golden/run.py strings/set.txt keys    some of them (files or folders)
     tests/golden/run.py --target tidegate --port 6379 [--admin-port 9901]    a server that runs already
-    tests/golden/run.py --target upstream       through a Tidegate to a redis-server: those that must play the same there
+    tests/golden/run.py --target upstream       through a Tidegate to a redis-server: those that must play the same there;
+                                                --kind says as what kind of cluster Tidegate sees it
     tests/golden/run.py --record strings/new.txt    fill in the replies of redis-server; read them before you commit
 
 Servers are started on free loopback ports with temporary directories, and one is used for many transcripts: between two
@@ -312,8 +313,13 @@ UPSTREAM_NOT = (
 )
 
 
-def upstream_files():
-    return [path for path in find_files(UPSTREAM_FOLDERS) if name_of(path) not in UPSTREAM_NOT]
+# Patterns are refused on any ring.
+RING_NOT = ("pubsub/channels.txt", "pubsub/reply_off.txt")
+
+
+def upstream_files(kind):
+    left_out = UPSTREAM_NOT + (RING_NOT if kind == "ring" else ())
+    return [path for path in find_files(UPSTREAM_FOLDERS) if name_of(path) not in left_out]
 
 
 def make_targets(options):
@@ -332,7 +338,8 @@ def make_targets(options):
             sys.exit("no Tidegate binary: build one, or name it with --binary, or say --target redis")
     if options.target == "upstream":
         binary = servers.find_binary(options.binary) or sys.exit("no Tidegate binary: build one, or name it with --binary")
-        targets.append(Target("upstream", lambda *flags: servers.Proxied(binary, *flags), owned=True))
+        replicas = 1 if options.kind == "replicas" else 0
+        targets.append(Target("upstream", lambda *flags: servers.Proxied(binary, *flags, kind=options.kind, replicas=replicas), owned=True))
     return targets
 
 
@@ -359,13 +366,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", help="transcripts or folders of them; all when none is named")
     parser.add_argument("--target", choices=["redis", "tidegate", "both", "upstream"], default="both")
+    parser.add_argument("--kind", choices=["redis", "replicas", "ring"], default="redis", help="of the upstream cluster")
     parser.add_argument("--binary", help="the Tidegate to start; default: build/release, then build/dev")
     parser.add_argument("--port", type=int, help="a Tidegate that runs already")
     parser.add_argument("--admin-port", type=int, help="its admin port")
     parser.add_argument("--redis-port", type=int, help="a redis-server that runs already")
     parser.add_argument("--record", action="store_true", help="write the replies of redis-server into the files")
     options = parser.parse_args()
-    paths = upstream_files() if options.target == "upstream" and not options.files else find_files(options.files)
+    paths = upstream_files(options.kind) if options.target == "upstream" and not options.files else find_files(options.files)
     if options.record:
         for path in paths:
             record(path)

@@ -141,24 +141,39 @@ def tidegate(binary, *flags, files=(), **settings):
 
 
 class Proxied(Server):
-    """A Tidegate in front of a redis-server of its own; both end with it."""
+    """A Tidegate in front of redis-servers of its own; all end with it. `replicas`: behind the first one."""
 
-    def __init__(self, binary, *flags):
+    def __init__(self, binary, *flags, kind="redis", replicas=0):
         self.upstream = redis_server()
+        self.replicas = [redis_server("--replicaof", "127.0.0.1 %d" % self.upstream.port) for _ in range(replicas)]
         inner = tidegate(binary, *flags)
         config = pathlib.Path(inner.directory) / "upstream.yaml"
-        config.write_text('clusters:\n  - {name: cache, kind: redis, nodes: ["127.0.0.1:%d"]}\n'
-                          'routes: [{match: "*", cluster: cache}]\n' % self.upstream.port)
+        nodes = ", ".join('"127.0.0.1:%d"' % node.port for node in [self.upstream, *self.replicas])
+        config.write_text('clusters:\n  - {name: cache, kind: %s, nodes: [%s]}\n'
+                          'routes: [{match: "*", cluster: cache}]\n' % (kind, nodes))
         command = [inner.command[0], str(config), *inner.command[1:]]
         super().__init__("upstream", command, inner.port, admin_port=inner.admin_port, directory=inner.directory)
 
     def __enter__(self):
-        self.upstream.__enter__()
-        return super().__enter__()
+        for node in [self.upstream, *self.replicas]:
+            node.__enter__()
+        super().__enter__()
+        self.wait_for_primary()
+        return self
 
     def __exit__(self, *_):
         super().__exit__()
-        self.upstream.__exit__()
+        for node in [*self.replicas, self.upstream]:
+            node.__exit__()
+
+    def wait_for_primary(self):
+        """Until each of its workers knows where writes go."""
+        deadline = time.monotonic() + START_SECONDS_MAX
+        in_a_row = 0
+        while in_a_row < 20 and time.monotonic() < deadline:
+            connection = self.connect()
+            in_a_row = in_a_row + 1 if connection.command("DEL", "none").kind == "integer" else 0
+            connection.close()
 
 
 def running(kind, port, admin_port=None):

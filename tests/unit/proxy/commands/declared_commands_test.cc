@@ -85,9 +85,10 @@ TEST_F(DeclaredCommandsTest, ScriptsGoByTheirKeysOrToTheRest) {
   const Command* script = table_->Find("script");
   const std::vector<std::string_view> load = {"script", "load", "return 1"};
   EXPECT_EQ(ForwardRuleOf({.command = CommandTable::FindSubcommand(*script, "load"), .args = load}),
-            ForwardRule::kByCatchAll);
+            ForwardRule::kScriptByCatchAll);
   const std::vector<std::string_view> eval = {"eval", "return 1", "1", "a"};
-  EXPECT_EQ(ForwardRuleOf({.command = table_->Find("eval"), .args = eval}), ForwardRule::kByKey);
+  EXPECT_EQ(ForwardRuleOf({.command = table_->Find("eval"), .args = eval}),
+            ForwardRule::kScriptByKey);
 }
 
 }  // namespace

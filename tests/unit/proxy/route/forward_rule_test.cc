@@ -19,6 +19,7 @@ std::unique_ptr<CommandTable> AllCommands() {
   std::vector<std::span<const CommandSpec>> families;
   for (const auto& family : StorageCommandFamilies()) families.push_back(family);
   for (const auto& family : ProxyCommandFamilies()) families.push_back(family);
+  families.push_back(kScriptingFamily);
   return CommandTable::Create(families);
 }
 
@@ -54,8 +55,10 @@ class ForwardRuleTest : public ::testing::Test {
 };
 
 TEST_F(ForwardRuleTest, DataGoesByItsKeys) {
-  for (const char* line : {"get k", "SET k v", "mget a b", "sort k", "xread streams block 0",
-                           "object encoding k", "memory usage k", "zunionstore d 1 k", "eval"}) {
+  for (const char* line :
+       {"get k", "SET k v", "mget a b", "sort k", "xread streams block 0", "object encoding k",
+        "memory usage k", "zunionstore d 1 k", "dump k", "restore k 0 x", "copy a b", "move k 1",
+        "object freq k", "fcall f 1 k"}) {
     if (table_->Find(SplitAt(line)[0]) == nullptr) continue;
     EXPECT_EQ(RuleOf(line), ForwardRule::kByKey) << line;
   }
@@ -74,6 +77,13 @@ TEST_F(ForwardRuleTest, SaysWhatNeedsAConnectionOfItsOwn) {
     EXPECT_EQ(RuleOf(line), ForwardRule::kPrivateByKey) << line;
   for (const char* line : {"subscribe c", "psubscribe c", "ssubscribe c", "wait 1 0"})
     EXPECT_EQ(RuleOf(line), ForwardRule::kPrivateByCatchAll) << line;
+}
+
+TEST_F(ForwardRuleTest, ScriptsAreLookedAtOnTheirWay) {
+  for (const char* line : {"eval x 1 k", "evalsha x 0", "eval_ro x 0", "evalsha_ro x 1 k"})
+    EXPECT_EQ(RuleOf(line), ForwardRule::kScriptByKey) << line;
+  for (const char* line : {"script load x", "script kill", "function stats", "function list"})
+    EXPECT_EQ(RuleOf(line), ForwardRule::kScriptByCatchAll) << line;
 }
 
 // Whatever is added to the table: nothing that administers a server may reach somebody else's.
