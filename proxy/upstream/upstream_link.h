@@ -37,8 +37,9 @@ struct UpstreamRequest {
   uint64_t begin_ticks = 0;
   uint32_t sequence = 0;      // of the session's requests
   uint16_t slot = 0;          // of its keys
-  uint8_t hops = 0;           // redirections that were followed
-  uint8_t tries : 4 = 0;      // repetitions after a TRYAGAIN
+  uint8_t hops : 7 = 0;       // redirections that were followed, and retries
+  uint8_t retried : 1 = 0;    // it failed at another node before
+  uint8_t tries : 4 = 0;      // repetitions after a pause: TRYAGAIN, READONLY
   uint8_t unheard : 1 = 0;    // CLIENT REPLY: nobody is told of the reply
   uint8_t is_part : 1 = 0;    // of a request that was split
   uint8_t part_bits : 2 = 0;  // a RequestPart
