@@ -102,8 +102,17 @@ struct ClusterOptions {
   // a blocking command, or subscribe. And sessions that may wait for one.
   int private_connections = 256;
   int private_queue = 1024;
+  // Of each worker at each node: requests without a reply before further ones are refused. A client
+  // has 256 at most, so it is 256 clients with full pipelines; and what a node that answers 100,000
+  // requests a second has done long before request-timeout.
+  int max_in_flight = 65536;
+  // What opens the circuit breaker of a node: failures in a row, and their share of the recent
+  // requests. 0: not.
+  int breaker_failures = 5;
+  int breaker_error_percent = 50;
   // Of kReplicas, kSentinel and kRedisCluster.
   ReadFrom read_from = ReadFrom::kPrimary;
+  int retry_percent = 20;  // reads sent once more, of all requests of the node that failed
   std::chrono::milliseconds replica_lag_max{10'000};      // replicas that are further behind
                                                           // are not read
   std::chrono::milliseconds refresh_interval{5000};       // how often the topology is asked for

@@ -18,6 +18,9 @@ constexpr int kUpstreamConnectionsMax = 64;
 // As many as a Redis lets in unless it is told otherwise.
 constexpr int kUpstreamPrivateConnectionsMax = 10'000;
 constexpr int kUpstreamPrivateQueueMax = 100'000;
+constexpr int kUpstreamInFlightMax = 1'000'000;
+constexpr int kBreakerFailuresMax = 1'000'000;
+constexpr int kPercentMax = 100;
 // Redis takes no more databases than an int counts; so many nobody has.
 constexpr int kUpstreamDatabaseMax = 1'000'000;
 // As many as a ring can have.
@@ -279,6 +282,30 @@ constexpr UpstreamKey kUpstreamKeys[] = {
      "ones are refused at once.",
      [](YamlContext& context, const ConfigNode& entry, ClusterOptions& cluster) {
        cluster.private_queue = ReadInteger(context, entry, 0, kUpstreamPrivateQueueMax);
+     }},
+    {"max-in-flight", kEvery, "65536", "number, 1 to 1000000",
+     "Requests without a reply that a worker may have at each node, over all its connections; "
+     "further ones are refused at once.",
+     [](YamlContext& context, const ConfigNode& entry, ClusterOptions& cluster) {
+       cluster.max_in_flight = ReadInteger(context, entry, 1, kUpstreamInFlightMax);
+     }},
+    {"breaker-failures", kEvery, "5", "number; 0: never",
+     "Failures in a row that open a node's circuit breaker: its requests fail at once until it "
+     "answers again.",
+     [](YamlContext& context, const ConfigNode& entry, ClusterOptions& cluster) {
+       cluster.breaker_failures = ReadInteger(context, entry, 0, kBreakerFailuresMax);
+     }},
+    {"breaker-error-percent", kEvery, "50", "number, 0 to 100; 0: never",
+     "The share of a node's requests of the last seconds, 50 at least, that opens it when they "
+     "fail.",
+     [](YamlContext& context, const ConfigNode& entry, ClusterOptions& cluster) {
+       cluster.breaker_error_percent = ReadInteger(context, entry, 0, kPercentMax);
+     }},
+    {"retry-percent", kWithReplicas, "20", "number, 0 to 100; 0: never",
+     "Reads that a replica may answer and that failed are sent once more, to another node: so many "
+     "of a hundred requests of the node that failed, and 10 in five seconds in any case.",
+     [](YamlContext& context, const ConfigNode& entry, ClusterOptions& cluster) {
+       cluster.retry_percent = ReadInteger(context, entry, 0, kPercentMax);
      }},
     {"health-check-interval", kEvery, "1s", "time, 100ms or more; 0: never",
      "How often each node is asked whether it answers. Three failures in a row make it unusable, "

@@ -238,6 +238,8 @@ bool RedisClusterWatcher::Publish(std::string problem) {
     KnownNode known{.address = node.address, .is_primary = node.is_primary};
     known.why_not = WhyNotUsable(node);
     known.is_usable = known.why_not.empty();
+    const NodeHealth* const health = nodes_.HealthOf(node.address);
+    known.is_answering = health == nullptr || health->is_usable();
     topology.node_of_slot_map.push_back(topology.nodes.size());
     topology.nodes.push_back(std::move(known));
   }

@@ -65,7 +65,8 @@ KnownNode ReplicaStates::DescribeOne(std::span<const Sight> sights, size_t index
                                      int64_t now_ns) const {
   const Sight& sight = sights[index];
   KnownNode node{.address = sight.report.address, .is_primary = primary == index};
-  if (!sight.health.is_usable()) {
+  node.is_answering = sight.health.is_usable();
+  if (!node.is_answering) {
     node.why_not = sight.health.why();
   } else if (!sight.report.state) {
     const auto last = last_.find(node.address);

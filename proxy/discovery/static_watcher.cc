@@ -28,6 +28,7 @@ void StaticWatcher::Publish() {
     const NodeHealth* health = nodes_.HealthOf(node.address);
     if (health == nullptr || health->is_usable()) continue;
     node.is_usable = false;
+    node.is_answering = false;
     node.why_not = health->why();
   }
   context_.publisher.Offer(std::move(topology));

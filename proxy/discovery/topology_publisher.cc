@@ -59,6 +59,7 @@ bool SameNodes(const UpstreamTopology& a, const UpstreamTopology& b) {
          std::equal(left.begin(), left.end(), right.begin(), [](const auto& x, const auto& y) {
            return x.first == y.first && x.second->is_primary == y.second->is_primary &&
                   x.second->is_usable == y.second->is_usable &&
+                  x.second->is_answering == y.second->is_answering &&
                   x.second->why_not == y.second->why_not;
          });
 }

@@ -27,19 +27,67 @@ Redirections::~Redirections() {
 
 bool Redirections::Take(UpstreamConnection& from, UpstreamRequest request, std::string_view encoded,
                         std::string_view error) {
+  const bool has_slots = cluster_.options().kind == ClusterKind::kRedisCluster;
   const topology::TopologyError what =
       topology::ParseTopologyError(error.substr(0, error.find('\r')));
-  if (what.kind == Kind::kTryAgain) return WaitAndTryAgain(from, request, encoded);
-  if (what.kind != Kind::kMoved && what.kind != Kind::kAsk) return false;
-  const topology::NodeAddress address = what.AddressFrom(from.node().address());
-  if (what.kind == Kind::kMoved) cluster_.Redirected(what.slot, address);
+  switch (what.kind) {
+    case Kind::kMoved:
+    case Kind::kAsk:
+      return has_slots && Follow(from, request, encoded, what);
+    case Kind::kTryAgain:
+      return has_slots &&
+             WaitAndTryAgain(from, request, encoded, {kTryAgainPauseNanos, kTryAgainMax});
+    case Kind::kReadOnly:
+      return !has_slots &&
+             WaitAndTryAgain(from, request, encoded, {kReadOnlyPauseNanos, kReadOnlyTriesMax});
+    case Kind::kLoading:
+    case Kind::kMasterDown:
+    case Kind::kClusterDown:
+      return ReadElsewhere(from, request, encoded, true);
+    default:
+      return false;
+  }
+}
+
+bool Redirections::TakeLost(UpstreamConnection& from, UpstreamRequest request,
+                            std::string_view encoded, bool was_sent) {
+  return request.link != nullptr && request.part() == RequestPart::kWhole &&
+         ReadElsewhere(from, request, encoded, was_sent);
+}
+
+bool Redirections::Follow(UpstreamConnection& from, UpstreamRequest& request,
+                          std::string_view encoded, const topology::TopologyError& where) {
+  const topology::NodeAddress address = where.AddressFrom(from.node().address());
+  if (where.kind == Kind::kMoved) cluster_.Redirected(where.slot, address);
   if (request.hops >= kRedirectionsMax) return false;
   MarkRedirected(request);
   ++request.hops;
+  from.node().counters().redirections.Add(1);
   ConnectionKey key = from.key();
   key.reads_replica = false;
   // A copy: it may go behind itself.
-  Send(cluster_.NodeAt(address), key, request, std::string(encoded), what.kind == Kind::kAsk);
+  Send(cluster_.NodeAt(address), key, request, std::string(encoded), where.kind == Kind::kAsk);
+  return true;
+}
+
+// Its time begins anew there, as that of a redirected one does.
+bool Redirections::ReadElsewhere(UpstreamConnection& from, UpstreamRequest& request,
+                                 std::string_view encoded, bool was_sent) {
+  if (request.retried || request.hops >= kRedirectionsMax || request.command == nullptr ||
+      !request.link->reads_apart || request.link->client == nullptr ||
+      !IsReadOfReplicas(*request.command))
+    return false;
+  UpstreamNode* const other = cluster_.ReaderBeside(from.node(), request.slot);
+  if (other == nullptr || !from.node().MayRetry()) return false;
+  ConnectionKey key = from.key();
+  key.reads_replica = other != cluster_.PrimaryOf(request.slot);
+  UpstreamConnection& connection = other->ConnectionFor(key);
+  UpstreamRequest retry = request;
+  ++retry.hops;
+  retry.retried = was_sent ? 1 : 0;
+  if (!connection.PlaceEncoded(encoded, retry, false)) return false;
+  MarkRedirected(request);
+  from.node().counters().retries.Add(1);
   return true;
 }
 
@@ -51,11 +99,13 @@ void Redirections::Send(UpstreamNode& node, const ConnectionKey& key,
 }
 
 bool Redirections::WaitAndTryAgain(UpstreamConnection& from, UpstreamRequest& request,
-                                   std::string_view encoded) {
-  if (request.tries >= kTryAgainMax || from.HasAnother(*request.link, request.slot)) return false;
+                                   std::string_view encoded, const Pauses& pauses) {
+  if (request.tries >= pauses.tries_max || from.HasAnother(*request.link, request.slot))
+    return false;
   MarkRedirected(request);
-  const int64_t due_ns = MonotonicNanos() + (kTryAgainPauseNanos << request.tries);
+  const int64_t due_ns = MonotonicNanos() + (pauses.first_ns << request.tries);
   ++request.tries;
+  from.node().counters().redirections.Add(1);
   ConnectionKey key = from.key();
   key.reads_replica = false;
   waiting_.emplace(due_ns, Waiting{request, std::string(encoded), key});
@@ -68,10 +118,10 @@ void Redirections::TryAgain() {
   const int64_t now_ns = MonotonicNanos();
   while (!waiting_.empty() && waiting_.begin()->first <= now_ns) {
     const Waiting waiting = std::move(waiting_.extract(waiting_.begin()).mapped());
-    if (UpstreamNode* const node = cluster_.PrimaryOfSlot(waiting.request.slot)) {
+    if (UpstreamNode* const node = cluster_.PrimaryOf(waiting.request.slot)) {
       Send(*node, waiting.key, waiting.request, waiting.encoded, false);
     } else {
-      waiting.request.link->Deliver(waiting.request, "-CLUSTERDOWN Hash slot not served\r\n");
+      waiting.request.link->Deliver(waiting.request, "-" + cluster_.NobodyServes() + "\r\n");
     }
   }
   if (!waiting_.empty()) Arm();

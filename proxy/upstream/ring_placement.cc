@@ -8,6 +8,9 @@
 namespace tidegate {
 namespace {
 
+// How often a node that would be back is looked at until it is up.
+constexpr int64_t kRecheckNanos = 100'000'000;
+
 Result<topology::KetamaRing> MakeRing(const ClusterOptions& options) {
   const auto distribution = topology::ParseDistribution(options.ring.distribution);
   if (!distribution) return Error{"no such distribution: " + options.ring.distribution};
@@ -27,11 +30,13 @@ Result<topology::KetamaRing> MakeRing(const ClusterOptions& options) {
 }  // namespace
 
 RingPlacement::RingPlacement(EventLoop& loop, const ClusterOptions& options,
-                             std::function<void()> on_change)
+                             std::function<void()> on_change,
+                             std::function<bool(size_t node)> is_up)
     : options_(options.ring),
       random_nodes_(topology::ParseDistribution(options.ring.distribution) ==
                     topology::Distribution::kRandom),
       on_change_(std::move(on_change)),
+      is_up_(std::move(is_up)),
       back_at_ns_(options.nodes.size(), 0),
       random_(static_cast<uint32_t>(Ticks())),
       timer_(loop, [this] { TakeBack(); }) {
@@ -49,26 +54,39 @@ size_t RingPlacement::NodeOf(std::string_view key) {
   return ring_->NodeOf(key);
 }
 
-void RingPlacement::Failed(size_t node, int strikes) {
+void RingPlacement::Failed(size_t node, int failures) {
   const int limit = options_.eject_after_failures;
-  if (limit > 0 && strikes >= limit && back_at_ns_[node] == 0 && ring_) Eject(node);
+  if (limit > 0 && failures >= limit && back_at_ns_[node] == 0 && ring_) Eject(node);
 }
 
 void RingPlacement::Eject(size_t node) {
   back_at_ns_[node] = MonotonicNanos() + options_.eject_time.count() * 1'000'000;
-  timer_.StartOnce(static_cast<uint64_t>(options_.eject_time.count()));
   Place();
+  Arm();
 }
 
 void RingPlacement::TakeBack() {
   const int64_t now_ns = MonotonicNanos();
+  bool any_back = false;
+  for (size_t node = 0; node < back_at_ns_.size(); ++node) {
+    int64_t& back_ns = back_at_ns_[node];
+    if (back_ns == 0 || back_ns > now_ns) continue;
+    any_back = any_back || is_up_(node);
+    back_ns = is_up_(node) ? 0 : now_ns + kRecheckNanos;
+  }
+  if (any_back) Place();
+  Arm();
+}
+
+// For who is to be back first.
+void RingPlacement::Arm() {
   int64_t next_ns = 0;
-  for (int64_t& back_ns : back_at_ns_) {
-    if (back_ns != 0 && back_ns <= now_ns) back_ns = 0;
+  for (const int64_t back_ns : back_at_ns_) {
     if (back_ns != 0) next_ns = next_ns == 0 ? back_ns : std::min(next_ns, back_ns);
   }
-  if (next_ns != 0) timer_.StartOnce(static_cast<uint64_t>((next_ns - now_ns) / 1'000'000) + 1);
-  Place();
+  if (next_ns == 0) return;
+  const int64_t wait_ns = std::max<int64_t>(next_ns - MonotonicNanos(), 0);
+  timer_.StartOnce(static_cast<uint64_t>(wait_ns / 1'000'000) + 1);
 }
 
 void RingPlacement::Place() {

@@ -1,15 +1,17 @@
 // RingPlacement: the ring of a cluster of kind `ring` as one worker sees it: which node has a key,
 // and which nodes have left it because they failed.
 //
-// A node that failed `eject_after_failures` times in a row leaves the ring for `eject_time`; then
-// it is tried again, and one more failure ejects it at once. What twemproxy calls auto_eject_hosts:
-// a cache then misses instead of failing, and data would be in two places, so it is off unless
-// configured. Each worker decides by what it saw itself. Owner: a cluster, on one worker. Cost of
-// NodeOf: the key's hash and a binary search.
+// A node that failed `eject_after_failures` times in a row, or whose circuit breaker is open,
+// leaves the ring for `eject_time`, and until the breaker is closed; then it is tried again, and
+// one more failure ejects it at once. What twemproxy calls auto_eject_hosts: a cache then misses
+// instead of failing, and data would be in two places, so it is off unless configured. Each worker
+// decides by what it saw itself. Owner: a cluster, on one worker. Cost of NodeOf: the key's hash
+// and a binary search.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <random>
 #include <string>
@@ -24,8 +26,10 @@ namespace tidegate {
 
 class RingPlacement final {
  public:
-  // `on_change`: keys belong to other nodes than before.
-  RingPlacement(EventLoop& loop, const ClusterOptions& options, std::function<void()> on_change);
+  // `on_change`: keys belong to other nodes than before. `is_up`: whether a node's breaker is
+  // closed.
+  RingPlacement(EventLoop& loop, const ClusterOptions& options, std::function<void()> on_change,
+                std::function<bool(size_t node)> is_up);
   RingPlacement(const RingPlacement&) = delete;
   RingPlacement& operator=(const RingPlacement&) = delete;
 
@@ -35,16 +39,20 @@ class RingPlacement final {
   size_t NodeOf(std::string_view key);
 
   // The node failed, for the so manieth time in a row.
-  void Failed(size_t node, int strikes);
+  void Failed(size_t node, int failures);
+  // Its breaker is open.
+  void Down(size_t node) { Failed(node, std::numeric_limits<int>::max()); }
 
  private:
   void Eject(size_t node);
   void TakeBack();
+  void Arm();
   void Place();
 
   const RingClusterOptions options_;
   const bool random_nodes_;
-  std::function<void()> on_change_;
+  const std::function<void()> on_change_;
+  const std::function<bool(size_t node)> is_up_;
   std::optional<topology::KetamaRing> whole_;
   std::optional<topology::KetamaRing> ring_;
   std::string problem_;

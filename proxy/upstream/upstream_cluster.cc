@@ -34,13 +34,6 @@ std::shared_ptr<const UpstreamTopology> TopologyOf(const ClusterOptions& options
   return topology;
 }
 
-// Reads that a replica may answer. A cursor of SCAN and its kind means a place in the tables of the
-// node that gave it, so those stay with the primary.
-bool IsRead(const Request& request) {
-  return request.command->spec->access == Access::kRead &&
-         !request.command->full_name.ends_with("scan");
-}
-
 // In a cluster every node hands a message on to all others; on a ring, who publishes and who
 // subscribes have to meet at one.
 bool IsPublish(const Request& request) {
@@ -50,13 +43,17 @@ bool IsPublish(const Request& request) {
 
 }  // namespace
 
+bool IsReadOfReplicas(const Command& command) {
+  return command.spec->access == Access::kRead && !command.full_name.ends_with("scan");
+}
+
 UpstreamCluster::UpstreamCluster(UpstreamEnvironment environment, const ClusterOptions& options)
     : environment_(environment), options_(options) {
-  if (options_.kind == ClusterKind::kRedisCluster)
-    redirections_ = std::make_unique<Redirections>(*this);
+  if (!IsOfNodesOfTheirOwn(options_.kind)) redirections_ = std::make_unique<Redirections>(*this);
   if (options_.kind == ClusterKind::kRing) {
-    ring_ = std::make_unique<RingPlacement>(environment_.loop, options_,
-                                            [this] { ++environment_.placement_epoch; });
+    ring_ = std::make_unique<RingPlacement>(
+        environment_.loop, options_, [this] { ++environment_.placement_epoch; },
+        [this](size_t node) { return nodes_[node]->is_up(); });
   }
   SetTopology(TopologyOf(options_));
 }
@@ -83,8 +80,8 @@ std::string UpstreamCluster::Refusal(int database, Protocol protocol) const {
 // --- the topology ---
 
 void UpstreamCluster::SetTopology(std::shared_ptr<const UpstreamTopology> topology) {
-  // Of these kinds the configuration knows all there is.
-  if (topology_ != nullptr && IsOfNodesOfTheirOwn(options_.kind)) return;
+  // Of these kinds the configuration knows all there is but who answers.
+  if (topology_ != nullptr && IsOfNodesOfTheirOwn(options_.kind)) return TakeHealth(*topology);
   if (topology_ != nullptr && topology->version < topology_->version) return;
   const std::shared_ptr<const UpstreamTopology> before =
       std::exchange(topology_, std::move(topology));
@@ -92,6 +89,17 @@ void UpstreamCluster::SetTopology(std::shared_ptr<const UpstreamTopology> topolo
   std::vector<NodeGroup> groups = MakeGroups();
   if (before == nullptr || !PlacesAlike(*before, groups)) ++environment_.placement_epoch;
   groups_ = std::move(groups);
+  TakeHealth(*topology_);
+}
+
+// Nodes are in the order of the topology, be it the last or one that says nothing else anew.
+void UpstreamCluster::TakeHealth(const UpstreamTopology& topology) {
+  const size_t count = std::min(nodes_.size(), topology.nodes.size());
+  for (size_t i = 0; i < count; ++i) {
+    const KnownNode& known = topology.nodes[i];
+    if (nodes_[i]->address() == known.address)
+      nodes_[i]->SetHealth(known.is_answering, known.why_not);
+  }
 }
 
 // Nodes whose address stays are kept with their connections.
@@ -262,11 +270,7 @@ UpstreamNode* UpstreamCluster::ChooseForChannel(std::string_view channel, std::s
     refusal = "ERR " + Describe(ring_->problem());
     return nullptr;
   }
-  if (options_.kind == ClusterKind::kRedisCluster) {
-    node = PrimaryOfSlot(KeySlot(channel));
-  } else {
-    node = groups_.front().primary;
-  }
+  node = PrimaryOf(KeySlot(channel));
   if (node == nullptr) {
     refusal = "ERR " +
               Describe(topology_->problem.empty() ? "it has no primary now" : topology_->problem);
@@ -274,11 +278,35 @@ UpstreamNode* UpstreamCluster::ChooseForChannel(std::string_view channel, std::s
   return node;
 }
 
+// A session stays with one as long as that is good; when nobody is, it hears why from its own.
+UpstreamNode* UpstreamCluster::ReaderOf(const NodeGroup& group, uint64_t session_id) {
+  const size_t count = group.readers.size();
+  const size_t own = session_id % count;
+  if (__builtin_expect(group.readers[own]->IsGood(), 1)) return group.readers[own];
+  for (size_t i = 1; i < count; ++i) {
+    UpstreamNode* const other = group.readers[(own + i) % count];
+    if (other->IsGood()) return other;
+  }
+  const bool primary_is_good = group.primary != nullptr && group.primary->IsGood();
+  return primary_is_good ? group.primary : group.readers[own];
+}
+
+UpstreamNode* UpstreamCluster::ReaderBeside(const UpstreamNode& node, uint16_t slot) const {
+  const NodeGroup& group = GroupOf(slot);
+  for (UpstreamNode* const reader : group.readers) {
+    if (reader != &node && reader->IsGood()) return reader;
+  }
+  const bool primary_can =
+      group.primary != nullptr && group.primary != &node && group.primary->IsGood();
+  return primary_can ? group.primary : nullptr;
+}
+
 UpstreamCluster::Choice UpstreamCluster::ChooseOf(const NodeGroup& group, const Request& request,
                                                   uint64_t session_id, std::string& refusal) const {
   Choice choice{.node = group.primary};
-  if (options_.read_from != ReadFrom::kPrimary && !group.readers.empty() && IsRead(request)) {
-    choice.node = group.readers[session_id % group.readers.size()];
+  if (options_.read_from != ReadFrom::kPrimary && !group.readers.empty() &&
+      IsReadOfReplicas(*request.command)) {
+    choice.node = ReaderOf(group, session_id);
     choice.reads_replica = choice.node != group.primary;
     choice.reads_apart = true;
   }
@@ -289,13 +317,16 @@ UpstreamCluster::Choice UpstreamCluster::ChooseOf(const NodeGroup& group, const 
   return choice;
 }
 
-const UpstreamCluster::NodeGroup& UpstreamCluster::GroupOfSlot(uint16_t slot) const {
+const UpstreamCluster::NodeGroup& UpstreamCluster::GroupOf(uint16_t slot) const {
+  if (options_.kind != ClusterKind::kRedisCluster) return groups_.front();
   if (topology_->slots == nullptr) return nobody_;
   return groups_[topology_->slots->ShardOfSlot(slot)];
 }
 
-UpstreamNode* UpstreamCluster::PrimaryOfSlot(uint16_t slot) const {
-  return GroupOfSlot(slot).primary;
+std::string UpstreamCluster::NobodyServes() const {
+  if (options_.kind == ClusterKind::kRedisCluster) return "CLUSTERDOWN Hash slot not served";
+  return "ERR " +
+         Describe(topology_->problem.empty() ? "it has no primary now" : topology_->problem);
 }
 
 UpstreamCluster::Choice UpstreamCluster::ChooseBySlot(uint16_t slot, const Request& request,
@@ -305,7 +336,7 @@ UpstreamCluster::Choice UpstreamCluster::ChooseBySlot(uint16_t slot, const Reque
     refusal = "ERR " + Describe(topology_->problem);
     return {.slot = slot};
   }
-  const NodeGroup& group = GroupOfSlot(slot);
+  const NodeGroup& group = GroupOf(slot);
   Choice choice = ChooseOf(group, request, session_id, refusal);
   if (choice.node == nullptr) refusal = "CLUSTERDOWN Hash slot not served";
   choice.slot = slot;
@@ -365,18 +396,29 @@ void UpstreamCluster::RemoveRetired() {
 
 void UpstreamCluster::NodeFailed(UpstreamNode& node, std::string_view why) {
   if (observer_ != nullptr) observer_->OnNodeFailed(node.address(), why);
-  if (ring_ == nullptr) return;
-  for (size_t i = 0; i < nodes_.size(); ++i) {
-    if (nodes_[i].get() == &node) ring_->Failed(i, node.strikes());
-  }
+  if (ring_ != nullptr) ring_->Failed(PlaceOf(node), node.failures_in_a_row());
 }
 
-void UpstreamCluster::ErrorReply(const UpstreamNode& node, std::string_view error) {
-  if (observer_ == nullptr) return;
-  if (error.starts_with("-READONLY")) observer_->OnReadOnly(node.address());
+size_t UpstreamCluster::PlaceOf(const UpstreamNode& node) const {
+  const auto found = std::find_if(nodes_.begin(), nodes_.end(),
+                                  [&node](const auto& one) { return one.get() == &node; });
+  return static_cast<size_t>(found - nodes_.begin());
+}
+
+// One that is open has failed often enough, whatever it was.
+void UpstreamCluster::BreakerChanged(UpstreamNode& node) {
+  if (ring_ != nullptr && !node.is_up()) ring_->Down(PlaceOf(node));
+}
+
+bool UpstreamCluster::ErrorReply(const UpstreamNode& node, std::string_view error) {
+  if (observer_ != nullptr && error.starts_with("-READONLY")) observer_->OnReadOnly(node.address());
+  if (error.starts_with("-BUSY ")) return true;
   for (const std::string_view code : {"-CLUSTERDOWN", "-LOADING", "-MASTERDOWN"}) {
-    if (error.starts_with(code)) observer_->OnNotServing(node.address());
+    if (!error.starts_with(code)) continue;
+    if (observer_ != nullptr) observer_->OnNotServing(node.address());
+    return true;
   }
+  return false;
 }
 
 void UpstreamCluster::PublishFigures() {

@@ -4,8 +4,9 @@
 //   topology (who is there, who is primary) --SetTopology--> nodes by address --Choose--> a node
 //
 // Nodes are told apart by their addresses: what is known of them changes with each topology, their
-// connections stay. Clusters of kind `redis` make their topology from the configuration and keep
-// it; that of others is found out by somebody else and handed in at the end of a turn.
+// connections stay. Clusters of kind `redis` and `ring` make their topology from the configuration
+// and keep it, and are told which nodes answer; that of others is found out by somebody else and
+// handed in at the end of a turn. Reads that several nodes may answer go to one that does.
 // Owner: one worker; Figures() is for any thread. Cost of Choose: see upstream_cluster.cc, no
 // search and no allocation.
 #pragma once
@@ -32,6 +33,10 @@ class PrivateConnection;
 class Redirections;
 class RingPlacement;
 class UpstreamConnection;
+
+// Reads that a replica may answer. A cursor of SCAN and its kind means a place in the tables of the
+// node that gave it, so those stay with the primary.
+bool IsReadOfReplicas(const Command& command);
 
 class UpstreamCluster final {
  public:
@@ -74,8 +79,12 @@ class UpstreamCluster final {
   }
   // Whether Choose gives the same for every request of a session, until the topology changes.
   bool has_one_node() const { return options_.kind == ClusterKind::kRedis; }
-  // Of kRedisCluster; null: nobody serves the slot.
-  UpstreamNode* PrimaryOfSlot(uint16_t slot) const;
+  // Of kRedisCluster that of the slot, else that of all. Null: there is none.
+  UpstreamNode* PrimaryOf(uint16_t slot) const { return GroupOf(slot).primary; }
+  // Who else may answer a read of that slot than this node, and can; null: nobody.
+  UpstreamNode* ReaderBeside(const UpstreamNode& node, uint16_t slot) const;
+  // Why PrimaryOf gave nobody: an error's text.
+  std::string NobodyServes() const;
   // The same for a write with the request's keys, whatever it is.
   UpstreamNode* ChooseWriter(const Request& request, uint64_t session_id, std::string& refusal);
   // The node where who subscribes to the channel hears what is published there.
@@ -84,8 +93,8 @@ class UpstreamCluster final {
   uint32_t LaneOf(uint64_t session_id) const {
     return static_cast<uint32_t>(session_id % static_cast<uint64_t>(options_.connections));
   }
-  // Lanes of their own: what is sent for others than sessions (mirrored writes, keys that move), and
-  // what may not wait behind requests (SCRIPT KILL).
+  // Lanes of their own: what is sent for others than sessions (mirrored writes, keys that move),
+  // and what may not wait behind requests (SCRIPT KILL).
   uint32_t BackgroundLane() const { return static_cast<uint32_t>(options_.connections); }
   uint32_t PassingLane() const { return static_cast<uint32_t>(options_.connections) + 1; }
   // The node at that address, which is made when it is not known.
@@ -107,12 +116,13 @@ class UpstreamCluster final {
   // Connections end while their callbacks run: these are destroyed at the end of the turn.
   void Bury(std::unique_ptr<PrivateConnection> connection);
   void NodeFailed(UpstreamNode& node, std::string_view why);
+  void BreakerChanged(UpstreamNode& node);
   // Null: replies of its nodes are handed on as they are.
   Redirections* redirections() { return redirections_.get(); }
   // MOVED: the slot is at that address.
   void Redirected(uint16_t slot, const topology::NodeAddress& address);
-  // An error reply that is handed on.
-  void ErrorReply(const UpstreamNode& node, std::string_view error);
+  // An error reply came. True: the node says by it that it serves nobody now.
+  bool ErrorReply(const UpstreamNode& node, std::string_view error);
 
  private:
   // Who serves a slot, or everything.
@@ -127,7 +137,10 @@ class UpstreamCluster final {
   std::vector<NodeGroup> MakeGroups() const;
   void AddReaders(NodeGroup& group, const std::vector<size_t>& replicas) const;
   bool PlacesAlike(const UpstreamTopology& before, const std::vector<NodeGroup>& groups) const;
-  const NodeGroup& GroupOfSlot(uint16_t slot) const;
+  const NodeGroup& GroupOf(uint16_t slot) const;
+  void TakeHealth(const UpstreamTopology& topology);
+  size_t PlaceOf(const UpstreamNode& node) const;
+  static UpstreamNode* ReaderOf(const NodeGroup& group, uint64_t session_id);
   Choice ChooseOf(const NodeGroup& group, const Request& request, uint64_t session_id,
                   std::string& refusal) const;
   Choice ChooseBySlot(uint16_t slot, const Request& request, uint64_t session_id,
@@ -146,7 +159,7 @@ class UpstreamCluster final {
   const NodeGroup nobody_;
   std::vector<NodeGroup> groups_;               // of kRedisCluster by shard; of others one
   std::unique_ptr<RingPlacement> ring_;         // of kRing
-  std::unique_ptr<Redirections> redirections_;  // of kRedisCluster
+  std::unique_ptr<Redirections> redirections_;  // where nodes have roles
   std::vector<std::unique_ptr<PrivateConnection>> buried_;
   std::vector<UpstreamConnection*> dirty_;
   std::vector<UpstreamConnection*> flushing_;

@@ -63,6 +63,7 @@ UpstreamConnection::UpstreamConnection(UpstreamNode& node, const ConnectionKey& 
     : node_(node),
       counters_(node.counters()),
       key_(key),
+      in_flight_max_(static_cast<uint64_t>(node.options().max_in_flight)),
       framer_(key.protocol),
       output_(node.environment().blocks),
       rest_(kept_bytes_),
@@ -85,12 +86,27 @@ bool UpstreamConnection::Refuse(std::string_view why) {
   return false;
 }
 
-inline bool UpstreamConnection::HasRoom() {
-  if (__builtin_expect(state_ == State::kIdle, 0) && !Begin()) return false;
+size_t UpstreamConnection::HeldBytes() const {
   const size_t unsent_bytes = output_.empty() ? 0 : output_.size();
-  const size_t kept_bytes = log_ == nullptr ? 0 : log_->size_bytes();
-  if (in_flight() >= kConnectionInFlightMax ||
-      std::max(unsent_bytes, kept_bytes) > kConnectionUnsentBytesMax.count)
+  return log_ == nullptr ? unsent_bytes : std::max(unsent_bytes, log_->size_bytes());
+}
+
+void UpstreamConnection::CountHeldBytes() {
+  const size_t bytes = HeldBytes();
+  node_.set_held_bytes(node_.held_bytes() - counted_bytes_ + bytes);
+  counted_bytes_ = bytes;
+}
+
+// What one session says over its own connection belongs together: the breaker lets it be made, or
+// not.
+inline bool UpstreamConnection::HasRoom(const Command* command) {
+  const bool is_under_way = owner_ != nullptr && state_ != State::kIdle;
+  if (__builtin_expect(!node_.is_up(), 0) && !is_under_way &&
+      !node_.Admits(command, state_ == State::kReady))
+    return Refuse("down, " + node_.last_failure());
+  if (__builtin_expect(state_ == State::kIdle, 0) && !Begin()) return false;
+  const size_t held_bytes = node_.held_bytes() - counted_bytes_ + HeldBytes();
+  if (counters_.in_flight.Get() >= in_flight_max_ || held_bytes > kNodeHeldBytesMax.count)
     return Refuse("too many requests wait for it");
   return true;
 }
@@ -103,7 +119,7 @@ inline void UpstreamConnection::Enqueue(const UpstreamRequest& waiting) {
 }
 
 bool UpstreamConnection::Place(const Request& request, const UpstreamRequest& waiting) {
-  if (!HasRoom()) return false;
+  if (!HasRoom(request.command)) return false;
   Append(request, waiting);
   MarkDirty();
   if (!deadline_armed_) ArmDeadline();
@@ -121,7 +137,7 @@ inline void UpstreamConnection::Append(const Request& request, const UpstreamReq
 }
 
 bool UpstreamConnection::PlaceUnit(std::span<const Request> requests, UpstreamRequest waiting) {
-  if (!HasRoom()) return false;
+  if (!HasRoom(requests.back().command)) return false;
   for (const Request& request : requests) {
     waiting.command = request.command;
     const bool last = &request == &requests.back();
@@ -140,7 +156,7 @@ void UpstreamConnection::set_owner(UpstreamConnectionOwner& owner) {
 }
 
 bool UpstreamConnection::PlaceUnasked(const Request& request) {
-  if (!HasRoom()) return false;
+  if (!HasRoom(request.command)) return false;
   Encode(request);
   node_.counters().requests.Add(1);
   MarkDirty();
@@ -150,13 +166,23 @@ bool UpstreamConnection::PlaceUnasked(const Request& request) {
 bool UpstreamConnection::PlaceEncoded(std::string_view encoded, const UpstreamRequest& waiting,
                                       bool asking) {
   constexpr std::string_view kAsking = "*1\r\n$6\r\nASKING\r\n";
-  if (!HasRoom()) return false;
+  if (!HasRoom(waiting.command)) return false;
   if (asking) {
     output_.Append(log_->AddEncoded(kAsking));
     Enqueue({.begin_ticks = waiting.begin_ticks, .hops = waiting.hops, .tries = waiting.tries});
   }
   output_.AppendLarge(keeps_all_ ? log_->AddEncoded(encoded) : encoded);
   Enqueue(waiting);
+  MarkDirty();
+  if (!deadline_armed_) ArmDeadline();
+  return true;
+}
+
+bool UpstreamConnection::PlacePing() {
+  constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
+  if (state_ == State::kIdle && !Begin()) return false;
+  output_.Append(keeps_all_ ? log_->AddEncoded(kPing) : kPing);
+  Enqueue({.begin_ticks = Ticks()});
   MarkDirty();
   if (!deadline_armed_) ArmDeadline();
   return true;
@@ -284,7 +310,8 @@ void UpstreamConnection::MarkDirty() {
 
 void UpstreamConnection::Flush() {
   dirty_ = false;
-  if (state_ != State::kReady) return;
+  if (state_ != State::kReady) return CountHeldBytes();
+  node_.Advance(MonotonicNanos());
   Stream& stream = socket_->stream();
   size_t sent_bytes = 0;
   while (!stream.write_pending() && !output_.empty()) {
@@ -300,19 +327,21 @@ void UpstreamConnection::Flush() {
     sent_bytes += static_cast<size_t>(sent);
     constexpr size_t kAtOnceMax = 1 << 20;
     if (static_cast<size_t>(sent) == total && sent_bytes < kAtOnceMax) continue;
-    if (output_.empty()) return;
+    if (output_.empty()) break;
     count = output_.Peek(pieces, kWritePiecesMax);
     pending_write_bytes_ = 0;
     for (size_t i = 0; i < count; ++i) pending_write_bytes_ += pieces[i].size;
     unsent_ = 0;
     stream.Write({pieces, count});
   }
+  CountHeldBytes();
 }
 
 void UpstreamConnection::OnWritten(bool ok) {
   if (!ok) return Fail(End::kLost, "it closed the connection");
   counters_.sent_bytes.Add(pending_write_bytes_);
   output_.Consume(std::exchange(pending_write_bytes_, 0));
+  CountHeldBytes();
   if (!output_.empty()) MarkDirty();
 }
 
@@ -330,6 +359,7 @@ void UpstreamConnection::OnRead(size_t size) {
                     : std::string_view(node_.environment().read_buffer.data(), size);
   size_t taken = 0;
   if (!TakeFrames(bytes, taken)) return;
+  if (log_ != nullptr) CountHeldBytes();
   if (reading_rest_) {
     if (taken > 0) rest_.Consume(taken);
   } else if (taken < bytes.size()) {
@@ -362,11 +392,10 @@ bool UpstreamConnection::TakeFrame(std::string_view frame) {
   if (__builtin_expect(in_flight() == unsent_, 0)) return TakeUnasked(frame);
   const UpstreamRequest request = PopFront();
   counters_.in_flight.Subtract(1);
-  answered_ = true;
   if (__builtin_expect(frame.front() == '-', 0)) {
-    if (TakeRedirection(request, frame) || TakeUnknownScript(request, frame)) return true;
-    counters_.error_replies.Add(1);
-    node_.cluster().ErrorReply(node_, frame);
+    if (TakeError(request, frame)) return true;
+  } else {
+    node_.Answered();
   }
   if (__builtin_expect(Keeps(request), 0)) log_->PopFront();
   if (__builtin_expect(patience_ms_ != 0, 0)) EndPatience();
@@ -392,6 +421,18 @@ bool UpstreamConnection::TakeUnasked(std::string_view frame) {
   return false;
 }
 
+bool UpstreamConnection::TakeError(const UpstreamRequest& request, std::string_view error) {
+  if (node_.cluster().ErrorReply(node_, error)) {
+    node_.Failed(CircuitBreaker::Failure::kNotServing, 1,
+                 "it says " + std::string(FirstLine(error).substr(1)));
+  } else {
+    node_.Answered();
+  }
+  if (TakeRedirection(request, error) || TakeUnknownScript(request, error)) return true;
+  counters_.error_replies.Add(1);
+  return false;
+}
+
 bool UpstreamConnection::TakeRedirection(const UpstreamRequest& request, std::string_view error) {
   Redirections* const redirections = node_.cluster().redirections();
   if (redirections == nullptr || request.link == nullptr || !keeps_all_ ||
@@ -399,7 +440,6 @@ bool UpstreamConnection::TakeRedirection(const UpstreamRequest& request, std::st
     return false;
   if (!redirections->Take(*this, request, log_->Front(), error)) return false;
   log_->PopFront();
-  counters_.redirections.Add(1);
   return true;
 }
 
@@ -473,7 +513,6 @@ void UpstreamConnection::CountEnd(End end) {
   if (end == End::kGarbage) counters_.garbage.Add(1);
   if (end == End::kNotConnected || state_ != State::kReady) counters_.connect_failures.Add(1);
   if (state_ == State::kReady) counters_.connections.Subtract(1);
-  counters_.lost.Add(in_flight());
   counters_.in_flight.Subtract(in_flight());
 }
 
@@ -482,16 +521,25 @@ void UpstreamConnection::DropSocket() {
   if (socket_ != nullptr) std::exchange(socket_, nullptr)->Drop();
 }
 
+// One that worked until now is worth a try at once; one that was lost while nobody waited, as nodes
+// do it with idle ones, is no failure. Requests over private connections are no measure of those
+// that all share.
+void UpstreamConnection::NoteFailure(End end, std::string_view why) {
+  using Failure = CircuitBreaker::Failure;
+  const bool worked = state_ == State::kReady && end == End::kLost;
+  if (worked && in_flight() == 0) return;
+  const size_t requests = owner_ != nullptr ? 0 : in_flight();
+  node_.Failed(worked ? Failure::kBroken : Failure::kSilent, requests, why);
+}
+
 void UpstreamConnection::Fail(End end, std::string_view why) {
   const std::string error = node_.Describe(why);
   log::Warning(error);
   CountEnd(end);
-  // One that worked until now is worth a try at once.
-  if (state_ != State::kReady || end != End::kLost) node_.Failed(why, MonotonicNanos());
-  node_.Strike(std::exchange(answered_, false));
+  NoteFailure(end, why);
   node_.cluster().NodeFailed(node_, why);
   const std::string reply = "-ERR " + error + "\r\n";
-  EndRequests(reply);
+  counters_.lost.Add(EndRequests(reply, true));
   if (owner_ != nullptr) owner_->OnLost(reply);
 }
 
@@ -500,10 +548,11 @@ void UpstreamConnection::Close() {
   node_.counters().in_flight.Subtract(in_flight());
   if (dirty_) node_.cluster().Unmark(*this);
   dirty_ = false;
-  EndRequests("");
+  EndRequests("", false);
 }
 
-void UpstreamConnection::EndRequests(std::string_view reply) {
+size_t UpstreamConnection::EndRequests(std::string_view reply, bool elsewhere) {
+  const bool were_sent = state_ == State::kReady;
   DropSocket();
   state_ = State::kIdle;
   framer_.Restart();
@@ -517,10 +566,20 @@ void UpstreamConnection::EndRequests(std::string_view reply) {
   const std::vector<UpstreamRequest> waiting = std::move(queue_);
   const size_t begin = std::exchange(queue_begin_, 0);
   queue_.clear();
-  if (log_ != nullptr) log_->Clear();
+  Redirections* const redirections =
+      elsewhere && keeps_all_ ? node_.cluster().redirections() : nullptr;
+  size_t answered = 0;
   for (size_t i = begin; i < waiting.size(); ++i) {
+    const bool is_taken = redirections != nullptr &&
+                          redirections->TakeLost(*this, waiting[i], log_->Front(), were_sent);
+    if (redirections != nullptr) log_->PopFront();
+    if (is_taken) continue;
+    ++answered;
     if (waiting[i].link != nullptr) waiting[i].link->Deliver(waiting[i], reply);
   }
+  if (log_ != nullptr) log_->Clear();
+  CountHeldBytes();
+  return answered;
 }
 
 }  // namespace tidegate

@@ -10,7 +10,8 @@
 // answered with an error, and the reply must not be taken for the next one's), bytes that are no
 // reply, a reply that nobody asked for. Each request that waited is then answered with one error
 // that says why; none is sent again, for it may have been executed (what a node says that it has
-// not executed is another matter, see redirections.h, and script_texts.h for NOSCRIPT). The next
+// not executed, and reads that others may answer, are another matter: see redirections.h, and
+// script_texts.h for NOSCRIPT). The next
 // request connects anew, as the node allows. Until the handshake is done (HELLO or AUTH, the name,
 // SELECT) nothing of a client's is sent, so that no request can run in another database or as
 // another user.
@@ -39,11 +40,6 @@
 #include "storage/request.h"
 
 namespace tidegate {
-
-// Requests of all sessions that one connection takes before further ones are refused, and bytes
-// that wait to be sent. Sessions have a limit of their own below it; this is for many of them.
-inline constexpr size_t kConnectionInFlightMax = 100'000;
-inline constexpr Bytes kConnectionUnsentBytesMax = 64_MiB;
 
 // Who has a connection for himself, see PrivateConnection.
 class UpstreamConnectionOwner {
@@ -74,6 +70,8 @@ class UpstreamConnection final {
   // The same for a request that is encoded already; `asking`: behind ASKING, as one.
   bool PlaceEncoded(std::string_view encoded, const UpstreamRequest& waiting, bool asking);
   const std::string& refusal() const { return refusal_; }
+  // Asks the node whether it answers; the reply is for nobody but the node. False: it cannot now.
+  bool PlacePing();
   // Takes all of them or none, so that nothing of others comes between them. `waiting` is what they
   // have in common; the last is UpstreamRequest::part kUnitEnd. None of them is redirected.
   bool PlaceUnit(std::span<const Request> requests, UpstreamRequest waiting);
@@ -117,8 +115,12 @@ class UpstreamConnection final {
 
   bool Begin();
   bool Refuse(std::string_view why);
-  // Whether one more request can be taken; begins to connect.
-  bool HasRoom();
+  // Whether one more request can be taken; begins to connect. Null: a command that is none of a
+  // client.
+  bool HasRoom(const Command* command);
+  // Bytes of requests that it holds; and says so to the node, which has the sum of all.
+  size_t HeldBytes() const;
+  void CountHeldBytes();
   void Enqueue(const UpstreamRequest& waiting);
   void Encode(const Request& request);
   void Append(const Request& request, const UpstreamRequest& waiting);
@@ -132,7 +134,8 @@ class UpstreamConnection final {
   bool TakeFrames(std::string_view bytes, size_t& taken);
   bool TakeFrame(std::string_view frame);
   bool TakeUnasked(std::string_view frame);
-  // True: the request is not answered by that.
+  // Both: true when the request is not answered by that.
+  bool TakeError(const UpstreamRequest& request, std::string_view error);
   bool TakeRedirection(const UpstreamRequest& request, std::string_view error);
   bool TakeUnknownScript(UpstreamRequest request, std::string_view error);
   // Whether the log has its bytes.
@@ -147,15 +150,18 @@ class UpstreamConnection final {
   bool OldestHasNoDeadline() const { return patience_ms_ == kNoDeadline && before_patient_ == 0; }
   void EndPatience();
   void Fail(End end, std::string_view why);
+  void NoteFailure(End end, std::string_view why);
   void CountEnd(End end);
-  // Nothing of the socket is left; answers who waits.
-  void EndRequests(std::string_view reply);
+  // Nothing of the socket is left; answers who waits, with `elsewhere` but for those that another
+  // node can answer. Returns how many were answered.
+  size_t EndRequests(std::string_view reply, bool elsewhere);
   void DropSocket();
   void MarkDirty();
 
   UpstreamNode& node_;
   UpstreamCounters& counters_;  // the node's
   const ConnectionKey key_;
+  const uint64_t in_flight_max_;  // of the node
   State state_ = State::kIdle;
   UpstreamConnectionOwner* owner_ = nullptr;  // null: it is shared
   int64_t node_client_id_ = 0;
@@ -171,7 +177,7 @@ class UpstreamConnection final {
   bool reading_rest_ = false;
   bool dirty_ = false;
   bool deadline_armed_ = false;
-  bool answered_ = false;  // a request, since it is connected
+  size_t counted_bytes_ = 0;  // of HeldBytes, that the node knows of
   // In flight, oldest first, from queue_begin_ on. The last `unsent_` of them have no byte sent.
   std::vector<UpstreamRequest> queue_;
   std::unique_ptr<RequestLog> log_;  // the bytes of those that may be sent again; null: none yet

@@ -20,6 +20,9 @@ struct UpstreamCounters {
   WorkerCounter garbage;           // and because what came was no reply, or one too many
   WorkerCounter connect_failures;  // also a handshake that was refused
   WorkerCounter connects;          // handshakes done
+  WorkerCounter breakers_open;     // 1: the node's circuit breaker is not closed now
+  WorkerCounter breaker_opens;     // times that it opened
+  WorkerCounter retries;           // requests that failed there and were sent to another node
   WorkerCounter connections;       // now
   WorkerCounter in_flight;         // requests without a reply now
   WorkerCounter sent_bytes;

@@ -37,9 +37,10 @@ struct UpstreamRequest {
   uint64_t begin_ticks = 0;
   uint32_t sequence = 0;         // of the session's requests
   uint16_t slot = 0;             // of its keys
-  uint8_t hops : 4 = 0;          // redirections that were followed
+  uint8_t hops : 4 = 0;          // redirections that were followed, and retries
   uint8_t calls_script : 1 = 0;  // by its SHA1, and may be sent again with the text
-  uint8_t tries : 4 = 0;         // repetitions after a TRYAGAIN or a NOSCRIPT
+  uint8_t retried : 1 = 0;       // it failed at another node before
+  uint8_t tries : 4 = 0;         // repetitions after a pause: TRYAGAIN, READONLY; or a NOSCRIPT
   uint8_t unheard : 1 = 0;       // CLIENT REPLY: nobody is told of the reply
   uint8_t is_part : 1 = 0;       // of a request that was split
   uint8_t part_bits : 2 = 0;     // a RequestPart

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "proxy/upstream/private_pool.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_connection.h"
+#include "storage/command.h"
 
 namespace tidegate {
 
@@ -13,8 +16,12 @@ UpstreamNode::UpstreamNode(UpstreamCluster& cluster, topology::NodeAddress addre
     : cluster_(cluster),
       address_(std::move(address)),
       figures_(std::make_shared<NodeFigures>(address_.ToText())),
-      random_(static_cast<uint32_t>(cluster.environment().worker_index + 1) * 2654435761u +
-              address_.port) {}
+      breaker_({.failures = cluster.options().breaker_failures,
+                .error_percent = cluster.options().breaker_error_percent},
+               static_cast<uint32_t>(cluster.environment().worker_index + 1) * 2654435761u +
+                   address_.port),
+      breaker_timer_(cluster.environment().loop, [this] { OnBreakerTimer(); }),
+      retry_budget_(cluster.options().retry_percent) {}
 
 UpstreamNode::~UpstreamNode() = default;
 
@@ -51,7 +58,7 @@ bool UpstreamNode::busy() const {
 }
 
 bool UpstreamNode::MayConnect(int64_t now_ns, bool is_private) {
-  if (now_ns < retry_ns_) return false;
+  if (!breaker_.MayConnect(now_ns)) return false;
   if (is_private) return true;
   const double gained = static_cast<double>(now_ns - refilled_ns_) / 1e9 * kConnectsPerSecond;
   tokens_ = std::min(kConnectsAtOnce, tokens_ + gained);
@@ -61,13 +68,83 @@ bool UpstreamNode::MayConnect(int64_t now_ns, bool is_private) {
   return true;
 }
 
-void UpstreamNode::Failed(std::string_view why, int64_t now_ns) {
-  constexpr int kDoublingsMax = 10;
+// A script that runs for too long must be possible to kill, and nobody else but its clients can.
+bool UpstreamNode::Admits(const Command* command, bool connected) {
+  if (breaker_.opened_by_replies() && connected && command != nullptr &&
+      (command->spec->flags & kAllowBusy) != 0)
+    return true;
+  return breaker_.Admit(MonotonicNanos());
+}
+
+bool UpstreamNode::WouldAdmit() const { return breaker_.WouldAdmit(MonotonicNanos()); }
+
+void UpstreamNode::Failed(CircuitBreaker::Failure failure, uint64_t requests,
+                          std::string_view why) {
   last_failure_ = why;
-  const int doublings = std::min(failures_++, kDoublingsMax);
-  const int64_t pause = std::min(kReconnectPauseNanosMin << doublings, kReconnectPauseNanosMax);
-  const double spread = std::uniform_real_distribution<double>(0.8, 1.2)(random_);
-  retry_ns_ = now_ns + static_cast<int64_t>(static_cast<double>(pause) * spread);
+  if (breaker_.Failed(failure, requests, MonotonicNanos())) BreakerChanged();
+}
+
+void UpstreamNode::Connected() {
+  if (breaker_.Connected()) BreakerChanged();
+}
+
+bool UpstreamNode::MayRetry() {
+  return retry_budget_.Take(breaker_.recent().total(), MonotonicNanos());
+}
+
+void UpstreamNode::SetHealth(bool answers, std::string_view why_not) {
+  if (answers == is_healthy_) return;
+  is_healthy_ = answers;
+  if (!answers) {
+    if (!breaker_.closed()) return (void)breaker_.HealthFailed(MonotonicNanos());
+    last_failure_ = "its health checks fail: " + std::string(why_not);
+    return OnBreakerTimer();
+  }
+  breaker_.HealthRecovered(MonotonicNanos());
+  if (breaker_.state() == CircuitBreaker::State::kOpen) breaker_timer_.StartOnce(0);
+}
+
+// Open, and closed: said once each. That it is asked meanwhile is not news.
+void UpstreamNode::BreakerChanged() {
+  const bool was_open = counters().breakers_open.Get() != 0;
+  const bool is_open = !breaker_.closed();
+  counters().breakers_open.Set(is_open ? 1 : 0);
+  if (is_open) {
+    if (!was_open) counters().breaker_opens.Add(1);
+    const int64_t wait_ns = std::max<int64_t>(breaker_.open_until_ns() - MonotonicNanos(), 0);
+    breaker_timer_.StartOnce(static_cast<uint64_t>(wait_ns / 1'000'000) + 1);
+  } else {
+    breaker_timer_.Stop();
+  }
+  if (is_open && !was_open) log::Warning(Describe("the circuit breaker is open: " + last_failure_));
+  if (!is_open) log::Notice(Describe("the circuit breaker is closed: it answers"));
+  cluster_.BreakerChanged(*this);
+}
+
+// The time for which it was open is over; or that in which somebody may come after it was asked; or
+// its health checks fail, and what contradicts them may be over.
+void UpstreamNode::OnBreakerTimer() {
+  environment().loop.TurnBegins();
+  if (breaker_.closed()) {
+    if (is_healthy_) return;
+    if (breaker_.HealthFailed(MonotonicNanos())) return BreakerChanged();
+    breaker_timer_.StartOnce(kBreakerOpenNanosMin / 1'000'000);
+  } else if (breaker_.state() == CircuitBreaker::State::kOpen) {
+    breaker_.BeginAsking();
+    Ask();
+    // Again, should nobody come when it has answered.
+    if (breaker_.state() == CircuitBreaker::State::kHalfOpen)
+      breaker_timer_.StartOnce(kBreakerOpenNanosMin / 1'000'000);
+  } else if (breaker_.NobodyCame()) {
+    BreakerChanged();
+  } else {
+    breaker_timer_.StartOnce(kBreakerOpenNanosMin / 1'000'000);
+  }
+}
+
+void UpstreamNode::Ask() {
+  UpstreamConnection& connection = found_ != nullptr ? *found_ : ConnectionFor({});
+  if (!connection.PlacePing()) Failed(CircuitBreaker::Failure::kNotServing, 0, last_failure_);
 }
 
 }  // namespace tidegate

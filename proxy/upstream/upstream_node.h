@@ -7,9 +7,10 @@
 // per request and cannot leave a request in the wrong database when something fails between the
 // two. For the same reason a client's protocol decides: replies are handed on raw.
 //
-// A node that cannot be reached is not tried by every request: after a failure requests fail at
-// once until a pause is over, which doubles with each further failure and varies by a fifth, so
-// that workers do not come together. Reconnections after losses draw on a token bucket.
+// A node that fails is not tried by every request: a CircuitBreaker says what may still be sent,
+// and when it is to be asked whether it is back, which the node does itself, by a PING over the
+// connection that was used last, so that no client has to pay for the question. Reconnections draw
+// on a token bucket. What all its connections have in flight, and hold of requests, has one limit.
 //
 // A node whose address has left the topology is retired: it gets no requests any more and goes when
 // the last one in flight is answered. Owner: its cluster, on one worker; the figures are read by
@@ -19,14 +20,17 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <random>
 #include <string>
 #include <string_view>
 #include <tuple>
 
+#include "base/bytes.h"
 #include "base/reply_writer.h"
 #include "config/upstream_options.h"
+#include "proxy/event/loop.h"
 #include "proxy/topology/node_address.h"
+#include "proxy/upstream/circuit_breaker.h"
+#include "proxy/upstream/retry_budget.h"
 #include "proxy/upstream/upstream_counters.h"
 #include "proxy/upstream/upstream_environment.h"
 
@@ -35,14 +39,15 @@ namespace tidegate {
 class PrivatePool;
 class UpstreamCluster;
 class UpstreamConnection;
-
-// Pause after the first failure, and the longest one.
-inline constexpr int64_t kReconnectPauseNanosMin = 50'000'000;
-inline constexpr int64_t kReconnectPauseNanosMax = 2'000'000'000;
+struct Command;
 
 // Connections that a worker makes to one node, in the long run and at once.
 inline constexpr double kConnectsPerSecond = 10;
 inline constexpr double kConnectsAtOnce = 64;
+
+// Bytes of requests that wait to be sent to one node, or are kept until they are answered, before
+// further ones are refused. As many as a client's output may have; a second of a fast network.
+inline constexpr Bytes kNodeHeldBytesMax = 64_MiB;
 
 // What tells the connections to one node apart.
 struct ConnectionKey {
@@ -91,33 +96,57 @@ class UpstreamNode final {
   const ClusterOptions& options() const;
   // "upstream cluster 'cache', 10.0.0.5:6379: " and why.
   std::string Describe(std::string_view why) const;
+  // Whether requests may be sent without asking further.
+  bool is_up() const { return breaker_.closed(); }
+  // When it is not: whether this one may. `connected`: it needs no new connection.
+  bool Admits(const Command* command, bool connected);
+  // For who can choose: whether it would be, and nothing speaks against it.
+  bool IsGood() const { return breaker_.spotless() || WouldAdmit(); }
   // Whether a connection may be made now; takes the right to it. Private ones are bounded by their
   // number, and wait for the end of the pause only.
   bool MayConnect(int64_t now_ns, bool is_private);
+  // Why it failed last.
   const std::string& last_failure() const { return last_failure_; }
-  // Connections are refused for a while; `why` is told to the requests that would want one.
-  void Failed(std::string_view why, int64_t now_ns);
-  void Connected() { failures_ = 0; }
-  // A connection failed; `answered`: it had answered requests before. Counts failures in a row.
-  void Strike(bool answered) { strikes_ = answered ? 1 : strikes_ + 1; }
-  int strikes() const { return strikes_; }
+  // So many requests failed for one reason, which is told to those that are refused because of it.
+  void Failed(CircuitBreaker::Failure failure, uint64_t requests, std::string_view why);
+  void Connected();
+  void Answered() {
+    if (__builtin_expect(breaker_.Answered(), 0)) BreakerChanged();
+  }
+  // Failures since the last reply.
+  int failures_in_a_row() const { return breaker_.failures_in_a_row(); }
+  // Whether one more of its requests may be sent to another node; takes the right to it.
+  bool MayRetry();
+  // Often while requests are sent.
+  void Advance(int64_t now_ns) { breaker_.recent().Advance(now_ns); }
+  size_t held_bytes() const { return held_bytes_; }
+  void set_held_bytes(size_t bytes) { held_bytes_ = bytes; }
+
+  // What health checks say of it, each time that somebody publishes it.
+  void SetHealth(bool answers, std::string_view why_not);
 
  private:
+  bool WouldAdmit() const;
+  void BreakerChanged();
+  void OnBreakerTimer();
+  void Ask();
+
   UpstreamCluster& cluster_;
   const topology::NodeAddress address_;
   const std::shared_ptr<NodeFigures> figures_;
+  size_t held_bytes_ = 0;  // its connections count there to their end
   std::map<ConnectionKey, std::unique_ptr<UpstreamConnection>> connections_;
   std::unique_ptr<PrivatePool> private_pool_;  // null: nobody wanted one
   ConnectionKey found_key_;
   UpstreamConnection* found_ = nullptr;  // of found_key_
   int holders_ = 0;
   std::string last_failure_;
-  int failures_ = 0;  // since the last handshake
-  int strikes_ = 0;   // since the last reply
-  int64_t retry_ns_ = 0;
+  CircuitBreaker breaker_;
+  Timer breaker_timer_;  // when it is to be asked, or looked at again
+  RetryBudget retry_budget_;
+  bool is_healthy_ = true;
   int64_t refilled_ns_ = 0;
   double tokens_ = kConnectsAtOnce;
-  std::minstd_rand random_;
 };
 
 }  // namespace tidegate

@@ -27,6 +27,8 @@ struct KnownNode {
   // behind). Where nobody checks: true.
   bool is_usable = true;
   std::string why_not = {};  // when it is not usable, for people
+  // False: its health checks have failed, whatever else may be wrong with it.
+  bool is_answering = true;
 };
 
 struct UpstreamTopology {

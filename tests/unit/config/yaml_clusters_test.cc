@@ -43,6 +43,9 @@ clusters:
     connections: 4
     private-connections: 7
     private-queue: 9
+    max-in-flight: 100
+    breaker-failures: 0
+    breaker-error-percent: 75
   - {name: local, kind: redis, nodes: ["[::1]:1"]}
 routes:
   - {match: "a:*", cluster: local}
@@ -61,7 +64,10 @@ routes:
                                                   .request_timeout = std::chrono::seconds(2),
                                                   .connections = 4,
                                                   .private_connections = 7,
-                                                  .private_queue = 9}));
+                                                  .private_queue = 9,
+                                                  .max_in_flight = 100,
+                                                  .breaker_failures = 0,
+                                                  .breaker_error_percent = 75}));
   EXPECT_EQ(options->clusters[1].nodes[0].address, (HostPort{"::1", 1}));
   EXPECT_EQ(options->clusters[1].database, std::nullopt);
   // The engine is there also when the file does not name it, under a name that is free.
@@ -84,6 +90,11 @@ TEST(YamlClusters, RefusesWhatMakesNoSense) {
       {", nodes: [\"a:1\"], protocol: 4}", "f:2: 'protocol' must be a number from 2 to 3"},
       {", nodes: [\"a:1\"], database: -1}", "f:2: 'database' must be a number from 0 to"},
       {", nodes: [\"a:1\"], connections: 0}", "f:2: 'connections' must be a number from 1 to 64"},
+      {", nodes: [\"a:1\"], max-in-flight: 0}", "f:2: 'max-in-flight' must be a number from 1 to"},
+      {", nodes: [\"a:1\"], breaker-error-percent: 101}",
+       "f:2: 'breaker-error-percent' must be a number from 0 to 100"},
+      {", nodes: [\"a:1\"], retry-percent: 20}",
+       "f:2: a cluster of kind redis has no 'retry-percent'"},
       {", nodes: [\"a:1\"], request-timeout: 5}", "f:2: 'request-timeout' must be a time with a"},
       {", nodes: [\"a:1\"], connect-timeout: 0ms}", "f:2: 'connect-timeout' must be a time with a"},
   };
@@ -100,16 +111,19 @@ TEST(YamlClusters, RefusesWhatMakesNoSense) {
 }
 
 TEST(YamlClusters, EveryKind) {
-  EXPECT_EQ(ClusterOf("{name: a, kind: replicas, nodes: [\"a:1\", {address: \"b:2\"}], "
-                      "read-from: prefer-replica, replica-lag-max: 3s, refresh-interval: 2s, "
-                      "health-check-interval: 0}"),
-            (ClusterOptions{.name = "a",
-                            .kind = ClusterKind::kReplicas,
-                            .nodes = {{.address = {"a", 1}}, {.address = {"b", 2}}},
-                            .read_from = ReadFrom::kPreferReplica,
-                            .replica_lag_max = milliseconds(3000),
-                            .refresh_interval = milliseconds(2000),
-                            .health_check_interval = milliseconds(0)}));
+  EXPECT_EQ(
+      ClusterOf(
+          "{name: a, kind: replicas, nodes: [\"a:1\", {address: \"b:2\"}], "
+          "read-from: prefer-replica, retry-percent: 5, replica-lag-max: 3s, refresh-interval: 2s, "
+          "health-check-interval: 0}"),
+      (ClusterOptions{.name = "a",
+                      .kind = ClusterKind::kReplicas,
+                      .nodes = {{.address = {"a", 1}}, {.address = {"b", 2}}},
+                      .read_from = ReadFrom::kPreferReplica,
+                      .retry_percent = 5,
+                      .replica_lag_max = milliseconds(3000),
+                      .refresh_interval = milliseconds(2000),
+                      .health_check_interval = milliseconds(0)}));
   EXPECT_EQ(ClusterOf("{name: a, kind: sentinel, nodes: [\"s:26379\"], primary-name: m, "
                       "sentinel-username: u, sentinel-password: p, database: 2, password: q}"),
             (ClusterOptions{.name = "a",
