@@ -45,6 +45,7 @@ class Persistence;
 class SignalWatcher;
 class Timer;
 class UpstreamControl;
+class UpstreamTls;
 class WakeUp;
 class Worker;
 
@@ -112,6 +113,7 @@ class Server final {
   // Null without appendonly.
   Persistence* persistence() { return persistence_.get(); }
   std::span<const std::unique_ptr<Worker>> workers() const { return workers_; }
+  UpstreamTls& upstream_tls() { return *upstream_tls_; }
   // Null without upstream clusters.
   const UpstreamControl* upstream_control() const { return upstream_control_.get(); }
 
@@ -196,6 +198,7 @@ class Server final {
   EngineThread* engine_thread_ = nullptr;
   std::unique_ptr<BackgroundSave> background_save_;
   std::unique_ptr<BackgroundBackup> background_backup_;
+  std::unique_ptr<UpstreamTls> upstream_tls_;          // outlives the workers and the control plane
   std::unique_ptr<UpstreamControl> upstream_control_;  // outlives the workers, which report to it
   std::vector<std::unique_ptr<Worker>> workers_;
   Slowlog slowlog_;

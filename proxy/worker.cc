@@ -61,8 +61,12 @@ Worker::Worker(Server& server, int index)
 
 // This version has no policies to put into the chains.
 std::vector<Route> Worker::MakeRoutes(const Options& options) {
-  const UpstreamEnvironment environment{loop_, output_blocks_, read_buffer(), index_,
-                                        upstreams_->placement_epoch};
+  const UpstreamEnvironment environment{loop_,
+                                        output_blocks_,
+                                        read_buffer(),
+                                        index_,
+                                        upstreams_->placement_epoch,
+                                        &server_.upstream_tls()};
   for (const ClusterOptions& cluster : options.clusters) {
     if (cluster.is_upstream())
       upstreams_->clusters.push_back(std::make_unique<UpstreamCluster>(environment, cluster));

@@ -4,12 +4,14 @@
 #include <iterator>
 #include <utility>
 
+#include "base/check.h"
 #include "proxy/topology/redirect.h"
 #include "proxy/topology/slot_map_builder.h"
 #include "proxy/upstream/private_connection.h"
 #include "proxy/upstream/redirections.h"
 #include "proxy/upstream/ring_placement.h"
 #include "proxy/upstream/upstream_connection.h"
+#include "proxy/upstream/upstream_tls.h"
 #include "storage/command.h"
 
 namespace tidegate {
@@ -49,7 +51,10 @@ bool IsPublish(const Request& request) {
 }  // namespace
 
 UpstreamCluster::UpstreamCluster(UpstreamEnvironment environment, const ClusterOptions& options)
-    : environment_(environment), options_(options) {
+    : environment_(environment),
+      options_(options),
+      tls_(environment.tls == nullptr ? nullptr : environment.tls->Of(options.name)) {
+  TG_CHECK((tls_ != nullptr) == options_.tls.enabled);
   if (options_.kind == ClusterKind::kRedisCluster)
     redirections_ = std::make_unique<Redirections>(*this);
   if (options_.kind == ClusterKind::kRing) {

@@ -49,7 +49,7 @@ class UpstreamConnection::Socket final : public StreamOwner {
 
   std::span<char> ReadBuffer() override { return owner_->ReadBuffer(); }
   void OnRead(size_t size) override { owner_->OnRead(size); }
-  void OnReadEnd() override { owner_->Fail(End::kLost, "it closed the connection"); }
+  void OnReadEnd() override { owner_->OnReadEnd(stream_.error()); }
   void OnWritten(bool ok) override { owner_->OnWritten(ok); }
   void OnClosed() override { delete this; }
 
@@ -200,14 +200,21 @@ void UpstreamConnection::OnConnected(int fd, const std::string& error) {
   const Status opened = socket_->stream().Open(
       node_.environment().loop, fd, {.no_delay = true, .keepalive_seconds = kKeepaliveSeconds});
   if (!opened.ok()) return Fail(End::kNotConnected, opened.error().message);
-  std::string hello = HandshakeBytes();
+  if (const TlsContext* const tls = node_.cluster().tls()) {
+    const Status begun = socket_->stream().StartTls(*tls, node_.address().host);
+    if (!begun.ok()) return Fail(End::kNotConnected, begun.error().message);
+  }
+  hello_ = HandshakeBytes();
   handshake_done_ = 0;
   state_ = State::kHandshake;
-  const OutputBuffer::Piece piece{hello.data(), hello.size()};
-  // A socket that was just connected has room for it.
-  if (socket_->stream().TryWrite({&piece, 1}) != static_cast<ptrdiff_t>(hello.size()))
-    return Fail(End::kNotConnected, "it closed the connection");
+  const OutputBuffer::Piece piece{hello_.data(), hello_.size()};
+  socket_->stream().Write({&piece, 1});
   socket_->stream().StartReading();
+}
+
+void UpstreamConnection::OnReadEnd(std::string_view error) {
+  // A copy: it goes with the socket.
+  Fail(End::kLost, error.empty() ? "it closed the connection" : std::string(error));
 }
 
 // All at once: one round trip, whatever it consists of.
@@ -428,6 +435,8 @@ void UpstreamConnection::ArmDeadline() {
 
 void UpstreamConnection::OnDeadline() {
   deadline_armed_ = false;
+  if (state_ == State::kHandshake && !socket_->stream().established())
+    return Fail(End::kNotConnected, "TLS: no handshake within the connect-timeout");
   if (state_ == State::kConnecting || state_ == State::kHandshake)
     return Fail(End::kNotConnected, "it did not answer within the connect-timeout");
   if (in_flight() == 0) return;

@@ -123,6 +123,7 @@ class UpstreamConnection final {
   void Append(const Request& request, const UpstreamRequest& waiting);
   UpstreamRequest PopFront();
   void OnConnected(int fd, const std::string& error);
+  void OnReadEnd(std::string_view error);
   std::string HandshakeBytes();
   // The socket's side.
   std::span<char> ReadBuffer();
@@ -171,6 +172,7 @@ class UpstreamConnection final {
   std::unique_ptr<RequestLog> log_;  // their bytes, where they may be sent again
   size_t queue_begin_ = 0;
   size_t unsent_ = 0;
+  std::string hello_;  // what the handshake says, until it is sent
   // Handshake: replies that are still to come, and whether a refusal of each matters.
   std::string handshake_;  // one letter each: 'm' must succeed, 'o' need not, 'i': CLIENT ID
   size_t handshake_done_ = 0;

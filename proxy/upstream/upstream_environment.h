@@ -10,6 +10,8 @@
 
 namespace tidegate {
 
+class UpstreamTls;
+
 struct UpstreamEnvironment {
   EventLoop& loop;
   OutputBlockPool& blocks;
@@ -18,6 +20,7 @@ struct UpstreamEnvironment {
   // Counts changes of where requests go, in any cluster of the worker: a session that has requests
   // in flight from before such a change waits for them before it sends more.
   uint64_t& placement_epoch;
+  const UpstreamTls* tls = nullptr;  // null: no cluster has any
 };
 
 }  // namespace tidegate
