@@ -60,6 +60,7 @@ class SessionForwarder final {
   const uint64_t ticks_;
   UpstreamLink& link_;
   bool reads_apart_ = false;
+  bool on_lane_ = false;  // for large values
   uint16_t slot_ = 0;
 };
 

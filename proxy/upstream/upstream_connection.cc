@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -71,9 +72,7 @@ UpstreamConnection::UpstreamConnection(UpstreamNode& node, const ConnectionKey& 
 
 UpstreamConnection::~UpstreamConnection() {
   DropSocket();
-  for (size_t i = queue_begin_; i < queue_.size(); ++i) {
-    if (queue_[i].link != nullptr) queue_[i].link->Deliver(queue_[i], "");
-  }
+  EndRequests("");
 }
 
 bool UpstreamConnection::Refuse(std::string_view why) {
@@ -329,6 +328,9 @@ void UpstreamConnection::OnRead(size_t size) {
                     : std::string_view(node_.environment().read_buffer.data(), size);
   size_t taken = 0;
   if (!TakeFrames(bytes, taken)) return;
+  const size_t begun = bytes.size() - taken;
+  const bool large = large_ || std::max(begun, framer_.bytes_wanted()) > kLargeReplyBytes.count;
+  if (__builtin_expect(large, 0) && begun > 0) taken += TakeLarge(bytes.substr(taken));
   if (reading_rest_) {
     if (taken > 0) rest_.Consume(taken);
   } else if (taken < bytes.size()) {
@@ -359,6 +361,7 @@ bool UpstreamConnection::TakeFrames(std::string_view bytes, size_t& taken) {
 bool UpstreamConnection::TakeFrame(std::string_view frame) {
   if (__builtin_expect(state_ != State::kReady, 0)) return TakeHandshakeReply(frame);
   if (__builtin_expect(in_flight() == unsent_, 0)) return TakeUnasked(frame);
+  if (__builtin_expect(std::exchange(large_, false), 0) && streaming_) return TakeEndOfLarge(frame);
   const UpstreamRequest request = PopFront();
   counters_.in_flight.Subtract(1);
   answered_ = true;
@@ -370,6 +373,34 @@ bool UpstreamConnection::TakeFrame(std::string_view frame) {
   if (log_ != nullptr) log_->PopFront();
   if (__builtin_expect(patience_ms_ != 0, 0)) EndPatience();
   if (request.link != nullptr) request.link->Deliver(request, frame);
+  return true;
+}
+
+size_t UpstreamConnection::TakeLarge(std::string_view begun) {
+  const bool is_reply = state_ == State::kReady && !framer_.in_push() && in_flight() > unsent_;
+  if (!is_reply || owner_ != nullptr) return 0;
+  const UpstreamRequest& request = queue_[queue_begin_];
+  if (request.link == nullptr) return 0;
+  if (!std::exchange(large_, true)) {
+    counters_.large_replies.Add(1);
+    node_.Supersede(*this);
+  }
+  request.link->lane_requests = kLaneRequests;
+  if (request.is_part || request.part() != RequestPart::kWhole) return 0;
+  const size_t size = framer_.Passable(begun.size());
+  if (size == 0 || !request.link->DeliverPiece(request, begun.substr(0, size), false)) return 0;
+  streaming_ = true;
+  framer_.Skip(size);
+  return size;
+}
+
+bool UpstreamConnection::TakeEndOfLarge(std::string_view frame) {
+  streaming_ = false;
+  const UpstreamRequest request = PopFront();
+  counters_.in_flight.Subtract(1);
+  answered_ = true;
+  if (log_ != nullptr) log_->PopFront();
+  TG_CHECK(request.link->DeliverPiece(request, frame, true));
   return true;
 }
 
@@ -496,8 +527,15 @@ void UpstreamConnection::EndRequests(std::string_view reply) {
   const size_t begin = std::exchange(queue_begin_, 0);
   queue_.clear();
   if (log_ != nullptr) log_->Clear();
+  large_ = false;
+  const bool cut = std::exchange(streaming_, false);
   for (size_t i = begin; i < waiting.size(); ++i) {
-    if (waiting[i].link != nullptr) waiting[i].link->Deliver(waiting[i], reply);
+    if (waiting[i].link == nullptr) continue;
+    if (cut && i == begin) {
+      waiting[i].link->Cut(waiting[i]);
+    } else {
+      waiting[i].link->Deliver(waiting[i], reply);
+    }
   }
 }
 
