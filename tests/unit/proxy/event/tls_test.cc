@@ -2,12 +2,17 @@
 // not, or not right.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "proxy/commands/families.h"
+#include "proxy/event/loop.h"
+#include "proxy/event/stream.h"
 #include "proxy/event/tls_context.h"
 #include "proxy/upstream/upstream_tls.h"
 #include "tests/support/fake_redis.h"
@@ -206,6 +211,71 @@ TEST_F(TlsUpstream, WhoIsCutOffInTheMiddle) {
     return client.ReadSome() == reply;
   }));
   EXPECT_GE(relay.shaken(), 2);
+}
+
+// Reads so little at a time, and so slowly, that each read is the last of its turn while most of
+// what has come is in OpenSSL's memory, where no event tells of it.
+class SlowReader final : public StreamOwner {
+ public:
+  SlowReader(EventLoop& loop, size_t expected)
+      : loop_(loop),
+        expected_(expected),
+        stream_(*this),
+        limit_(new Timer(loop, [this] { End(); })) {
+    constexpr uint64_t kLimitMillis = 20'000;
+    limit_->StartOnce(kLimitMillis);
+  }
+
+  Stream& stream() { return stream_; }
+  size_t received() const { return received_; }
+
+ private:
+  void End() {
+    if (!stream_.closing()) stream_.Close();
+    limit_.reset();
+  }
+  std::span<char> ReadBuffer() override { return buffer_; }
+  void OnRead(size_t size) override {
+    loop_.TurnBegins();
+    received_ += size;
+    std::this_thread::sleep_for(std::chrono::nanoseconds(kTurnBudgetNanos) * 3 / 2);
+    if (received_ == expected_) End();
+  }
+  void OnReadEnd() override { End(); }
+  void OnWritten(bool) override {}
+  void OnClosed() override {}
+
+  EventLoop& loop_;
+  const size_t expected_;
+  Stream stream_;
+  std::unique_ptr<Timer> limit_;
+  size_t received_ = 0;
+  char buffer_[16];
+};
+
+TEST_F(TlsUpstream, WhatIsInMemoryIsReadThoughTurnsAreLong) {
+  const std::string answer = Bulk(Value(3000, 1));
+  FakeRedis node([&](const std::string&) { return answer; });
+  const TestCertificate own({}, &authority_);
+  TlsRelay relay(node.port(), own);
+  const auto context = TlsContext::ForClients(Trusting());
+  ASSERT_TRUE(context.ok());
+  EventLoop loop;
+  SlowReader reader(loop, answer.size());
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(relay.port());
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_TRUE(reader.stream().Open(loop, fd, {}).ok());
+  ASSERT_TRUE(reader.stream().StartTls(*context.value(), "127.0.0.1").ok());
+  std::string command = "*1\r\n$4\r\nPING\r\n";
+  const OutputBuffer::Piece piece{command.data(), command.size()};
+  reader.stream().Write({&piece, 1});  // before the handshake is done
+  reader.stream().StartReading();
+  loop.Run();
+  EXPECT_EQ(reader.received(), answer.size());
 }
 
 TEST_F(TlsUpstream, FilesAreReadAtTheStart) {
