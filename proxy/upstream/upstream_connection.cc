@@ -361,7 +361,10 @@ bool UpstreamConnection::TakeFrames(std::string_view bytes, size_t& taken) {
 bool UpstreamConnection::TakeFrame(std::string_view frame) {
   if (__builtin_expect(state_ != State::kReady, 0)) return TakeHandshakeReply(frame);
   if (__builtin_expect(in_flight() == unsent_, 0)) return TakeUnasked(frame);
-  if (__builtin_expect(std::exchange(large_, false), 0) && streaming_) return TakeEndOfLarge(frame);
+  if (__builtin_expect(large_, 0)) {
+    large_ = false;
+    if (streaming_) return TakeEndOfLarge(frame);
+  }
   const UpstreamRequest request = PopFront();
   counters_.in_flight.Subtract(1);
   answered_ = true;
