@@ -66,6 +66,27 @@ struct UpstreamNodeOptions {
   friend bool operator==(const UpstreamNodeOptions&, const UpstreamNodeOptions&) = default;
 };
 
+enum class TlsVersion : uint8_t { k12, k13 };
+inline constexpr std::array<std::string_view, 2> kTlsVersionNames = {"1.2", "1.3"};
+
+// How a cluster's nodes and sentinels are spoken to. Of files only the paths.
+struct TlsOptions {
+  bool enabled = false;
+  // Who is trusted: both empty: whom the system trusts.
+  std::string ca_file = {};
+  std::string ca_directory = {};
+  // What we show of ourselves; both or none.
+  std::string cert_file = {};
+  std::string key_file = {};
+  std::string server_name = {};  // that certificates must have; empty: the host of each node
+  bool verify = true;
+  TlsVersion version_min = TlsVersion::k12;
+  std::string ciphers = {};       // of 1.2, as OpenSSL writes them; empty: its default
+  std::string ciphersuites = {};  // of 1.3
+
+  friend bool operator==(const TlsOptions&, const TlsOptions&) = default;
+};
+
 struct SentinelOptions {
   std::string primary_name = {};  // "mymaster"
   std::string username = {};
@@ -119,6 +140,7 @@ struct ClusterOptions {
   std::chrono::milliseconds health_check_interval{1000};  // 0: nodes are not asked by PING
   SentinelOptions sentinel = {};
   RingClusterOptions ring = {};
+  TlsOptions tls = {};
 
   bool is_upstream() const { return kind != ClusterKind::kEngine; }
 

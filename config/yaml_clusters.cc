@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "config/near_miss.h"
 #include "config/option_value.h"
+#include "config/yaml_tls.h"
 
 namespace tidegate {
 namespace {
@@ -257,6 +258,16 @@ constexpr UpstreamKey kUpstreamKeys[] = {
      "2 for nodes that do not know HELLO 3; clients that speak RESP3 are then refused here.",
      [](YamlContext& context, const ConfigNode& entry, ClusterOptions& cluster) {
        cluster.protocol = ReadInteger(context, entry, 2, 3);
+     }},
+    {"tls", kEvery, "false", "true, false, or a map",
+     "Whether nodes and sentinels are spoken to over TLS. A map turns it on; its keys, all "
+     "optional: "
+     "`ca-file` and `ca-dir` (whom to trust; neither: whom the system trusts), `cert-file` and "
+     "`key-file` (what we show; PEM), `server-name` (that certificates must have; else the host of "
+     "each node), `verify` (`true`), `min-version` (`1.2` or `1.3`), `ciphers` (of 1.2) and "
+     "`ciphersuites` (of 1.3).",
+     [](YamlContext& context, const ConfigNode& entry, ClusterOptions& cluster) {
+       cluster.tls = ReadTlsOptions(context, entry);
      }},
     {"connect-timeout", kEvery, "1s", "time", "To the end of the handshake.",
      [](YamlContext& context, const ConfigNode& entry, ClusterOptions& cluster) {

@@ -25,6 +25,7 @@
 #include "proxy/snapshot.h"
 #include "proxy/tools/data_tool.h"
 #include "proxy/tools/ping_clusters.h"
+#include "proxy/upstream/upstream_tls.h"
 #include "proxy/upstream_control.h"
 #include "proxy/worker.h"
 
@@ -126,6 +127,7 @@ void Reload(Server& server, int argc, char** argv) {
   const Status status = fresh.ok() ? ReloadConfig(server.config(), std::move(fresh->options))
                                    : Status(std::move(fresh).error());
   if (!status.ok()) log::Warning("Reload: nothing is changed: " + status.error().message);
+  server.upstream_tls().Reload();
 }
 
 int Serve(LoadedConfig config, int argc, char** argv) {
@@ -186,6 +188,10 @@ int Main(int argc, char** argv) {
   if (const std::optional<int> status = RunDataTool(arguments)) return *status;
   Result<LoadedConfig> config = LoadConfig(argc, argv);
   if (!config.ok()) return Fail(config.error());
+  if (config->mode == RunMode::kCheckConfig) {
+    const auto tls = UpstreamTls::Create(config->options.clusters);
+    if (!tls.ok()) return Fail(tls.error());
+  }
   if (config->mode != RunMode::kRun) {
     std::fputs(config->text.c_str(), stdout);
     if (!config->ping_nodes) return 0;

@@ -23,6 +23,7 @@
 #include "proxy/snapshot.h"
 #include "proxy/upstream/key_moves.h"
 #include "proxy/upstream/script_texts.h"
+#include "proxy/upstream/upstream_tls.h"
 #include "proxy/upstream_control.h"
 #include "proxy/worker.h"
 #include "storage/persistence.h"
@@ -125,11 +126,15 @@ Status Server::Assemble(Families process_families) {
   acceptor_ = std::move(acceptor).value();
   listening_ = acceptor_->listening();
   tcp_port_ = acceptor_->tcp_port();
+  Result<std::unique_ptr<UpstreamTls>> tls = UpstreamTls::Create(options->clusters);
+  if (!tls.ok()) return std::move(tls).error();
+  upstream_tls_ = std::move(tls).value();
   const int workers = options->workers > 0 ? options->workers : DefaultWorkers();
   for (int i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>(*this, i));
   const auto is_upstream = [](const ClusterOptions& cluster) { return cluster.is_upstream(); };
   if (std::any_of(options->clusters.begin(), options->clusters.end(), is_upstream))
-    upstream_control_ = std::make_unique<UpstreamControl>(options->clusters, workers_);
+    upstream_control_ =
+        std::make_unique<UpstreamControl>(options->clusters, *upstream_tls_, workers_);
   workers_left_.store(workers_.size());
   workers_serving_.store(workers_.size());
   return {};

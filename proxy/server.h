@@ -47,6 +47,7 @@ class ScriptTexts;
 class SignalWatcher;
 class Timer;
 class UpstreamControl;
+class UpstreamTls;
 class WakeUp;
 class Worker;
 
@@ -116,6 +117,7 @@ class Server final {
   std::span<const std::unique_ptr<Worker>> workers() const { return workers_; }
   // Of the routes with move-from.
   KeyMoves& key_moves() { return *key_moves_; }
+  UpstreamTls& upstream_tls() { return *upstream_tls_; }
   // Null without upstream clusters.
   const UpstreamControl* upstream_control() const { return upstream_control_.get(); }
   ScriptTexts& script_texts() { return *script_texts_; }
@@ -202,6 +204,7 @@ class Server final {
   std::unique_ptr<BackgroundSave> background_save_;
   std::unique_ptr<BackgroundBackup> background_backup_;
   const std::unique_ptr<KeyMoves> key_moves_;
+  std::unique_ptr<UpstreamTls> upstream_tls_;          // outlives the workers and the control plane
   std::unique_ptr<UpstreamControl> upstream_control_;  // outlives the workers, which report to it
   std::unique_ptr<ScriptTexts> script_texts_;          // of upstreams; outlives the workers
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -31,16 +31,18 @@ class UpstreamControl::Observer final : public UpstreamObserver {
   const size_t cluster_;
 };
 
-UpstreamControl::UpstreamControl(std::span<const ClusterOptions> clusters,
+UpstreamControl::UpstreamControl(std::span<const ClusterOptions> clusters, const UpstreamTls& tls,
                                  std::span<const std::unique_ptr<Worker>> workers)
     : workers_(workers),
       discovery_(
-          clusters, [this](size_t cluster, const std::shared_ptr<const UpstreamTopology>& known) {
+          clusters,
+          [this](size_t cluster, const std::shared_ptr<const UpstreamTopology>& known) {
             for (const auto& worker : workers_) {
               worker->Post(
                   [cluster, known](Worker& at) { at.upstreams()[cluster]->SetTopology(known); });
             }
-          }) {
+          },
+          &tls) {
   for (size_t i = 0; i < discovery_.size(); ++i) {
     observers_.push_back(std::make_unique<Observer>(discovery_, i));
     for (const auto& worker : workers_) worker->upstreams()[i]->set_observer(observers_[i].get());

@@ -23,7 +23,7 @@ inline constexpr std::chrono::milliseconds kFirstAnswersWait{2000};
 class UpstreamControl final {
  public:
   // Before the workers' threads run. The workers end before it is destroyed.
-  UpstreamControl(std::span<const ClusterOptions> clusters,
+  UpstreamControl(std::span<const ClusterOptions> clusters, const UpstreamTls& tls,
                   std::span<const std::unique_ptr<Worker>> workers);
 
   // When the workers' threads run: begins, and waits for the first answers.

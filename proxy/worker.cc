@@ -67,7 +67,8 @@ std::vector<Route> Worker::MakeRoutes(const Options& options) {
                                         read_buffer(),
                                         index_,
                                         upstreams_->placement_epoch,
-                                        &server_.script_texts()};
+                                        &server_.script_texts(),
+                                        &server_.upstream_tls()};
   for (const ClusterOptions& cluster : options.clusters) {
     if (cluster.is_upstream())
       upstreams_->clusters.push_back(std::make_unique<UpstreamCluster>(environment, cluster));

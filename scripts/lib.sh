@@ -10,13 +10,13 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # A release build, and what to talk to it with. In step with what the CMake files look for.
 packages_run=(
   cmake ninja-build g++ pkg-config
-  libuv1-dev libyaml-cpp-dev libxxhash-dev liblzf-dev libjemalloc-dev prometheus-cpp-dev libcivetweb-dev librocksdb-dev
+  libuv1-dev libyaml-cpp-dev libxxhash-dev liblzf-dev libjemalloc-dev prometheus-cpp-dev libcivetweb-dev librocksdb-dev libssl-dev
   'redis-cli|redis-tools' 'curl|curl'
 )
 # Beside those: unit tests, transcripts against the real server, and the client libraries of the end-to-end tests.
 packages_test=(
   ccache libgtest-dev libgmock-dev libhiredis-dev
-  'redis-server|redis-server' 'redis-benchmark|redis-tools' python3 python3-redis
+  'redis-server|redis-server' 'redis-benchmark|redis-tools' python3 python3-redis 'openssl|openssl'
   'node|nodejs' 'npm|npm'
 )
 # Beside those: static analysis, sanitizers, fuzzing, benchmarks.

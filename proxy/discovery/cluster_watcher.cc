@@ -40,8 +40,8 @@ UpstreamTopology InitialTopology(const ClusterOptions& options) {
 
 topology::NodeAddress AddressOf(const HostPort& place) { return {place.host, place.port}; }
 
-ControlAccess AccessOf(const ClusterOptions& options) {
-  return {options.username, options.password, options.connect_timeout};
+ControlAccess AccessOf(const ClusterOptions& options, const TlsContext* tls) {
+  return {options.username, options.password, options.connect_timeout, tls};
 }
 
 Refresher::Refresher(EventLoop& loop, std::chrono::milliseconds interval, uint32_t seed,

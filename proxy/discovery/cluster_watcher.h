@@ -24,6 +24,7 @@ struct WatchContext {
   const ClusterOptions& options;
   TopologyPublisher& publisher;
   uint32_t seed = 0;
+  const TlsContext* tls = nullptr;  // null: servers are spoken to without
 };
 
 class ClusterWatcher {
@@ -40,7 +41,7 @@ std::unique_ptr<ClusterWatcher> MakeWatcher(const WatchContext& context);
 UpstreamTopology InitialTopology(const ClusterOptions& options);
 
 topology::NodeAddress AddressOf(const HostPort& place);
-ControlAccess AccessOf(const ClusterOptions& options);
+ControlAccess AccessOf(const ClusterOptions& options, const TlsContext* tls);
 
 // RefreshPace with a timer: calls `refresh` when it is time. Every refresh ends with Ended.
 class Refresher final {

@@ -59,7 +59,10 @@ class ControlConnection::Socket final : public StreamOwner {
 
   std::span<char> ReadBuffer() override { return owner_->environment_.read_buffer; }
   void OnRead(size_t size) override { owner_->OnRead(size); }
-  void OnReadEnd() override { owner_->Fail("it closed the connection"); }
+  void OnReadEnd() override {
+    const std::string why(stream_.error());
+    owner_->Fail(why.empty() ? "it closed the connection" : why);
+  }
   void OnWritten(bool ok) override {
     ok ? owner_->Send() : owner_->Fail("it closed the connection");
   }
@@ -76,7 +79,13 @@ ControlConnection::ControlConnection(ControlEnvironment& environment, topology::
     : environment_(environment),
       address_(std::move(address)),
       access_(std::move(access)),
-      deadline_(environment.loop, [this] { Fail(NoAnswerWithin(access_.timeout)); }) {}
+      deadline_(environment.loop, [this] { OnDeadline(); }) {}
+
+void ControlConnection::OnDeadline() {
+  const bool shaken = socket_ == nullptr || socket_->stream().established();
+  Fail(shaken ? NoAnswerWithin(access_.timeout)
+              : "TLS: no handshake within " + PrintDuration(access_.timeout));
+}
 
 ControlConnection::~ControlConnection() {
   *alive_ = false;
@@ -117,6 +126,10 @@ void ControlConnection::OnConnected(int fd, const std::string& error) {
   const Status opened = socket_->stream().Open(
       environment_.loop, fd, {.no_delay = true, .keepalive_seconds = kKeepaliveSeconds});
   if (!opened.ok()) return Fail(opened.error().message);
+  if (access_.tls != nullptr) {
+    const Status begun = socket_->stream().StartTls(*access_.tls, address_.host);
+    if (!begun.ok()) return Fail(begun.error().message);
+  }
   state_ = State::kReady;
   peer_ = PeerOf(fd);
   BeginHandshake();

@@ -31,6 +31,10 @@
 #include "proxy/topology/node_address.h"
 #include "proxy/topology/reply.h"
 
+namespace tidegate {
+class TlsContext;
+}
+
 namespace tidegate::discovery {
 
 // What the control loop has for its connections. All of it outlives them.
@@ -44,6 +48,7 @@ struct ControlAccess {
   std::string username = {};
   std::string password = {};  // empty: no AUTH
   std::chrono::milliseconds timeout{1000};
+  const TlsContext* tls = nullptr;  // null: without TLS
 };
 
 using CommandWords = std::vector<std::string>;
@@ -91,6 +96,7 @@ class ControlConnection final {
   void BeginHandshake();
   void Send();
   void ArmDeadline();
+  void OnDeadline();
   // The socket's side.
   void OnRead(size_t size);
   // False: the connection has ended, or is destroyed.

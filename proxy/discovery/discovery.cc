@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "proxy/upstream/upstream_tls.h"
 
 namespace tidegate::discovery {
 namespace {
@@ -19,8 +20,10 @@ constexpr uint64_t kReportPauseMillis = 50;
 
 }  // namespace
 
-Discovery::Discovery(std::span<const ClusterOptions> clusters, const Publish& publish)
-    : read_buffer_(new char[kControlReadBufferBytes.count]),
+Discovery::Discovery(std::span<const ClusterOptions> clusters, const Publish& publish,
+                     const UpstreamTls* tls)
+    : tls_(tls),
+      read_buffer_(new char[kControlReadBufferBytes.count]),
       environment_{loop_, {read_buffer_.get(), kControlReadBufferBytes.count}} {
   for (const ClusterOptions& options : clusters) {
     if (!options.is_upstream()) continue;
@@ -62,7 +65,9 @@ void Discovery::Run() {
   pthread_setname_np(pthread_self(), "discovery");
   std::random_device seeds;
   for (const auto& cluster : clusters_) {
-    cluster->watcher = MakeWatcher({environment_, cluster->options, cluster->publisher, seeds()});
+    const TlsContext* const tls = tls_ == nullptr ? nullptr : tls_->Of(cluster->options.name);
+    cluster->watcher =
+        MakeWatcher({environment_, cluster->options, cluster->publisher, seeds(), tls});
     cluster->watcher->Start();
   }
   loop_.Run();

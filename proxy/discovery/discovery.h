@@ -27,6 +27,10 @@
 #include "proxy/discovery/upstream_report.h"
 #include "proxy/event/loop.h"
 
+namespace tidegate {
+class UpstreamTls;
+}
+
 namespace tidegate::discovery {
 
 class Discovery final {
@@ -36,7 +40,9 @@ class Discovery final {
       std::function<void(size_t cluster, std::shared_ptr<const UpstreamTopology> topology)>;
 
   // Clusters of kind engine are left out.
-  Discovery(std::span<const ClusterOptions> clusters, const Publish& publish);
+  // `tls`: null when no cluster has any; outlives this.
+  Discovery(std::span<const ClusterOptions> clusters, const Publish& publish,
+            const UpstreamTls* tls = nullptr);
   ~Discovery();
   Discovery(const Discovery&) = delete;
   Discovery& operator=(const Discovery&) = delete;
@@ -71,6 +77,7 @@ class Discovery final {
   void TakeReports();
 
   std::vector<std::unique_ptr<Cluster>> clusters_;
+  const UpstreamTls* const tls_;
   EventLoop loop_;
   std::unique_ptr<char[]> read_buffer_;
   ControlEnvironment environment_;

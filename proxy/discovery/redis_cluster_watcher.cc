@@ -41,8 +41,8 @@ RedisClusterWatcher::RedisClusterWatcher(const WatchContext& context)
       random_(context.seed),
       refresher_(context.environment.loop, context.options.refresh_interval, context.seed,
                  [this] { Refresh(); }),
-      nodes_(context.environment, AccessOf(context.options), context.options.health_check_interval,
-             [this] {
+      nodes_(context.environment, AccessOf(context.options, context.tls),
+             context.options.health_check_interval, [this] {
                Publish(problem_);
                refresher_.Hint();
              }) {}
@@ -178,7 +178,8 @@ std::vector<CollectedView> RedisClusterWatcher::Collect(const std::vector<NodeAn
     }
     const std::vector<Reply>& replies = one.answer.value();
     is_unknown = is_unknown || IsUnknownQuestion(replies[1]);
-    Result<SlotMap> map = kForms[form_].parse(replies[1], {.address = one.address});
+    Result<SlotMap> map =
+        kForms[form_].parse(replies[1], {.address = one.address, .tls = context_.tls != nullptr});
     if (!map.ok()) {
       troubles[one.address] = map.error().message;
       continue;

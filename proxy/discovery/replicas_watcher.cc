@@ -13,8 +13,8 @@ ReplicasWatcher::ReplicasWatcher(const WatchContext& context)
       states_(context.options.replica_lag_max),
       refresher_(context.environment.loop, context.options.refresh_interval, context.seed,
                  [this] { Refresh(); }),
-      nodes_(context.environment, AccessOf(context.options), context.options.health_check_interval,
-             [this] { refresher_.Hint(); }) {}
+      nodes_(context.environment, AccessOf(context.options, context.tls),
+             context.options.health_check_interval, [this] { refresher_.Hint(); }) {}
 
 void ReplicasWatcher::Start() {
   for (const UpstreamNodeOptions& node : context_.options.nodes)

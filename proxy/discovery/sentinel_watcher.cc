@@ -18,8 +18,8 @@ constexpr std::string_view kChannels[] = {
     "+reboot",           "+reset-master", "+sentinel",
 };
 
-ControlAccess SentinelAccess(const ClusterOptions& options) {
-  return {options.sentinel.username, options.sentinel.password, options.connect_timeout};
+ControlAccess SentinelAccess(const ClusterOptions& options, const TlsContext* tls) {
+  return {options.sentinel.username, options.sentinel.password, options.connect_timeout, tls};
 }
 
 void AddAddresses(const Result<std::vector<topology::WatchedServer>>& servers,
@@ -89,9 +89,9 @@ SentinelWatcher::SentinelWatcher(const WatchContext& context)
       states_(context.options.replica_lag_max),
       refresher_(context.environment.loop, context.options.refresh_interval, context.seed,
                  [this] { Refresh(); }),
-      sentinels_(context.environment, SentinelAccess(context.options), std::chrono::milliseconds(0),
-                 [] {}),
-      servers_(context.environment, AccessOf(context.options),
+      sentinels_(context.environment, SentinelAccess(context.options, context.tls),
+                 std::chrono::milliseconds(0), [] {}),
+      servers_(context.environment, AccessOf(context.options, context.tls),
                context.options.health_check_interval, [this] { refresher_.Hint(); }) {}
 
 void SentinelWatcher::Start() {
@@ -166,8 +166,8 @@ void SentinelWatcher::Subscribe() {
   if (subscription_ != nullptr &&
       std::find(answered.begin(), answered.end(), subscription_->address()) != answered.end())
     return;
-  subscription_ = std::make_unique<ControlConnection>(context_.environment, answered.front(),
-                                                      SentinelAccess(context_.options));
+  subscription_ = std::make_unique<ControlConnection>(
+      context_.environment, answered.front(), SentinelAccess(context_.options, context_.tls));
   subscription_->OnMessages(
       [this](std::string_view channel, std::string_view message) { OnEvent(channel, message); },
       [this] {

@@ -4,8 +4,8 @@ namespace tidegate::discovery {
 
 StaticWatcher::StaticWatcher(const WatchContext& context)
     : context_(context),
-      nodes_(context.environment, AccessOf(context.options), context.options.health_check_interval,
-             [this] { Publish(); }) {}
+      nodes_(context.environment, AccessOf(context.options, context.tls),
+             context.options.health_check_interval, [this] { Publish(); }) {}
 
 void StaticWatcher::Start() {
   std::vector<topology::NodeAddress> addresses;

@@ -12,6 +12,7 @@
 namespace tidegate {
 
 static_assert(sizeof(uv_loop_t) <= kLoopBytes);
+static_assert(sizeof(uv_prepare_t) <= kPhaseBytes && sizeof(uv_idle_t) <= kPhaseBytes);
 
 struct EventLoopCallbacks {
   static uv_prepare_t* PrepareOf(EventLoop& loop) {
@@ -20,10 +21,13 @@ struct EventLoopCallbacks {
   static void OnPrepare(uv_prepare_t* handle) {
     auto& loop = *static_cast<EventLoop*>(handle->data);
     EndTurn(loop);
-    if (loop.deferred_first_ == nullptr) return;
-    loop.ReadDeferred();
-    EndTurn(loop);
+    if (loop.deferred_first_ != nullptr) {
+      loop.ReadDeferred();
+      EndTurn(loop);
+    }
+    if (__builtin_expect(loop.awake_, 0) && loop.deferred_first_ == nullptr) loop.SetAwake(false);
   }
+  static uv_idle_t* IdleOf(EventLoop& loop) { return reinterpret_cast<uv_idle_t*>(loop.idle_); }
   static void EndTurn(EventLoop& loop) {
     if (loop.before_wait_ != nullptr) loop.before_wait_(loop.before_wait_context_);
     loop.EndTurn();
@@ -38,16 +42,20 @@ EventLoop::EventLoop() {
   uv_prepare_start(prepare, EventLoopCallbacks::OnPrepare);
   // It alone does not keep the loop running.
   uv_unref(reinterpret_cast<uv_handle_t*>(prepare));
+  uv_idle_init(native(), EventLoopCallbacks::IdleOf(*this));
+  uv_unref(reinterpret_cast<uv_handle_t*>(EventLoopCallbacks::IdleOf(*this)));
 }
 
 EventLoop::~EventLoop() {
   uv_close(reinterpret_cast<uv_handle_t*>(EventLoopCallbacks::PrepareOf(*this)), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(EventLoopCallbacks::IdleOf(*this)), nullptr);
   before_wait_ = nullptr;
   uv_run(native(), UV_RUN_DEFAULT);  // lets close callbacks run
   TG_CHECK(uv_loop_close(native()) == 0);
 }
 
-// One turn's worth. What is left is readable still, so that the loop does not wait and comes back.
+// One turn's worth. What is left is readable still, or keeps the loop awake, so that it does not
+// wait and comes back.
 void EventLoop::ReadDeferred() {
   TurnBegins();
   while (deferred_first_ != nullptr && !TurnIsLong()) {
@@ -57,7 +65,18 @@ void EventLoop::ReadDeferred() {
   }
 }
 
-void EventLoop::Defer(Stream& stream) {
+// A loop with an active idle handle does not wait.
+void EventLoop::SetAwake(bool awake) {
+  awake_ = awake;
+  if (awake) {
+    uv_idle_start(EventLoopCallbacks::IdleOf(*this), [](uv_idle_t*) {});
+  } else {
+    uv_idle_stop(EventLoopCallbacks::IdleOf(*this));
+  }
+}
+
+void EventLoop::Defer(Stream& stream, bool in_memory) {
+  if (in_memory && !awake_) SetAwake(true);
   stream.deferred_before_ = deferred_last_;
   stream.deferred_after_ = nullptr;
   (deferred_last_ != nullptr ? deferred_last_->deferred_after_ : deferred_first_) = &stream;

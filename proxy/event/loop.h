@@ -89,7 +89,8 @@ class EventLoop final {
   }
 
   // For Stream: read it first in the next turn, after those that wait already; and forget that.
-  void Defer(Stream& stream);
+  // `in_memory`: what it has left is not in the socket, so that no event would tell of it.
+  void Defer(Stream& stream, bool in_memory);
   void DropDeferred(Stream& stream);
 
   uv_loop_s* native() { return reinterpret_cast<uv_loop_s*>(storage_); }
@@ -98,15 +99,18 @@ class EventLoop final {
   friend struct EventLoopCallbacks;
 
   void ReadDeferred();
+  void SetAwake(bool awake);
 
   alignas(16) std::byte storage_[kLoopBytes];
   alignas(16) std::byte prepare_[kPhaseBytes];
+  alignas(16) std::byte idle_[kPhaseBytes];
   BeforeWaitFn before_wait_ = nullptr;
   void* before_wait_context_ = nullptr;
   uint64_t turn_begin_ticks_ = 0;
   int64_t turn_begin_cpu_nanos_ = 0;
   int64_t turn_work_nanos_ = 0;
   bool measured_ = false;  // processor time too
+  bool awake_ = false;     // it does not wait: a deferred stream has bytes that no event tells of
   // A list through the streams: however many of them close at once, each leaves it at once.
   Stream* deferred_first_ = nullptr;
   Stream* deferred_last_ = nullptr;

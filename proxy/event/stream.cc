@@ -12,6 +12,7 @@
 #include <string>
 
 #include "base/check.h"
+#include "proxy/event/stream_tls.h"
 
 namespace tidegate {
 
@@ -31,10 +32,6 @@ void SetKeepalive(int fd, int seconds) {
 }
 
 }  // namespace
-
-struct Stream::PendingWrite {
-  uv_write_t request;
-};
 
 struct StreamCallbacks {
   static uv_stream_t* Uv(Stream& stream) { return reinterpret_cast<uv_stream_t*>(stream.handle_); }
@@ -101,6 +98,7 @@ void Stream::StartReading() {
   if (reading_ || closing_) return;
   reading_ = true;
   uv_read_start(StreamCallbacks::Uv(*this), StreamCallbacks::OnAllocate, StreamCallbacks::OnRead);
+  if (__builtin_expect(tls_ != nullptr, 0) && TlsHasUnread()) Defer();
 }
 
 void Stream::StopReading() {
@@ -110,11 +108,13 @@ void Stream::StopReading() {
 }
 
 bool Stream::HasUnread() const {
+  if (tls_ != nullptr && TlsHasUnread()) return true;
   int bytes = 0;
   return ioctl(fd_, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
 size_t Stream::unsent_bytes() const {
+  if (tls_ != nullptr) return UnsealedBytes();
   return uv_stream_get_write_queue_size(reinterpret_cast<const uv_stream_t*>(handle_));
 }
 
@@ -127,15 +127,18 @@ void Stream::EndReading() {
 void Stream::Defer() {
   if (deferred_) return;
   deferred_ = true;
-  loop_->Defer(*this);
+  loop_->Defer(*this, tls_ != nullptr);
 }
 
 void Stream::ReadDeferred() {
   deferred_ = false;
-  if (reading_) Read();
+  if (!reading_) return;
+  const bool may_have_more = Read();
+  if (__builtin_expect(tls_ != nullptr, 0) && may_have_more && reading_) Defer();
 }
 
 bool Stream::Read() {
+  if (__builtin_expect(tls_ != nullptr, 0)) return ReadTls();
   const std::span<char> room = owner_.ReadBuffer();
   const size_t wanted = std::min<size_t>(room.size(), kReadBytesMax.count);
   const ssize_t size = recv(fd_, room.data(), wanted, MSG_DONTWAIT);
@@ -148,6 +151,7 @@ bool Stream::Read() {
 }
 
 ptrdiff_t Stream::TryWrite(std::span<const OutputBuffer::Piece> pieces) {
+  if (__builtin_expect(tls_ != nullptr, 0)) return TryWriteTls(pieces);
   if (pieces.size() == 1 && write_ == nullptr) {
     const ssize_t sent = send(fd_, pieces[0].data, pieces[0].size, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent >= 0) return sent;
@@ -164,6 +168,7 @@ ptrdiff_t Stream::TryWrite(std::span<const OutputBuffer::Piece> pieces) {
 
 void Stream::Write(std::span<const OutputBuffer::Piece> pieces) {
   TG_CHECK(write_ == nullptr);
+  if (tls_ != nullptr) return WriteTls(pieces);
   uv_buf_t buffers[kWritePiecesMax];
   TG_CHECK(pieces.size() <= kWritePiecesMax);
   for (size_t i = 0; i < pieces.size(); ++i) buffers[i] = {pieces[i].data, pieces[i].size};
@@ -177,6 +182,7 @@ void Stream::Write(std::span<const OutputBuffer::Piece> pieces) {
 void Stream::Close() {
   TG_CHECK(!closing_);
   if (deferred_) loop_->DropDeferred(*this);
+  if (tls_ != nullptr) CloseTls();
   closing_ = true;
   reading_ = false;
   uv_close(StreamCallbacks::Handle(*this), StreamCallbacks::OnClosed);

@@ -2,13 +2,16 @@
 //
 // Reads go straight into memory that the owner names for each read; writes are tried at once and
 // only the rest is left to the loop. One left-over write at a time: the owner keeps the bytes until
-// OnWritten. The owner outlives the stream's Close() until OnClosed, which is the last call.
-// Owner: the thread of the loop.
+// OnWritten. With StartTls all of that is the same and the bytes on the wire are sealed: what is
+// written before the handshake is done is sent after it (stream_tls.cc). The owner outlives the
+// stream's Close() until OnClosed, which is the last call. Owner: the thread of the loop.
 #pragma once
 
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "base/output_buffer.h"
 #include "base/result.h"
@@ -25,6 +28,8 @@ inline constexpr size_t kWritePiecesMax = 16;
 // Bytes that one read takes in at most. A large argument may have megabytes waiting in the socket,
 // and to copy them into memory that was never touched takes milliseconds.
 inline constexpr Bytes kReadBytesMax = 256_KiB;
+
+class TlsContext;
 
 class StreamOwner {
  public:
@@ -57,6 +62,14 @@ class Stream final {
 
   // Takes the connected socket over, also when it fails (then Close() gives it back to the system).
   Status Open(EventLoop& loop, int fd, SocketSettings settings);
+
+  // After Open, before anything else: speaks TLS to `host`, as who connected. The context outlives
+  // the stream.
+  Status StartTls(const TlsContext& context, const std::string& host);
+  // Speaks no TLS, or the handshake is done.
+  bool established() const;
+  // After OnReadEnd: why it ended, for people; empty: the peer closed.
+  std::string_view error() const;
 
   void StartReading();
   void StopReading();
@@ -91,10 +104,24 @@ class Stream final {
   bool Read();
   void EndReading();
   void Defer();
+  // stream_tls.cc
+  struct Tls;
+  bool ReadTls();
+  bool ShakeTls();
+  bool TlsHasUnread() const;
+  ptrdiff_t TryWriteTls(std::span<const OutputBuffer::Piece> pieces);
+  void WriteTls(std::span<const OutputBuffer::Piece> pieces);
+  void SealNext();
+  bool SendSealed();
+  void SendLater();
+  void OnSealedSent(bool ok);
+  size_t UnsealedBytes() const;
+  void CloseTls();
 
   StreamOwner& owner_;
   alignas(16) std::byte handle_[kStreamBytes];
   std::unique_ptr<PendingWrite> write_;
+  std::unique_ptr<Tls> tls_;  // null: it speaks none
   EventLoop* loop_ = nullptr;
   int fd_ = -1;
   bool open_ = false;

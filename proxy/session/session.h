@@ -354,6 +354,12 @@ class Session final : private StreamOwner, private UpstreamClient {
   void WriteEarlyReplies(bool heard);
   bool awaits_upstream() const;  // session_upstream.h
   void OnUpstreamReply(const UpstreamRequest& request, std::string_view reply) override;
+  bool OnUpstreamPiece(const UpstreamRequest& request, std::string_view piece, bool last) override;
+  void OnUpstreamCut(const UpstreamRequest& request) override;
+  // The reply that was awaited next is written, or given up.
+  void AfterUpstreamReply(bool heard);
+  // What comes between replies, between the pieces of one.
+  void HoldPush(std::string_view bytes);
   void LeaveUpstream();
   void Queue(const Request& request);
   bool MayWrite(const Request& request) const;
@@ -416,8 +422,9 @@ class Session final : private StreamOwner, private UpstreamClient {
   FilterProgress filter_progress_;
   FilterChain* suspended_chain_ = nullptr;  // that the suspended request is in
   const Command* last_command_ = nullptr;
-  UpstreamLink* upstream_ = nullptr;         // null: nothing was ever forwarded
-  std::unique_ptr<SessionPrivate> private_;  // null: it never needed that
+  UpstreamLink* upstream_ = nullptr;          // null: nothing was ever forwarded
+  std::unique_ptr<SessionPrivate> private_;   // null: it never needed that
+  std::unique_ptr<std::string> held_pushes_;  // null: no reply is being written in pieces
   const int64_t created_ms_;
   int64_t last_interaction_ms_;
   int64_t age_deadline_ms_;

@@ -81,6 +81,7 @@ class SessionForwarder final {
   bool placed_ = false;
   bool calls_script_ = false;
   bool passes_others_ = false;  // over a connection where no requests are in front of it
+  bool on_lane_ = false;        // for large values
   uint16_t slot_ = 0;
 };
 

@@ -222,12 +222,14 @@ void Session::OnClosed() { worker_.Forget(*this); }
 
 void Session::Push(std::string_view bytes) {
   if (stream_.closing() || closing() || reply_mode_ != ReplyMode::kOn) return;
+  if (__builtin_expect(held_pushes_ != nullptr, 0)) return HoldPush(bytes);
   output_.AppendLarge(bytes);
   worker_.MarkDirty(*this);
 }
 
 void Session::PushMessage(std::string_view bytes) {
   if (stream_.closing() || closing()) return;
+  if (__builtin_expect(held_pushes_ != nullptr, 0)) return HoldPush(bytes);
   output_.AppendLarge(bytes);
   worker_.MarkDirty(*this);
   if (output_.blocks() > 1 && !OutputWithinLimits(UnixMillis())) Kill();
@@ -255,7 +257,8 @@ bool Session::IsCutOff(void* session, const OutputBuffer& reply) {
 
 bool Session::OutputWithinLimits(int64_t now_ms) {
   const OutputBufferLimit& limit = OutputLimit();
-  const size_t bytes = output_.memory_bytes() + early_reply_bytes();
+  const size_t held_bytes = held_pushes_ == nullptr ? 0 : held_pushes_->size();
+  const size_t bytes = output_.memory_bytes() + early_reply_bytes() + held_bytes;
   const bool over_early = AuthRequired() && bytes > kUnauthenticatedOutputBytesMax.count;
   if (limit.hard.count == 0 && limit.soft.count == 0 && !over_early) return true;
   const bool over_soft = limit.soft.count != 0 && bytes >= limit.soft.count;

@@ -31,13 +31,28 @@
 
 namespace tidegate {
 
+namespace {
+
+inline bool IsLarge(const Request& request) {
+  size_t bytes = 0;
+  for (const std::string_view arg : request.args) bytes += arg.size();
+  return bytes > kLargeRequestBytes.count;
+}
+
+}  // namespace
+
 SessionForwarder::SessionForwarder(Session& session, const Request& request, uint64_t ticks)
-    : session_(session), request_(request), ticks_(ticks), link_(LinkOf(session)) {}
+    : session_(session),
+      request_(request),
+      ticks_(ticks),
+      link_(LinkOf(session)),
+      on_lane_(link_.lane_requests > 0 || IsLarge(request)) {}
 
 Session::Step SessionForwarder::Forward(UpstreamCluster& cluster) {
   const bool remembered =
       link_.cluster == &cluster && link_.connection_epoch == placement_epoch() &&
-      link_.database == session_.client_.db && link_.protocol == session_.protocol();
+      link_.connection_on_lane == on_lane_ && link_.database == session_.client_.db &&
+      link_.protocol == session_.protocol();
   return __builtin_expect(remembered, 1) ? ForwardTo(*link_.connection) : Choose(cluster);
 }
 
@@ -121,6 +136,7 @@ ConnectionKey SessionForwarder::KeyFor(const UpstreamCluster& cluster, bool read
   return {.database = session_.client_.db,
           .protocol = session_.protocol(),
           .reads_replica = reads_replica,
+          .large = on_lane_ && !passes_others_,
           .lane = passes_others_ ? cluster.PassingLane() : cluster.LaneOf(session_.id_)};
 }
 
@@ -128,17 +144,20 @@ void SessionForwarder::Remember(const UpstreamCluster& cluster, UpstreamConnecti
   link_.connection = &connection;
   link_.cluster = &cluster;
   link_.connection_epoch = placement_epoch();
+  link_.connection_on_lane = on_lane_;
   link_.database = session_.client_.db;
   link_.protocol = session_.protocol();
 }
 
 bool SessionForwarder::MayPlace() {
   const bool elsewhere = link_.placement_epoch != placement_epoch() ||
-                         link_.reads_apart != reads_apart_ || link_.redirected > 0;
+                         link_.reads_apart != reads_apart_ || link_.on_lane != on_lane_ ||
+                         link_.redirected > 0;
   if (__builtin_expect(elsewhere, 0)) {
     if (session_.WaitsForUpstream(0)) return false;
     link_.placement_epoch = placement_epoch();
     link_.reads_apart = reads_apart_;
+    link_.on_lane = on_lane_;
   }
   if (__builtin_expect(session_.early_reply_bytes() > kUnsentOutputBytesMax.count, 0))
     return !session_.WaitsForUpstream(0);
@@ -157,6 +176,7 @@ UpstreamRequest SessionForwarder::Waiting(uint16_t slot) const {
 
 void SessionForwarder::Placed() {
   ++link_.next_sequence;
+  if (__builtin_expect(on_lane_, 0) && link_.lane_requests > 0) --link_.lane_requests;
   placed_ = true;
   session_.NoteForwarded(*said_);
 }
@@ -226,13 +246,53 @@ void Session::OnUpstreamReply(const UpstreamRequest& request, std::string_view r
     KeepEarlyReply(request.sequence, reply);
     return;
   }
+  const bool heard = !(stream_.closing() || kill_);
+  if (heard) output_.AppendLarge(reply);
+  AfterUpstreamReply(heard);
+}
+
+inline void Session::AfterUpstreamReply(bool heard) {
+  UpstreamLink& link = *upstream_;
   ++link.head_sequence;
-  const bool ends = stream_.closing() || kill_;
-  if (!ends) output_.AppendLarge(reply);
-  if (__builtin_expect(link.early != nullptr, 0)) WriteEarlyReplies(!ends);
+  if (__builtin_expect(link.early != nullptr, 0)) WriteEarlyReplies(heard);
   if ((stops_ & kStopUpstream) != 0 && link.unwritten() <= upstream_resume_at_)
     worker_.GoOnAtEndOfTurn(*this);
-  if (!ends) worker_.MarkDirty(*this);
+  if (heard) worker_.MarkDirty(*this);
+}
+
+bool Session::OnUpstreamPiece(const UpstreamRequest& request, std::string_view piece, bool last) {
+  if (request.sequence != upstream_->head_sequence) return false;
+  const bool begins = held_pushes_ == nullptr;
+  // Messages of channels come as they come, and many may come meanwhile.
+  if (begins && (subscribed() || monitor_)) return false;
+  if (begins) held_pushes_ = std::make_unique<std::string>();
+  const bool heard = !(stream_.closing() || kill_);
+  if (heard && !request.unheard) {
+    output_.AppendLarge(piece);
+    worker_.MarkDirty(*this);
+  }
+  if (!last) return true;
+  CountUpstreamReply(request, Ticks() - request.begin_ticks, "");
+  const std::unique_ptr<std::string> held = std::move(held_pushes_);
+  if (heard) output_.AppendLarge(*held);
+  AfterUpstreamReply(heard);
+  return true;
+}
+
+// Nothing can tell the client that the rest of a reply will not come, but the end.
+void Session::OnUpstreamCut(const UpstreamRequest& request) {
+  CountUpstreamReply(request, Ticks() - request.begin_ticks, "-ERR cut off");
+  held_pushes_.reset();
+  if (!stream_.closing() && !kill_) {
+    LogClosing(LogSeverity::kWarning, "is closed: its upstream was lost in the middle of a reply");
+    Kill();
+  }
+  AfterUpstreamReply(false);
+}
+
+void Session::HoldPush(std::string_view bytes) {
+  held_pushes_->append(bytes);
+  if (!OutputWithinLimits(UnixMillis())) Kill();
 }
 
 void Session::KeepEarlyReply(uint32_t sequence, std::string_view reply) {

@@ -10,6 +10,7 @@
 #include "proxy/discovery/discovery.h"
 #include "proxy/discovery/node_set.h"
 #include "proxy/event/loop.h"
+#include "proxy/upstream/upstream_tls.h"
 
 namespace tidegate {
 namespace {
@@ -30,8 +31,9 @@ bool IsKnown(const Discovery& found) {
 
 // The topologies, as far as they are found in time.
 std::vector<std::shared_ptr<const UpstreamTopology>> FindTopologies(
-    std::span<const ClusterOptions> clusters) {
-  Discovery found(clusters, [](size_t, const std::shared_ptr<const UpstreamTopology>&) {});
+    std::span<const ClusterOptions> clusters, const UpstreamTls& tls) {
+  Discovery found(
+      clusters, [](size_t, const std::shared_ptr<const UpstreamTopology>&) {}, &tls);
   found.Start();
   const auto until = std::chrono::steady_clock::now() + kTopologyWait;
   while (!IsKnown(found) && std::chrono::steady_clock::now() < until)
@@ -72,14 +74,15 @@ void Report(const ClusterOptions& options, const char* what,
   }
 }
 
-void PingOne(const ClusterOptions& options, const UpstreamTopology& known, PingReport& report) {
+void PingOne(const ClusterOptions& options, const TlsContext* tls, const UpstreamTopology& known,
+             PingReport& report) {
   std::vector<NodeAddress> configured;
   for (const UpstreamNodeOptions& node : options.nodes)
     configured.push_back(discovery::AddressOf(node.address));
   std::vector<NodeAddress> nodes;
   if (options.kind == ClusterKind::kSentinel) {
     const ControlAccess access{options.sentinel.username, options.sentinel.password,
-                               options.connect_timeout};
+                               options.connect_timeout, tls};
     Report(options, "sentinel", PingAll(configured, access), report);
   } else {
     nodes = configured;
@@ -89,7 +92,7 @@ void PingOne(const ClusterOptions& options, const UpstreamTopology& known, PingR
         std::find(nodes.begin(), nodes.end(), node.address) == nodes.end())
       nodes.push_back(node.address);
   }
-  Report(options, "node", PingAll(nodes, discovery::AccessOf(options)), report);
+  Report(options, "node", PingAll(nodes, discovery::AccessOf(options, tls)), report);
   if (known.problem.empty()) return;
   report.text += "cluster '" + options.name + "': " + known.problem + "\n";
   report.is_good = false;
@@ -99,10 +102,13 @@ void PingOne(const ClusterOptions& options, const UpstreamTopology& known, PingR
 
 PingReport PingClusters(std::span<const ClusterOptions> clusters) {
   PingReport report;
-  const auto topologies = FindTopologies(clusters);
+  const Result<std::unique_ptr<UpstreamTls>> read = UpstreamTls::Create(clusters);
+  if (!read.ok()) return {false, read.error().message + "\n"};
+  const UpstreamTls& tls = *read.value();
+  const auto topologies = FindTopologies(clusters, tls);
   size_t index = 0;
   for (const ClusterOptions& options : clusters) {
-    if (options.is_upstream()) PingOne(options, *topologies[index++], report);
+    if (options.is_upstream()) PingOne(options, tls.Of(options.name), *topologies[index++], report);
   }
   return report;
 }

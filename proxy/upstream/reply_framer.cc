@@ -40,6 +40,17 @@ ReplyFramer::Outcome ReplyFramer::Next(std::string_view bytes) {
   }
 }
 
+// Of a bulk everything but its line end, of which both bytes are looked at together.
+size_t ReplyFramer::Passable(size_t size) const {
+  return body_end_ != 0 ? std::min(size, body_end_ - kLineEnd.size()) : at_;
+}
+
+void ReplyFramer::Skip(size_t bytes) {
+  at_ -= std::min(at_, bytes);
+  line_scanned_ -= std::min(line_scanned_, bytes);
+  if (body_end_ != 0) body_end_ -= bytes;
+}
+
 bool ReplyFramer::Complete() {
   while (depth_ > 0) {
     Level& level = levels_[depth_ - 1];

@@ -48,6 +48,12 @@ class ReplyFramer final {
   // After kNeedInput: bytes of the frame that must be there before anything can come of it; 0: not
   // known.
   size_t bytes_wanted() const { return body_end_; }
+  // After kNeedInput: of `size` bytes of the frame, how many at its front are done with. They may
+  // be handed on and, after Skip, be missing in later calls, as if the frame began behind them.
+  size_t Passable(size_t size) const;
+  void Skip(size_t bytes);
+  // The frame that is under way is a push.
+  bool in_push() const { return push_; }
   // After kGarbage: why, in a few words.
   std::string_view garbage() const { return garbage_; }
 

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/check.h"
 #include "base/hash.h"
 #include "proxy/route/split_rule.h"
 #include "proxy/topology/redirect.h"
@@ -12,6 +13,7 @@
 #include "proxy/upstream/redirections.h"
 #include "proxy/upstream/ring_placement.h"
 #include "proxy/upstream/upstream_connection.h"
+#include "proxy/upstream/upstream_tls.h"
 #include "storage/command.h"
 
 namespace tidegate {
@@ -48,7 +50,10 @@ bool IsReadOfReplicas(const Command& command) {
 }
 
 UpstreamCluster::UpstreamCluster(UpstreamEnvironment environment, const ClusterOptions& options)
-    : environment_(environment), options_(options) {
+    : environment_(environment),
+      options_(options),
+      tls_(environment.tls == nullptr ? nullptr : environment.tls->Of(options.name)) {
+  TG_CHECK((tls_ != nullptr) == options_.tls.enabled);
   if (!IsOfNodesOfTheirOwn(options_.kind)) redirections_ = std::make_unique<Redirections>(*this);
   if (options_.kind == ClusterKind::kRing) {
     ring_ = std::make_unique<RingPlacement>(

@@ -32,6 +32,7 @@ namespace tidegate {
 class PrivateConnection;
 class Redirections;
 class RingPlacement;
+class TlsContext;
 class UpstreamConnection;
 
 // Reads that a replica may answer. A cursor of SCAN and its kind means a place in the tables of the
@@ -108,6 +109,8 @@ class UpstreamCluster final {
 
   // --- for its nodes and their connections ---
   UpstreamEnvironment& environment() { return environment_; }
+  // Null: nodes are spoken to without TLS.
+  const TlsContext* tls() const { return tls_; }
   // "upstream cluster 'cache', " and what.
   std::string Describe(std::string_view what) const;
   void MarkDirty(UpstreamConnection& connection) { dirty_.push_back(&connection); }
@@ -152,6 +155,7 @@ class UpstreamCluster final {
 
   UpstreamEnvironment environment_;
   const ClusterOptions options_;
+  const TlsContext* const tls_;
   UpstreamObserver* observer_ = nullptr;
   std::shared_ptr<const UpstreamTopology> topology_;
   std::vector<std::unique_ptr<UpstreamNode>> nodes_;

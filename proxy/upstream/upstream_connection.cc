@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -50,7 +51,7 @@ class UpstreamConnection::Socket final : public StreamOwner {
 
   std::span<char> ReadBuffer() override { return owner_->ReadBuffer(); }
   void OnRead(size_t size) override { owner_->OnRead(size); }
-  void OnReadEnd() override { owner_->Fail(End::kLost, "it closed the connection"); }
+  void OnReadEnd() override { owner_->OnReadEnd(stream_.error()); }
   void OnWritten(bool ok) override { owner_->OnWritten(ok); }
   void OnClosed() override { delete this; }
 
@@ -75,9 +76,7 @@ UpstreamConnection::UpstreamConnection(UpstreamNode& node, const ConnectionKey& 
 
 UpstreamConnection::~UpstreamConnection() {
   DropSocket();
-  for (size_t i = queue_begin_; i < queue_.size(); ++i) {
-    if (queue_[i].link != nullptr) queue_[i].link->Deliver(queue_[i], "");
-  }
+  EndRequests("", false);
 }
 
 bool UpstreamConnection::Refuse(std::string_view why) {
@@ -231,14 +230,21 @@ void UpstreamConnection::OnConnected(int fd, const std::string& error) {
   const Status opened = socket_->stream().Open(
       node_.environment().loop, fd, {.no_delay = true, .keepalive_seconds = kKeepaliveSeconds});
   if (!opened.ok()) return Fail(End::kNotConnected, opened.error().message);
-  std::string hello = HandshakeBytes();
+  if (const TlsContext* const tls = node_.cluster().tls()) {
+    const Status begun = socket_->stream().StartTls(*tls, node_.address().host);
+    if (!begun.ok()) return Fail(End::kNotConnected, begun.error().message);
+  }
+  hello_ = HandshakeBytes();
   handshake_done_ = 0;
   state_ = State::kHandshake;
-  const OutputBuffer::Piece piece{hello.data(), hello.size()};
-  // A socket that was just connected has room for it.
-  if (socket_->stream().TryWrite({&piece, 1}) != static_cast<ptrdiff_t>(hello.size()))
-    return Fail(End::kNotConnected, "it closed the connection");
+  const OutputBuffer::Piece piece{hello_.data(), hello_.size()};
+  socket_->stream().Write({&piece, 1});
   socket_->stream().StartReading();
+}
+
+void UpstreamConnection::OnReadEnd(std::string_view error) {
+  // A copy: it goes with the socket.
+  Fail(End::kLost, error.empty() ? "it closed the connection" : std::string(error));
 }
 
 // All at once: one round trip, whatever it consists of.
@@ -360,6 +366,9 @@ void UpstreamConnection::OnRead(size_t size) {
   size_t taken = 0;
   if (!TakeFrames(bytes, taken)) return;
   if (log_ != nullptr) CountHeldBytes();
+  const size_t begun = bytes.size() - taken;
+  const bool large = large_ || std::max(begun, framer_.bytes_wanted()) > kLargeReplyBytes.count;
+  if (__builtin_expect(large, 0) && begun > 0) taken += TakeLarge(bytes.substr(taken));
   if (reading_rest_) {
     if (taken > 0) rest_.Consume(taken);
   } else if (taken < bytes.size()) {
@@ -390,6 +399,10 @@ bool UpstreamConnection::TakeFrames(std::string_view bytes, size_t& taken) {
 bool UpstreamConnection::TakeFrame(std::string_view frame) {
   if (__builtin_expect(state_ != State::kReady, 0)) return TakeHandshakeReply(frame);
   if (__builtin_expect(in_flight() == unsent_, 0)) return TakeUnasked(frame);
+  if (__builtin_expect(large_, 0)) {
+    large_ = false;
+    if (streaming_) return TakeEndOfLarge(frame);
+  }
   const UpstreamRequest request = PopFront();
   counters_.in_flight.Subtract(1);
   if (__builtin_expect(frame.front() == '-', 0)) {
@@ -400,6 +413,34 @@ bool UpstreamConnection::TakeFrame(std::string_view frame) {
   if (__builtin_expect(Keeps(request), 0)) log_->PopFront();
   if (__builtin_expect(patience_ms_ != 0, 0)) EndPatience();
   if (request.link != nullptr) request.link->Deliver(request, frame);
+  return true;
+}
+
+size_t UpstreamConnection::TakeLarge(std::string_view begun) {
+  const bool is_reply = state_ == State::kReady && !framer_.in_push() && in_flight() > unsent_;
+  if (!is_reply || owner_ != nullptr) return 0;
+  const UpstreamRequest& request = queue_[queue_begin_];
+  if (request.link == nullptr) return 0;
+  if (!std::exchange(large_, true)) {
+    counters_.large_replies.Add(1);
+    node_.Supersede(*this);
+  }
+  request.link->lane_requests = kLaneRequests;
+  if (request.is_part || request.part() != RequestPart::kWhole) return 0;
+  const size_t size = framer_.Passable(begun.size());
+  if (size == 0 || !request.link->DeliverPiece(request, begun.substr(0, size), false)) return 0;
+  streaming_ = true;
+  framer_.Skip(size);
+  return size;
+}
+
+bool UpstreamConnection::TakeEndOfLarge(std::string_view frame) {
+  streaming_ = false;
+  const UpstreamRequest request = PopFront();
+  counters_.in_flight.Subtract(1);
+  node_.Answered();
+  if (Keeps(request)) log_->PopFront();
+  TG_CHECK(request.link->DeliverPiece(request, frame, true));
   return true;
 }
 
@@ -499,6 +540,8 @@ void UpstreamConnection::ArmDeadline() {
 
 void UpstreamConnection::OnDeadline() {
   deadline_armed_ = false;
+  if (state_ == State::kHandshake && !socket_->stream().established())
+    return Fail(End::kNotConnected, "TLS: no handshake within the connect-timeout");
   if (state_ == State::kConnecting || state_ == State::kHandshake)
     return Fail(End::kNotConnected, "it did not answer within the connect-timeout");
   if (in_flight() == 0) return;
@@ -566,16 +609,25 @@ size_t UpstreamConnection::EndRequests(std::string_view reply, bool elsewhere) {
   const std::vector<UpstreamRequest> waiting = std::move(queue_);
   const size_t begin = std::exchange(queue_begin_, 0);
   queue_.clear();
+  // Of one that its client has had a part of already, nobody else can give the rest.
+  const bool cut = std::exchange(streaming_, false);
+  large_ = false;
   Redirections* const redirections =
       elsewhere && keeps_all_ ? node_.cluster().redirections() : nullptr;
   size_t answered = 0;
   for (size_t i = begin; i < waiting.size(); ++i) {
-    const bool is_taken = redirections != nullptr &&
+    const bool is_cut = cut && i == begin;
+    const bool is_taken = redirections != nullptr && !is_cut &&
                           redirections->TakeLost(*this, waiting[i], log_->Front(), were_sent);
     if (redirections != nullptr) log_->PopFront();
     if (is_taken) continue;
     ++answered;
-    if (waiting[i].link != nullptr) waiting[i].link->Deliver(waiting[i], reply);
+    if (waiting[i].link == nullptr) continue;
+    if (is_cut) {
+      waiting[i].link->Cut(waiting[i]);
+    } else {
+      waiting[i].link->Deliver(waiting[i], reply);
+    }
   }
   if (log_ != nullptr) log_->Clear();
   CountHeldBytes();

@@ -16,6 +16,9 @@
 // SELECT) nothing of a client's is sent, so that no request can run in another database or as
 // another user.
 //
+// A reply that is large is handed on in pieces as it comes when it is its turn, so that nothing has
+// to hold it; the node then gives the connection's place to another one, see UpstreamNode.
+//
 // Requests are encoded once, behind one another, and written at the end of a turn: one system call
 // for all sessions of the worker. Frames that are whole are handed on out of the worker's read
 // buffer; only a rest is kept. Owner: one worker. Cost of a request: its bytes copied once.
@@ -53,6 +56,11 @@ class UpstreamConnectionOwner {
  protected:
   ~UpstreamConnectionOwner() = default;
 };
+
+// What is large. A request beyond it has a lane of its own; a reply beyond it is handed on as it
+// comes, and further requests do not wait behind it.
+inline constexpr Bytes kLargeRequestBytes = 64_KiB;
+inline constexpr Bytes kLargeReplyBytes = 256_KiB;
 
 // It may wait as long as it likes, see UpstreamConnection::set_patience.
 inline constexpr int32_t kNoDeadline = -1;
@@ -126,6 +134,7 @@ class UpstreamConnection final {
   void Append(const Request& request, const UpstreamRequest& waiting);
   UpstreamRequest PopFront();
   void OnConnected(int fd, const std::string& error);
+  void OnReadEnd(std::string_view error);
   std::string HandshakeBytes();
   // The socket's side.
   std::span<char> ReadBuffer();
@@ -133,6 +142,9 @@ class UpstreamConnection final {
   // False: the socket has ended.
   bool TakeFrames(std::string_view bytes, size_t& taken);
   bool TakeFrame(std::string_view frame);
+  // Of a reply that has begun and is large: how many bytes of what has come its client took.
+  size_t TakeLarge(std::string_view begun);
+  bool TakeEndOfLarge(std::string_view frame);
   bool TakeUnasked(std::string_view frame);
   // Both: true when the request is not answered by that.
   bool TakeError(const UpstreamRequest& request, std::string_view error);
@@ -178,12 +190,16 @@ class UpstreamConnection final {
   bool dirty_ = false;
   bool deadline_armed_ = false;
   size_t counted_bytes_ = 0;  // of HeldBytes, that the node knows of
+  // Of the reply that is under way: it is known to be large; and its client has had a part of it.
+  bool large_ = false;
+  bool streaming_ = false;
   // In flight, oldest first, from queue_begin_ on. The last `unsent_` of them have no byte sent.
   std::vector<UpstreamRequest> queue_;
   std::unique_ptr<RequestLog> log_;  // the bytes of those that may be sent again; null: none yet
   bool keeps_all_ = false;           // any may
   size_t queue_begin_ = 0;
   size_t unsent_ = 0;
+  std::string hello_;  // what the handshake says, until it is sent
   // Handshake: replies that are still to come, and whether a refusal of each matters.
   std::string handshake_;  // one letter each: 'm' must succeed, 'b' too or say BUSY, 'o' need
                            // not, 'i': CLIENT ID

@@ -27,6 +27,8 @@ struct UpstreamCounters {
   WorkerCounter in_flight;         // requests without a reply now
   WorkerCounter sent_bytes;
   WorkerCounter received_bytes;
+  WorkerCounter large_replies;      // that were handed on in pieces, or kept though they are large
+  WorkerCounter superseded;         // connections whose place another one took, because of one
   WorkerCounter private_in_use;     // private connections that a session has now
   WorkerCounter private_idle;       // and that none has
   WorkerCounter private_waits;      // requests that had to wait for one

@@ -11,6 +11,7 @@
 namespace tidegate {
 
 class ScriptTexts;
+class UpstreamTls;
 
 struct UpstreamEnvironment {
   EventLoop& loop;
@@ -21,6 +22,7 @@ struct UpstreamEnvironment {
   // in flight from before such a change waits for them before it sends more.
   uint64_t& placement_epoch;
   ScriptTexts* script_texts = nullptr;  // the process's; null: none are kept
+  const UpstreamTls* tls = nullptr;     // null: no cluster has any
 };
 
 }  // namespace tidegate

@@ -15,4 +15,20 @@ void UpstreamLink::DeliverPart(const UpstreamRequest& part, std::string_view rep
   if (client == nullptr && outstanding == 0) delete this;
 }
 
+bool UpstreamLink::DeliverPiece(const UpstreamRequest& request, std::string_view piece, bool last) {
+  const bool taken = client == nullptr || client->OnUpstreamPiece(request, piece, last);
+  if (!taken || !last) return taken;
+  --outstanding;
+  if (request.redirected()) --redirected;
+  if (client == nullptr && outstanding == 0) delete this;
+  return true;
+}
+
+void UpstreamLink::Cut(const UpstreamRequest& request) {
+  --outstanding;
+  if (request.redirected()) --redirected;
+  if (client != nullptr) return client->OnUpstreamCut(request);
+  if (outstanding == 0) delete this;
+}
+
 }  // namespace tidegate

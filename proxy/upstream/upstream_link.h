@@ -51,6 +51,10 @@ struct UpstreamRequest {
   bool is_plain() const { return (hops | tries | is_part) == 0; }
 };
 
+// After a large reply to a session so many of its requests go over the lane for large values: who
+// asked for one will ask for others, and only who does waits behind them.
+inline constexpr uint8_t kLaneRequests = 64;
+
 struct UpstreamLink {
   UpstreamClient* client = nullptr;  // null: gone
   uint32_t outstanding = 0;          // requests, or parts of them, without a reply
@@ -61,15 +65,20 @@ struct UpstreamLink {
   // they are reads that may be answered by another node than writes.
   uint64_t placement_epoch = 0;
   bool reads_apart = false;
+  // Whether they went over the lane for large values, and how many more requests shall, because a
+  // large reply came (kLaneRequests).
+  bool on_lane = false;
+  uint8_t lane_requests = 0;
   std::unique_ptr<EarlyReplies> early;  // null: none waits
   // Of the requests in flight that were split, by their sequence.
   std::map<uint32_t, std::unique_ptr<MergedReply>> merged;
 
   // Where requests of this session for a cluster of one node go, and what that was chosen for: a
-  // saved search. Valid in that epoch alone.
+  // saved search. Valid in that epoch and for that lane alone.
   UpstreamConnection* connection = nullptr;
   const UpstreamCluster* cluster = nullptr;
   uint64_t connection_epoch = 0;
+  bool connection_on_lane = false;
   int database = -1;
   Protocol protocol = Protocol::kResp2;
 
@@ -86,6 +95,9 @@ struct UpstreamLink {
     if (outstanding == 0) delete this;
   }
   void DeliverPart(const UpstreamRequest& part, std::string_view reply);
+  // See UpstreamClient. Of a request that is none of several parts.
+  bool DeliverPiece(const UpstreamRequest& request, std::string_view piece, bool last);
+  void Cut(const UpstreamRequest& request);
   // The client goes.
   void Leave() {
     client = nullptr;

@@ -42,6 +42,30 @@ UpstreamConnection& UpstreamNode::ConnectionFor(const ConnectionKey& key) {
   return *place;
 }
 
+void UpstreamNode::Supersede(UpstreamConnection& connection) {
+  const ConnectionKey& key = connection.key();
+  const auto place = connections_.find(key);
+  // Who sends over a lane of its own counts on their order, whatever the replies are.
+  const bool is_lane = key.large || key.lane >= static_cast<uint32_t>(options().connections);
+  if (is_lane || place == connections_.end() || place->second.get() != &connection) return;
+  const auto is_alike = [&key](const auto& one) { return one->key() == key; };
+  const auto next = std::find_if(superseded_.begin(), superseded_.end(), [&](const auto& one) {
+    return is_alike(one) && one->in_flight() == 0;
+  });
+  if (next != superseded_.end()) {
+    place->second.swap(*next);
+  } else {
+    if (std::count_if(superseded_.begin(), superseded_.end(), is_alike) >=
+        static_cast<ptrdiff_t>(kSupersededMax))
+      return;
+    superseded_.push_back(
+        std::exchange(place->second, std::make_unique<UpstreamConnection>(*this, key)));
+  }
+  found_ = nullptr;
+  counters().superseded.Add(1);
+  ++environment().placement_epoch;
+}
+
 PrivatePool& UpstreamNode::private_pool() {
   if (private_pool_ == nullptr) private_pool_ = std::make_unique<PrivatePool>(*this);
   return *private_pool_;
@@ -53,8 +77,11 @@ void UpstreamNode::EndPrivate() {
 
 bool UpstreamNode::busy() const {
   if (private_pool_ != nullptr && private_pool_->busy()) return true;
-  return holders_ > 0 || std::any_of(connections_.begin(), connections_.end(),
-                                     [](const auto& entry) { return entry.second->in_flight(); });
+  return holders_ > 0 ||
+         std::any_of(connections_.begin(), connections_.end(),
+                     [](const auto& entry) { return entry.second->in_flight(); }) ||
+         std::any_of(superseded_.begin(), superseded_.end(),
+                     [](const auto& one) { return one->in_flight(); });
 }
 
 bool UpstreamNode::MayConnect(int64_t now_ns, bool is_private) {

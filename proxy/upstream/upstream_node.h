@@ -12,6 +12,11 @@
 // connection that was used last, so that no client has to pay for the question. Reconnections draw
 // on a token bucket. What all its connections have in flight, and hold of requests, has one limit.
 //
+// Who waits behind a large reply waits long. So when one begins, its connection is superseded: it
+// finishes what it has, while requests that come go to another one, and later takes the place of
+// the next that is superseded. What is large by itself, and who has just been sent something large,
+// has a connection apart (ConnectionKey::large), which nothing supersedes.
+//
 // A node whose address has left the topology is retired: it gets no requests any more and goes when
 // the last one in flight is answered. Owner: its cluster, on one worker; the figures are read by
 // any thread. Cost of ConnectionFor: a compare when it is the one that was asked for last.
@@ -23,6 +28,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/reply_writer.h"
@@ -48,19 +54,22 @@ inline constexpr double kConnectsAtOnce = 64;
 // Bytes of requests that wait to be sent to one node, or are kept until they are answered, before
 // further ones are refused. As many as a client's output may have; a second of a fast network.
 inline constexpr Bytes kNodeHeldBytesMax = 64_MiB;
+// Connections for one key that may be superseded and still busy. Beyond it requests wait.
+inline constexpr size_t kSupersededMax = 4;
 
 // What tells the connections to one node apart.
 struct ConnectionKey {
   int database = 0;  // as clients name it
   Protocol protocol = Protocol::kResp2;
   bool reads_replica = false;  // says READONLY, of a redis_cluster
+  bool large = false;          // for requests and replies that others must not wait behind
   // Of sessions below `connections`; see UpstreamCluster for what has one of its own.
   uint32_t lane = 0;
 
   friend bool operator==(const ConnectionKey&, const ConnectionKey&) = default;
   friend bool operator<(const ConnectionKey& a, const ConnectionKey& b) {
-    return std::tie(a.database, a.protocol, a.reads_replica, a.lane) <
-           std::tie(b.database, b.protocol, b.reads_replica, b.lane);
+    return std::tie(a.database, a.protocol, a.reads_replica, a.large, a.lane) <
+           std::tie(b.database, b.protocol, b.reads_replica, b.large, b.lane);
   }
 };
 
@@ -76,7 +85,7 @@ class UpstreamNode final {
   const std::shared_ptr<NodeFigures>& figures() const { return figures_; }
   UpstreamCounters& counters() { return figures_->counters; }
 
-  // Always the same for one key. Lives as long as the node.
+  // The same for one key, until it is superseded. Lives as long as the node.
   UpstreamConnection& ConnectionFor(const ConnectionKey& key);
 
   // Connections for one session each. Lives as long as the node.
@@ -92,6 +101,9 @@ class UpstreamNode final {
   void Release() { --holders_; }
 
   // --- for its connections ---
+  // A large reply has begun there: requests that come go to another connection, and sessions that
+  // wait for replies of this one finish with it first.
+  void Supersede(UpstreamConnection& connection);
   UpstreamEnvironment& environment() const;
   const ClusterOptions& options() const;
   // "upstream cluster 'cache', 10.0.0.5:6379: " and why.
@@ -136,7 +148,8 @@ class UpstreamNode final {
   const std::shared_ptr<NodeFigures> figures_;
   size_t held_bytes_ = 0;  // its connections count there to their end
   std::map<ConnectionKey, std::unique_ptr<UpstreamConnection>> connections_;
-  std::unique_ptr<PrivatePool> private_pool_;  // null: nobody wanted one
+  std::vector<std::unique_ptr<UpstreamConnection>> superseded_;  // and ready to come back
+  std::unique_ptr<PrivatePool> private_pool_;                    // null: nobody wanted one
   ConnectionKey found_key_;
   UpstreamConnection* found_ = nullptr;  // of found_key_
   int holders_ = 0;

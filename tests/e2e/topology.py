@@ -146,12 +146,12 @@ def failover(report, ask, nodes):
                  eventually(lambda: ask("error", ports[1], "GET", "foo") == ["clusterdown"], FAILOVER_SECONDS_MAX))
 
 
-def start_sentinel(stack, primary):
+def start_sentinel(stack, primary, more=""):
     directory = tempfile.mkdtemp(prefix="tidegate-test-sentinel-")
     port = servers.free_port()
     config = pathlib.Path(directory) / "sentinel.conf"
     config.write_text("port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor db 127.0.0.1 %d 2\n"
-                      "sentinel down-after-milliseconds db 1000\nsentinel failover-timeout db 10000\n" % (port, directory, primary))
+                      "sentinel down-after-milliseconds db 1000\nsentinel failover-timeout db 10000\n%s" % (port, directory, primary, more))
     return stack.enter_context(servers.Server("sentinel", ["redis-server", config, "--sentinel"], port, directory=directory))
 
 

@@ -1,5 +1,6 @@
 // Fuzz target for ReplyFramer: arbitrary bytes as an upstream's replies. However they are split,
-// the frames must be the same, and none may reach beyond what has come.
+// the frames must be the same, also when what is done with is taken away, and none may reach beyond
+// what has come.
 #include <algorithm>
 #include <cstdint>
 #include <string_view>
@@ -14,7 +15,7 @@ namespace {
 using Outcome = ReplyFramer::Outcome;
 
 // Where frames end; the last entry is ~0 when garbage ended it.
-std::vector<size_t> Ends(Protocol protocol, std::string_view stream, size_t step) {
+std::vector<size_t> Ends(Protocol protocol, std::string_view stream, size_t step, bool skips) {
   ReplyFramer framer(protocol);
   std::vector<size_t> ends;
   size_t begin = 0;
@@ -31,6 +32,12 @@ std::vector<size_t> Ends(Protocol protocol, std::string_view stream, size_t step
       begin += framer.frame_bytes();
       ends.push_back(begin);
     }
+    if (skips) {
+      const size_t size = framer.Passable(have - begin);
+      TG_CHECK(size <= have - begin);
+      framer.Skip(size);
+      begin += size;
+    }
     TG_CHECK(framer.bytes_wanted() == 0 || framer.bytes_wanted() > have - begin);
     if (have == stream.size()) return ends;
   }
@@ -40,7 +47,9 @@ void Check(const uint8_t* data, size_t size) {
   const Protocol protocol = (data[0] & 1) != 0 ? Protocol::kResp3 : Protocol::kResp2;
   const size_t step = data[0] / 2 + size_t{1};
   const std::string_view stream(reinterpret_cast<const char*>(data + 1), size - 1);
-  TG_CHECK(Ends(protocol, stream, step) == Ends(protocol, stream, stream.size()));
+  const std::vector<size_t> whole = Ends(protocol, stream, stream.size(), false);
+  TG_CHECK(Ends(protocol, stream, step, false) == whole);
+  TG_CHECK(Ends(protocol, stream, step, true) == whole);
 }
 
 }  // namespace

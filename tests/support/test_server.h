@@ -77,6 +77,8 @@ class TestClient final {
   TestClient(const TestClient&) = delete;
   TestClient& operator=(const TestClient&) = delete;
 
+  // Nothing is sent or received any more, also by another thread that is about to.
+  void Shutdown() { shutdown(fd_, SHUT_RDWR); }
   void Close() {
     if (fd_ >= 0) close(fd_);
     fd_ = -1;

@@ -110,6 +110,42 @@ TEST(YamlClusters, RefusesWhatMakesNoSense) {
       StartsWith("f:3: two clusters have the name 'a'"));
 }
 
+TEST(YamlClusters, Tls) {
+  const std::string begin = "{name: a, kind: redis, nodes: [\"a:1\"], tls: ";
+  EXPECT_EQ(ClusterOf(begin + "true}").tls, TlsOptions{.enabled = true});
+  EXPECT_EQ(ClusterOf(begin + "false}").tls, TlsOptions{});
+  EXPECT_EQ(ClusterOf(begin + "{}}").tls, TlsOptions{.enabled = true});
+  EXPECT_EQ(ClusterOf(begin + "{ca-file: c, ca-dir: d, cert-file: e, key-file: k, server-name: n, "
+                              "min-version: 1.3, ciphers: x, ciphersuites: y}}")
+                .tls,
+            (TlsOptions{.enabled = true,
+                        .ca_file = "c",
+                        .ca_directory = "d",
+                        .cert_file = "e",
+                        .key_file = "k",
+                        .server_name = "n",
+                        .version_min = TlsVersion::k13,
+                        .ciphers = "x",
+                        .ciphersuites = "y"}));
+  EXPECT_FALSE(ClusterOf(begin + "{verify: false}}").tls.verify);
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"maybe}", "f:2: 'tls' must be true or false, not 'maybe'"},
+      {"[a]}", "f:2: 'tls' needs a single value"},
+      {"{verify: 1}}", "f:2: 'verify' must be true or false, not '1'"},
+      {"{min-version: 1.1}}", "f:2: 'min-version' must be 1.2 or 1.3, not '1.1'"},
+      {"{ca-flie: x}}", "f:2: unknown key 'ca-flie' in tls (did you mean 'ca-file'?)"},
+      {"{cert-file: x}}", "f:2: tls needs both of cert-file and key-file, or none"},
+      {"{ca-file: \"\"}}", "f:2: 'ca-file' is empty; leave it away instead"},
+      {"{verify: false, ca-file: x}}",
+       "f:2: tls with verify: false looks at no ca-file and no ca-dir"},
+  };
+  for (const auto& [rest, error] : cases) {
+    EXPECT_EQ(ErrorOf(ParseYaml("clusters:\n  - " + begin + rest + "\n", "f")), error) << rest;
+  }
+  EXPECT_THAT(ErrorOf(ParseYaml("clusters:\n  - {name: a, kind: engine, tls: true}\n", "f")),
+              StartsWith("f:2: "));
+}
+
 TEST(YamlClusters, EveryKind) {
   EXPECT_EQ(
       ClusterOf(
