@@ -22,6 +22,7 @@
 #include "proxy/config_reload.h"
 #include "proxy/crash_report.h"
 #include "proxy/server.h"
+#include "proxy/session/route_move.h"
 #include "proxy/snapshot.h"
 #include "proxy/tools/data_tool.h"
 #include "proxy/tools/ping_clusters.h"
@@ -65,11 +66,19 @@ BackupAnswer MakeBackup(Server& server, std::string_view name) {
   return answer;
 }
 
+std::vector<MoveSource> MovesOf(const Worker& worker) {
+  std::vector<MoveSource> moves;
+  for (const auto& move : worker.moves())
+    moves.push_back({move->route(), move->cluster_name(), &move->counters()});
+  return moves;
+}
+
 AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
   AdminSources sources;
-  for (const auto& worker : server.workers())
+  for (const auto& worker : server.workers()) {
     sources.workers.push_back({&worker->counters(), &worker->command_stats(), worker->upstreams(),
-                               worker->mirrors(), worker->moves()});
+                               worker->mirrors(), MovesOf(*worker)});
+  }
   sources.commands = &server.commands();
   sources.engine = &server.engine();
   sources.config = &server.config();

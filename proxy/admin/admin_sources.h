@@ -27,12 +27,22 @@
 
 namespace tidegate {
 
+struct MoveCounters;
+
+// A route with move-from on one worker.
+struct MoveSource {
+  std::string route;
+  std::string cluster;  // the old one
+  const MoveCounters* counters = nullptr;
+};
+
+// Every worker has the same clusters and routes, in the same order.
 struct WorkerSource {
   const WorkerCounters* counters = nullptr;
   const CommandStats* commands = nullptr;
   std::span<const std::unique_ptr<UpstreamCluster>> upstreams = {};
   std::span<const std::unique_ptr<RouteMirror>> mirrors = {};
-  std::span<const std::unique_ptr<RouteMove>> moves = {};
+  std::vector<MoveSource> moves = {};
 };
 
 // What became of one that was asked for.

@@ -242,7 +242,6 @@ void StatsCollector::CollectUpstreams(Families& out) const {
   }
 }
 
-// Every worker has the same routes, in the same order.
 void StatsCollector::CollectRoutes(Families& out) const {
   const WorkerSource none;
   const WorkerSource& first = sources_.workers.empty() ? none : sources_.workers[0];
@@ -262,10 +261,10 @@ void StatsCollector::CollectRoutes(Families& out) const {
     for (size_t i = 0; i < first.moves.size(); ++i) {
       uint64_t sum = 0;
       for (const WorkerSource& worker : sources_.workers)
-        sum += (worker.moves[i]->counters().*metric.value).Get();
-      AddValue(family, metric.row, static_cast<double>(sum), first.moves[i]->route());
+        sum += (worker.moves[i].counters->*metric.value).Get();
+      AddValue(family, metric.row, static_cast<double>(sum), first.moves[i].route);
       family.metric.back().label.push_back(
-          {std::string(metric.row.second_label), first.moves[i]->cluster_name()});
+          {std::string(metric.row.second_label), first.moves[i].cluster});
     }
   }
 }

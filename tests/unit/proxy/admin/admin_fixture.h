@@ -13,6 +13,8 @@
 #include "config/config_store.h"
 #include "proxy/admin/admin_sources.h"
 #include "proxy/discovery/discovery.h"
+#include "proxy/session/route_move.h"
+#include "proxy/upstream/route_mirror.h"
 #include "proxy/upstream/upstream_cluster.h"
 
 namespace tidegate {
@@ -64,9 +66,11 @@ class AdminFixture {
                                .kind = ClusterKind::kRedis,
                                .nodes = {{.address = {"10.0.0.5", 6379}}},
                                .password = "staple of the node"};
-    for (auto& upstreams : upstreams_)
-      upstreams.push_back(std::make_unique<UpstreamCluster>(
+    for (size_t i = 0; i < kWorkers; ++i) {
+      upstreams_[i].push_back(std::make_unique<UpstreamCluster>(
           UpstreamEnvironment{loop_, blocks_, {}, 0, epoch_}, cache));
+      mirrors_[i].push_back(std::make_unique<RouteMirror>("m:*", *upstreams_[i][0], 100));
+    }
     discovery_ = std::make_unique<discovery::Discovery>(
         std::span(&cache, 1), [](size_t, const std::shared_ptr<const UpstreamTopology>&) {});
   }
@@ -74,7 +78,11 @@ class AdminFixture {
   AdminSources Sources() {
     AdminSources sources;
     for (size_t i = 0; i < kWorkers; ++i) {
-      sources.workers.push_back({&counters_[i], command_stats_[i].get(), upstreams_[i]});
+      sources.workers.push_back({&counters_[i],
+                                 command_stats_[i].get(),
+                                 upstreams_[i],
+                                 mirrors_[i],
+                                 {{"o:*", "cache", &moves_[i]}}});
     }
     sources.commands = commands_.get();
     sources.engine = engine_.get();
@@ -92,6 +100,7 @@ class AdminFixture {
   UpstreamCounters& upstream(size_t worker) {
     return upstreams_[worker][0]->NodeAt({"10.0.0.5", 6379}).counters();
   }
+  MoveCounters& moves(size_t worker) { return moves_[worker]; }
   uint32_t CommandId(std::string_view name, std::string_view subcommand = "") const {
     const Command* command = commands_->Find(name);
     if (!subcommand.empty()) command = CommandTable::FindSubcommand(*command, subcommand);
@@ -110,6 +119,8 @@ class AdminFixture {
   OutputBlockPool blocks_;
   uint64_t epoch_ = 0;
   std::array<std::vector<std::unique_ptr<UpstreamCluster>>, kWorkers> upstreams_;
+  std::array<std::vector<std::unique_ptr<RouteMirror>>, kWorkers> mirrors_;
+  std::array<MoveCounters, kWorkers> moves_;
   std::unique_ptr<discovery::Discovery> discovery_;  // asks nobody: it is never started
 };
 

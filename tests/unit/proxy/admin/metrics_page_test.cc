@@ -86,6 +86,8 @@ TEST(MetricsPage, ShowsCountersByWorker) {
   fixture.counters(1).net_input_bytes.Add(12'345'678'901);
   fixture.counters(0).output_limit_closings.Add(2);
   fixture.counters(1).output_limit_closings.Add(4);
+  fixture.moves(0).keys.Add(7);
+  fixture.moves(1).keys.Add(8);
   AdminPages pages(fixture.Sources(), false);
   const Exposition page = Scrape(pages);
 
@@ -93,6 +95,8 @@ TEST(MetricsPage, ShowsCountersByWorker) {
   EXPECT_EQ(page.samples.at(R"(tidegate_connections{worker="1"})"), 5);
   EXPECT_EQ(page.samples.at(R"(tidegate_network_receive_bytes_total{worker="1"})"), 12'345'678'901);
   EXPECT_EQ(page.samples.at(R"(tidegate_connections_closed_total{reason="output_limit"})"), 6);
+  EXPECT_EQ(page.samples.at(R"(tidegate_move_keys_total{route="o:*",cluster="cache"})"), 15);
+  EXPECT_EQ(page.samples.at(R"(tidegate_mirror_errors_total{route="m:*",cluster="cache"})"), 0);
   EXPECT_EQ(page.samples.at("tidegate_connections_rejected_total"), 3);
   EXPECT_EQ(page.samples.at("tidegate_error_replies_total"), 4);
   EXPECT_EQ(page.samples.at("tidegate_connections_limit"), 10000);
