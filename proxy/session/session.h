@@ -352,6 +352,9 @@ class Session final : private StreamOwner, private UpstreamClient {
   void Account(const Request& request, uint64_t ticks, uint32_t errors_before);
   // Slow log and latency monitor.
   void NoteSlow(const Request& request, uint64_t ticks);
+  // Slow log, of what an upstream answered: the command, and its first key as far as it was kept.
+  void NoteSlowUpstream(const UpstreamRequest& request, uint64_t ticks);
+  void AddToSlowlog(const Command& command, int64_t micros, std::vector<std::string> arguments);
   // After each reply: what CLIENT REPLY asked for.
   void AfterReply() {
     if (__builtin_expect(reply_mode_ != ReplyMode::kOn, 0)) AdvanceReplyMode();

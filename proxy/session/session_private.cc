@@ -150,7 +150,10 @@ Session::Step SessionPrivate::Refuse(const Request& request, std::string_view wh
 
 UpstreamRequest SessionPrivate::Waiting(const Request& request, uint64_t ticks) const {
   const bool unheard = anew_ ? unheard_ : session_.reply_mode_ != ReplyMode::kOn;
-  return {.link = link_, .command = request.command, .begin_ticks = ticks, .unheard = unheard};
+  UpstreamRequest waiting{
+      .link = link_, .command = request.command, .begin_ticks = ticks, .unheard = unheard};
+  if (!request.keys.empty()) waiting.KeepKey(request.keys[0].name);
+  return waiting;
 }
 
 // The request was taken: the session waits for the end of the operation.
