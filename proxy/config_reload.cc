@@ -20,8 +20,6 @@ void WarnOfStructure(const Options& current, const Options& fresh) {
                               current.first_listener_name == fresh.first_listener_name &&
                               current.unix_listener_name == fresh.unix_listener_name;
   if (!same_listeners) warn("listeners");
-  if (current.clusters != fresh.clusters) warn("clusters");
-  if (current.routes != fresh.routes) warn("routes");
   if (current.declared_commands != fresh.declared_commands) warn("commands");
 }
 
@@ -43,17 +41,22 @@ Status ReloadConfig(ConfigStore& config, Options fresh) {
     names.push_back(row.name);
     values.push_back(std::move(value));
   });
-  if (names.empty()) {
+  std::vector<NameAndValue> changes;
+  std::string list;
+  const auto add = [&list](std::string_view what) {
+    list += (list.empty() ? "" : ", ") + std::string(what);
+  };
+  for (size_t i = 0; i < names.size(); ++i) {
+    changes.push_back({names[i], values[i]});
+    add(names[i]);
+  }
+  if (current->clusters != fresh.clusters) add("clusters");
+  if (current->routes != fresh.routes) add("routes");
+  if (list.empty()) {
     log::Notice("Reload: nothing to change");
     return {};
   }
-  std::vector<NameAndValue> changes;
-  std::string list;
-  for (size_t i = 0; i < names.size(); ++i) {
-    changes.push_back({names[i], values[i]});
-    list += (list.empty() ? "" : ", ") + std::string(names[i]);
-  }
-  TG_RETURN_IF_ERROR(config.Set(changes));
+  TG_RETURN_IF_ERROR(config.Reload(changes, fresh));
   log::Notice("Reload: changed " + list);
   return {};
 }

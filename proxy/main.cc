@@ -67,13 +67,13 @@ BackupAnswer MakeBackup(Server& server, std::string_view name) {
 AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
   AdminSources sources;
   for (const auto& worker : server.workers())
-    sources.workers.push_back({&worker->counters(), &worker->command_stats(), worker->upstreams()});
+    sources.workers.push_back(
+        {&worker->counters(), &worker->command_stats(), &worker->worker_upstreams()});
   sources.commands = &server.commands();
   sources.engine = &server.engine();
   sources.config = &server.config();
   sources.persistence = server.persistence();
-  if (server.upstream_control() != nullptr)
-    sources.discovery = &server.upstream_control()->discovery();
+  sources.discovery = &server.upstream_control().discovery();
   sources.start_unix_ms = server.start_unix_ms();
   sources.readiness = [&server, &ready] {
     if (server.shutting_down()) return Readiness::kDraining;
@@ -124,7 +124,8 @@ void Reload(Server& server, int argc, char** argv) {
   }
   const Status status = fresh.ok() ? ReloadConfig(server.config(), std::move(fresh->options))
                                    : Status(std::move(fresh).error());
-  if (!status.ok()) log::Warning("Reload: nothing is changed: " + status.error().message);
+  if (!status.ok()) return log::Warning("Reload: nothing is changed: " + status.error().message);
+  server.upstream_control().Switch(*server.config().Snapshot());
 }
 
 int Serve(LoadedConfig config, int argc, char** argv) {

@@ -112,8 +112,8 @@ class Server final {
   // Null without appendonly.
   Persistence* persistence() { return persistence_.get(); }
   std::span<const std::unique_ptr<Worker>> workers() const { return workers_; }
-  // Null without upstream clusters.
-  const UpstreamControl* upstream_control() const { return upstream_control_.get(); }
+  // Its Switch: the main thread's.
+  UpstreamControl& upstream_control() { return *upstream_control_; }
 
   // The main thread's: for what is done before there are clients.
   EngineThread& engine_thread() { return *engine_thread_; }

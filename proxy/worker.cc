@@ -48,38 +48,20 @@ Worker::Worker(Server& server, int index)
       discarded_output_(output_blocks_),
       read_buffer_(new char[kSharedReadBufferBytes.count]),
       upstreams_(std::make_unique<WorkerUpstreams>()),
-      router_(MakeRoutes(*server.config().Snapshot())) {
+      router_(MakeRoutes({{.match = "*", .cluster = ""}})) {
   loop_.OnBeforeWait([](void* self) { static_cast<Worker*>(self)->BeforeWait(); }, this);
   tick_ = std::make_unique<Timer>(loop_, [this] { Tick(); });
   wake_timer_ = std::make_unique<Timer>(loop_, [this] { RunWakeTimes(); });
   pause_timer_ = std::make_unique<Timer>(loop_, [this] { EndPause(); });
   eviction_timer_ = std::make_unique<Timer>(loop_, [this] { StepEviction(); });
   compaction_timer_ = std::make_unique<Timer>(loop_, [this] { StepCompaction(); });
+  leaving_timer_ = std::make_unique<Timer>(loop_, [this] { StepLeaving(); });
   wake_up_ = std::make_unique<WakeUp>(loop_, [this] { DrainMailbox(); });
   RefreshOptions();
 }
 
-// This version has no policies to put into the chains.
-std::vector<Route> Worker::MakeRoutes(const Options& options) {
-  const UpstreamEnvironment environment{loop_, output_blocks_, read_buffer(), index_,
-                                        upstreams_->placement_epoch};
-  for (const ClusterOptions& cluster : options.clusters) {
-    if (cluster.is_upstream())
-      upstreams_->clusters.push_back(std::make_unique<UpstreamCluster>(environment, cluster));
-  }
-  std::vector<Route> routes;
-  for (const RouteOptions& route : options.routes) {
-    UpstreamCluster* upstream = nullptr;
-    for (const auto& candidate : upstreams_->clusters) {
-      if (candidate->name() == route.cluster) upstream = candidate.get();
-    }
-    routes.push_back({.match = route.match, .cluster = route.cluster, .upstream = upstream});
-  }
-  return routes;
-}
-
 std::span<const std::unique_ptr<UpstreamCluster>> Worker::upstreams() const {
-  return upstreams_->clusters;
+  return upstreams_->clusters();
 }
 
 Worker::~Worker() { TG_CHECK(sessions_.empty()); }
@@ -339,7 +321,7 @@ void Worker::StepUpstreams() {
 }
 
 void Worker::BeforeWait() {
-  if (__builtin_expect(!upstreams_->clusters.empty(), 0)) StepUpstreams();
+  if (__builtin_expect(!upstreams_->empty(), 0)) StepUpstreams();
   while (!dirty_.empty()) {
     if (__builtin_expect(holds_replies_, 0) && (GatherReplies() || HoldReplies())) break;
     flushing_.swap(dirty_);

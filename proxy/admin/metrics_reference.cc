@@ -60,6 +60,7 @@ std::vector<MetricGroup> MetricGroups() {
   groups[2].rows.push_back(kCommandDurationMetric);
   groups[3].title = "Upstream clusters";
   AppendRows(groups[3].rows, kUpstreamMetrics);
+  groups[3].rows.push_back(kUpstreamRequestDurationMetric);
   AppendRows(groups[3].rows, discovery::kDiscoveryMetrics);
   groups[4].title = "The engine";
   AppendRows(groups[4].rows, kEngineMetrics);

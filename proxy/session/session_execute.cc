@@ -69,7 +69,8 @@ inline Session::Step Session::Advance(const Request& request, bool routed, int64
     if (AuthRequired() && parsed_as_authenticated_) return Step::kStay;
     if (!Admit(request, now_ms)) return stops_ != 0 ? Step::kStay : Step::kNext;
   }
-  if (__builtin_expect(routed, 0)) {
+  // One that goes on was begun here, wherever the routes lead by now.
+  if (__builtin_expect(routed && !resuming_, 0)) {
     if (const std::optional<Step> step = Forward(request, ticks)) return *step;
   }
   const uint32_t errors_before = errors_;

@@ -239,7 +239,10 @@ void SessionPrivate::EndWatch() {
 }
 
 void SessionPrivate::OnPrivateLost(PrivateConnection& connection, std::string_view /*error*/) {
-  if (&connection != watch_) return;
+  if (&connection == watch_) LoseWatch();
+}
+
+void SessionPrivate::LoseWatch() {
   // Whether keys were changed meanwhile nobody can tell.
   session_.client_.watches.state()->dirty.store(true);
   EndWatch();

@@ -23,6 +23,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proxy/session/session.h"
 #include "proxy/upstream/private_pool.h"
@@ -57,6 +58,17 @@ class SessionPrivate final : private UpstreamClient,
   UpstreamCluster* watched() const {
     return watch_ == nullptr ? nullptr : &watch_->node().cluster();
   }
+
+  // --- a reload has changed the routes ---
+  // EXEC is under way.
+  bool executes() const { return op_ == Operation::kExec || anew_ || !exec_reply_.empty(); }
+  // Of a cluster that is gone: whoever waits there is unblocked, what is watched is lost.
+  void LeaveCluster(const UpstreamCluster& cluster);
+  bool RefersTo(const UpstreamCluster& cluster) const;
+  bool subscribes() const { return subscriber_ != nullptr; }  // or begins to
+  bool SubscribesAt(const UpstreamCluster& cluster) const;
+  // False: they cannot be had there as they are.
+  bool MoveSubscriptions(UpstreamCluster& cluster);
 
   // --- blocking commands ---
   bool blocked() const { return op_ == Operation::kBlocking; }
@@ -116,6 +128,8 @@ class SessionPrivate final : private UpstreamClient,
   void SpliceExec();
   // The connection of WATCH is given back; nothing is outstanding there.
   void EndWatch();
+  // The same, and EXEC will answer as if a key had been changed.
+  void LoseWatch();
   void EndBlocking();
   void AskToUnblock();
   void TakeUnblockReply(std::string_view reply);
@@ -140,7 +154,9 @@ class SessionPrivate final : private UpstreamClient,
   int redirections_ = 0;
   bool moved_ = false;  // a command of the transaction was
   bool anew_ = false;
-  bool exec_has_locals_ = false;
+  // Which commands of the transaction are the node's. The routes may change before its replies
+  // come, or while it is redirected.
+  std::vector<bool> exec_sent_;
 };
 
 // How long a blocking command may wait by its own words, in milliseconds: kNoDeadline for ever, 0

@@ -4,6 +4,7 @@
 // sent: when the node's replies have come, they are executed and theirs put where they belong. That
 // they run behind the others nobody can tell, because those that could be told apart (SELECT,
 // HELLO, what subscribes, what asks other workers) are refused when they are to be queued.
+#include <algorithm>
 #include <vector>
 
 #include "base/clock.h"
@@ -41,7 +42,8 @@ std::string NotThere(std::string_view name) {
 std::string Session::RefusalInTransaction(const Request& request) {
   const Placement placement = worker_.router().Place(request);
   if (!placement.refusal.empty()) return placement.refusal;
-  UpstreamCluster* const watched = private_ == nullptr ? nullptr : private_->watched();
+  const bool watches = private_ != nullptr && !client_.watches.dirty();
+  UpstreamCluster* const watched = watches ? private_->watched() : nullptr;
   UpstreamCluster* const decided =
       transaction_.upstream() != nullptr ? transaction_.upstream() : watched;
   UpstreamCluster* const cluster = placement.upstream;
@@ -80,7 +82,7 @@ UpstreamConnection* SessionPrivate::ExecConnection(const Request& request, Upstr
   const bool several = !cluster.has_one_node();
   for (size_t i = 0; i < queue.size() && (several || node == nullptr); ++i) {
     const Request queued = queue.at(i).view();
-    if (session_.worker_.router().Place(queued).upstream == nullptr) continue;
+    if (!exec_sent_[i]) continue;
     if (node != nullptr && queued.keys.empty()) continue;
     UpstreamNode* const chosen = cluster.ChooseWriter(queued, session_.id_, refusal);
     if (chosen == nullptr) return nullptr;
@@ -101,6 +103,12 @@ UpstreamConnection* SessionPrivate::ExecConnection(const Request& request, Upstr
 Session::Step SessionPrivate::Exec(const Request& request, UpstreamCluster& cluster,
                                    uint64_t ticks) {
   static constexpr std::string_view kMulti[] = {"MULTI"};
+  const TransactionQueue& queue = session_.transaction_;
+  if (!anew_) {
+    exec_sent_.clear();
+    for (size_t i = 0; i < queue.size(); ++i)
+      exec_sent_.push_back(session_.worker_.router().Place(queue.at(i).view()).upstream != nullptr);
+  }
   std::string refusal = cluster.Refusal(session_.client_.db, session_.protocol());
   UpstreamConnection* const connection =
       refusal.empty() ? ExecConnection(request, cluster, refusal) : nullptr;
@@ -112,10 +120,8 @@ Session::Step SessionPrivate::Exec(const Request& request, UpstreamCluster& clus
   unit.push_back({.command = session_.worker_.server().commands().Find(kMulti[0]),
                   .args = kMulti,
                   .keys = {}});
-  const TransactionQueue& queue = session_.transaction_;
   for (size_t i = 0; i < queue.size(); ++i) {
-    const Request queued = queue.at(i).view();
-    if (session_.worker_.router().Place(queued).upstream != nullptr) unit.push_back(queued);
+    if (exec_sent_[i]) unit.push_back(queue.at(i).view());
   }
   unit.push_back(request);
   if (!connection->PlaceUnit(unit, Waiting(request, ticks))) {
@@ -124,7 +130,6 @@ Session::Step SessionPrivate::Exec(const Request& request, UpstreamCluster& clus
     return Refuse(request, why);
   }
   link_->outstanding += static_cast<uint32_t>(unit.size());
-  exec_has_locals_ = unit.size() != queue.size() + 2;
   moved_ = false;
   KeepForRedirection(request, cluster);
   return Placed(request, Operation::kExec);
@@ -146,7 +151,8 @@ void SessionPrivate::EndExec(const UpstreamRequest& request, std::string_view re
   watches_ = false;  // EXEC ends that, whatever became of it
   EndWatch();
   const bool executed = reply.starts_with('*') && !reply.starts_with("*-1");
-  if (executed && exec_has_locals_) {
+  const bool all_sent = std::find(exec_sent_.begin(), exec_sent_.end(), false) == exec_sent_.end();
+  if (executed && !all_sent) {
     exec_reply_ = reply;
   } else {
     session_.CloseTransaction();
@@ -169,7 +175,7 @@ void SessionPrivate::SpliceExec() {
   reply.Array(queue.size());
   for (size_t i = 0; i < queue.size(); ++i) {
     const Request queued = queue.at(i).view();
-    if (session_.worker_.router().Place(queued).upstream == nullptr) {
+    if (!exec_sent_[i]) {
       session_.ExecuteQueued(queued, nullptr, now_ms);
     } else if (framer.Next(rest) == ReplyFramer::Outcome::kReply) {
       reply.out().AppendLarge(rest.substr(0, framer.frame_bytes()));

@@ -51,6 +51,11 @@ class Redirections final {
   bool Take(UpstreamConnection& from, UpstreamRequest request, std::string_view encoded,
             std::string_view error);
 
+  // No request waits to be sent again.
+  bool empty() const { return waiting_.empty(); }
+  // Those that do are answered so.
+  void EndAll(std::string_view reply);
+
  private:
   struct Waiting {
     UpstreamRequest request;

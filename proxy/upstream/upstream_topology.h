@@ -27,6 +27,7 @@ struct KnownNode {
   // behind). Where nobody checks: true.
   bool is_usable = true;
   std::string why_not = {};  // when it is not usable, for people
+  bool is_drained = false;   // an operator wants it to get no requests; it is not usable then
 };
 
 struct UpstreamTopology {

@@ -1,0 +1,67 @@
+// The part of Worker that takes in which upstream clusters there are and which keys go there: at
+// the start, and when a reload has changed it.
+//
+// It happens between two turns, so a batch sees the routes of before or those of after, and never
+// both. Sessions whose requests are in flight keep their order: the placement epoch moves, so what
+// comes next waits for them. Clusters that are gone get nothing new and answer what they have. What
+// sessions have there beside requests is ended or moved as soon as nothing of it is in flight:
+//
+//   keys watched        the watch is lost: EXEC answers nil, as if a key had been changed
+//   BLPOP and its kind  unblocked with an error, by the node, so that nothing popped is lost
+//   subscriptions       follow the route "*"; see Session::FollowRoutes
+//
+// Such a cluster is destroyed when nothing is in flight there and no session refers to it.
+#include <algorithm>
+#include <utility>
+
+#include "base/clock.h"
+#include "proxy/upstream/worker_upstreams.h"
+#include "proxy/worker.h"
+
+namespace tidegate {
+namespace {
+
+// How often is looked whether a cluster may go.
+constexpr uint64_t kLeavingStepMillis = 20;
+
+}  // namespace
+
+// This version has no policies to put into the chains; else those of routes that stay would stay.
+std::vector<Route> Worker::MakeRoutes(const std::vector<RouteOptions>& options) const {
+  std::vector<Route> routes;
+  for (const RouteOptions& route : options) {
+    routes.push_back({.match = route.match,
+                      .cluster = route.cluster,
+                      .upstream = upstreams_->Find(route.cluster)});
+  }
+  return routes;
+}
+
+void Worker::TakePlan(const UpstreamPlan& plan) {
+  const UpstreamCluster* const everything_before = router_.everything();
+  upstreams_->Take(plan,
+                   {loop_, output_blocks_, read_buffer(), index_, upstreams_->placement_epoch});
+  router_ = Router(MakeRoutes(plan.routes));
+  const bool moved = router_.everything() != everything_before;
+  StepLeaving();
+  for (Session* session : sessions_) session->FollowRoutes(moved);
+}
+
+void Worker::StepLeaving() {
+  if (upstreams_->leaving().empty()) return;
+  loop_.TurnBegins();
+  const int64_t now_ns = MonotonicNanos();
+  for (const WorkerUpstreams::Leaving& one : upstreams_->leaving()) {
+    const bool late = now_ns >= one.deadline_ns;
+    for (Session* session : sessions_) session->LeaveCluster(*one.cluster, late);
+    if (late) one.cluster->EndAll("it was removed from the configuration");
+  }
+  upstreams_->RemoveLeaving([this](const WorkerUpstreams::Leaving& one) {
+    return !one.cluster->busy() &&
+           std::none_of(sessions_.begin(), sessions_.end(),
+                        [&one](const Session* session) { return session->RefersTo(*one.cluster); });
+  });
+  if (!upstreams_->leaving().empty()) leaving_timer_->StartOnce(kLeavingStepMillis);
+}
+
+}  // namespace tidegate
