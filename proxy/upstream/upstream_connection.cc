@@ -316,6 +316,7 @@ std::span<char> UpstreamConnection::ReadBuffer() {
 void UpstreamConnection::OnRead(size_t size) {
   node_.environment().loop.TurnBegins();
   counters_.received_bytes.Add(size);
+  read_ticks_ = Ticks();
   if (reading_rest_) rest_.Added(size);
   const std::string_view bytes =
       reading_rest_ ? rest_.bytes()
@@ -361,9 +362,17 @@ bool UpstreamConnection::TakeFrame(std::string_view frame) {
     node_.cluster().ErrorReply(node_, frame);
   }
   if (log_ != nullptr) log_->PopFront();
+  RecordLatency(request);
   if (__builtin_expect(patience_ms_ != 0, 0)) EndPatience();
   if (request.link != nullptr) request.link->Deliver(request, frame);
   return true;
+}
+
+// Not of what a client waits for by its own wish, nor of ASKING, which is nobody's. Replies that
+// were read together came together: one look at the clock is enough for them.
+inline void UpstreamConnection::RecordLatency(const UpstreamRequest& request) {
+  if (request.link == nullptr || (patience_ms_ != 0 && before_patient_ == 0)) return;
+  node_.latency().Record(static_cast<uint64_t>(TicksToNanos(read_ticks_ - request.begin_ticks)));
 }
 
 // A request is answered. What comes behind the patient one has not so much time.

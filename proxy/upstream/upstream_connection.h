@@ -122,6 +122,7 @@ class UpstreamConnection final {
   void Encode(const Request& request);
   void Append(const Request& request, const UpstreamRequest& waiting);
   UpstreamRequest PopFront();
+  void RecordLatency(const UpstreamRequest& request);
   void OnConnected(int fd, const std::string& error);
   std::string HandshakeBytes();
   // The socket's side.
@@ -163,6 +164,7 @@ class UpstreamConnection final {
   size_t kept_bytes_ = 0;  // memory of rest_
   SessionInput rest_;      // a frame that is not whole
   bool reading_rest_ = false;
+  uint64_t read_ticks_ = 0;  // when the bytes at hand were read
   bool dirty_ = false;
   bool deadline_armed_ = false;
   bool answered_ = false;  // a request, since it is connected
