@@ -141,10 +141,10 @@ std::string TopologyPublisher::WhyNotDrained(const topology::NodeAddress& addres
   if (kind_ != ClusterKind::kRing)
     return node->is_primary ? "it is a primary: only that can take writes" : "";
   if (!may_leave_ring) return "its keys are at no other node: the ring has no eject-after-failures";
-  const bool others = std::any_of(nodes.begin(), nodes.end(), [&](const KnownNode& one) {
-    return one.address != address && !drained_.contains(one.address);
-  });
-  return others ? "" : "it is the last node of the ring that is not drained";
+  for (const KnownNode& one : nodes) {
+    if (one.address != address && !drained_.contains(one.address)) return "";
+  }
+  return "it is the last node of the ring that is not drained";
 }
 
 void TopologyPublisher::RefreshEnded(bool good) {
