@@ -2,6 +2,7 @@
 // tests can run a whole server in their own process.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <memory>
@@ -125,7 +126,16 @@ void Reload(Server& server, int argc, char** argv) {
   const Status status = fresh.ok() ? ReloadConfig(server.config(), std::move(fresh->options))
                                    : Status(std::move(fresh).error());
   if (!status.ok()) return log::Warning("Reload: nothing is changed: " + status.error().message);
-  server.upstream_control().Switch(*server.config().Snapshot());
+  const std::shared_ptr<const Options> options = server.config().Snapshot();
+  const bool has_upstreams =
+      std::any_of(options->clusters.begin(), options->clusters.end(),
+                  [](const ClusterOptions& cluster) { return cluster.is_upstream(); });
+  if (has_upstreams && server.commands().Find("eval") == nullptr) {
+    log::Warning(
+        "Reload: scripts and declared commands are known after a restart only: there was no "
+        "upstream cluster at the start");
+  }
+  server.upstream_control().Switch(*options);
 }
 
 int Serve(LoadedConfig config, int argc, char** argv) {

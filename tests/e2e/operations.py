@@ -175,6 +175,10 @@ def reload_with_state(report, start):
             reload({"new": at(b)}, {"*": "new"})
             report.check("and again", eventually(lambda: names_of(server) == ["new"], 10), clusters_of(server))
             report.equal("what was there is there", publisher.command("GET", "k").value, b"1")
+        with reloadable(start, {}, {"*": "local"}) as (server, reload):
+            reload({"first": at(a)}, {"*": "first"})
+            report.check("the first cluster of all", eventually(lambda: names_of(server) == ["first"], 10), clusters_of(server))
+            report.check("scripts need a restart, and the log says so", "known after a restart only" in server.log_text(), server.log_text()[-500:])
 
 
 class Hunter(threading.Thread):
