@@ -117,12 +117,25 @@ std::vector<std::pair<std::string, std::string>> ConfigStore::Get(
 }
 
 Status ConfigStore::Set(std::span<const NameAndValue> asked, bool client_is_local) {
+  return Apply(asked, client_is_local, nullptr);
+}
+
+Status ConfigStore::Reload(std::span<const NameAndValue> changes, const Options& structure) {
+  return Apply(changes, false, &structure);
+}
+
+Status ConfigStore::Apply(std::span<const NameAndValue> asked, bool client_is_local,
+                          const Options* structure) {
   MutexLock lock(change_mutex_);
   const std::shared_ptr<const Options> before = Snapshot();
   const Result<std::vector<Change>> changes =
       FindChanges(asked, MayChangeProtected(*before, client_is_local));
   if (!changes.ok()) return changes.error();
   auto next = std::make_shared<Options>(*before);
+  if (structure != nullptr) {
+    next->clusters = structure->clusters;
+    next->routes = structure->routes;
+  }
   std::vector<std::string_view> changed;
   for (const Change& change : changes.value()) {
     const std::string value(change.value);
@@ -135,7 +148,8 @@ Status ConfigStore::Set(std::span<const NameAndValue> asked, bool client_is_loca
       changed.push_back(change.row->name);
     }
   }
-  if (OptionFault fault = FinishOptions(*next)) return SetFailed(asked.front().name, *fault);
+  if (OptionFault fault = FinishOptions(*next))
+    return SetFailed(asked.empty() ? "clusters" : asked.front().name, *fault);
   TG_RETURN_IF_ERROR(RunHooks(*before, *next, changed));
   Publish(std::move(next));
   return {};

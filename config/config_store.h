@@ -60,6 +60,11 @@ class ConfigStore final {
   Status Set(std::span<const NameAndValue> changes, bool client_is_local = false)
       TG_EXCLUDES(change_mutex_);
 
+  // The same, and the clusters and routes are those of `structure`: what a reload does. Known to be
+  // right together, as a file that was loaded is.
+  Status Reload(std::span<const NameAndValue> changes, const Options& structure)
+      TG_EXCLUDES(change_mutex_);
+
   // Calls `hook` whenever Set is about to change the setting `name` (canonical name, not an alias).
   // At start only, before the workers run.
   void OnApply(std::string_view name, ApplyHook hook) TG_EXCLUDES(change_mutex_);
@@ -78,6 +83,9 @@ class ConfigStore final {
     ApplyHook apply;
   };
 
+  // `structure`: null, or whose clusters and routes are taken.
+  Status Apply(std::span<const NameAndValue> asked, bool client_is_local, const Options* structure)
+      TG_EXCLUDES(change_mutex_);
   Status RunHooks(const Options& before, const Options& next,
                   std::span<const std::string_view> names) TG_REQUIRES(change_mutex_);
   void Publish(std::shared_ptr<const Options> next) TG_EXCLUDES(snapshot_mutex_);

@@ -20,9 +20,24 @@ void WarnOfStructure(const Options& current, const Options& fresh) {
                               current.first_listener_name == fresh.first_listener_name &&
                               current.unix_listener_name == fresh.unix_listener_name;
   if (!same_listeners) warn("listeners");
-  if (current.clusters != fresh.clusters) warn("clusters");
-  if (current.routes != fresh.routes) warn("routes");
   if (current.declared_commands != fresh.declared_commands) warn("commands");
+}
+
+// What a mirror or a move of keys consists of: the route, and the clusters that it names.
+std::vector<std::pair<RouteOptions, std::vector<ClusterOptions>>> RoutesWithState(
+    const Options& options) {
+  std::vector<std::pair<RouteOptions, std::vector<ClusterOptions>>> found;
+  for (const RouteOptions& route : options.routes) {
+    if (route.mirror.cluster.empty() && route.move_from.empty()) continue;
+    std::vector<ClusterOptions>& clusters =
+        found.emplace_back(route, std::vector<ClusterOptions>()).second;
+    for (const ClusterOptions& cluster : options.clusters) {
+      if (cluster.name == route.cluster || cluster.name == route.mirror.cluster ||
+          cluster.name == route.move_from)
+        clusters.push_back(cluster);
+    }
+  }
+  return found;
 }
 
 }  // namespace
@@ -30,6 +45,12 @@ void WarnOfStructure(const Options& current, const Options& fresh) {
 Status ReloadConfig(ConfigStore& config, Options fresh) {
   fresh.maxclients = RaiseDescriptorLimit(fresh.maxclients);
   const std::shared_ptr<const Options> current = config.Snapshot();
+  if (RoutesWithState(*current) != RoutesWithState(fresh)) {
+    return Error{
+        "a route with 'mirror' or 'move-from', or a cluster that it names, has changed: that needs "
+        "a "
+        "restart"};
+  }
   WarnOfStructure(*current, fresh);
   std::vector<std::string> values;
   std::vector<std::string_view> names;
@@ -43,17 +64,22 @@ Status ReloadConfig(ConfigStore& config, Options fresh) {
     names.push_back(row.name);
     values.push_back(std::move(value));
   });
-  if (names.empty()) {
+  std::vector<NameAndValue> changes;
+  std::string list;
+  const auto add = [&list](std::string_view what) {
+    list += (list.empty() ? "" : ", ") + std::string(what);
+  };
+  for (size_t i = 0; i < names.size(); ++i) {
+    changes.push_back({names[i], values[i]});
+    add(names[i]);
+  }
+  if (current->clusters != fresh.clusters) add("clusters");
+  if (current->routes != fresh.routes) add("routes");
+  if (list.empty()) {
     log::Notice("Reload: nothing to change");
     return {};
   }
-  std::vector<NameAndValue> changes;
-  std::string list;
-  for (size_t i = 0; i < names.size(); ++i) {
-    changes.push_back({names[i], values[i]});
-    list += (list.empty() ? "" : ", ") + std::string(names[i]);
-  }
-  TG_RETURN_IF_ERROR(config.Set(changes));
+  TG_RETURN_IF_ERROR(config.Reload(changes, fresh));
   log::Notice("Reload: changed " + list);
   return {};
 }

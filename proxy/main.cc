@@ -2,6 +2,7 @@
 // tests can run a whole server in their own process.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <memory>
@@ -76,15 +77,14 @@ std::vector<MoveSource> MovesOf(const Worker& worker) {
 AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
   AdminSources sources;
   for (const auto& worker : server.workers()) {
-    sources.workers.push_back({&worker->counters(), &worker->command_stats(), worker->upstreams(),
-                               worker->mirrors(), MovesOf(*worker)});
+    sources.workers.push_back({&worker->counters(), &worker->command_stats(),
+                               &worker->worker_upstreams(), worker->mirrors(), MovesOf(*worker)});
   }
   sources.commands = &server.commands();
   sources.engine = &server.engine();
   sources.config = &server.config();
   sources.persistence = server.persistence();
-  if (server.upstream_control() != nullptr)
-    sources.discovery = &server.upstream_control()->discovery();
+  sources.discovery = &server.upstream_control().discovery();
   sources.start_unix_ms = server.start_unix_ms();
   sources.readiness = [&server, &ready] {
     if (server.shutting_down()) return Readiness::kDraining;
@@ -133,10 +133,21 @@ void Reload(Server& server, int argc, char** argv) {
   if (fresh.ok()) {
     for (const std::string& warning : fresh->warnings) log::Warning(warning);
   }
-  const Status status = fresh.ok() ? ReloadConfig(server.config(), std::move(fresh->options))
-                                   : Status(std::move(fresh).error());
-  if (!status.ok()) log::Warning("Reload: nothing is changed: " + status.error().message);
+  Status status = fresh.ok() ? server.upstream_tls().Add(fresh->options.clusters)
+                             : Status(std::move(fresh).error());
+  if (status.ok()) status = ReloadConfig(server.config(), std::move(fresh->options));
+  if (!status.ok()) return log::Warning("Reload: nothing is changed: " + status.error().message);
   server.upstream_tls().Reload();
+  const std::shared_ptr<const Options> options = server.config().Snapshot();
+  const bool has_upstreams =
+      std::any_of(options->clusters.begin(), options->clusters.end(),
+                  [](const ClusterOptions& cluster) { return cluster.is_upstream(); });
+  if (has_upstreams && server.commands().Find("eval") == nullptr) {
+    log::Warning(
+        "Reload: scripts and declared commands are known after a restart only: there was no "
+        "upstream cluster at the start");
+  }
+  server.upstream_control().Switch(*options);
 }
 
 int Serve(LoadedConfig config, int argc, char** argv) {

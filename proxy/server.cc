@@ -89,6 +89,7 @@ Server::~Server() {
   // While there is an engine: its threads tell it whether there is room, and a start that failed
   // has not stopped them.
   static_cast<void>(StopPersistence());
+  if (upstream_control_ != nullptr) upstream_control_->Stop();
   signals_.clear();
   acceptor_.reset();
   wake_up_.reset();
@@ -131,10 +132,7 @@ Status Server::Assemble(Families process_families) {
   upstream_tls_ = std::move(tls).value();
   const int workers = options->workers > 0 ? options->workers : DefaultWorkers();
   for (int i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>(*this, i));
-  const auto is_upstream = [](const ClusterOptions& cluster) { return cluster.is_upstream(); };
-  if (std::any_of(options->clusters.begin(), options->clusters.end(), is_upstream))
-    upstream_control_ =
-        std::make_unique<UpstreamControl>(options->clusters, *upstream_tls_, workers_);
+  upstream_control_ = std::make_unique<UpstreamControl>(*options, *upstream_tls_, workers_, *loop_);
   workers_left_.store(workers_.size());
   workers_serving_.store(workers_.size());
   return {};
@@ -148,7 +146,7 @@ int Server::Run(const std::function<void()>& on_ready) {
   WatchSignals();
   engine_->StartLoading();
   for (const auto& worker : workers_) worker->Start();
-  if (upstream_control_ != nullptr) upstream_control_->Start();
+  upstream_control_->Start();
   acceptor_->Start();
   background_save_->Begin();
   if (persistence_ != nullptr) persistence_->BeginCheckpoints();
@@ -156,7 +154,7 @@ int Server::Run(const std::function<void()>& on_ready) {
   on_ready();
   loop_->Run();
   for (const auto& worker : workers_) worker->Join();
-  if (upstream_control_ != nullptr) upstream_control_->Stop();
+  upstream_control_->Stop();
   engine_->StopLoading();  // while there is what it reads from
   signals_.clear();
   // Snapshots and checkpoints wait for each other: first neither begins any more.

@@ -118,9 +118,9 @@ class Server final {
   // Of the routes with move-from.
   KeyMoves& key_moves() { return *key_moves_; }
   UpstreamTls& upstream_tls() { return *upstream_tls_; }
-  // Null without upstream clusters.
-  const UpstreamControl* upstream_control() const { return upstream_control_.get(); }
   ScriptTexts& script_texts() { return *script_texts_; }
+  // Its Switch: the main thread's.
+  UpstreamControl& upstream_control() { return *upstream_control_; }
 
   // The main thread's: for what is done before there are clients.
   EngineThread& engine_thread() { return *engine_thread_; }

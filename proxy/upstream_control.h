@@ -1,44 +1,76 @@
-// UpstreamControl: between the control plane and the workers. Topologies that discovery publishes
-// are posted to every worker, which takes them in between two turns; what workers notice on the
-// data path is reported back. Workers and discovery know nothing of each other.
-// Owner: the server; made when the configuration has clusters of kinds other than engine.
+// UpstreamControl: between the configuration, the control plane and the workers: which upstream
+// clusters there are, now and after a reload.
+//
+//   discovery --topologies--> each worker          configuration --Switch--> each worker
+//
+// Topologies that discovery publishes are posted to every worker, which takes them in between two
+// turns; what workers notice on the data path is reported back. Workers and discovery know nothing
+// of each other.
+//
+// A reload compares what it wants with what there is. A cluster whose settings are the same stays
+// as it is, with its connections; one whose settings have changed is replaced by a new one. New
+// ones are asked for their nodes first, for kFirstAnswersWait at most; then each worker is given
+// the plan as a whole, with the routes, between two of its turns. What is left of clusters that are
+// gone, the workers see to. Owner: the server; all calls from the main thread.
 #pragma once
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
-#include "config/upstream_options.h"
+#include "config/options.h"
 #include "proxy/discovery/discovery.h"
+#include "proxy/event/loop.h"
 #include "proxy/upstream/upstream_observer.h"
+#include "proxy/upstream/upstream_plan.h"
 #include "proxy/worker.h"
 
 namespace tidegate {
 
 // How long a start waits until every cluster's nodes have been asked once. Clients that connect
-// meanwhile wait with it, instead of being told that nothing is known yet.
+// meanwhile wait with it, instead of being told that nothing is known yet. And how long a reload
+// waits before it sends requests to clusters that are new.
 inline constexpr std::chrono::milliseconds kFirstAnswersWait{2000};
 
 class UpstreamControl final {
  public:
-  // Before the workers' threads run. The workers end before it is destroyed.
-  UpstreamControl(std::span<const ClusterOptions> clusters, const UpstreamTls& tls,
-                  std::span<const std::unique_ptr<Worker>> workers);
+  // Before the workers' threads run: they have the clusters and routes of `options` at once. The
+  // workers end before it is destroyed. `loop`: the main thread's.
+  UpstreamControl(const Options& options, const UpstreamTls& tls,
+                  std::span<const std::unique_ptr<Worker>> workers, EventLoop& loop);
+  ~UpstreamControl();
 
   // When the workers' threads run: begins, and waits for the first answers.
   void Start();
-  // When they have ended.
-  void Stop() { discovery_.Stop(); }
+  // From now on there are the clusters and routes of `options`. Returns at once; one that has not
+  // come into force yet does so first.
+  void Switch(const Options& options);
+  // When the workers have ended, and before the loop does.
+  void Stop();
 
   const discovery::Discovery& discovery() const { return discovery_; }
 
  private:
   class Observer;
+  struct Next {
+    UpstreamPlan plan;
+    int64_t deadline_ns = 0;
+  };
+
+  UpstreamPlan PlanFor(const Options& options);
+  PlannedCluster Planned(const ClusterOptions& options);
+  void Wait();
+  bool WereAsked(const UpstreamPlan& plan) const;
+  void Finish();
+  void LogChange(const UpstreamPlan& next) const;
 
   const std::span<const std::unique_ptr<Worker>> workers_;
-  std::vector<std::unique_ptr<UpstreamObserver>> observers_;
   discovery::Discovery discovery_;
+  UpstreamPlan plan_;         // that is in force
+  std::optional<Next> next_;  // that comes into force
+  std::unique_ptr<Timer> timer_;
 };
 
 }  // namespace tidegate

@@ -12,6 +12,7 @@
 #include "proxy/server.h"
 #include "proxy/session/redaction.h"
 #include "proxy/session/route_move.h"
+#include "proxy/upstream/route_mirror.h"
 #include "proxy/upstream/worker_upstreams.h"
 #include "storage/engine_thread.h"
 
@@ -49,70 +50,24 @@ Worker::Worker(Server& server, int index)
       discarded_output_(output_blocks_),
       read_buffer_(new char[kSharedReadBufferBytes.count]),
       upstreams_(std::make_unique<WorkerUpstreams>()),
-      router_(MakeRoutes(*server.config().Snapshot())) {
+      router_(MakeRoutes({{.match = "*", .cluster = ""}})) {
   loop_.OnBeforeWait([](void* self) { static_cast<Worker*>(self)->BeforeWait(); }, this);
   tick_ = std::make_unique<Timer>(loop_, [this] { Tick(); });
   wake_timer_ = std::make_unique<Timer>(loop_, [this] { RunWakeTimes(); });
   pause_timer_ = std::make_unique<Timer>(loop_, [this] { EndPause(); });
   eviction_timer_ = std::make_unique<Timer>(loop_, [this] { StepEviction(); });
   compaction_timer_ = std::make_unique<Timer>(loop_, [this] { StepCompaction(); });
+  leaving_timer_ = std::make_unique<Timer>(loop_, [this] { StepLeaving(); });
   wake_up_ = std::make_unique<WakeUp>(loop_, [this] { DrainMailbox(); });
   RefreshOptions();
 }
 
-// This version has no policies to put into the chains.
-std::vector<Route> Worker::MakeRoutes(const Options& options) {
-  const UpstreamEnvironment environment{loop_,
-                                        output_blocks_,
-                                        read_buffer(),
-                                        index_,
-                                        upstreams_->placement_epoch,
-                                        &server_.script_texts(),
-                                        &server_.upstream_tls()};
-  for (const ClusterOptions& cluster : options.clusters) {
-    if (cluster.is_upstream())
-      upstreams_->clusters.push_back(std::make_unique<UpstreamCluster>(environment, cluster));
-  }
-  std::vector<Route> routes;
-  for (const RouteOptions& route : options.routes) {
-    UpstreamCluster* const upstream = UpstreamNamed(route.cluster);
-    RouteMirror* mirror = nullptr;
-    if (UpstreamCluster* const to = UpstreamNamed(route.mirror.cluster)) {
-      upstreams_->mirrors.push_back(
-          std::make_unique<RouteMirror>(route.match, *to, route.mirror.percent));
-      mirror = upstreams_->mirrors.back().get();
-    }
-    RouteMove* move = nullptr;
-    if (UpstreamCluster* const from = UpstreamNamed(route.move_from)) {
-      moves_.push_back(std::make_unique<RouteMove>(*this, route.match, *from, upstream));
-      move = moves_.back().get();
-    }
-    routes.push_back({.match = route.match,
-                      .cluster = route.cluster,
-                      .upstream = upstream,
-                      .prefixes = {.strip = route.strip_prefix, .add = route.add_prefix},
-                      .mirror = mirror,
-                      .move = move});
-  }
-  return routes;
-}
-
-// Null: the engine, or no cluster at all.
-UpstreamCluster* Worker::UpstreamNamed(std::string_view name) const {
-  for (const auto& cluster : upstreams_->clusters) {
-    if (cluster->name() == name) return cluster.get();
-  }
-  return nullptr;
-}
-
-std::span<const std::unique_ptr<RouteMirror>> Worker::mirrors() const {
-  return upstreams_->mirrors;
-}
+std::span<const std::unique_ptr<RouteMirror>> Worker::mirrors() const { return mirrors_; }
 
 std::span<const std::unique_ptr<RouteMove>> Worker::moves() const { return moves_; }
 
 std::span<const std::unique_ptr<UpstreamCluster>> Worker::upstreams() const {
-  return upstreams_->clusters;
+  return upstreams_->clusters();
 }
 
 Worker::~Worker() { TG_CHECK(sessions_.empty()); }
@@ -373,7 +328,7 @@ void Worker::StepUpstreams() {
 }
 
 void Worker::BeforeWait() {
-  if (__builtin_expect(!upstreams_->clusters.empty(), 0)) StepUpstreams();
+  if (__builtin_expect(!upstreams_->empty(), 0)) StepUpstreams();
   while (!dirty_.empty()) {
     if (__builtin_expect(holds_replies_, 0) && (GatherReplies() || HoldReplies())) break;
     flushing_.swap(dirty_);

@@ -40,7 +40,8 @@ class RouteMirror;
 class RouteMove;
 class Server;
 class UpstreamCluster;
-struct WorkerUpstreams;
+class WorkerUpstreams;
+struct UpstreamPlan;
 
 // Bytes of the buffer all sessions of a worker read into.
 inline constexpr Bytes kSharedReadBufferBytes = 64_KiB;
@@ -169,12 +170,16 @@ class Worker final {
   }
   // Executes what waited for replies of an upstream, at the end of this turn.
   void GoOnAtEndOfTurn(const Session& session) { going_on_.push_back(session.id()); }
-  // This worker's side of each upstream cluster. Any thread, for their counters.
+  // This worker's side of each upstream cluster.
   std::span<const std::unique_ptr<UpstreamCluster>> upstreams() const;
   // What its routes mirror and move, as the configuration has them. Any thread, for counters.
   std::span<const std::unique_ptr<RouteMirror>> mirrors() const;
   std::span<const std::unique_ptr<RouteMove>> moves() const;
   WorkerUpstreams& worker_upstreams() { return *upstreams_; }
+  // Any thread, for its Figures().
+  const WorkerUpstreams& worker_upstreams() const { return *upstreams_; }
+  // Which clusters there are, and which keys go to them, from now on. Between two turns.
+  void TakePlan(const UpstreamPlan& plan);
   // Executes what CLIENT PAUSE holds back once the pause is over.
   void Postpone(Session& session);
   void EndPause();
@@ -233,8 +238,11 @@ class Worker final {
   void DeliverMonitorLine(const std::string& line);
   void TakeConnection(AcceptedConnection connection);
   void BeforeWait();
-  std::vector<Route> MakeRoutes(const Options& options);
-  UpstreamCluster* UpstreamNamed(std::string_view name) const;
+  // worker_plan.cc
+  std::vector<Route> MakeRoutes(const std::vector<RouteOptions>& options);
+  RouteMirror* MirrorFor(const RouteOptions& route);
+  RouteMove* MoveFor(const RouteOptions& route);
+  void StepLeaving();
   void StepUpstreams();
   // worker_hold.cc. True: what is to be flushed has to wait, for more of it or for the journal.
   bool GatherReplies();
@@ -281,6 +289,8 @@ class Worker final {
   std::unique_ptr<char[]> read_buffer_;
   RequestBatch batch_;
   std::unique_ptr<WorkerUpstreams> upstreams_;
+  // As the configuration has them at the start: a reload does not change them.
+  std::vector<std::unique_ptr<RouteMirror>> mirrors_;
   std::vector<std::unique_ptr<RouteMove>> moves_;
   Router router_;
   std::vector<uint64_t> going_on_;
@@ -318,6 +328,7 @@ class Worker final {
   std::unique_ptr<Timer> pause_timer_;
   std::unique_ptr<Timer> eviction_timer_;
   std::unique_ptr<Timer> compaction_timer_;
+  std::unique_ptr<Timer> leaving_timer_;
   std::unique_ptr<WakeUp> wake_up_;
   std::thread thread_;
 };

@@ -6,12 +6,14 @@
 #include <prometheus/text_serializer.h>
 
 #include <iterator>
+#include <optional>
 #include <utility>
 
 #include "base/text.h"
 #include "proxy/admin/backup_page.h"
 #include "proxy/admin/clusters_page.h"
 #include "proxy/admin/config_page.h"
+#include "proxy/admin/drain_page.h"
 #include "proxy/admin/index_page.h"
 #include "proxy/admin/stats_collector.h"
 #include "proxy/admin/stats_page.h"
@@ -41,6 +43,17 @@ bool IsNumericOrLocalHost(std::string_view host) {
 
 AdminReply PlainReply(int status, std::string body) {
   return {.status = status, .content_type = kPlainText, .body = std::move(body)};
+}
+
+// Of what does something: why not; nothing: it may.
+std::optional<AdminReply> RefuseToAct(const AdminRequest& request) {
+  if (request.method != "POST") {
+    AdminReply reply = PlainReply(405, "Only POST.\n");
+    reply.allow = "POST";
+    return reply;
+  }
+  if (!request.origin.empty()) return PlainReply(403, "Not from a web page.\n");
+  return std::nullopt;
 }
 
 }  // namespace
@@ -106,6 +119,11 @@ AdminReply AdminPages::Find(const AdminRequest& request) const {
     return PlainReply(403, "This address answers to localhost and IP addresses only.\n");
   }
   if (request.path == kBackupPath) return Backup(request);
+  if (const std::optional<DrainRequest> drain = ParseDrainPath(request.path)) {
+    if (std::optional<AdminReply> refusal = RefuseToAct(request)) return *std::move(refusal);
+    DrainAnswer answer = AnswerDrain(sources_.discovery, *drain);
+    return {.status = answer.status, .content_type = kJson, .body = std::move(answer.body)};
+  }
   for (const AdminPageList::Page& page : AdminPageList::kPages) {
     if (page.path != request.path) continue;
     if (request.method != "GET" && request.method != "HEAD") {
@@ -166,12 +184,7 @@ AdminReply AdminPages::Clusters() const {
 }
 
 AdminReply AdminPages::Backup(const AdminRequest& request) const {
-  if (request.method != "POST") {
-    AdminReply reply = PlainReply(405, "Only POST.\n");
-    reply.allow = "POST";
-    return reply;
-  }
-  if (!request.origin.empty()) return PlainReply(403, "Not from a web page.\n");
+  if (std::optional<AdminReply> refusal = RefuseToAct(request)) return *std::move(refusal);
   const BackupAnswer answer =
       sources_.make_backup ? sources_.make_backup(NameInQuery(request.query)) : BackupAnswer();
   return {.status = StatusOf(answer), .content_type = kJson, .body = BackupJson(answer)};

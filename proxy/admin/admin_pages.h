@@ -7,9 +7,10 @@
 //   /clusters upstream clusters and their counters, as JSON
 //
 //   POST /backup?name=NAME   makes a backup and answers, as JSON, what became of it
+//   POST /clusters/CLUSTER/nodes/ADDRESS/drain, …/undrain   see drain_page.h
 //
-// Every page only reads, by GET or HEAD. To have a backup made is the one thing that can be done
-// here, by POST alone, and never by a web page: whatever a browser sends says from which page it
+// Every page only reads, by GET or HEAD. What does something does so by POST alone, and never by a
+// web page: whatever a browser sends says from which page it
 // comes (Origin), and is refused. So a stray click or a foreign page can do no harm. What a browser
 // does with the answers is bounded by headers (SecurityHeaders). A request whose Host is a foreign
 // name is refused while we listen on the loopback only: it comes from a web page whose name was

@@ -1,7 +1,7 @@
-// AdminSources: everything the admin pages may look at, and the one thing that they may do, which
-// is to have a backup made. They run on threads of their own, so each source can be read from any
-// thread and none waits for a worker: counters that their owners write without locks, immutable
-// settings, and functions that only load a figure.
+// AdminSources: everything the admin pages may look at, and the two things that they may do: have a
+// backup made, and drain a node of an upstream. They run on threads of their own, so each source
+// can be read from any thread and none waits for a worker: counters that their owners write without
+// locks, immutable settings, and functions that only load a figure.
 //
 // Why not the Server itself: the pages can then be tested with counters a test sets, and nothing
 // here can reach a session. All pointers outlive the AdminServer.
@@ -40,7 +40,7 @@ struct MoveSource {
 struct WorkerSource {
   const WorkerCounters* counters = nullptr;
   const CommandStats* commands = nullptr;
-  std::span<const std::unique_ptr<UpstreamCluster>> upstreams = {};
+  const WorkerUpstreams* upstreams = nullptr;
   std::span<const std::unique_ptr<RouteMirror>> mirrors = {};
   std::vector<MoveSource> moves = {};
 };
@@ -62,14 +62,14 @@ struct AdminSources {
   Engine* engine = nullptr;
   const ConfigStore* config = nullptr;
   const Persistence* persistence = nullptr;         // null without appendonly
-  const discovery::Discovery* discovery = nullptr;  // null without upstream clusters
+  const discovery::Discovery* discovery = nullptr;  // null: none
   int64_t start_unix_ms = 0;
   std::function<Readiness()> readiness;
   std::function<uint64_t()> connections_rejected;
   std::function<uint64_t()> error_replies;
   std::function<SaveFacts()> saves;
   std::function<BackupFacts()> backups;
-  // Makes a backup, and waits for it: the one thing here that does something.
+  // Makes a backup, and waits for it.
   std::function<BackupAnswer(std::string_view name)> make_backup;
 };
 

@@ -3,7 +3,6 @@
 #include "proxy/admin/json_writer.h"
 #include "proxy/admin/topology_json.h"
 #include "proxy/admin/upstream_figures.h"
-#include "proxy/upstream/upstream_cluster.h"
 
 namespace tidegate {
 namespace {
@@ -38,6 +37,8 @@ constexpr Figure kFigures[] = {
 void WriteNode(JsonWriter& json, const NodeOfWorkers& node) {
   json.BeginObject().Key("node").Text(node.address);
   for (const Figure& figure : kFigures) json.Key(figure.name).Int(node.Sum(figure.value));
+  json.Key("p50_seconds").Real(node.LatencySeconds(0.5));
+  json.Key("p99_seconds").Real(node.LatencySeconds(0.99));
   json.EndObject();
 }
 
@@ -46,13 +47,17 @@ void WriteNode(JsonWriter& json, const NodeOfWorkers& node) {
 std::string ClustersJson(const AdminSources& sources) {
   JsonWriter json;
   json.BeginObject().Key("clusters").BeginArray();
-  for (size_t i = 0; i < ClustersOf(sources); ++i) {
-    const ClusterOptions& options = sources.workers[0].upstreams[i]->options();
-    json.BeginObject().Key("name").Text(options.name).Key("kind").Text(KindName(options.kind));
+  std::vector<std::shared_ptr<discovery::WatchedCluster>> watched;
+  if (sources.discovery != nullptr) watched = sources.discovery->Watched();
+  for (const ClusterOfWorkers& cluster : ClustersOf(sources)) {
+    json.BeginObject().Key("name").Text(cluster.name).Key("kind").Text(KindName(cluster.kind));
+    if (cluster.leaving) json.Key("leaving").Bool(true);
     json.Key("nodes").BeginArray();
-    for (const NodeOfWorkers& node : NodesOfCluster(sources, i)) WriteNode(json, node);
+    for (const NodeOfWorkers& node : cluster.nodes) WriteNode(json, node);
     json.EndArray();
-    if (sources.discovery != nullptr) WriteTopology(json, sources.discovery->cluster(i));
+    for (const auto& one : watched) {
+      if (one->number == cluster.number) WriteTopology(json, one->publisher);
+    }
     json.EndObject();
   }
   json.EndArray().EndObject();

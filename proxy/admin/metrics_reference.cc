@@ -62,6 +62,7 @@ std::vector<MetricGroup> MetricGroups() {
   groups[2].rows.push_back(kCommandDurationMetric);
   groups[3].title = "Upstream clusters";
   AppendRows(groups[3].rows, kUpstreamMetrics);
+  groups[3].rows.push_back(kUpstreamRequestDurationMetric);
   AppendRows(groups[3].rows, kMirrorMetrics);
   AppendRows(groups[3].rows, kMoveMetrics);
   AppendRows(groups[3].rows, discovery::kDiscoveryMetrics);

@@ -11,7 +11,6 @@
 #include "proxy/discovery/discovery_metrics.h"
 #include "proxy/session/move_metrics.h"
 #include "proxy/upstream/mirror_metrics.h"
-#include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_metrics.h"
 #include "storage/cold_metrics.h"
 #include "storage/engine_metrics.h"
@@ -227,17 +226,28 @@ void StatsCollector::CollectCommands(Families& out) const {
 }
 
 void StatsCollector::CollectUpstreams(Families& out) const {
-  std::vector<std::vector<NodeOfWorkers>> nodes_of_clusters;
-  for (size_t i = 0; i < ClustersOf(sources_); ++i)
-    nodes_of_clusters.push_back(NodesOfCluster(sources_, i));
+  const std::vector<ClusterOfWorkers> clusters = ClustersByName(sources_);
+  const auto add_node = [](prometheus::MetricFamily& family, const MetricRow& row,
+                           const NodeOfWorkers& node) {
+    family.metric.back().label.push_back({std::string(row.second_label), node.address});
+  };
   for (const UpstreamMetric& metric : kUpstreamMetrics) {
     prometheus::MetricFamily& family = AddFamily(out, metric.row);
-    for (size_t i = 0; i < nodes_of_clusters.size(); ++i) {
-      for (const NodeOfWorkers& node : nodes_of_clusters[i]) {
-        AddValue(family, metric.row, static_cast<double>(node.Sum(metric.value)),
-                 sources_.workers[0].upstreams[i]->name());
-        family.metric.back().label.push_back({std::string(metric.row.second_label), node.address});
+    for (const ClusterOfWorkers& cluster : clusters) {
+      for (const NodeOfWorkers& node : cluster.nodes) {
+        AddValue(family, metric.row, static_cast<double>(node.Sum(metric.value)), cluster.name);
+        add_node(family, metric.row, node);
       }
+    }
+  }
+  prometheus::MetricFamily& durations = AddFamily(out, kUpstreamRequestDurationMetric);
+  for (const ClusterOfWorkers& cluster : clusters) {
+    for (const NodeOfWorkers& node : cluster.nodes) {
+      HistogramFold fold;
+      for (const auto& figures : node.figures) fold.Add(figures->latency);
+      fold.Fill(AddSeries(durations, kUpstreamRequestDurationMetric, cluster.name).histogram,
+                fold.sum_seconds());
+      add_node(durations, kUpstreamRequestDurationMetric, node);
     }
   }
 }
@@ -270,13 +280,21 @@ void StatsCollector::CollectRoutes(Families& out) const {
 }
 
 void StatsCollector::CollectDiscovery(Families& out) const {
+  // While a reload puts a cluster in another's place, both have its name.
+  std::vector<std::shared_ptr<discovery::WatchedCluster>> watched;
+  if (sources_.discovery != nullptr) watched = sources_.discovery->Watched();
+  const auto is_second = [&watched](const auto& cluster) {
+    return std::any_of(watched.begin(), watched.end(), [&cluster](const auto& other) {
+      return other->number < cluster->number && other->options.name == cluster->options.name;
+    });
+  };
   for (const discovery::DiscoveryMetric& metric : discovery::kDiscoveryMetrics) {
     prometheus::MetricFamily& family = AddFamily(out, metric.row);
-    if (sources_.discovery == nullptr) continue;
-    for (size_t i = 0; i < sources_.discovery->size(); ++i) {
-      const discovery::TopologyPublisher& cluster = sources_.discovery->cluster(i);
-      AddValue(family, metric.row, static_cast<double>((cluster.counters().*metric.value).Get()),
-               cluster.cluster_name());
+    for (const auto& cluster : watched) {
+      if (is_second(cluster)) continue;
+      const discovery::DiscoveryCounters& counters = cluster->publisher.counters();
+      AddValue(family, metric.row, static_cast<double>((counters.*metric.value).Get()),
+               cluster->options.name);
     }
   }
 }

@@ -38,6 +38,7 @@ void WriteNode(JsonWriter& json, const UpstreamTopology& topology, const KnownNo
   json.BeginObject().Key("node").Text(node.address.ToText()).Key("role").Text(role);
   json.Key("usable").Bool(node.is_usable);
   if (!node.is_usable) json.Key("why_not").Text(node.why_not);
+  if (node.is_drained) json.Key("drained").Bool(true);
   if (topology.slots != nullptr) WriteSlotsOf(json, *topology.slots, node.address);
   json.EndObject();
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/check.h"
 #include "base/clock.h"
 #include "proxy/upstream/upstream_tls.h"
 
@@ -20,38 +21,34 @@ constexpr uint64_t kReportPauseMillis = 50;
 
 }  // namespace
 
-Discovery::Discovery(std::span<const ClusterOptions> clusters, const Publish& publish,
+Discovery::Discovery(std::span<const ClusterOptions> clusters, Publish publish,
                      const UpstreamTls* tls)
-    : tls_(tls),
+    : publish_(std::move(publish)),
+      tls_(tls),
       read_buffer_(new char[kControlReadBufferBytes.count]),
       environment_{loop_, {read_buffer_.get(), kControlReadBufferBytes.count}} {
-  for (const ClusterOptions& options : clusters) {
-    if (!options.is_upstream()) continue;
-    const size_t index = clusters_.size();
-    clusters_.push_back(std::make_unique<Cluster>(
-        options, [publish, index](std::shared_ptr<const UpstreamTopology> topology) {
-          publish(index, std::move(topology));
-        }));
-  }
   loop_.OnBeforeWait([](void* loop) { static_cast<EventLoop*>(loop)->EndTurn(); }, &loop_);
   wake_up_ = std::make_unique<WakeUp>(loop_, [this] { OnWakeUp(); });
   report_timer_ = std::make_unique<Timer>(loop_, [this] {
     pausing_ = false;
-    for (const auto& cluster : clusters_) cluster->reports.Forget();
+    for (const auto& cluster : running_) cluster->reports.Forget();
     TakeReports();
   });
+  for (const ClusterOptions& options : clusters) {
+    if (options.is_upstream()) Add(options);
+  }
 }
 
 Discovery::~Discovery() {
   Stop();
-  for (const auto& cluster : clusters_) cluster->watcher.reset();
+  for (const auto& cluster : running_) cluster->watcher.reset();
   wake_up_.reset();
   report_timer_.reset();
   loop_.Run();  // until all handles are closed
 }
 
 void Discovery::Start() {
-  thread_ = std::thread([this] { Run(); });
+  if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
 }
 
 void Discovery::Stop() {
@@ -61,27 +58,76 @@ void Discovery::Stop() {
   thread_.join();
 }
 
+std::shared_ptr<WatchedCluster> Discovery::Add(const ClusterOptions& options) {
+  std::shared_ptr<WatchedCluster> added;
+  {
+    const MutexLock lock(mutex_);
+    const size_t number = next_number_++;
+    added = std::make_shared<WatchedCluster>(
+        number, options, [this, number](std::shared_ptr<const UpstreamTopology> topology) {
+          publish_(number, std::move(topology));
+        });
+    watched_.push_back(added);
+  }
+  WakeUpThread();
+  return added;
+}
+
+void Discovery::Remove(size_t cluster) {
+  {
+    const MutexLock lock(mutex_);
+    std::erase_if(watched_, [cluster](const auto& one) { return one->number == cluster; });
+  }
+  WakeUpThread();
+}
+
+std::vector<std::shared_ptr<WatchedCluster>> Discovery::Watched() const {
+  const MutexLock lock(mutex_);
+  return watched_;
+}
+
+const TopologyPublisher& Discovery::cluster(size_t number) const {
+  const MutexLock lock(mutex_);
+  const auto found = std::find_if(watched_.begin(), watched_.end(),
+                                  [number](const auto& one) { return one->number == number; });
+  TG_CHECK(found != watched_.end());
+  return (*found)->publisher;
+}
+
 void Discovery::Run() {
   pthread_setname_np(pthread_self(), "discovery");
-  std::random_device seeds;
-  for (const auto& cluster : clusters_) {
-    const TlsContext* const tls = tls_ == nullptr ? nullptr : tls_->Of(cluster->options.name);
-    cluster->watcher =
-        MakeWatcher({environment_, cluster->options, cluster->publisher, seeds(), tls});
-    cluster->watcher->Start();
-  }
+  FollowList();
   loop_.Run();
 }
 
 void Discovery::OnWakeUp() {
   if (stopping_.load(std::memory_order_acquire)) return loop_.Stop();
+  FollowList();
   TakeReports();
+}
+
+// Watchers live and end here, where their loop is.
+void Discovery::FollowList() {
+  const std::vector<std::shared_ptr<WatchedCluster>> watched = Watched();
+  std::erase_if(running_, [&watched](const auto& cluster) {
+    if (std::find(watched.begin(), watched.end(), cluster) != watched.end()) return false;
+    cluster->watcher.reset();
+    return true;
+  });
+  for (const auto& cluster : watched) {
+    if (cluster->watcher != nullptr) continue;
+    const TlsContext* const tls = tls_ == nullptr ? nullptr : tls_->Of(cluster->options.tls);
+    cluster->watcher = MakeWatcher(
+        {environment_, cluster->options, cluster->publisher, std::random_device()(), tls});
+    running_.push_back(cluster);
+    cluster->watcher->Start();
+  }
 }
 
 // The first at once; in a storm the rest in portions.
 void Discovery::TakeReports() {
   if (pausing_) return;
-  for (const auto& cluster : clusters_) {
+  for (const auto& cluster : running_) {
     const std::vector<UpstreamReport> reports = cluster->reports.Take();
     if (reports.empty()) continue;
     pausing_ = true;
@@ -91,17 +137,27 @@ void Discovery::TakeReports() {
   if (pausing_) report_timer_->StartOnce(kReportPauseMillis);
 }
 
-void Discovery::Report(size_t cluster, UpstreamReport report) {
+void Discovery::WakeUpThread() {
   // Workers may report to the end of their lives, which is after ours.
-  const bool is_new = clusters_[cluster]->reports.Put(std::move(report));
-  if (is_new && !stopping_.load(std::memory_order_acquire)) wake_up_->Send();
+  if (!stopping_.load(std::memory_order_acquire)) wake_up_->Send();
+}
+
+void Discovery::Report(WatchedCluster& cluster, UpstreamReport report) {
+  if (cluster.reports.Put(std::move(report))) WakeUpThread();
+}
+
+void Discovery::Report(size_t cluster, UpstreamReport report) {
+  for (const auto& one : Watched()) {
+    if (one->number == cluster) Report(*one, std::move(report));
+  }
 }
 
 void Discovery::AwaitFirstAnswers(std::chrono::milliseconds time_max) const {
   constexpr std::chrono::milliseconds kStep{2};
   const auto until = std::chrono::steady_clock::now() + time_max;
+  const std::vector<std::shared_ptr<WatchedCluster>> watched = Watched();
   const auto was_asked = [](const auto& cluster) { return cluster->publisher.was_asked(); };
-  while (!std::all_of(clusters_.begin(), clusters_.end(), was_asked) &&
+  while (!std::all_of(watched.begin(), watched.end(), was_asked) &&
          std::chrono::steady_clock::now() < until)
     std::this_thread::sleep_for(kStep);
 }

@@ -10,9 +10,11 @@
 // is bounded: questions have deadlines, boxes and sets have limits, refreshes a pace.
 // Life: Create, Start, then reports and publications, Stop (also by the destructor). `publish` is
 // called on the control thread, before Start returned for what is known without asking; never after
-// Stop returned. Without upstream clusters there is no Discovery.
+// Stop returned. Clusters may be added and removed while it runs. Each has a number of its own,
+// which no other ever gets: what is said of one that is gone is said of nobody.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -21,6 +23,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/thread_annotations.h"
 #include "config/upstream_options.h"
 #include "proxy/discovery/cluster_watcher.h"
 #include "proxy/discovery/topology_publisher.h"
@@ -33,51 +36,69 @@ class UpstreamTls;
 
 namespace tidegate::discovery {
 
+// One cluster that is watched.
+struct WatchedCluster {
+  WatchedCluster(size_t cluster_number, const ClusterOptions& cluster_options,
+                 TopologyPublisher::Publish publish)
+      : number(cluster_number),
+        options(cluster_options),
+        publisher(cluster_options.name, cluster_options.kind, std::move(publish)) {}
+
+  const size_t number;
+  const ClusterOptions options;
+  TopologyPublisher publisher;  // its readers: any thread
+  ReportBox reports;
+  std::unique_ptr<ClusterWatcher> watcher;  // the control thread's, once that runs
+};
+
 class Discovery final {
  public:
-  // `cluster`: index among the upstream clusters, in the order of the configuration.
+  // `cluster`: its number; those given at the start have theirs in the order of the configuration.
   using Publish =
       std::function<void(size_t cluster, std::shared_ptr<const UpstreamTopology> topology)>;
 
   // Clusters of kind engine are left out.
   // `tls`: null when no cluster has any; outlives this.
-  Discovery(std::span<const ClusterOptions> clusters, const Publish& publish,
+  Discovery(std::span<const ClusterOptions> clusters, Publish publish,
             const UpstreamTls* tls = nullptr);
   ~Discovery();
   Discovery(const Discovery&) = delete;
   Discovery& operator=(const Discovery&) = delete;
 
+  // Again: nothing happens.
   void Start();
   // Until every cluster's nodes have been asked once, or the time is over: so that a server that
   // has just started does not refuse its first requests. Any thread.
   void AwaitFirstAnswers(std::chrono::milliseconds time_max) const;
   void Stop();
 
+  // Any thread. One that is removed while it is being asked about may be published once more.
+  std::shared_ptr<WatchedCluster> Add(const ClusterOptions& options) TG_EXCLUDES(mutex_);
+  void Remove(size_t cluster) TG_EXCLUDES(mutex_);
+
   // Any thread; cheap when the same was reported just before, hence also for each failing request.
+  void Report(WatchedCluster& cluster, UpstreamReport report);
   void Report(size_t cluster, UpstreamReport report);
 
-  // For people. Any thread.
-  size_t size() const { return clusters_.size(); }
-  const TopologyPublisher& cluster(size_t index) const { return clusters_[index]->publisher; }
+  // For people. Any thread. In the order in which they were added.
+  std::vector<std::shared_ptr<WatchedCluster>> Watched() const TG_EXCLUDES(mutex_);
+  size_t size() const { return Watched().size(); }
+  // Of one that is not removed.
+  const TopologyPublisher& cluster(size_t number) const;
 
  private:
-  struct Cluster {
-    Cluster(const ClusterOptions& cluster_options, TopologyPublisher::Publish publish)
-        : options(cluster_options),
-          publisher(cluster_options.name, cluster_options.kind, std::move(publish)) {}
-
-    const ClusterOptions options;
-    TopologyPublisher publisher;
-    ReportBox reports;
-    std::unique_ptr<ClusterWatcher> watcher;  // the control thread's, once that runs
-  };
-
   void Run();
   void OnWakeUp();
+  void FollowList();
   void TakeReports();
+  void WakeUpThread();
 
-  std::vector<std::unique_ptr<Cluster>> clusters_;
+  const Publish publish_;
   const UpstreamTls* const tls_;
+  mutable Mutex mutex_;
+  std::vector<std::shared_ptr<WatchedCluster>> watched_ TG_GUARDED_BY(mutex_);
+  size_t next_number_ TG_GUARDED_BY(mutex_) = 0;
+  std::vector<std::shared_ptr<WatchedCluster>> running_;  // the control thread's: have a watcher
   EventLoop loop_;
   std::unique_ptr<char[]> read_buffer_;
   ControlEnvironment environment_;

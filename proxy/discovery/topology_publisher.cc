@@ -60,7 +60,8 @@ bool SameNodes(const UpstreamTopology& a, const UpstreamTopology& b) {
            return x.first == y.first && x.second->is_primary == y.second->is_primary &&
                   x.second->is_usable == y.second->is_usable &&
                   x.second->is_answering == y.second->is_answering &&
-                  x.second->why_not == y.second->why_not;
+                  x.second->why_not == y.second->why_not &&
+                  x.second->is_drained == y.second->is_drained;
          });
 }
 
@@ -85,6 +86,18 @@ bool SameTopology(const UpstreamTopology& a, const UpstreamTopology& b) {
 }
 
 bool TopologyPublisher::Offer(UpstreamTopology next) {
+  const MutexLock offering(offer_mutex_);
+  offered_ = next;
+  return PutOut(std::move(next));
+}
+
+bool TopologyPublisher::PutOut(UpstreamTopology next) {
+  for (KnownNode& node : next.nodes) {
+    node.is_drained = drained_.contains(node.address);
+    if (!node.is_drained) continue;
+    node.is_usable = false;
+    node.why_not = "drained by an operator";
+  }
   const std::shared_ptr<const UpstreamTopology> before = latest();
   if (before->version != 0 && SameTopology(*before, next)) return false;
   next.version = before->version + 1;
@@ -100,9 +113,39 @@ bool TopologyPublisher::Offer(UpstreamTopology next) {
 }
 
 bool TopologyPublisher::OfferProblem(std::string problem) {
-  UpstreamTopology next = *latest();
-  next.problem = std::move(problem);
-  return Offer(std::move(next));
+  const MutexLock offering(offer_mutex_);
+  offered_.problem = std::move(problem);
+  return PutOut(offered_);
+}
+
+std::string TopologyPublisher::Drain(const topology::NodeAddress& address, bool may_leave_ring) {
+  const MutexLock offering(offer_mutex_);
+  std::string why_not = WhyNotDrained(address, may_leave_ring);
+  if (why_not.empty() && drained_.insert(address).second) PutOut(offered_);
+  return why_not;
+}
+
+bool TopologyPublisher::Undrain(const topology::NodeAddress& address) {
+  const MutexLock offering(offer_mutex_);
+  if (drained_.erase(address) == 0) return false;
+  PutOut(offered_);
+  return true;
+}
+
+std::string TopologyPublisher::WhyNotDrained(const topology::NodeAddress& address,
+                                             bool may_leave_ring) const {
+  const std::vector<KnownNode>& nodes = offered_.nodes;
+  const auto node = std::find_if(nodes.begin(), nodes.end(),
+                                 [&](const KnownNode& one) { return one.address == address; });
+  if (node == nodes.end()) return "the cluster has no such node";
+  if (kind_ == ClusterKind::kRedis) return "it is the only node of its cluster";
+  if (kind_ != ClusterKind::kRing)
+    return node->is_primary ? "it is a primary: only that can take writes" : "";
+  if (!may_leave_ring) return "its keys are at no other node: the ring has no eject-after-failures";
+  for (const KnownNode& one : nodes) {
+    if (one.address != address && !drained_.contains(one.address)) return "";
+  }
+  return "it is the last node of the ring that is not drained";
 }
 
 void TopologyPublisher::RefreshEnded(bool good) {

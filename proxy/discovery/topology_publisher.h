@@ -1,7 +1,9 @@
 // TopologyPublisher: the one place where the topology of a cluster comes from. A watcher offers
 // what it found out; only what differs from the last gets a version, is logged, and goes to the
 // workers. Beside it what people ask about discovery: how often, how old, what is wrong.
-// Owner: the control thread; latest(), counters() and last_answer_unix_ms() are for any thread.
+// Nodes that an operator has drained are marked here, so that no watcher has to know of it.
+// Owner: the control thread; Drain and Undrain, latest(), counters() and last_answer_unix_ms() are
+// for any thread.
 // Cost of an offer that changes nothing: one comparison; slots are compared by content once a
 // refresh.
 #pragma once
@@ -10,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,13 +46,20 @@ class TopologyPublisher final {
   ClusterKind kind() const { return kind_; }
 
   // True: it is another one, and published. Its version is set here.
-  bool Offer(UpstreamTopology next);
+  bool Offer(UpstreamTopology next) TG_EXCLUDES(offer_mutex_);
   // The last with another problem: what is known stays, and why nothing newer is.
-  bool OfferProblem(std::string problem);
+  bool OfferProblem(std::string problem) TG_EXCLUDES(offer_mutex_);
   // A round of questions is over. `good`: its answers were used. The first good one, or the first
   // of all, is what a start waits for.
   void RefreshEnded(bool good);
   void CountReports(size_t count) { counters_.reports.Add(count); }
+
+  // An operator wants the node to get no new requests; `may_leave_ring`: another node of a ring may
+  // have its keys. Empty: so it is; else why it cannot be, in words for people. Any thread.
+  std::string Drain(const topology::NodeAddress& address, bool may_leave_ring)
+      TG_EXCLUDES(offer_mutex_);
+  // False: it was not drained. Any thread.
+  bool Undrain(const topology::NodeAddress& address) TG_EXCLUDES(offer_mutex_);
 
   // Any thread.
   std::shared_ptr<const UpstreamTopology> latest() const {
@@ -64,6 +74,9 @@ class TopologyPublisher final {
   bool was_asked() const { return was_asked_.load(std::memory_order_acquire); }
 
  private:
+  bool PutOut(UpstreamTopology next) TG_REQUIRES(offer_mutex_);
+  std::string WhyNotDrained(const topology::NodeAddress& address, bool may_leave_ring) const
+      TG_REQUIRES(offer_mutex_);
   void Log(const UpstreamTopology& before, const UpstreamTopology& after);
   void LogNodes(const UpstreamTopology& before, const UpstreamTopology& after);
   void Count(const UpstreamTopology& before, const UpstreamTopology& after);
@@ -71,6 +84,10 @@ class TopologyPublisher final {
   const std::string cluster_name_;
   const ClusterKind kind_;
   const Publish publish_;
+  // One change at a time; taken before mutex_.
+  Mutex offer_mutex_;
+  UpstreamTopology offered_ TG_GUARDED_BY(offer_mutex_);  // by the watcher, nobody drained
+  std::set<topology::NodeAddress> drained_ TG_GUARDED_BY(offer_mutex_);
   mutable Mutex mutex_;
   std::shared_ptr<const UpstreamTopology> latest_ TG_GUARDED_BY(mutex_) =
       std::make_shared<const UpstreamTopology>();

@@ -3,10 +3,10 @@
 // no key, takes the route "*". A request with keys of several clusters is refused: nothing is
 // split.
 //
-// One per worker, immutable once built. With the engine as the only cluster and no filters, the
-// default, looks() is false and a batch pays one predictable branch. Otherwise patterns of
-// the form "prefix*" are compared as prefixes, others as globs, longest first: with tens of routes
-// that is cheaper than a tree. Owner: one worker.
+// One per worker, immutable once built; a reload builds another. With the engine as the only
+// cluster and no filters, the default, looks() is false and a batch pays one predictable branch.
+// Otherwise patterns of the form "prefix*" are compared as prefixes, others as globs, longest
+// first: with tens of routes that is cheaper than a tree. Owner: one worker.
 #pragma once
 
 #include <cstdint>
@@ -45,6 +45,8 @@ class Router final {
   bool any_prefixes() const { return any_prefixes_; }
   bool any_mirrors() const { return any_mirrors_; }
   bool any_moves() const { return any_moves_; }
+  // The upstream of the route "*"; null: the engine.
+  UpstreamCluster* everything() const { return routes_[catch_all_].upstream; }
   Placement Place(const Request& request);
   Route& RouteOfKey(std::string_view key);
   Route& RouteOf(const Request& request);

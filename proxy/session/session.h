@@ -263,6 +263,13 @@ class Session final : private StreamOwner, private UpstreamClient {
   // At the end of a turn in which replies of upstreams came that it waited for.
   void EndUpstreamStop();
 
+  // --- a reload has changed the routes; session_reload.cc ---
+  // `everything_moved`: the route "*" leads elsewhere.
+  void FollowRoutes(bool everything_moved);
+  // Lets go of a cluster that is gone, as far as it can by now; `late`: whatever that costs.
+  void LeaveCluster(const UpstreamCluster& cluster, bool late);
+  bool RefersTo(const UpstreamCluster& cluster) const;
+
   // Once a second: idle timeout, soft output limit, age. May close.
   void Housekeeping(int64_t now_ms);
   // Where it stands in the worker's list.
@@ -345,6 +352,8 @@ class Session final : private StreamOwner, private UpstreamClient {
   bool BlocksUpstream() const;
   // session_private_exec.cc
   std::string RefusalInTransaction(const Request& request);
+  void PlaceTransactionAnew();
+  void MoveSubscriptions();
   bool MayBeAnsweredHere(const Request& request) const;
   // True: more replies of upstreams than so many are awaited; then it stops.
   bool WaitsForUpstream(size_t unwritten_at_most);
@@ -377,6 +386,9 @@ class Session final : private StreamOwner, private UpstreamClient {
   void Account(const Request& request, uint64_t ticks, uint32_t errors_before);
   // Slow log and latency monitor.
   void NoteSlow(const Request& request, uint64_t ticks);
+  // Slow log, of what an upstream answered: the command, and its first key as far as it was kept.
+  void NoteSlowUpstream(const UpstreamRequest& request, uint64_t ticks);
+  void AddToSlowlog(const Command& command, int64_t micros, std::vector<std::string> arguments);
   // After each reply: what CLIENT REPLY asked for.
   void AfterReply() {
     if (__builtin_expect(reply_mode_ != ReplyMode::kOn, 0)) AdvanceReplyMode();

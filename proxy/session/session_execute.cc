@@ -69,7 +69,8 @@ inline Session::Step Session::Advance(const Request& request, bool routed, int64
     if (AuthRequired() && parsed_as_authenticated_) return Step::kStay;
     if (!Admit(request, now_ms)) return stops_ != 0 ? Step::kStay : Step::kNext;
   }
-  if (__builtin_expect(routed, 0)) {
+  // One that goes on was begun here, wherever the routes lead by now.
+  if (__builtin_expect(routed && !resuming_, 0)) {
     if (const std::optional<Step> step = Forward(request, ticks)) return *step;
   }
   const uint32_t errors_before = errors_;
@@ -326,23 +327,44 @@ inline void Session::Account(const Request& request, uint64_t ticks, uint32_t er
 
 void Session::NoteSlow(const Request& request, uint64_t ticks) {
   const Options& options = worker_.options();
-  const uint32_t flags = request.command->spec->flags;
   const int64_t micros = TicksToNanos(ticks) / 1000;
-  const int64_t unix_seconds = UnixMillis() / 1000;
-  const int64_t threshold = options.slowlog_log_slower_than.count();
-  if (threshold >= 0 && micros >= threshold && (flags & kSkipSlowlog) == 0) {
-    worker_.server().slowlog().Add({.unix_seconds = unix_seconds,
-                                    .duration_us = micros,
-                                    .arguments = SlowlogArguments(request, redacted_),
-                                    .client_address = peer_address_,
-                                    .client_name = name_},
-                                   options.slowlog_max_len);
-  }
+  AddToSlowlog(*request.command, micros, SlowlogArguments(request, redacted_));
   const int64_t latency_ms = options.latency_monitor_threshold.count();
   if (latency_ms > 0 && micros / 1000 >= latency_ms) {
-    worker_.server().latency_monitor().Add((flags & kFast) != 0 ? "fast-command" : "command",
-                                           unix_seconds, static_cast<uint32_t>(micros / 1000));
+    const bool fast = (request.command->spec->flags & kFast) != 0;
+    worker_.server().latency_monitor().Add(fast ? "fast-command" : "command", UnixMillis() / 1000,
+                                           static_cast<uint32_t>(micros / 1000));
   }
+}
+
+// Of a transaction each command's time would be that of the whole: EXEC tells it.
+void Session::NoteSlowUpstream(const UpstreamRequest& request, uint64_t ticks) {
+  if (request.part() == RequestPart::kUnitPart) return;
+  const std::string& name = request.command->full_name;
+  std::vector<std::string> arguments;
+  const size_t bar = name.find('|');
+  arguments.push_back(name.substr(0, bar));
+  if (bar != std::string::npos) arguments.push_back(name.substr(bar + 1));
+  if (request.key_bytes > 0) {
+    std::string key(request.kept_key());
+    const size_t more = request.key_bytes - key.size();
+    if (more > 0) key += "... (" + std::to_string(more) + " more bytes)";
+    arguments.push_back(std::move(key));
+  }
+  AddToSlowlog(*request.command, TicksToNanos(ticks) / 1000, std::move(arguments));
+}
+
+void Session::AddToSlowlog(const Command& command, int64_t micros,
+                           std::vector<std::string> arguments) {
+  const Options& options = worker_.options();
+  const int64_t threshold = options.slowlog_log_slower_than.count();
+  if (threshold < 0 || micros < threshold || (command.spec->flags & kSkipSlowlog) != 0) return;
+  worker_.server().slowlog().Add({.unix_seconds = UnixMillis() / 1000,
+                                  .duration_us = micros,
+                                  .arguments = std::move(arguments),
+                                  .client_address = peer_address_,
+                                  .client_name = name_},
+                                 options.slowlog_max_len);
 }
 
 }  // namespace tidegate

@@ -151,7 +151,10 @@ Session::Step SessionPrivate::Refuse(const Request& request, std::string_view wh
 
 UpstreamRequest SessionPrivate::Waiting(const Request& request, uint64_t ticks) const {
   const bool unheard = anew_ ? unheard_ : session_.reply_mode_ != ReplyMode::kOn;
-  return {.link = link_, .command = request.command, .begin_ticks = ticks, .unheard = unheard};
+  UpstreamRequest waiting{
+      .link = link_, .command = request.command, .begin_ticks = ticks, .unheard = unheard};
+  if (!request.keys.empty()) waiting.KeepKey(request.keys[0].name);
+  return waiting;
 }
 
 // The request was taken: the session waits for the end of the operation.
@@ -237,7 +240,10 @@ void SessionPrivate::EndWatch() {
 }
 
 void SessionPrivate::OnPrivateLost(PrivateConnection& connection, std::string_view /*error*/) {
-  if (&connection != watch_) return;
+  if (&connection == watch_) LoseWatch();
+}
+
+void SessionPrivate::LoseWatch() {
   // Whether keys were changed meanwhile nobody can tell.
   session_.client_.watches.state()->dirty.store(true);
   EndWatch();

@@ -24,6 +24,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proxy/session/session.h"
 #include "proxy/upstream/private_pool.h"
@@ -62,6 +63,17 @@ class SessionPrivate final : private UpstreamClient,
   UpstreamCluster* watched() const {
     return watch_ == nullptr ? nullptr : &watch_->node().cluster();
   }
+
+  // --- a reload has changed the routes ---
+  // EXEC is under way.
+  bool executes() const { return op_ == Operation::kExec || anew_ || !exec_reply_.empty(); }
+  // Of a cluster that is gone: whoever waits there is unblocked, what is watched is lost.
+  void LeaveCluster(const UpstreamCluster& cluster);
+  bool RefersTo(const UpstreamCluster& cluster) const;
+  bool subscribes() const { return subscriber_ != nullptr; }  // or begins to
+  bool SubscribesAt(const UpstreamCluster& cluster) const;
+  // False: they cannot be had there as they are.
+  bool MoveSubscriptions(UpstreamCluster& cluster);
 
   // --- blocking commands ---
   bool blocked() const { return op_ == Operation::kBlocking; }
@@ -119,6 +131,8 @@ class SessionPrivate final : private UpstreamClient,
   void EndExec(const UpstreamRequest& request, std::string_view reply);
   // Puts the replies of this process's commands where they belong among those of the node.
   void SpliceExec();
+  // EndWatch, and EXEC will answer as if a key had been changed.
+  void LoseWatch();
   void EndBlocking();
   void AskToUnblock();
   void TakeUnblockReply(std::string_view reply);
@@ -144,7 +158,12 @@ class SessionPrivate final : private UpstreamClient,
   int redirections_ = 0;
   bool moved_ = false;  // a command of the transaction was
   bool anew_ = false;
-  bool exec_has_locals_ = false;  // or replies whose names have to be turned back
+  // Which commands of the transaction are the node's, and what turns names in their replies back
+  // (null: nothing has to be). The routes may change before its replies come, or while it is
+  // redirected.
+  std::vector<bool> exec_sent_;
+  std::vector<std::unique_ptr<ReplyNames>> exec_names_;
+  bool exec_is_spliced_ = false;  // its replies are not handed on as they are
 };
 
 // How long a blocking command may wait by its own words, in milliseconds: kNoDeadline for ever, 0

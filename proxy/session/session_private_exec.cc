@@ -90,7 +90,8 @@ std::string Session::RefusalInTransaction(const Request& request) {
   const Placement placement = worker_.router().Place(request);
   if (!placement.refusal.empty()) return placement.refusal;
   if (std::string refusal = RefusalWhileMoving(request); !refusal.empty()) return refusal;
-  UpstreamCluster* const watched = private_ == nullptr ? nullptr : private_->watched();
+  const bool watches = private_ != nullptr && !client_.watches.dirty();
+  UpstreamCluster* const watched = watches ? private_->watched() : nullptr;
   UpstreamCluster* const decided =
       transaction_.upstream() != nullptr ? transaction_.upstream() : watched;
   UpstreamCluster* const cluster = placement.upstream;
@@ -158,22 +159,30 @@ UpstreamConnection* SessionPrivate::ExecConnection(std::span<const Request> unit
 Session::Step SessionPrivate::Exec(const Request& request, UpstreamCluster& cluster,
                                    uint64_t ticks) {
   static constexpr std::string_view kMulti[] = {"MULTI"};
+  const TransactionQueue& queue = session_.transaction_;
+  Router& router = session_.worker_.router();
+  if (!anew_) {
+    exec_sent_.clear();
+    for (size_t i = 0; i < queue.size(); ++i)
+      exec_sent_.push_back(router.Place(queue.at(i).view()).upstream != nullptr);
+  }
   std::vector<Request> unit;
   std::vector<std::unique_ptr<RewrittenRequest>> sent;  // what `unit` points into
   unit.push_back({.command = session_.worker_.server().commands().Find(kMulti[0]),
                   .args = kMulti,
                   .keys = {}});
-  const TransactionQueue& queue = session_.transaction_;
-  Router& router = session_.worker_.router();
   ScriptsOfUnit scripts(session_.worker_.server().script_texts());
-  bool has_names = false;
+  exec_names_.clear();
+  exec_is_spliced_ = false;
   for (size_t i = 0; i < queue.size(); ++i) {
-    const Request queued = queue.at(i).view();
-    if (router.Place(queued).upstream == nullptr) continue;
-    sent.push_back(std::make_unique<RewrittenRequest>(router, queued));
-    const Request& view = sent.back()->view();
-    unit.push_back(cluster.has_several_primaries() ? scripts.WithText(view) : view);
-    has_names = has_names || sent.back()->TakeNames() != nullptr;
+    std::unique_ptr<ReplyNames>& names = exec_names_.emplace_back();
+    if (exec_sent_[i]) {
+      sent.push_back(std::make_unique<RewrittenRequest>(router, queue.at(i).view()));
+      const Request& view = sent.back()->view();
+      unit.push_back(cluster.has_several_primaries() ? scripts.WithText(view) : view);
+      names = sent.back()->TakeNames();
+    }
+    exec_is_spliced_ = exec_is_spliced_ || !exec_sent_[i] || names != nullptr;
   }
   unit.push_back(request);
   std::string refusal = cluster.Refusal(session_.client_.db, session_.protocol());
@@ -189,7 +198,6 @@ Session::Step SessionPrivate::Exec(const Request& request, UpstreamCluster& clus
     return Refuse(request, why);
   }
   link_->outstanding += static_cast<uint32_t>(unit.size());
-  exec_has_locals_ = has_names || unit.size() != queue.size() + 2;
   moved_ = false;
   KeepForRedirection(request, cluster);
   return Placed(request, Operation::kExec);
@@ -212,7 +220,7 @@ void SessionPrivate::EndExec(const UpstreamRequest& request, std::string_view re
   EndWatch();
   const bool executed = reply.starts_with('*') && !reply.starts_with("*-1");
   if (executed && session_.worker_.router().any_mirrors()) session_.MirrorTransaction();
-  if (executed && exec_has_locals_) {
+  if (executed && exec_is_spliced_) {
     exec_reply_ = reply;
   } else {
     session_.CloseTransaction();
@@ -235,13 +243,12 @@ void SessionPrivate::SpliceExec() {
   reply.Array(queue.size());
   for (size_t i = 0; i < queue.size(); ++i) {
     const Request queued = queue.at(i).view();
-    if (session_.worker_.router().Place(queued).upstream == nullptr) {
+    if (!exec_sent_[i]) {
       session_.ExecuteQueued(queued, nullptr, now_ms);
     } else if (framer.Next(rest) == ReplyFramer::Outcome::kReply) {
       const std::string_view frame = rest.substr(0, framer.frame_bytes());
-      RewrittenRequest sent(session_.worker_.router(), queued);
-      if (const std::unique_ptr<ReplyNames> names = sent.TakeNames()) {
-        reply.out().AppendLarge(names->Restore(frame, session_.protocol()));
+      if (exec_names_[i] != nullptr) {
+        reply.out().AppendLarge(exec_names_[i]->Restore(frame, session_.protocol()));
       } else {
         reply.out().AppendLarge(frame);
       }

@@ -165,13 +165,15 @@ bool SessionForwarder::MayPlace() {
 }
 
 UpstreamRequest SessionForwarder::Waiting(uint16_t slot) const {
-  return {.link = &link_,
-          .command = request_.command,
-          .begin_ticks = ticks_,
-          .sequence = link_.next_sequence,
-          .slot = slot,
-          .calls_script = calls_script_,
-          .unheard = session_.reply_mode_ != ReplyMode::kOn};
+  UpstreamRequest waiting{.link = &link_,
+                          .command = request_.command,
+                          .begin_ticks = ticks_,
+                          .sequence = link_.next_sequence,
+                          .slot = slot,
+                          .calls_script = calls_script_,
+                          .unheard = session_.reply_mode_ != ReplyMode::kOn};
+  if (!said_->keys.empty()) waiting.KeepKey(said_->keys[0].name);
+  return waiting;
 }
 
 void SessionForwarder::Placed() {
@@ -236,6 +238,7 @@ void Session::CountUpstreamReply(const UpstreamRequest& request, uint64_t ticks,
   worker_.mutable_command_stats().Record(request.command->id, ticks, failed,
                                          worker_.latency_tracking());
   if (failed) worker_.server().error_stats().Count(reply.substr(1, reply.find('\r') - 1));
+  if (__builtin_expect(ticks >= worker_.slow_ticks(), 0)) NoteSlowUpstream(request, ticks);
 }
 
 void Session::OnUpstreamReply(const UpstreamRequest& request, std::string_view reply) {

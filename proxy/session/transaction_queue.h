@@ -56,6 +56,13 @@ class TransactionQueue final {
   // One that an upstream's transaction cannot have.
   const Command* foreign() const { return foreign_; }
   void NoteForeign(const Command& command) { foreign_ = &command; }
+  // Nothing of the three is decided any more, nor its slot: the routes have changed.
+  void ForgetPlacement() {
+    upstream_ = nullptr;
+    foreign_ = nullptr;
+    engine_ = false;
+    slot_ = -1;
+  }
   // Whether its keys are in the slot of those before it, as a Redis Cluster wants it.
   bool FitsSlot(const Request& request) {
     for (const KeyRef& key : request.keys) {

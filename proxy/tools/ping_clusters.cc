@@ -108,7 +108,7 @@ PingReport PingClusters(std::span<const ClusterOptions> clusters) {
   const auto topologies = FindTopologies(clusters, tls);
   size_t index = 0;
   for (const ClusterOptions& options : clusters) {
-    if (options.is_upstream()) PingOne(options, tls.Of(options.name), *topologies[index++], report);
+    if (options.is_upstream()) PingOne(options, tls.Of(options.tls), *topologies[index++], report);
   }
   return report;
 }

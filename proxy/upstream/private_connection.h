@@ -44,6 +44,7 @@ class PrivateConnection final : private UpstreamConnectionOwner, private Upstrea
   UpstreamConnection& connection() { return connection_; }
   PrivatePool& pool() { return pool_; }
   UpstreamNode& node() { return connection_.node(); }
+  const UpstreamCluster& cluster() const { return connection_.node().cluster(); }
   int database() const { return connection_.key().database; }  // as clients call it
   Protocol protocol() const { return connection_.key().protocol; }
 

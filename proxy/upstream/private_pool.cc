@@ -131,6 +131,16 @@ void PrivatePool::GiveUpAll(std::string_view why) {
   for (PrivateConnection* connection : all) connection->connection().GiveUp(why);
 }
 
+void PrivatePool::DismissLine() {
+  const std::deque<PrivateWaiter*> line = std::exchange(line_, {});
+  for (PrivateWaiter* waiter : line) {
+    waiter->state_ = PrivateWaiter::State::kNone;
+    waiter->pool_ = nullptr;
+    waiter->deadline_ns_ = 0;
+    waiter->OnPrivateTurn();
+  }
+}
+
 void PrivatePool::Promise() {
   while (!line_.empty() && used_.size() + promised_ < limit()) {
     PrivateWaiter& first = *line_.front();

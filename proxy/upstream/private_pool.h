@@ -70,6 +70,8 @@ class PrivatePool final {
   // Waits no more; gives back what it was promised.
   static void Leave(PrivateWaiter& waiter);
 
+  // Whoever waits in line is woken, to ask another pool.
+  void DismissLine();
   // Ends all that are in use, as if they were lost. Not from a callback.
   void GiveUpAll(std::string_view why);
   // An idle one is lost: it is put aside.

@@ -81,7 +81,7 @@ std::optional<SubscriptionConfirmation> SubscriptionConfirmation::Parse(std::str
 
 PrivateSubscriber::PrivateSubscriber(Audience& audience, UpstreamCluster& cluster)
     : audience_(audience),
-      cluster_(cluster),
+      cluster_(&cluster),
       random_(static_cast<uint32_t>(MonotonicNanos())),
       timer_(cluster.environment().loop, [this] { OnTimer(); }) {}
 
@@ -166,7 +166,7 @@ void PrivateSubscriber::OnPrivateLost(PrivateConnection& connection, std::string
 }
 
 void PrivateSubscriber::ArmReplyTimer() {
-  const ClusterOptions& options = cluster_.options();
+  const ClusterOptions& options = cluster_->options();
   timer_.StartOnce(
       static_cast<uint64_t>((options.connect_timeout + options.request_timeout).count()));
 }
@@ -176,6 +176,22 @@ void PrivateSubscriber::OnTimer() {
     return connection_->connection().GiveUp("no reply within the request-timeout");
   reconnecting_ = false;
   Reconnect();
+}
+
+bool PrivateSubscriber::MoveTo(UpstreamCluster& cluster) {
+  const ClusterKind kind = cluster.options().kind;
+  const bool several = kind == ClusterKind::kRedisCluster || kind == ClusterKind::kRing;
+  if (kind == ClusterKind::kRing && !over()) return false;
+  if (several && !names_[SubscriptionKind::kShardChannel].empty()) return false;
+  cluster_ = &cluster;
+  if (!connected() || over()) return true;
+  connection_->connection().Close();
+  timer_.Stop();
+  reconnecting_ = false;
+  unheard_ = 0;
+  failures_ = 0;
+  Reconnect();
+  return true;
 }
 
 void PrivateSubscriber::ReconnectLater() {
@@ -194,7 +210,7 @@ bool PrivateSubscriber::ChooseNode() {
   const auto& names = shards.empty() ? channels : shards;
   std::string refusal;
   UpstreamNode* const node =
-      cluster_.ChooseForChannel(names.empty() ? std::string_view() : *names.begin(), refusal);
+      cluster_->ChooseForChannel(names.empty() ? std::string_view() : *names.begin(), refusal);
   if (node == nullptr) return false;
   if (node == &connection_->node()) return true;
   PrivateConnection* const other =

@@ -68,6 +68,13 @@ class PrivateSubscriber final : private PrivateUser {
   // Once connected.
   UpstreamNode& node() { return connection_->node(); }
 
+  // Subscribes there from now on, to the same; what is said meanwhile it misses. Not from a
+  // callback. False: on a ring channels may have several nodes, and patterns have none.
+  bool MoveTo(UpstreamCluster& cluster);
+  bool RefersTo(const UpstreamCluster& cluster) const {
+    return cluster_ == &cluster || (connected() && &connection_->cluster() == &cluster);
+  }
+
   // One of SUBSCRIBE's kind, when settled. False: it was not taken, and refusal() says why.
   bool Send(const Request& request);
   const std::string& refusal() const { return connection_->connection().refusal(); }
@@ -98,7 +105,7 @@ class PrivateSubscriber final : private PrivateUser {
   bool SayPending();
 
   Audience& audience_;
-  UpstreamCluster& cluster_;
+  UpstreamCluster* cluster_;  // never null
   PrivateConnection* connection_ = nullptr;
   ByKind<std::set<std::string, std::less<>>> names_;
   std::optional<Pending> pending_;

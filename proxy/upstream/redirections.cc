@@ -127,6 +127,11 @@ void Redirections::TryAgain() {
   if (!waiting_.empty()) Arm();
 }
 
+void Redirections::EndAll(std::string_view reply) {
+  const std::multimap<int64_t, Waiting> waiting = std::exchange(waiting_, {});
+  for (const auto& [due_ns, one] : waiting) one.request.link->Deliver(one.request, reply);
+}
+
 void Redirections::Arm() {
   const int64_t wait_ns = std::max<int64_t>(waiting_.begin()->first - MonotonicNanos(), 0);
   timer_.StartOnce(static_cast<uint64_t>(wait_ns / 1'000'000) + 1);

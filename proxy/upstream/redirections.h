@@ -68,6 +68,11 @@ class Redirections final {
   bool TakeLost(UpstreamConnection& from, UpstreamRequest request, std::string_view encoded,
                 bool was_sent);
 
+  // No request waits to be sent again.
+  bool empty() const { return waiting_.empty(); }
+  // Those that do are answered so.
+  void EndAll(std::string_view reply);
+
  private:
   struct Waiting {
     UpstreamRequest request;

@@ -37,6 +37,7 @@ RingPlacement::RingPlacement(EventLoop& loop, const ClusterOptions& options,
                     topology::Distribution::kRandom),
       on_change_(std::move(on_change)),
       is_up_(std::move(is_up)),
+      is_drained_(options.nodes.size(), false),
       back_at_ns_(options.nodes.size(), 0),
       random_(static_cast<uint32_t>(Ticks())),
       timer_(loop, [this] { TakeBack(); }) {
@@ -52,6 +53,12 @@ RingPlacement::RingPlacement(EventLoop& loop, const ClusterOptions& options,
 size_t RingPlacement::NodeOf(std::string_view key) {
   if (__builtin_expect(random_nodes_, 0)) return ring_->NodeOfHash(random_());
   return ring_->NodeOf(key);
+}
+
+void RingPlacement::SetDrained(std::vector<bool> is_drained) {
+  if (is_drained == is_drained_ || is_drained.size() != is_drained_.size() || !whole_) return;
+  is_drained_ = std::move(is_drained);
+  Place();
 }
 
 void RingPlacement::Failed(size_t node, int failures) {
@@ -91,7 +98,8 @@ void RingPlacement::Arm() {
 
 void RingPlacement::Place() {
   std::vector<bool> is_live;
-  for (const int64_t back_ns : back_at_ns_) is_live.push_back(back_ns == 0);
+  for (size_t i = 0; i < back_at_ns_.size(); ++i)
+    is_live.push_back(back_at_ns_[i] == 0 && !is_drained_[i]);
   ring_ = whole_->WithLive(is_live);
   on_change_();
 }

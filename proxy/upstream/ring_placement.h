@@ -38,6 +38,8 @@ class RingPlacement final {
   // Index into the options' nodes. Only with a ring.
   size_t NodeOf(std::string_view key);
 
+  // Nodes that shall have no keys, whatever their health. At least one is not among them.
+  void SetDrained(std::vector<bool> is_drained);
   // The node failed, for the so manieth time in a row.
   void Failed(size_t node, int failures);
   // Its breaker is open.
@@ -56,6 +58,7 @@ class RingPlacement final {
   std::optional<topology::KetamaRing> whole_;
   std::optional<topology::KetamaRing> ring_;
   std::string problem_;
+  std::vector<bool> is_drained_;     // of each node
   std::vector<int64_t> back_at_ns_;  // of each node; 0: it is in the ring
   std::minstd_rand random_;
   Timer timer_;

@@ -49,10 +49,12 @@ bool IsReadOfReplicas(const Command& command) {
   return command.spec->access == Access::kRead && !command.full_name.ends_with("scan");
 }
 
-UpstreamCluster::UpstreamCluster(UpstreamEnvironment environment, const ClusterOptions& options)
+UpstreamCluster::UpstreamCluster(UpstreamEnvironment environment, const ClusterOptions& options,
+                                 size_t number)
     : environment_(environment),
       options_(options),
-      tls_(environment.tls == nullptr ? nullptr : environment.tls->Of(options.name)) {
+      tls_(environment.tls == nullptr ? nullptr : environment.tls->Of(options.tls)),
+      figures_(std::make_shared<ClusterFigures>(number, options.name, options.kind)) {
   TG_CHECK((tls_ != nullptr) == options_.tls.enabled);
   if (!IsOfNodesOfTheirOwn(options_.kind)) redirections_ = std::make_unique<Redirections>(*this);
   if (options_.kind == ClusterKind::kRing) {
@@ -63,7 +65,12 @@ UpstreamCluster::UpstreamCluster(UpstreamEnvironment environment, const ClusterO
   SetTopology(TopologyOf(options_));
 }
 
-UpstreamCluster::~UpstreamCluster() = default;
+// Connections take themselves out of the lists here when they end.
+UpstreamCluster::~UpstreamCluster() {
+  buried_.clear();
+  nodes_.clear();
+  retired_.clear();
+}
 
 std::string UpstreamCluster::Describe(std::string_view what) const {
   return "upstream cluster '" + options_.name + "', " + std::string(what);
@@ -85,7 +92,13 @@ std::string UpstreamCluster::Refusal(int database, Protocol protocol) const {
 // --- the topology ---
 
 void UpstreamCluster::SetTopology(std::shared_ptr<const UpstreamTopology> topology) {
-  // Of these kinds the configuration knows all there is but who answers.
+  // Of these kinds the configuration knows all there is but who answers, and what an operator
+  // wants.
+  if (topology_ != nullptr && ring_ != nullptr) {
+    std::vector<bool> is_drained;
+    for (const KnownNode& node : topology->nodes) is_drained.push_back(node.is_drained);
+    ring_->SetDrained(std::move(is_drained));
+  }
   if (topology_ != nullptr && IsOfNodesOfTheirOwn(options_.kind)) return TakeHealth(*topology);
   if (topology_ != nullptr && topology->version < topology_->version) return;
   const std::shared_ptr<const UpstreamTopology> before =
@@ -427,17 +440,34 @@ bool UpstreamCluster::ErrorReply(const UpstreamNode& node, std::string_view erro
 }
 
 void UpstreamCluster::PublishFigures() {
-  std::vector<std::shared_ptr<const NodeFigures>> figures;
+  ClusterFigures::Nodes figures;
   for (const auto* nodes : {&nodes_, &retired_}) {
     for (const std::unique_ptr<UpstreamNode>& node : *nodes) figures.push_back(node->figures());
   }
-  MutexLock lock(figures_mutex_);
-  figures_.swap(figures);
+  figures_->SetNodes(std::move(figures));
 }
 
-std::vector<std::shared_ptr<const NodeFigures>> UpstreamCluster::Figures() const {
-  MutexLock lock(figures_mutex_);
-  return figures_;
+// --- the end ---
+
+void UpstreamCluster::Leave() {
+  figures_->SetLeaving();
+  for (const auto* nodes : {&nodes_, &retired_}) {
+    for (const std::unique_ptr<UpstreamNode>& node : *nodes) node->DismissWaiting();
+  }
+}
+
+bool UpstreamCluster::busy() const {
+  const auto is_busy = [](const std::unique_ptr<UpstreamNode>& node) { return node->busy(); };
+  return std::any_of(nodes_.begin(), nodes_.end(), is_busy) ||
+         std::any_of(retired_.begin(), retired_.end(), is_busy) ||
+         (redirections_ != nullptr && !redirections_->empty());
+}
+
+void UpstreamCluster::EndAll(std::string_view why) {
+  if (redirections_ != nullptr) redirections_->EndAll("-ERR " + Describe(why) + "\r\n");
+  for (const auto* nodes : {&nodes_, &retired_}) {
+    for (const std::unique_ptr<UpstreamNode>& node : *nodes) node->EndAll(why);
+  }
 }
 
 }  // namespace tidegate

@@ -18,7 +18,6 @@
 #include <vector>
 
 #include "base/reply_writer.h"
-#include "base/thread_annotations.h"
 #include "config/options.h"
 #include "proxy/upstream/upstream_counters.h"
 #include "proxy/upstream/upstream_environment.h"
@@ -41,21 +40,23 @@ bool IsReadOfReplicas(const Command& command);
 
 class UpstreamCluster final {
  public:
-  UpstreamCluster(UpstreamEnvironment environment, const ClusterOptions& options);
+  // `number`: what all threads know it by, see Discovery.
+  UpstreamCluster(UpstreamEnvironment environment, const ClusterOptions& options,
+                  size_t number = 0);
   ~UpstreamCluster();
   UpstreamCluster(const UpstreamCluster&) = delete;
   UpstreamCluster& operator=(const UpstreamCluster&) = delete;
 
   const ClusterOptions& options() const { return options_; }
   const std::string& name() const { return options_.name; }
+  size_t number() const { return figures_->number; }
 
   // Not between a Choose and the use of what it gave: call it at the end of a turn. One that is
   // older than what is known is ignored.
   void SetTopology(std::shared_ptr<const UpstreamTopology> topology);
   const UpstreamTopology& topology() const { return *topology_; }
-  // Told what the data path notices; null: nobody is. Outlives the cluster.
-  void set_observer(UpstreamObserver* observer) { observer_ = observer; }
-  UpstreamObserver* observer() const { return observer_; }
+  // Told what the data path notices; null: nobody is.
+  void set_observer(std::shared_ptr<UpstreamObserver> observer) { observer_ = std::move(observer); }
 
   // Why a request of a client in this database and protocol cannot go there; empty: it can.
   std::string Refusal(int database, Protocol protocol) const;
@@ -104,8 +105,17 @@ class UpstreamCluster final {
   // At the end of a turn: sends what the turn placed. False: nothing was to be sent.
   bool Flush();
 
+  // --- when a reload has removed it ---
+  // Clients that wait in line for a private connection ask elsewhere. Not from a callback.
+  void Leave();
+  // Something is in flight, or somebody has a connection of it: it may not go.
+  bool busy() const;
+  // Ends whatever is left, as if it were lost. Not from a callback.
+  void EndAll(std::string_view why);
+
   // Any thread: the nodes there are, each with its counters on this worker.
-  std::vector<std::shared_ptr<const NodeFigures>> Figures() const TG_EXCLUDES(figures_mutex_);
+  ClusterFigures::Nodes Figures() const { return figures_->nodes(); }
+  const std::shared_ptr<ClusterFigures>& figures() const { return figures_; }
 
   // --- for its nodes and their connections ---
   UpstreamEnvironment& environment() { return environment_; }
@@ -151,12 +161,13 @@ class UpstreamCluster final {
   Choice ChooseAny(const Request& request, uint64_t session_id, std::string& refusal);
   Choice ChooseOnRing(std::string_view key, std::string& refusal) const;
   void RemoveRetired();
-  void PublishFigures() TG_EXCLUDES(figures_mutex_);
+  void PublishFigures();
 
   UpstreamEnvironment environment_;
   const ClusterOptions options_;
   const TlsContext* const tls_;
-  UpstreamObserver* observer_ = nullptr;
+  const std::shared_ptr<ClusterFigures> figures_;
+  std::shared_ptr<UpstreamObserver> observer_;
   std::shared_ptr<const UpstreamTopology> topology_;
   std::vector<std::unique_ptr<UpstreamNode>> nodes_;
   std::vector<std::unique_ptr<UpstreamNode>> retired_;  // not in the topology any more
@@ -167,8 +178,6 @@ class UpstreamCluster final {
   std::vector<std::unique_ptr<PrivateConnection>> buried_;
   std::vector<UpstreamConnection*> dirty_;
   std::vector<UpstreamConnection*> flushing_;
-  mutable Mutex figures_mutex_;
-  std::vector<std::shared_ptr<const NodeFigures>> figures_ TG_GUARDED_BY(figures_mutex_);
 };
 
 }  // namespace tidegate

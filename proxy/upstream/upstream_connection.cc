@@ -359,6 +359,7 @@ std::span<char> UpstreamConnection::ReadBuffer() {
 void UpstreamConnection::OnRead(size_t size) {
   node_.environment().loop.TurnBegins();
   counters_.received_bytes.Add(size);
+  read_ticks_ = Ticks();
   if (reading_rest_) rest_.Added(size);
   const std::string_view bytes =
       reading_rest_ ? rest_.bytes()
@@ -411,6 +412,7 @@ bool UpstreamConnection::TakeFrame(std::string_view frame) {
     node_.Answered();
   }
   if (__builtin_expect(Keeps(request), 0)) log_->PopFront();
+  RecordLatency(request);
   if (__builtin_expect(patience_ms_ != 0, 0)) EndPatience();
   if (request.link != nullptr) request.link->Deliver(request, frame);
   return true;
@@ -440,8 +442,16 @@ bool UpstreamConnection::TakeEndOfLarge(std::string_view frame) {
   counters_.in_flight.Subtract(1);
   node_.Answered();
   if (Keeps(request)) log_->PopFront();
+  RecordLatency(request);
   TG_CHECK(request.link->DeliverPiece(request, frame, true));
   return true;
+}
+
+// Not of what a client waits for by its own wish, nor of ASKING, which is nobody's. Replies that
+// were read together came together: one look at the clock is enough for them.
+inline void UpstreamConnection::RecordLatency(const UpstreamRequest& request) {
+  if (request.link == nullptr || (patience_ms_ != 0 && before_patient_ == 0)) return;
+  node_.latency().Record(static_cast<uint64_t>(TicksToNanos(read_ticks_ - request.begin_ticks)));
 }
 
 // A request is answered. What comes behind the patient one has not so much time.

@@ -133,6 +133,7 @@ class UpstreamConnection final {
   void Encode(const Request& request);
   void Append(const Request& request, const UpstreamRequest& waiting);
   UpstreamRequest PopFront();
+  void RecordLatency(const UpstreamRequest& request);
   void OnConnected(int fd, const std::string& error);
   void OnReadEnd(std::string_view error);
   std::string HandshakeBytes();
@@ -187,6 +188,7 @@ class UpstreamConnection final {
   size_t kept_bytes_ = 0;  // memory of rest_
   SessionInput rest_;      // a frame that is not whole
   bool reading_rest_ = false;
+  uint64_t read_ticks_ = 0;  // when the bytes at hand were read
   bool dirty_ = false;
   bool deadline_armed_ = false;
   size_t counted_bytes_ = 0;  // of HeldBytes, that the node knows of

@@ -3,8 +3,15 @@
 // node that has just left the topology), and the node's address stands beside them.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "base/thread_annotations.h"
+#include "config/upstream_options.h"
 #include "proxy/session/command_stats.h"
 
 namespace tidegate {
@@ -40,6 +47,43 @@ struct NodeFigures {
 
   const std::string address;  // "host:port"
   UpstreamCounters counters;
+  // From the request to its reply, as the worker saw it; without what a client waits for by its own
+  // wish (BLPOP).
+  LatencyHistogram latency;
+};
+
+// One cluster on one worker, for any thread: it outlives the cluster, so that who reads it need not
+// care whether a reload has just removed that.
+class ClusterFigures final {
+ public:
+  using Nodes = std::vector<std::shared_ptr<const NodeFigures>>;
+
+  ClusterFigures(size_t cluster_number, std::string cluster_name, ClusterKind cluster_kind)
+      : number(cluster_number), name(std::move(cluster_name)), kind(cluster_kind) {}
+
+  const size_t number;
+  const std::string name;
+  const ClusterKind kind;
+
+  // The nodes there are, those that leave included.
+  Nodes nodes() const TG_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    return nodes_;
+  }
+  // A reload has removed or replaced it: it answers what it was asked, and gets nothing new.
+  bool leaving() const { return leaving_.load(std::memory_order_relaxed); }
+
+  // The worker's.
+  void SetNodes(Nodes nodes) TG_EXCLUDES(mutex_) {
+    const MutexLock lock(mutex_);
+    nodes_.swap(nodes);
+  }
+  void SetLeaving() { leaving_.store(true, std::memory_order_relaxed); }
+
+ private:
+  mutable Mutex mutex_;
+  Nodes nodes_ TG_GUARDED_BY(mutex_);
+  std::atomic<bool> leaving_{false};
 };
 
 }  // namespace tidegate

@@ -9,7 +9,9 @@
 // node, wait in `early`. Owner: one worker.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <string_view>
@@ -30,6 +32,10 @@ struct UpstreamLink;
 // what is said aside (CLIENT UNBLOCK) no reply is awaited of.
 enum class RequestPart : uint8_t { kWhole, kUnitPart, kUnitEnd, kAside };
 
+// Bytes of a request's first key that are kept until its reply comes, for the slow log: enough to
+// tell keys apart, and few enough to be copied for each request.
+inline constexpr size_t kKeptKeyBytesMax = 60;
+
 // One request whose reply has not come.
 struct UpstreamRequest {
   UpstreamLink* link = nullptr;  // null: nobody waits for the reply (that of ASKING)
@@ -44,6 +50,14 @@ struct UpstreamRequest {
   uint8_t unheard : 1 = 0;       // CLIENT REPLY: nobody is told of the reply
   uint8_t is_part : 1 = 0;       // of a request that was split
   uint8_t part_bits : 2 = 0;     // a RequestPart
+  uint32_t key_bytes = 0;        // of its first key, of which the beginning is kept
+  char key[kKeptKeyBytesMax] = {};
+
+  void KeepKey(std::string_view name) {
+    key_bytes = static_cast<uint32_t>(name.size());
+    std::memcpy(key, name.data(), std::min(name.size(), kKeptKeyBytesMax));
+  }
+  std::string_view kept_key() const { return {key, std::min<size_t>(key_bytes, kKeptKeyBytesMax)}; }
 
   bool redirected() const { return hops > 0 || tries > 0; }
   RequestPart part() const { return static_cast<RequestPart>(part_bits); }

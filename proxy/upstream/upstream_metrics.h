@@ -9,6 +9,17 @@
 
 namespace tidegate {
 
+// Of NodeFigures::latency.
+inline constexpr MetricRow kUpstreamRequestDurationMetric = {
+    .name = "tidegate_upstream_request_duration_seconds",
+    .type = MetricType::kHistogram,
+    .unit = MetricUnit::kSeconds,
+    .help =
+        "Time from a request to its reply, as its worker saw it; of redirected requests from "
+        "the beginning. Commands that wait by their own wish (BLPOP) are not in it.",
+    .label = "cluster",
+    .second_label = "node"};
+
 struct UpstreamMetric {
   MetricRow row;
   WorkerCounter UpstreamCounters::*value;

@@ -75,6 +75,17 @@ void UpstreamNode::EndPrivate() {
   if (private_pool_ != nullptr) private_pool_->GiveUpAll("it is not part of the cluster any more");
 }
 
+void UpstreamNode::DismissWaiting() {
+  if (private_pool_ != nullptr) private_pool_->DismissLine();
+}
+
+void UpstreamNode::EndAll(std::string_view why) {
+  for (const auto& [key, connection] : connections_) {
+    if (connection->in_flight() > 0) connection->GiveUp(why);
+  }
+  if (private_pool_ != nullptr) private_pool_->GiveUpAll(why);
+}
+
 bool UpstreamNode::busy() const {
   if (private_pool_ != nullptr && private_pool_->busy()) return true;
   return holders_ > 0 ||

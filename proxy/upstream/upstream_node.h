@@ -84,6 +84,7 @@ class UpstreamNode final {
   const topology::NodeAddress& address() const { return address_; }
   const std::shared_ptr<NodeFigures>& figures() const { return figures_; }
   UpstreamCounters& counters() { return figures_->counters; }
+  LatencyHistogram& latency() { return figures_->latency; }
 
   // The same for one key, until it is superseded. Lives as long as the node.
   UpstreamConnection& ConnectionFor(const ConnectionKey& key);
@@ -92,6 +93,11 @@ class UpstreamNode final {
   PrivatePool& private_pool();
   // It left the topology: who waits or listens there shall do so elsewhere. Not from a callback.
   void EndPrivate();
+
+  // Whoever waits in line for a private connection shall ask elsewhere.
+  void DismissWaiting();
+  // Ends everything that is under way, as if it were lost. Not from a callback.
+  void EndAll(std::string_view why);
 
   // Requests are in flight, or somebody holds it.
   bool busy() const;

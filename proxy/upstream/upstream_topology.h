@@ -29,6 +29,7 @@ struct KnownNode {
   std::string why_not = {};  // when it is not usable, for people
   // False: its health checks have failed, whatever else may be wrong with it.
   bool is_answering = true;
+  bool is_drained = false;  // an operator wants it to get no requests; it is not usable then
 };
 
 struct UpstreamTopology {

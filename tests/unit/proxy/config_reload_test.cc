@@ -51,14 +51,30 @@ TEST(ConfigReload, SaysWhatOfTheStructureNeedsARestart) {
   ConfigStore store(Options{}, {});
   Options fresh = *store.Snapshot();
   EXPECT_EQ(LogOf(store, fresh).find("needs a restart"), std::string::npos);
-  fresh.routes.push_back({"item:*", "local"});
   fresh.extra_listeners.push_back({.name = "more", .port = 1});
-  fresh.clusters[0].name = "other";
+  fresh.declared_commands.push_back({.name = "JSON.GET"});
   const std::string lines = LogOf(store, fresh);
-  for (const char* what : {"'routes'", "'listeners'", "'clusters'"}) {
+  for (const char* what : {"'listeners'", "'commands'"}) {
     EXPECT_NE(lines.find(std::string(what) + " has changed and needs a restart"), std::string::npos)
         << lines;
   }
+}
+
+TEST(ConfigReload, ClustersAndRoutesComeWithTheSettingsOrNotAtAll) {
+  ConfigStore store(Options{}, {});
+  Options fresh = *store.Snapshot();
+  fresh.clusters.push_back({.name = "cache", .kind = ClusterKind::kRedis});
+  fresh.routes = {{"item:*", "local"}, {"*", "cache"}};
+  EXPECT_NE(LogOf(store, fresh).find("changed clusters, routes"), std::string::npos);
+  EXPECT_EQ(store.Snapshot()->clusters, fresh.clusters);
+  EXPECT_EQ(store.Snapshot()->routes, fresh.routes);
+
+  store.OnApply("slowlog-max-len", [](const Options&) -> Status { return Error{"no"}; });
+  Options worse = fresh;
+  worse.routes = {{"*", "local"}};
+  worse.slowlog_max_len = 7;
+  EXPECT_FALSE(ReloadConfig(store, worse).ok());
+  EXPECT_EQ(store.Snapshot()->routes, fresh.routes);
 }
 
 TEST(ConfigReload, TheSameIsNoChange) {

@@ -15,7 +15,7 @@
 #include "proxy/discovery/discovery.h"
 #include "proxy/session/route_move.h"
 #include "proxy/upstream/route_mirror.h"
-#include "proxy/upstream/upstream_cluster.h"
+#include "proxy/upstream/worker_upstreams.h"
 
 namespace tidegate {
 
@@ -66,13 +66,15 @@ class AdminFixture {
                                .kind = ClusterKind::kRedis,
                                .nodes = {{.address = {"10.0.0.5", 6379}}},
                                .password = "staple of the node"};
-    for (size_t i = 0; i < kWorkers; ++i) {
-      upstreams_[i].push_back(std::make_unique<UpstreamCluster>(
-          UpstreamEnvironment{loop_, blocks_, {}, 0, epoch_}, cache));
-      mirrors_[i].push_back(std::make_unique<RouteMirror>("m:*", *upstreams_[i][0], 100));
-    }
     discovery_ = std::make_unique<discovery::Discovery>(
-        std::span(&cache, 1), [](size_t, const std::shared_ptr<const UpstreamTopology>&) {});
+        std::span<const ClusterOptions>(),
+        [](size_t, const std::shared_ptr<const UpstreamTopology>&) {});
+    plan_.clusters = {Planned(cache)};
+    Reload(plan_);
+    for (size_t i = 0; i < kWorkers; ++i) {
+      mirrors_[i].push_back(
+          std::make_unique<RouteMirror>("m:*", *upstreams_[i].clusters()[0], 100));
+    }
   }
 
   AdminSources Sources() {
@@ -80,7 +82,7 @@ class AdminFixture {
     for (size_t i = 0; i < kWorkers; ++i) {
       sources.workers.push_back({&counters_[i],
                                  command_stats_[i].get(),
-                                 upstreams_[i],
+                                 &upstreams_[i],
                                  mirrors_[i],
                                  {{"o:*", "cache", &moves_[i]}}});
     }
@@ -97,10 +99,25 @@ class AdminFixture {
 
   WorkerCounters& counters(size_t worker) { return counters_[worker]; }
   CommandStats& command_stats(size_t worker) { return *command_stats_[worker]; }
-  UpstreamCounters& upstream(size_t worker) {
-    return upstreams_[worker][0]->NodeAt({"10.0.0.5", 6379}).counters();
+  UpstreamCounters& upstream(size_t worker) { return node(worker).counters(); }
+  UpstreamNode& node(size_t worker) {
+    return upstreams_[worker].clusters()[0]->NodeAt({"10.0.0.5", 6379});
   }
   MoveCounters& moves(size_t worker) { return moves_[worker]; }
+  // A cluster that a reload brings.
+  PlannedCluster Planned(const ClusterOptions& options) {
+    const auto watched = discovery_->Add(options);
+    return {.number = watched->number,
+            .options = options,
+            .observer = nullptr,
+            .latest_topology = [watched] { return watched->publisher.latest(); }};
+  }
+  // All workers take it in.
+  void Reload(const UpstreamPlan& plan) {
+    for (WorkerUpstreams& upstreams : upstreams_)
+      upstreams.Take(plan, {loop_, blocks_, {}, 0, upstreams.placement_epoch});
+  }
+  const UpstreamPlan& plan() const { return plan_; }
   uint32_t CommandId(std::string_view name, std::string_view subcommand = "") const {
     const Command* command = commands_->Find(name);
     if (!subcommand.empty()) command = CommandTable::FindSubcommand(*command, subcommand);
@@ -117,10 +134,10 @@ class AdminFixture {
   std::array<std::unique_ptr<CommandStats>, kWorkers> command_stats_;
   EventLoop loop_;  // that nobody runs
   OutputBlockPool blocks_;
-  uint64_t epoch_ = 0;
-  std::array<std::vector<std::unique_ptr<UpstreamCluster>>, kWorkers> upstreams_;
+  std::array<WorkerUpstreams, kWorkers> upstreams_;
   std::array<std::vector<std::unique_ptr<RouteMirror>>, kWorkers> mirrors_;
   std::array<MoveCounters, kWorkers> moves_;
+  UpstreamPlan plan_;
   std::unique_ptr<discovery::Discovery> discovery_;  // asks nobody: it is never started
 };
 

@@ -9,6 +9,7 @@
 namespace tidegate {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -192,6 +193,61 @@ TEST(AdminPages, ClustersAreAddedUpOverTheWorkers) {
   EXPECT_THAT(
       Get(pages, "/metrics").body,
       HasSubstr(R"(tidegate_upstream_requests_total{cluster="cache",node="10.0.0.5:6379"} 7)"));
+}
+
+TEST(AdminPages, LatencyByNode) {
+  AdminFixture fixture;
+  for (int i = 0; i < 98; ++i) fixture.node(0).latency().Record(1'000'000);
+  for (int i = 0; i < 2; ++i) fixture.node(1).latency().Record(1'000'000'000);
+  AdminPages pages(fixture.Sources(), true);
+  const std::string body = Get(pages, "/clusters").body;
+  EXPECT_THAT(body, ContainsRegex(R"("p50_seconds":0\.001)"));
+  EXPECT_THAT(body, ContainsRegex(R"("p99_seconds":1\.0)"));
+  const std::string metrics = Get(pages, "/metrics").body;
+  const std::string labels = R"({cluster="cache",node="10.0.0.5:6379")";
+  EXPECT_THAT(metrics,
+              HasSubstr("tidegate_upstream_request_duration_seconds_count" + labels + "} 100"));
+}
+
+// While the old one of a name leaves, its figures and those of the new one are one series.
+TEST(AdminPages, AClusterThatIsReplacedIsOneInMetrics) {
+  AdminFixture fixture;
+  fixture.upstream(0).requests.Add(3);
+  ClusterOptions changed = fixture.plan().clusters[0].options;
+  changed.request_timeout = std::chrono::milliseconds(1);
+  UpstreamPlan plan = fixture.plan();
+  plan.clusters[0] = fixture.Planned(changed);
+  fixture.Reload(plan);
+  fixture.upstream(0).requests.Add(4);
+  AdminPages pages(fixture.Sources(), true);
+  const std::string metrics = Get(pages, "/metrics").body;
+  const std::string series = "tidegate_upstream_requests_total{cluster=\"cache\"";
+  const size_t first = metrics.find(series);
+  ASSERT_NE(first, std::string::npos);
+  EXPECT_EQ(metrics.find(series, first + 1), std::string::npos);
+  EXPECT_THAT(metrics, HasSubstr(series + ",node=\"10.0.0.5:6379\"} 7"));
+  const std::string discovery = "tidegate_discovery_nodes{";
+  EXPECT_EQ(metrics.find(discovery, metrics.find(discovery) + 1), std::string::npos);
+  EXPECT_THAT(Get(pages, "/clusters").body, HasSubstr(R"("kind":"redis","leaving":true)"));
+}
+
+TEST(AdminPages, DrainsByPostAlone) {
+  AdminFixture fixture;
+  AdminPages pages(fixture.Sources(), true);
+  const std::string path = "/clusters/cache/nodes/10.0.0.5:6379/drain";
+  EXPECT_EQ(Get(pages, path).status, 405);
+  const auto post = [&pages](std::string_view where, std::string_view origin = "") {
+    return pages.Answer({.method = "POST", .path = where, .host = "localhost", .origin = origin});
+  };
+  EXPECT_EQ(post(path, "http://evil").status, 403);
+  const AdminReply refused = post(path);
+  EXPECT_EQ(refused.status, 409);
+  EXPECT_THAT(refused.body, HasSubstr("no such node"));  // discovery has not begun
+  EXPECT_EQ(post("/clusters/none/nodes/10.0.0.5:6379/drain").status, 404);
+  EXPECT_EQ(post("/clusters/cache/nodes/nowhere/drain").status, 404);
+  EXPECT_EQ(post("/clusters/cache/nodes/10.0.0.5:6379/undrain").status, 404);
+  EXPECT_EQ(post("/clusters/cache/nodes/10.0.0.5:6379/explode").status, 404);
+  EXPECT_EQ(post("/clusters/cache/nodes/drain").status, 404);
 }
 
 }  // namespace

@@ -150,6 +150,83 @@ TEST(DiscoveryLife, StopsWhileEverythingHangs) {
                           [](size_t, const std::shared_ptr<const UpstreamTopology>&) {});
 }
 
+TEST(DiscoveryLife, ClustersComeAndGoWhileItRuns) {
+  FakeRedis first(OnlyPing);
+  FakeRedis second(OnlyPing);
+  Watched watched(OptionsOf(ClusterKind::kRedis, {&first}));
+  EXPECT_TRUE(Eventually([&] { return first.asked() > 1; }));
+  const std::shared_ptr<WatchedCluster> added =
+      watched->Add(OptionsOf(ClusterKind::kRedis, {&second}));
+  EXPECT_EQ(added->number, 1U);
+  EXPECT_TRUE(Eventually([&] { return added->publisher.was_asked() && second.asked() > 1; }));
+  watched->Remove(1);
+  EXPECT_EQ(watched->size(), 1U);
+  // Nobody asks it any more; reports about it are for nobody.
+  watched->Report(*added, {.kind = UpstreamReport::Kind::kNodeFailed});
+  watched->Report(1, {.kind = UpstreamReport::Kind::kNodeFailed});
+  int asked = second.asked();
+  EXPECT_TRUE(Eventually([&] {
+    const int before = std::exchange(asked, second.asked());
+    const int others = first.asked();
+    Eventually([&] { return first.asked() > others + 2; });
+    return second.asked() == before;
+  }));
+  // A number is never given twice.
+  EXPECT_EQ(watched->Add(OptionsOf(ClusterKind::kRedis, {&second}))->number, 2U);
+}
+
+// --- nodes that an operator drains ---
+
+using Nodes = std::vector<KnownNode>;
+
+UpstreamTopology TopologyWith(Nodes nodes) {
+  UpstreamTopology topology;
+  topology.nodes = std::move(nodes);
+  return topology;
+}
+
+TEST(Draining, WhoMayBeDrained) {
+  const topology::NodeAddress a{"a", 1};
+  const topology::NodeAddress b{"b", 1};
+  const auto ignore = [](const std::shared_ptr<const UpstreamTopology>&) {};
+  TopologyPublisher one("c", ClusterKind::kRedis, ignore);
+  EXPECT_THAT(one.Drain(a, true), HasSubstr("no such node"));
+  one.Offer(TopologyWith({{.address = a}}));
+  EXPECT_THAT(one.Drain(a, true), HasSubstr("the only node"));
+  TopologyPublisher replicas("c", ClusterKind::kReplicas, ignore);
+  replicas.Offer(TopologyWith({{.address = a}, {.address = b, .is_primary = false}}));
+  EXPECT_THAT(replicas.Drain(a, true), HasSubstr("it is a primary"));
+  EXPECT_EQ(replicas.Drain(b, false), "");
+  TopologyPublisher ring("c", ClusterKind::kRing, ignore);
+  ring.Offer(TopologyWith({{.address = a}, {.address = b}}));
+  EXPECT_THAT(ring.Drain(a, false), HasSubstr("eject-after-failures"));
+  EXPECT_EQ(ring.Drain(a, true), "");
+  EXPECT_THAT(ring.Drain(b, true), HasSubstr("the last node"));
+}
+
+TEST(Draining, LastsUntilItIsTakenBack) {
+  int published = 0;
+  TopologyPublisher publisher(
+      "c", ClusterKind::kReplicas,
+      [&published](const std::shared_ptr<const UpstreamTopology>&) { ++published; });
+  const topology::NodeAddress b{"b", 1};
+  const Nodes nodes = {{.address = {"a", 1}}, {.address = b, .is_primary = false}};
+  publisher.Offer(TopologyWith(nodes));
+  EXPECT_FALSE(publisher.Undrain(b));
+  EXPECT_EQ(publisher.Drain(b, false), "");
+  EXPECT_EQ(publisher.Drain(b, false), "");
+  EXPECT_EQ(published, 2);
+  EXPECT_FALSE(publisher.Offer(TopologyWith(nodes)));  // the watcher knows nothing of it
+  publisher.OfferProblem("p");
+  const KnownNode node = publisher.latest()->nodes[1];
+  EXPECT_TRUE(node.is_drained);
+  EXPECT_FALSE(node.is_usable);
+  EXPECT_EQ(node.why_not, "drained by an operator");
+  EXPECT_TRUE(publisher.Undrain(b));
+  EXPECT_TRUE(publisher.latest()->nodes[1].is_usable);
+  EXPECT_EQ(publisher.latest()->problem, "p");
+}
+
 // --- a primary and its replicas ---
 
 std::string PrimaryInfo(int64_t offset, const std::vector<const FakeRedis*>& replicas = {}) {

@@ -1,0 +1,102 @@
+// The part of Worker that takes in which upstream clusters there are and which keys go there: at
+// the start, and when a reload has changed it.
+//
+// It happens between two turns, so a batch sees the routes of before or those of after, and never
+// both. Sessions whose requests are in flight keep their order: the placement epoch moves, so what
+// comes next waits for them. Clusters that are gone get nothing new and answer what they have. What
+// sessions have there beside requests is ended or moved as soon as nothing of it is in flight:
+//
+//   keys watched        the watch is lost: EXEC answers nil, as if a key had been changed
+//   BLPOP and its kind  unblocked with an error, by the node, so that nothing popped is lost
+//   subscriptions       follow the route "*"; see Session::FollowRoutes
+//
+// Such a cluster is destroyed when nothing is in flight there and no session refers to it.
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "proxy/server.h"
+#include "proxy/session/route_move.h"
+#include "proxy/upstream/route_mirror.h"
+#include "proxy/upstream/worker_upstreams.h"
+#include "proxy/worker.h"
+
+namespace tidegate {
+namespace {
+
+// How often is looked whether a cluster may go.
+constexpr uint64_t kLeavingStepMillis = 20;
+
+}  // namespace
+
+// This version has no policies to put into the chains; else those of routes that stay would stay.
+std::vector<Route> Worker::MakeRoutes(const std::vector<RouteOptions>& options) {
+  std::vector<Route> routes;
+  for (const RouteOptions& route : options) {
+    routes.push_back({.match = route.match,
+                      .cluster = route.cluster,
+                      .upstream = upstreams_->Find(route.cluster),
+                      .prefixes = {.strip = route.strip_prefix, .add = route.add_prefix},
+                      .mirror = MirrorFor(route),
+                      .move = MoveFor(route)});
+  }
+  return routes;
+}
+
+// These two are made at the start. A reload finds them as they were, with the same clusters:
+// ReloadConfig refuses a file that has others, for both have state that cannot go elsewhere, and
+// their counters are read by other threads.
+RouteMirror* Worker::MirrorFor(const RouteOptions& route) {
+  UpstreamCluster* const to = upstreams_->Find(route.mirror.cluster);
+  if (to == nullptr) return nullptr;
+  for (const auto& mirror : mirrors_) {
+    if (mirror->route() == route.match) return mirror.get();
+  }
+  TG_CHECK(!thread_.joinable());
+  return mirrors_
+      .emplace_back(std::make_unique<RouteMirror>(route.match, *to, route.mirror.percent))
+      .get();
+}
+
+RouteMove* Worker::MoveFor(const RouteOptions& route) {
+  UpstreamCluster* const from = upstreams_->Find(route.move_from);
+  if (from == nullptr) return nullptr;
+  for (const auto& move : moves_) {
+    if (move->route() == route.match) return move.get();
+  }
+  TG_CHECK(!thread_.joinable());
+  return moves_
+      .emplace_back(
+          std::make_unique<RouteMove>(*this, route.match, *from, upstreams_->Find(route.cluster)))
+      .get();
+}
+
+void Worker::TakePlan(const UpstreamPlan& plan) {
+  const UpstreamCluster* const everything_before = router_.everything();
+  upstreams_->Take(plan, {loop_, output_blocks_, read_buffer(), index_, upstreams_->placement_epoch,
+                          &server_.script_texts(), &server_.upstream_tls()});
+  router_ = Router(MakeRoutes(plan.routes));
+  const bool moved = router_.everything() != everything_before;
+  StepLeaving();
+  for (Session* session : sessions_) session->FollowRoutes(moved);
+}
+
+void Worker::StepLeaving() {
+  if (upstreams_->leaving().empty()) return;
+  loop_.TurnBegins();
+  const int64_t now_ns = MonotonicNanos();
+  for (const WorkerUpstreams::Leaving& one : upstreams_->leaving()) {
+    const bool late = now_ns >= one.deadline_ns;
+    for (Session* session : sessions_) session->LeaveCluster(*one.cluster, late);
+    if (late) one.cluster->EndAll("it was removed from the configuration");
+  }
+  upstreams_->RemoveLeaving([this](const WorkerUpstreams::Leaving& one) {
+    return !one.cluster->busy() &&
+           std::none_of(sessions_.begin(), sessions_.end(),
+                        [&one](const Session* session) { return session->RefersTo(*one.cluster); });
+  });
+  if (!upstreams_->leaving().empty()) leaving_timer_->StartOnce(kLeavingStepMillis);
+}
+
+}  // namespace tidegate
