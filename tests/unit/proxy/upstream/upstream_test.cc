@@ -48,13 +48,15 @@ struct Pipeline {
   std::string expected;
 };
 
-// Random requests over both places, each with a value of its own.
+// Random requests over both places, each with a value of its own. Each round has keys of its own:
+// of one that was left without waiting requests may still be executed, over another worker.
 Pipeline MakePipeline(std::mt19937& random, const std::string& client, int round) {
   Pipeline pipeline;
   const int requests = static_cast<int>(random() % 600) + 1;
   for (int i = 0; i < requests; ++i) {
     const std::string value = client + "." + std::to_string(round * 1000 + i);
-    const std::string key = (random() % 10 == 0 ? "near:" : "far:") + client;
+    const std::string key =
+        (random() % 10 == 0 ? "near:" : "far:") + client + "." + std::to_string(round);
     for (const std::string_view part :
          {"SET ", key.c_str(), " ", value.c_str(), "\r\nGET ", key.c_str(), "\r\n"})
       pipeline.sent += part;
