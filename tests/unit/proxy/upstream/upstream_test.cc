@@ -54,7 +54,9 @@ Pipeline MakePipeline(std::mt19937& random, const std::string& client, int round
   const int requests = static_cast<int>(random() % 600) + 1;
   for (int i = 0; i < requests; ++i) {
     const std::string value = client + "." + std::to_string(round * 1000 + i);
-    const std::string key = (random() % 10 == 0 ? "near:" : "far:") + client;
+    // Not the keys of the round before: what a client that left had sent may still be executed.
+    const std::string key =
+        (random() % 10 == 0 ? "near:" : "far:") + client + "." + std::to_string(round);
     for (const std::string_view part :
          {"SET ", key.c_str(), " ", value.c_str(), "\r\nGET ", key.c_str(), "\r\n"})
       pipeline.sent += part;
