@@ -100,8 +100,7 @@ void UpstreamConnection::CountHeldBytes() {
 // not.
 inline bool UpstreamConnection::HasRoom(const Command* command) {
   const bool is_under_way = owner_ != nullptr && state_ != State::kIdle;
-  if (__builtin_expect(!node_.is_up(), 0) && !is_under_way &&
-      !node_.Admits(command, state_ == State::kReady))
+  if (__builtin_expect(!node_.is_up(), 0) && !is_under_way && !node_.Admits(command))
     return Refuse("down, " + node_.last_failure());
   if (__builtin_expect(state_ == State::kIdle, 0) && !Begin()) return false;
   const size_t held_bytes = node_.held_bytes() - counted_bytes_ + HeldBytes();

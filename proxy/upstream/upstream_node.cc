@@ -107,8 +107,9 @@ bool UpstreamNode::MayConnect(int64_t now_ns, bool is_private) {
 }
 
 // A script that runs for too long must be possible to kill, and nobody else but its clients can.
-bool UpstreamNode::Admits(const Command* command, bool connected) {
-  if (breaker_.opened_by_replies() && connected && command != nullptr &&
+// (That goes over a connection of its own, which may have to be made: a node that answers lets it.)
+bool UpstreamNode::Admits(const Command* command) {
+  if (breaker_.opened_by_replies() && command != nullptr &&
       (command->spec->flags & kAllowBusy) != 0)
     return true;
   return breaker_.Admit(MonotonicNanos());

@@ -116,8 +116,8 @@ class UpstreamNode final {
   std::string Describe(std::string_view why) const;
   // Whether requests may be sent without asking further.
   bool is_up() const { return breaker_.closed(); }
-  // When it is not: whether this one may. `connected`: it needs no new connection.
-  bool Admits(const Command* command, bool connected);
+  // When it is not: whether this one may.
+  bool Admits(const Command* command);
   // For who can choose: whether it would be, and nothing speaks against it.
   bool IsGood() const { return breaker_.spotless() || WouldAdmit(); }
   // Whether a connection may be made now; takes the right to it. Private ones are bounded by their

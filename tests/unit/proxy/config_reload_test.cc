@@ -77,6 +77,38 @@ TEST(ConfigReload, ClustersAndRoutesComeWithTheSettingsOrNotAtAll) {
   EXPECT_EQ(store.Snapshot()->routes, fresh.routes);
 }
 
+// A mirror and a move have requests under way and counters that others read.
+TEST(ConfigReload, RoutesWithMirrorsAndMovesStayAsTheyAre) {
+  Options options;
+  options.clusters.push_back({.name = "cache", .kind = ClusterKind::kRedis});
+  options.clusters.push_back({.name = "old", .kind = ClusterKind::kRedis});
+  options.clusters.push_back({.name = "other", .kind = ClusterKind::kRedis});
+  options.routes = {{.match = "m:*", .cluster = "cache", .mirror = {.cluster = "old"}},
+                    {.match = "k:*", .cluster = "local", .move_from = "old"},
+                    {.match = "*", .cluster = "other"}};
+  ConfigStore store(options, {});
+  const auto refused = [&store](const Options& fresh) {
+    const Status status = ReloadConfig(store, fresh);
+    return !status.ok() && status.error().message.find("needs a restart") != std::string::npos;
+  };
+  Options without = options;
+  without.routes.erase(without.routes.begin());
+  EXPECT_TRUE(refused(without));
+  Options more = options;
+  more.routes.back().move_from = "old";
+  EXPECT_TRUE(refused(more));
+  Options elsewhere = options;
+  elsewhere.clusters[options.clusters.size() - 2].request_timeout = std::chrono::seconds(1);
+  EXPECT_TRUE(refused(elsewhere));
+  EXPECT_EQ(store.Snapshot()->routes, options.routes);
+
+  Options unrelated = options;
+  unrelated.clusters.back().request_timeout = std::chrono::seconds(1);
+  unrelated.routes.insert(unrelated.routes.begin(), {.match = "new:*", .cluster = "other"});
+  EXPECT_TRUE(ReloadConfig(store, unrelated).ok());
+  EXPECT_EQ(store.Snapshot()->routes, unrelated.routes);
+}
+
 TEST(ConfigReload, TheSameIsNoChange) {
   ConfigStore store(Options{}, {});
   const uint64_t version = store.version();
