@@ -32,7 +32,7 @@ using testing::Random;
 using testing::Words;
 
 constexpr int64_t kNowMs = 1'700'000'000'000;
-constexpr int kRounds = 60;
+constexpr int kRounds = 20;
 
 // An engine that tracks its changes, with who writes its checkpoints.
 class Server final {
