@@ -36,12 +36,14 @@ RewrittenRequest::RewrittenRequest(Router& router, const Request& request) : vie
   switch (ForwardRuleOf(request)) {
     case ForwardRule::kHere:
     case ForwardRule::kPrivateByCatchAll:  // about channels, or what the client wrote
+    case ForwardRule::kScriptByCatchAll:   // about texts
       return;
     case ForwardRule::kByCatchAll:
       RewriteAboutAll(router.catch_all(), request);
       return;
     case ForwardRule::kByKey:
     case ForwardRule::kPrivateByKey:
+    case ForwardRule::kScriptByKey:
       RewriteKeys(router, request);
       return;
   }
