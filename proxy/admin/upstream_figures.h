@@ -29,7 +29,7 @@ struct ClusterOfWorkers {
   std::string name;
   ClusterKind kind = ClusterKind::kRedis;
   bool leaving = false;
-  std::vector<NodeOfWorkers> nodes;
+  std::vector<NodeOfWorkers> nodes = {};
 };
 
 // By their numbers. A cluster that leaves may have the name of one that came instead.

@@ -5,6 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/source_folder.h"
 #include "tests/support/temporary_folder.h"
 
 namespace tidegate {
@@ -448,7 +449,7 @@ TEST_F(LoaderTest, MergesYamlThenRedisConfThenFlags) {
 TEST_F(LoaderTest, LoadsEveryExample) {
   int examples = 0;
   for (const auto& file :
-       std::filesystem::directory_iterator(TIDEGATE_SOURCE_DIR "/config/examples")) {
+       std::filesystem::directory_iterator(testing::SourceFolder() + "/config/examples")) {
     Result<LoadedConfig> loaded = Load({file.path().string()});
     EXPECT_TRUE(loaded.ok()) << ErrorOf(loaded);
     if (loaded.ok()) {
@@ -457,7 +458,7 @@ TEST_F(LoaderTest, LoadsEveryExample) {
     ++examples;
   }
   EXPECT_GT(examples, 0);
-  EXPECT_TRUE(Load({TIDEGATE_SOURCE_DIR "/config/tidegate.yaml"}).ok());
+  EXPECT_TRUE(Load({testing::SourceFolder() + "/config/tidegate.yaml"}).ok());
 }
 
 TEST_F(LoaderTest, WarnsOfWhatIsHardlyMeant) {
@@ -531,7 +532,7 @@ TEST_F(LoaderTest, AFileThatIncludesItselfEnds) {
 
 TEST_F(LoaderTest, ExamplesAndShippedConfigAreValid) {
   int checked = 0;
-  const std::filesystem::path folder(TIDEGATE_SOURCE_DIR "/config");
+  const std::filesystem::path folder(testing::SourceFolder() + "/config");
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
     const std::string extension = entry.path().extension();
     if (extension != ".yaml" && extension != ".conf") continue;

@@ -7,12 +7,13 @@
 #include "config/option_table.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/source_folder.h"
 
 namespace tidegate {
 namespace {
 
 std::string FileText(const std::string& path) {
-  const std::ifstream file(TIDEGATE_SOURCE_DIR "/" + path);
+  const std::ifstream file(testing::SourceFolder() + "/" + path);
   EXPECT_TRUE(file.good()) << path;
   std::stringstream text;
   text << file.rdbuf();

@@ -13,6 +13,7 @@
 #include "proxy/admin/admin_pages.h"
 #include "proxy/admin/metrics_reference.h"
 #include "proxy/observe/memory_stats.h"
+#include "tests/support/source_folder.h"
 #include "tests/unit/proxy/admin/admin_fixture.h"
 
 namespace tidegate {
@@ -167,7 +168,7 @@ TEST(MetricsPage, SumOfACommandsHistogramIsNearTheTruth) {
 }
 
 TEST(MetricsReference, CommittedPageIsCurrent) {
-  std::ifstream file(std::string(TIDEGATE_SOURCE_DIR) + "/docs/reference/metrics.md");
+  std::ifstream file(testing::SourceFolder() + "/docs/reference/metrics.md");
   std::stringstream committed;
   committed << file.rdbuf();
   EXPECT_EQ(committed.str(), MetricsReference())
