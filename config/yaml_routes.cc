@@ -39,7 +39,7 @@ const ClusterOptions* FindCluster(const Options& options, std::string_view name)
 }
 
 std::string ReadClusterName(YamlContext& context, const ConfigNode& entry) {
-  const std::string name = context.ScalarOf(entry);
+  std::string name = context.ScalarOf(entry);
   const Options& options = context.builder().options();
   if (FindCluster(options, name) != nullptr) return name;
   std::vector<std::string_view> names;
