@@ -321,13 +321,16 @@ TEST_F(TierTest, WritersWaitForACheckpoint) {
   for (int i = 0; i < 5; ++i) Run({"APPEND", "a", large});
   EXPECT_EQ(process_->a.Begin({"APPEND", "b", large}), "");
   EXPECT_TRUE(process_->checkpoint_asked.exchange(false));
-  std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  EXPECT_EQ(process_->a.Resume(), "");
+  // At the latest when a turn was long enough to find out that nothing is clean.
+  EXPECT_TRUE(Eventually([&] {
+    engine().BeginTurn(process_->a.thread());
+    EXPECT_EQ(process_->a.Resume(), "");
+    return engine().StatsOfCold().checkpoint_waits > 0;
+  }));
   ASSERT_TRUE(Checkpoint());
   engine().BeginTurn(process_->a.thread());
   EXPECT_EQ(process_->a.ResumeUntilRead(), ":1000000\r\n");
   EXPECT_GT(Evicted(), 0u);
-  EXPECT_GT(engine().StatsOfCold().checkpoint_waits, 0u);
 }
 
 TEST_F(TierTest, WritersAreRefusedWhenCheckpointsFail) {

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -41,7 +42,7 @@ class Reloaded {
             },
             [this](Server& server) {
               server.OnReload([this, &server] {
-                EXPECT_TRUE(ReloadConfig(server.config(), *next_).ok());
+                EXPECT_TRUE(ReloadConfig(server.config(), Wanted()).ok());
                 server.upstream_control().Switch(*server.config().Snapshot());
               });
             }) {
@@ -59,8 +60,11 @@ class Reloaded {
   Server& operator*() { return *server_; }
 
   void Reload(std::vector<ClusterOptions> clusters, std::vector<RouteOptions> routes) {
-    next_ = *server_->config().Snapshot();
-    Set(*next_, std::move(clusters), std::move(routes));
+    {
+      const std::lock_guard lock(mutex_);
+      next_ = *server_->config().Snapshot();
+      Set(*next_, std::move(clusters), std::move(routes));
+    }
     kill(getpid(), SIGHUP);
     // Every worker has it.
     EXPECT_TRUE(Eventually([this] {
@@ -97,6 +101,11 @@ class Reloaded {
   }
 
  private:
+  // Asked by the server's thread, which a signal tells; that orders nothing between threads.
+  Options Wanted() {
+    const std::lock_guard lock(mutex_);
+    return *next_;
+  }
   static void Set(Options& options, std::vector<ClusterOptions> clusters,
                   std::vector<RouteOptions> routes) {
     options.clusters = {{.name = "local"}};
@@ -130,7 +139,8 @@ class Reloaded {
   }
 
   sigset_t mask_;  // of the test's thread
-  std::optional<Options> next_;
+  std::mutex mutex_;
+  std::optional<Options> next_;  // written under it
   TestServer server_;
 };
 
