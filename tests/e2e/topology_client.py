@@ -4,11 +4,7 @@ import sys
 import time
 
 import redis
-
-
-def check(what, good):
-    print("%s %s" % ("ok" if good else "FAIL", what))
-    return good
+from client_checks import check
 
 
 def pipeline(client):

@@ -6,14 +6,10 @@ import threading
 import time
 
 import redis
+from client_checks import check
 
 ACCOUNTS = 8
 START = 1000
-
-
-def check(what, good):
-    print("%s %s" % ("ok" if good else "FAIL", what))
-    return good
 
 
 def run_all(work, count):

@@ -12,6 +12,7 @@
 #include "proxy/commands/families.h"
 #include "proxy/session/session_private.h"
 #include "proxy/upstream/upstream_cluster.h"
+#include "tests/support/ask.h"
 #include "tests/support/test_server.h"
 
 namespace tidegate {
@@ -47,9 +48,6 @@ struct Pair {
 std::string Bulk(std::string_view text) {
   return "$" + std::to_string(text.size()) + "\r\n" + std::string(text) + "\r\n";
 }
-
-#define EXPECT_ASK(client, command, expected) \
-  EXPECT_EQ((client).Ask(command "\r\n", expected), expected) << (command)
 
 TEST(PrivateTransaction, GoesAsOneUnit) {
   Pair pair;

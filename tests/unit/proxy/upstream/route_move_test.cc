@@ -11,29 +11,19 @@
 #include <vector>
 
 #include "proxy/commands/families.h"
+#include "tests/support/ask.h"
 #include "tests/support/fake_redis.h"
 #include "tests/support/test_server.h"
 
 namespace tidegate {
 namespace {
 
-#define EXPECT_ASK(client, command, expected) \
-  EXPECT_EQ((client).Ask(std::string(command) + "\r\n", expected), expected) << (command)
-
-ClusterOptions Node(const std::string& name, uint16_t port) {
-  return {.name = name,
-          .kind = ClusterKind::kRedis,
-          .nodes = {{.address = {"127.0.0.1", port}}},
-          .connect_timeout = std::chrono::milliseconds(300),
-          .request_timeout = std::chrono::milliseconds(2000)};
-}
-
 struct Moving {
   explicit Moving(const std::string& to, int workers = 1)
       : server(ProxyCommandFamilies(), [&, this](Options& options) {
           options.workers = workers;
-          options.clusters.push_back(Node("old", old.port()));
-          options.clusters.push_back(Node("new", target.port()));
+          options.clusters.push_back(testing::NodeOptions("old", old.port()));
+          options.clusters.push_back(testing::NodeOptions("new", target.port()));
           options.routes = {{.match = "*", .cluster = to, .move_from = "old"}};
         }) {}
   uint64_t Sum(WorkerCounter MoveCounters::*counter) {
@@ -55,8 +45,8 @@ struct Moving {
   TestClient direct{old.port()};
 };
 
-class RouteMoves : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(To, RouteMoves, testing::Values("local", "new"));
+class RouteMoves : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(To, RouteMoves, ::testing::Values("local", "new"));
 
 TEST_P(RouteMoves, TheFirstTouchMovesAKey) {
   Moving at(GetParam());
@@ -236,7 +226,7 @@ TEST(RouteMove, AKeyThatIsNotRemovedIsTriedAgain) {
   });
   TestServer server(ProxyCommandFamilies(), [&](Options& options) {
     options.workers = 1;
-    options.clusters.push_back(Node("old", old.port()));
+    options.clusters.push_back(testing::NodeOptions("old", old.port()));
     options.routes = {{.match = "*", .cluster = "local", .move_from = "old"}};
   });
   TestClient client(server.port());

@@ -8,22 +8,12 @@
 
 #include "proxy/commands/families.h"
 #include "proxy/upstream/route_mirror.h"
+#include "tests/support/ask.h"
 #include "tests/support/fake_redis.h"
 #include "tests/support/test_server.h"
 
 namespace tidegate {
 namespace {
-
-#define EXPECT_ASK(client, command, expected) \
-  EXPECT_EQ((client).Ask(std::string(command) + "\r\n", expected), expected) << (command)
-
-ClusterOptions Node(const std::string& name, uint16_t port) {
-  return {.name = name,
-          .kind = ClusterKind::kRedis,
-          .nodes = {{.address = {"127.0.0.1", port}}},
-          .connect_timeout = std::chrono::milliseconds(300),
-          .request_timeout = std::chrono::milliseconds(2000)};
-}
 
 // --- prefixes ---
 
@@ -32,7 +22,7 @@ struct Renaming {
   Renaming()
       : server(ProxyCommandFamilies(), [this](Options& options) {
           options.workers = 1;
-          options.clusters.push_back(Node("cache", node.port()));
+          options.clusters.push_back(testing::NodeOptions("cache", node.port()));
           options.routes = {{.match = "app1:*", .cluster = "cache", .strip_prefix = "app1:"},
                             {.match = "app2:*",
                              .cluster = "cache",
@@ -134,7 +124,7 @@ TEST(RoutePrefixes, EmptyNamesAndValues) {
 // --- several nodes ---
 
 ClusterOptions Ring(uint16_t a, uint16_t b) {
-  ClusterOptions ring = Node("pool", a);
+  ClusterOptions ring = testing::NodeOptions("pool", a);
   ring.kind = ClusterKind::kRing;
   ring.nodes.push_back({.address = {"127.0.0.1", b}});
   return ring;
@@ -209,8 +199,8 @@ struct Mirrored {
   explicit Mirrored(const std::string& cluster = "cache", int percent = 100)
       : server(ProxyCommandFamilies(), [&, this](Options& options) {
           options.workers = 1;
-          options.clusters.push_back(Node("cache", node.port()));
-          options.clusters.push_back(Node("new", mirror.port()));
+          options.clusters.push_back(testing::NodeOptions("cache", node.port()));
+          options.clusters.push_back(testing::NodeOptions("new", mirror.port()));
           options.routes = {{.match = "m:*",
                              .cluster = cluster,
                              .mirror = {.cluster = "new", .percent = percent}},
@@ -298,7 +288,7 @@ TEST(RouteMirror, ItsTroublesAreItsOwn) {
   });
   TestServer server(ProxyCommandFamilies(), [&](Options& options) {
     options.workers = 1;
-    options.clusters.push_back(Node("new", mirror.port()));
+    options.clusters.push_back(testing::NodeOptions("new", mirror.port()));
     options.clusters.back().request_timeout = std::chrono::milliseconds(200);
     options.routes = {{.match = "*", .cluster = "local", .mirror = {.cluster = "new"}}};
   });
