@@ -226,6 +226,13 @@ struct Options {
   const OutputBufferLimit& output_buffer_limit(ClientClass c) const {
     return client_output_buffer_limits[static_cast<size_t>(c)];
   }
+  // Big keys: see hotkey/big_key_table.h.
+  bool big_keys = true;
+  Bytes big_key_bytes = 1_MiB;
+  Bytes big_key_warn_bytes = 64_KiB;
+  int64_t big_key_elements = 5000;
+  Bytes big_key_rate = 10_MiB;  // a second
+
   friend bool operator==(const Options&, const Options&) = default;
 };
 

@@ -17,6 +17,7 @@
 #include "proxy/commands/declared_commands.h"
 #include "proxy/commands/families.h"
 #include "proxy/event/loop.h"
+#include "proxy/observe/big_keys.h"
 #include "proxy/process_limits.h"
 #include "proxy/pubsub/key_events.h"
 #include "proxy/server_stats.h"
@@ -105,6 +106,7 @@ void Server::AssembleCommands(const Options& options, Families process_families)
     families.push_back(declared_commands_->family());
   }
   commands_ = CommandTable::Create(families);
+  big_keys_ = std::make_unique<BigKeys>(*commands_);
 }
 
 Status Server::Assemble(Families process_families) {

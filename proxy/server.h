@@ -40,6 +40,7 @@ class Acceptor;
 class EventLoop;
 class BackgroundBackup;
 class BackgroundSave;
+class BigKeys;
 class DeclaredCommands;
 class KeyMoves;
 class Persistence;
@@ -128,6 +129,7 @@ class Server final {
   BackgroundSave& background_save() { return *background_save_; }
   BackgroundBackup& background_backup() { return *background_backup_; }
 
+  BigKeys& big_keys() { return *big_keys_; }
   Slowlog& slowlog() { return slowlog_; }
   LatencyMonitor& latency_monitor() { return latency_monitor_; }
   ErrorStats& error_stats() { return error_stats_; }
@@ -245,6 +247,8 @@ class Server final {
   ClientState main_client_;
   std::unique_ptr<Acceptor> acceptor_;
   std::vector<std::unique_ptr<SignalWatcher>> signals_;
+
+  std::unique_ptr<BigKeys> big_keys_;
 };
 
 }  // namespace tidegate

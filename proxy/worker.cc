@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proxy/crash_report.h"
+#include "proxy/observe/big_keys.h"
+#include "proxy/observe/long_keys.h"
 #include "proxy/server.h"
 #include "proxy/session/redaction.h"
 #include "proxy/session/route_move.h"
@@ -50,7 +52,8 @@ Worker::Worker(Server& server, int index)
       discarded_output_(output_blocks_),
       read_buffer_(new char[kSharedReadBufferBytes.count]),
       upstreams_(std::make_unique<WorkerUpstreams>()),
-      router_(MakeRoutes({{.match = "*", .cluster = ""}})) {
+      router_(MakeRoutes({{.match = "*", .cluster = ""}})),
+      long_keys_(std::make_unique<LongKeys>()) {
   loop_.OnBeforeWait([](void* self) { static_cast<Worker*>(self)->BeforeWait(); }, this);
   tick_ = std::make_unique<Timer>(loop_, [this] { Tick(); });
   wake_timer_ = std::make_unique<Timer>(loop_, [this] { RunWakeTimes(); });
@@ -341,6 +344,8 @@ void Worker::BeforeWait() {
     flushing_.clear();
   }
   FollowOptions();
+  if (__builtin_expect(engine_thread_->sizes.has_notes(), 0))
+    server_.big_keys().TakeNotes(engine_thread_->sizes.Take(), UnixMillis());
   engine_thread_->client_bytes.store(ClientMemoryBytes(), std::memory_order_relaxed);
   server_.engine().BeginTurn(*engine_thread_);
   const uint64_t busy_ticks = loop_.EndTurn();
@@ -381,6 +386,16 @@ void Worker::RefreshOptions() {
     ticks_per_second_ = options_->hz;
     tick_->StartEvery(std::max(1, 1000 / ticks_per_second_));
   }
+  FollowBigKeys();
+}
+
+void Worker::FollowBigKeys() {
+  BigKeys& big_keys = server_.big_keys();
+  big_keys.Follow(*options_);
+  big_keys_ = options_->big_keys ? &big_keys : nullptr;
+  if (!options_->big_keys) return engine_thread_->sizes.Stop();
+  const BigKeyLimits limits = LimitsOf(*options_);
+  engine_thread_->sizes.Watch({.bytes = limits.bytes, .elements = limits.elements});
 }
 
 void Worker::Tick() {

@@ -36,6 +36,8 @@
 
 namespace tidegate {
 
+class BigKeys;
+class LongKeys;
 class RouteMirror;
 class RouteMove;
 class Server;
@@ -148,6 +150,10 @@ class Worker final {
 
   WorkerSubscribers& subscribers() { return subscribers_; }
 
+  // Who is told of big keys; null: nobody.
+  BigKeys* big_keys() const { return big_keys_; }
+  LongKeys& long_keys() { return *long_keys_; }
+
   // Whether replies are sent at the end of a turn, and only when what they may tell of is synced
   // (appendfsync always).
   bool holds_replies() const { return holds_replies_; }
@@ -253,6 +259,7 @@ class Worker final {
   void StepCompaction();
   size_t ClientMemoryBytes() const;
   void RefreshOptions();
+  void FollowBigKeys();
   void RunWakeTimes();
   void ArmWakeTimer();
   void StepHousekeeping(int64_t now_ms);
@@ -331,6 +338,9 @@ class Worker final {
   std::unique_ptr<Timer> leaving_timer_;
   std::unique_ptr<WakeUp> wake_up_;
   std::thread thread_;
+
+  BigKeys* big_keys_ = nullptr;  // the server's, while the options want it
+  const std::unique_ptr<LongKeys> long_keys_;
 };
 
 }  // namespace tidegate

@@ -9,8 +9,10 @@
 #include <optional>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "proxy/admin/backup_page.h"
+#include "proxy/admin/big_keys_page.h"
 #include "proxy/admin/clusters_page.h"
 #include "proxy/admin/config_page.h"
 #include "proxy/admin/drain_page.h"
@@ -87,6 +89,7 @@ struct AdminPageList {
       {"/admin.js", &AdminPages::Script},
       {"/admin.css", &AdminPages::Style},
       {"/clusters", &AdminPages::Clusters},
+      {"/bigkeys", &AdminPages::BigKeyList},
   };
 };
 
@@ -181,6 +184,14 @@ AdminReply AdminPages::Config() const {
 
 AdminReply AdminPages::Clusters() const {
   return {.content_type = kJson, .body = ClustersJson(sources_)};
+}
+
+AdminReply AdminPages::BigKeyList() const {
+  const int64_t now_ms = UnixMillis();
+  return {
+      .content_type = kJson,
+      .body = BigKeysJson(
+          sources_.big_keys != nullptr ? sources_.big_keys->Facts(now_ms) : BigKeyFacts(), now_ms)};
 }
 
 AdminReply AdminPages::Backup(const AdminRequest& request) const {

@@ -27,6 +27,7 @@
 
 namespace tidegate {
 
+class BigKeys;
 struct MoveCounters;
 
 // A route with move-from on one worker.
@@ -63,6 +64,7 @@ struct AdminSources {
   const ConfigStore* config = nullptr;
   const Persistence* persistence = nullptr;         // null without appendonly
   const discovery::Discovery* discovery = nullptr;  // null: none
+  BigKeys* big_keys = nullptr;                      // null: there is none
   int64_t start_unix_ms = 0;
   std::function<Readiness()> readiness;
   std::function<uint64_t()> connections_rejected;

@@ -1,6 +1,7 @@
 #include "proxy/admin/metrics_reference.h"
 
 #include "proxy/discovery/discovery_metrics.h"
+#include "proxy/observe/big_key_metrics.h"
 #include "proxy/server_metrics.h"
 #include "proxy/session/move_metrics.h"
 #include "proxy/upstream/mirror_metrics.h"
@@ -60,6 +61,8 @@ std::vector<MetricGroup> MetricGroups() {
   groups[2].title = "Commands";
   AppendRows(groups[2].rows, kCommandMetrics);
   groups[2].rows.push_back(kCommandDurationMetric);
+  groups[2].rows.push_back(kBigKeysMetric);
+  AppendRows(groups[2].rows, kBigKeyMetrics);
   groups[3].title = "Upstream clusters";
   AppendRows(groups[3].rows, kUpstreamMetrics);
   groups[3].rows.push_back(kUpstreamRequestDurationMetric);

@@ -9,6 +9,8 @@
 #include "base/version.h"
 #include "proxy/admin/upstream_figures.h"
 #include "proxy/discovery/discovery_metrics.h"
+#include "proxy/observe/big_key_metrics.h"
+#include "proxy/observe/big_keys.h"
 #include "proxy/session/move_metrics.h"
 #include "proxy/upstream/mirror_metrics.h"
 #include "proxy/upstream/upstream_metrics.h"
@@ -152,6 +154,7 @@ Families StatsCollector::Collect() const {
   CollectDiscovery(out);
   CollectEngine(out);
   CollectPersistence(out);
+  CollectBigKeys(out);
   return out;
 }
 
@@ -325,6 +328,16 @@ void StatsCollector::CollectPersistence(Families& out) const {
   const ColdStats cold = sources_.engine->StatsOfCold();
   for (const ColdMetric& metric : kColdMetrics)
     AddValue(AddFamily(out, metric.row), metric.row, static_cast<double>(cold.*metric.value));
+}
+
+void StatsCollector::CollectBigKeys(Families& out) const {
+  hotkey::BigKeyCounts counts;
+  if (sources_.big_keys != nullptr) counts = sources_.big_keys->table().Counts(UnixMillis());
+  prometheus::MetricFamily& listed = AddFamily(out, kBigKeysMetric);
+  AddValue(listed, kBigKeysMetric, static_cast<double>(counts.listed - counts.big), "warn");
+  AddValue(listed, kBigKeysMetric, static_cast<double>(counts.big), "big");
+  for (const BigKeyMetric& metric : kBigKeyMetrics)
+    AddValue(AddFamily(out, metric.row), metric.row, static_cast<double>(counts.*metric.value));
 }
 
 }  // namespace tidegate

@@ -35,6 +35,7 @@ class StatsCollector final : public prometheus::Collectable {
   void CollectRoutes(std::vector<prometheus::MetricFamily>& out) const;
   void CollectDiscovery(std::vector<prometheus::MetricFamily>& out) const;
   void CollectEngine(std::vector<prometheus::MetricFamily>& out) const;
+  void CollectBigKeys(std::vector<prometheus::MetricFamily>& out) const;
   void CollectPersistence(std::vector<prometheus::MetricFamily>& out) const;
 
   const AdminSources& sources_;

@@ -11,6 +11,7 @@
 namespace tidegate {
 
 extern const std::span<const CommandSpec> kAclFamily;
+extern const std::span<const CommandSpec> kBigKeysFamily;
 extern const std::span<const CommandSpec> kClientFamily;
 extern const std::span<const CommandSpec> kClusterFamily;
 extern const std::span<const CommandSpec> kCommandFamily;

@@ -329,6 +329,13 @@ class Session final : private StreamOwner, private UpstreamClient {
   void ForgetUpstreamChoice();
   // What every forwarded request brings with it; and every reply.
   void NoteForwarded(const Request& request);
+  // session_big_keys.cc. What is kept with a request until its reply comes; it was sent (neither is
+  // called while nobody looks for big keys); its reply has come, of which this is the beginning.
+  void KeepForSize(const Request& said, const UpstreamCluster& cluster,
+                   UpstreamRequest& waiting) const;
+  void NoteSizeOfRequest(const Request& said, const UpstreamCluster& cluster, size_t request_bytes);
+  void NoteSizeOfReply(const UpstreamRequest& request, std::string_view begin,
+                       uint64_t reply_bytes);
   void CountUpstreamReply(const UpstreamRequest& request, uint64_t ticks, std::string_view reply);
   // What needs a connection of its own, comes upon the state of one, or is about scripts. Nothing:
   // it is none of these. `names`: what turns names in the reply back, where a route rewrote the

@@ -17,6 +17,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "proxy/observe/size_roles.h"
 #include "proxy/route/forward_rule.h"
 #include "proxy/server.h"
 #include "proxy/session/session.h"
@@ -33,10 +34,10 @@ namespace tidegate {
 
 namespace {
 
-inline bool IsLarge(const Request& request) {
+inline size_t BytesOf(const Request& request) {
   size_t bytes = 0;
   for (const std::string_view arg : request.args) bytes += arg.size();
-  return bytes > kLargeRequestBytes.count;
+  return bytes;
 }
 
 }  // namespace
@@ -46,9 +47,11 @@ SessionForwarder::SessionForwarder(Session& session, const Request& request, uin
       request_(request),
       ticks_(ticks),
       link_(LinkOf(session)),
-      on_lane_(link_.lane_requests > 0 || IsLarge(request)) {}
+      bytes_(BytesOf(request)),
+      on_lane_(link_.lane_requests > 0 || bytes_ > kLargeRequestBytes.count) {}
 
 Session::Step SessionForwarder::Forward(UpstreamCluster& cluster) {
+  cluster_ = &cluster;
   const bool remembered =
       link_.cluster == &cluster && link_.connection_epoch == placement_epoch() &&
       link_.connection_on_lane == on_lane_ && link_.database == session_.client_.db &&
@@ -70,6 +73,7 @@ Session::Step SessionForwarder::ForwardScript(UpstreamCluster& cluster) {
   }
   calls_script_ = name.starts_with("evalsha");
   passes_others_ = name.ends_with("|kill") || name == "function|stats";
+  cluster_ = &cluster;
   return passes_others_ ? Choose(cluster) : Forward(cluster);
 }
 
@@ -172,11 +176,15 @@ UpstreamRequest SessionForwarder::Waiting(uint16_t slot) const {
                           .slot = slot,
                           .calls_script = calls_script_,
                           .unheard = session_.reply_mode_ != ReplyMode::kOn};
-  if (!said_->keys.empty()) waiting.KeepKey(said_->keys[0].name);
+  if (!said_->keys.empty()) {
+    waiting.KeepKey(said_->keys[0].name);
+    if (session_.worker_.big_keys() != nullptr) session_.KeepForSize(*said_, *cluster_, waiting);
+  }
   return waiting;
 }
 
 void SessionForwarder::Placed() {
+  if (session_.worker_.big_keys() != nullptr) session_.NoteSizeOfRequest(*said_, *cluster_, bytes_);
   ++link_.next_sequence;
   if (__builtin_expect(on_lane_, 0) && link_.lane_requests > 0) --link_.lane_requests;
   placed_ = true;
@@ -243,6 +251,7 @@ void Session::CountUpstreamReply(const UpstreamRequest& request, uint64_t ticks,
 
 void Session::OnUpstreamReply(const UpstreamRequest& request, std::string_view reply) {
   CountUpstreamReply(request, Ticks() - request.begin_ticks, reply);
+  if (__builtin_expect(MaySaySize(reply), 0)) NoteSizeOfReply(request, reply, reply.size());
   UpstreamLink& link = *upstream_;
   if (request.unheard) reply = {};
   if (__builtin_expect(request.sequence != link.head_sequence, 0)) {
@@ -269,6 +278,8 @@ bool Session::OnUpstreamPiece(const UpstreamRequest& request, std::string_view p
   // Messages of channels come as they come, and many may come meanwhile.
   if (begins && (subscribed() || monitor_)) return false;
   if (begins) held_pushes_ = std::make_unique<std::string>();
+  upstream_->piece_bytes = (begins ? 0 : upstream_->piece_bytes) + piece.size();
+  if (begins) upstream_->reply_head = piece.substr(0, kReplyHeadBytes);
   const bool heard = !(stream_.closing() || kill_);
   if (heard && !request.unheard) {
     output_.AppendLarge(piece);
@@ -276,6 +287,7 @@ bool Session::OnUpstreamPiece(const UpstreamRequest& request, std::string_view p
   }
   if (!last) return true;
   CountUpstreamReply(request, Ticks() - request.begin_ticks, "");
+  NoteSizeOfReply(request, upstream_->reply_head, upstream_->piece_bytes);
   const std::unique_ptr<std::string> held = std::move(held_pushes_);
   if (heard) output_.AppendLarge(*held);
   AfterUpstreamReply(heard);

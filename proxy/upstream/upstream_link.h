@@ -14,9 +14,11 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "base/reply_writer.h"
+#include "hotkey/key_id.h"
 #include "proxy/upstream/early_replies.h"
 #include "proxy/upstream/merged_reply.h"
 #include "proxy/upstream/upstream_client.h"
@@ -52,6 +54,8 @@ struct UpstreamRequest {
   uint8_t part_bits : 2 = 0;     // a RequestPart
   uint32_t key_bytes = 0;        // of its first key, of which the beginning is kept
   char key[kKeptKeyBytesMax] = {};
+  uint32_t long_key = 0;           // where LongKeys has all of it; 0: nowhere
+  hotkey::Keyspace keyspace = {};  // that its keys are of, where somebody wants to know
 
   void KeepKey(std::string_view name) {
     key_bytes = static_cast<uint32_t>(name.size());
@@ -64,6 +68,9 @@ struct UpstreamRequest {
   void set_part(RequestPart part) { part_bits = static_cast<uint8_t>(part) & 3; }
   bool is_plain() const { return (hops | tries | is_part) == 0; }
 };
+
+// Of a reply in pieces so much is kept: what it is, and how much of it there will be.
+inline constexpr size_t kReplyHeadBytes = 32;
 
 // After a large reply to a session so many of its requests go over the lane for large values: who
 // asked for one will ask for others, and only who does waits behind them.
@@ -86,6 +93,8 @@ struct UpstreamLink {
   std::unique_ptr<EarlyReplies> early;  // null: none waits
   // Of the requests in flight that were split, by their sequence.
   std::map<uint32_t, std::unique_ptr<MergedReply>> merged;
+  uint64_t piece_bytes = 0;  // of the reply that comes in pieces
+  std::string reply_head;    // how that one begins
 
   // Where requests of this session for a cluster of one node go, and what that was chosen for: a
   // saved search. Valid in that epoch and for that lane alone.

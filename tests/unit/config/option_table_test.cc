@@ -9,6 +9,7 @@
 namespace tidegate {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::Optional;
 
 OptionFault Set(Options& options, std::string_view name, std::vector<std::string> words) {
@@ -75,6 +76,20 @@ TEST(OptionTable, SecretsAreMarked) {
   }
   EXPECT_FALSE(IsSecretOption("maxmemory"));
   EXPECT_FALSE(IsSecretOption("unknown"));
+}
+
+TEST(SetOption, LimitsOfBigKeysHaveALeastValue) {
+  Options options;
+  EXPECT_TRUE(options.big_keys);
+  EXPECT_EQ(Set(options, "big-key-bytes", {"4mb"}), std::nullopt);
+  EXPECT_EQ(options.big_key_bytes, 4_MiB);
+  EXPECT_EQ(Set(options, "big-key-elements", {"1000"}), std::nullopt);
+  EXPECT_EQ(options.big_key_elements, 1000);
+  EXPECT_EQ(Set(options, "big-key-rate", {"1mb"}), std::nullopt);
+  EXPECT_EQ(options.big_key_rate, 1_MiB);
+  EXPECT_THAT(Set(options, "big-key-bytes", {"4095"}), Optional(HasSubstr("between 4096 and")));
+  EXPECT_THAT(Set(options, "big-key-warn-bytes", {"1kb"}), Optional(HasSubstr("between 4096 and")));
+  EXPECT_THAT(Set(options, "big-key-elements", {"999"}), Optional(HasSubstr("between 1000 and")));
 }
 
 TEST(SetOption, TypedValuesLandInTheirMembers) {
