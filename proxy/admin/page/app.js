@@ -58,11 +58,16 @@ function showTiles(stats) {
   });
 }
 
+// Only changes: screen readers say each.
+function showState(text, tone) {
+  const chip = element("state");
+  if (chip.textContent !== text) chip.textContent = text;
+  chip.className = "chip " + tone;
+}
+
 function showStats(stats) {
   element("version").textContent = stats.version;
-  const chip = element("state");
-  chip.textContent = stats.state;
-  chip.className = "chip " + (stats.state === "ready" ? "good" : "warn");
+  showState(stats.state, stats.state === "ready" ? "good" : "warn");
   element("uptime").textContent = "up " + span(stats.uptime_seconds);
   showTiles(stats);
   const options = {filter: state.filter};
@@ -182,8 +187,7 @@ function showBanner() {
   if (banner.textContent !== text) banner.textContent = text;
   banner.hidden = text === "";
   if (stale || (state.failure && state.answered_ms === 0)) {
-    element("state").textContent = "no answer";
-    element("state").className = "chip bad";
+    showState("no answer", "bad");
   }
 }
 
