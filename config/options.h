@@ -63,6 +63,8 @@ struct ListenerOptions {
   std::string unixsocket = {};
   uint32_t unixsocketperm = 0;  // file mode bits; 0 leaves what the umask gives
   bool proxy_protocol = false;  // every connection must begin with a PROXY protocol v2 header
+  // Where requests of its clients go that no route but "*" has. Empty: where "*" says.
+  std::string cluster = {};
 
   bool is_unix() const { return !unixsocket.empty(); }
   friend bool operator==(const ListenerOptions&, const ListenerOptions&) = default;
@@ -129,7 +131,9 @@ struct Options {
   std::vector<ListenerOptions> listeners;        // derived, see FinishOptions()
   std::vector<ListenerOptions> extra_listeners;  // of YAML, beyond the first TCP and unix one
   std::string first_listener_name = "tcp";
+  std::string first_listener_cluster;  // as ListenerOptions::cluster
   std::string unix_listener_name = "unix";
+  std::string unix_listener_cluster;
   std::vector<std::string> bind = {"*", "-::*"};  // as written
   int port = 6379;                                // 0: no TCP listener from bind and port
   bool proxy_protocol = false;
@@ -228,6 +232,9 @@ struct Options {
   }
   friend bool operator==(const Options&, const Options&) = default;
 };
+
+// The clusters that listeners name for their clients, each once, in the order of the listeners.
+std::vector<std::string> ListenerClusters(const Options& options);
 
 // Whether what no other route takes goes to a Redis Cluster: then clients may take us for one.
 bool ServesAsCluster(const Options& options);

@@ -16,8 +16,8 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kTopKeys = {"listeners", "admin", "clusters", "routes",
                                                       "commands"};
-constexpr std::array<std::string_view, 6> kListenerKeys = {
-    "name", "address", "unixsocket", "unixsocketperm", "proxy_protocol", "tls"};
+constexpr std::array<std::string_view, 7> kListenerKeys = {
+    "name", "address", "unixsocket", "unixsocketperm", "proxy_protocol", "cluster", "tls"};
 
 // For the engine that the file does not mention: a name that none of its clusters has.
 std::string FreeClusterName(std::span<const ClusterOptions> clusters) {
@@ -215,6 +215,8 @@ void YamlReader::ReadListenerEntry(const ConfigNode& entry, ListenerOptions& lis
     const std::string value(AsYesNo(ScalarOf(entry)));
     if (value != "yes" && value != "no") Fail(entry, "proxy_protocol must be yes or no");
     listener.proxy_protocol = value == "yes";
+  } else if (entry.key == "cluster") {
+    listener.cluster = ReadClusterName(*this, entry);
   } else if (entry.key == "tls") {
     Fail(entry, "tls: this version of Tidegate has no TLS");
   } else {
@@ -258,12 +260,14 @@ void YamlReader::AddListener(const ConfigNode& node, ListenerOptions listener) {
     options.unix_listener_name = listener.name;
     options.unixsocket = listener.unixsocket;
     options.unixsocketperm = listener.unixsocketperm;
+    options.unix_listener_cluster = listener.cluster;
   } else if (!listener.is_unix() && !has_tcp_) {
     has_tcp_ = true;
     options.first_listener_name = listener.name;
     options.bind = bind_words_;
     options.port = listener.port;
     options.proxy_protocol = listener.proxy_protocol;
+    options.first_listener_cluster = listener.cluster;
   } else {
     options.extra_listeners.push_back(std::move(listener));
   }

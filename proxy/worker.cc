@@ -49,8 +49,8 @@ Worker::Worker(Server& server, int index)
       mailbox_(kMailboxPayloadMax),
       discarded_output_(output_blocks_),
       read_buffer_(new char[kSharedReadBufferBytes.count]),
-      upstreams_(std::make_unique<WorkerUpstreams>()),
-      router_(MakeRoutes({{.match = "*", .cluster = ""}})) {
+      upstreams_(std::make_unique<WorkerUpstreams>()) {
+  routers_.emplace_back(MakeRoutes({{.match = "*", .cluster = ""}}, ""));
   loop_.OnBeforeWait([](void* self) { static_cast<Worker*>(self)->BeforeWait(); }, this);
   tick_ = std::make_unique<Timer>(loop_, [this] { Tick(); });
   wake_timer_ = std::make_unique<Timer>(loop_, [this] { RunWakeTimes(); });

@@ -161,7 +161,8 @@ class Worker final {
   OutputBuffer& discarded_output() { return discarded_output_; }
   std::span<char> read_buffer() { return {read_buffer_.get(), kSharedReadBufferBytes.count}; }
   RequestBatch& batch() { return batch_; }
-  Router& router() { return router_; }
+  // Of clients whose listener says nothing: 0. See UpstreamPlan::listener_clusters for others.
+  Router& router(size_t number = 0) { return routers_[number]; }
   // Flushed (or closed) at the end of this turn.
   void MarkDirty(Session& session) {
     if (session.dirty()) return;
@@ -239,7 +240,9 @@ class Worker final {
   void TakeConnection(AcceptedConnection connection);
   void BeforeWait();
   // worker_plan.cc
-  std::vector<Route> MakeRoutes(const std::vector<RouteOptions>& options);
+  // `everything`: in place of the cluster of the route "*", if it is not empty.
+  std::vector<Route> MakeRoutes(const std::vector<RouteOptions>& options,
+                                const std::string& everything);
   RouteMirror* MirrorFor(const RouteOptions& route);
   RouteMove* MoveFor(const RouteOptions& route);
   void StepLeaving();
@@ -292,7 +295,7 @@ class Worker final {
   // As the configuration has them at the start: a reload does not change them.
   std::vector<std::unique_ptr<RouteMirror>> mirrors_;
   std::vector<std::unique_ptr<RouteMove>> moves_;
-  Router router_;
+  std::vector<Router> routers_;  // as many as at the start, in their places
   std::vector<uint64_t> going_on_;
   std::vector<Session*> sessions_;  // each knows its place
   std::unordered_map<uint64_t, Session*> sessions_by_id_;

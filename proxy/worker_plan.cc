@@ -31,9 +31,15 @@ constexpr uint64_t kLeavingStepMillis = 20;
 }  // namespace
 
 // This version has no policies to put into the chains; else those of routes that stay would stay.
-std::vector<Route> Worker::MakeRoutes(const std::vector<RouteOptions>& options) {
+std::vector<Route> Worker::MakeRoutes(const std::vector<RouteOptions>& options,
+                                      const std::string& everything) {
   std::vector<Route> routes;
   for (const RouteOptions& route : options) {
+    if (route.match == "*" && !everything.empty()) {
+      routes.push_back(
+          {.match = "*", .cluster = everything, .upstream = upstreams_->Find(everything)});
+      continue;
+    }
     routes.push_back({.match = route.match,
                       .cluster = route.cluster,
                       .upstream = upstreams_->Find(route.cluster),
@@ -73,13 +79,26 @@ RouteMove* Worker::MoveFor(const RouteOptions& route) {
 }
 
 void Worker::TakePlan(const UpstreamPlan& plan) {
-  const UpstreamCluster* const everything_before = router_.everything();
+  std::vector<const UpstreamCluster*> everything_before;
+  for (const Router& router : routers_) everything_before.push_back(router.everything());
   upstreams_->Take(plan, {loop_, output_blocks_, read_buffer(), index_, upstreams_->placement_epoch,
                           &server_.script_texts(), &server_.upstream_tls()});
-  router_ = Router(MakeRoutes(plan.routes));
-  const bool moved = router_.everything() != everything_before;
+  routers_[0] = Router(MakeRoutes(plan.routes, ""));
+  for (size_t i = 0; i < plan.listener_clusters.size(); ++i) {
+    Router router(MakeRoutes(plan.routes, plan.listener_clusters[i]));
+    if (i + 1 < routers_.size()) {
+      routers_[i + 1] = std::move(router);
+    } else {
+      TG_CHECK(sessions_.empty());  // they refer to theirs
+      routers_.push_back(std::move(router));
+      everything_before.push_back(nullptr);
+    }
+  }
   StepLeaving();
-  for (Session* session : sessions_) session->FollowRoutes(moved);
+  for (Session* session : sessions_) {
+    const auto which = static_cast<size_t>(&session->router() - routers_.data());
+    session->FollowRoutes(routers_[which].everything() != everything_before[which]);
+  }
 }
 
 void Worker::StepLeaving() {

@@ -40,6 +40,7 @@ bool IsLoopbackAddress(std::string_view address) {
 
 Session::Session(Worker& worker, uint64_t id, AcceptedConnection connection)
     : worker_(worker),
+      router_(worker.router(connection.router)),
       id_(id),
       stream_(*this),
       output_(worker.output_blocks()),

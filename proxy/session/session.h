@@ -42,6 +42,7 @@ namespace tidegate {
 
 class Server;
 class SessionPrivate;
+class Router;
 class Worker;
 class ReplyNames;
 class RequestBatch;
@@ -105,6 +106,7 @@ struct AcceptedConnection {
   int fd = -1;
   bool is_unix = false;
   bool proxy_protocol = false;  // begins with a PROXY protocol v2 header
+  size_t router = 0;            // of its worker's routers, the one for the listener
   std::string peer_address;     // "127.0.0.1:50412", "[::1]:50412", "/run/socket:0"
   std::string unix_path;        // of a unix socket
 };
@@ -121,6 +123,10 @@ class Session final : private StreamOwner, private UpstreamClient {
   uint64_t id() const { return id_; }
   SessionTicket ticket() const { return static_cast<SessionTicket>(client_.ticket); }
   Worker& worker() const { return worker_; }
+  // What its listener's clients have as routes.
+  Router& router() const { return router_; }
+  // Whether everything that no other route has goes to a Redis Cluster.
+  bool IsInFrontOfCluster() const;
   int fd() const { return stream_.fd(); }
   const std::string& peer_address() const { return peer_address_; }
   std::string local_address() const;
@@ -422,6 +428,7 @@ class Session final : private StreamOwner, private UpstreamClient {
   static void ObserveError(void* session, std::string_view text);
 
   Worker& worker_;
+  Router& router_;
   const uint64_t id_;
   Stream stream_;
   ClientState client_;

@@ -83,7 +83,7 @@ inline Session::Step Session::Advance(const Request& request, bool routed, int64
     EndRefused(request);
     return Step::kNext;
   }
-  if (__builtin_expect(routed, 0) && worker_.router().any_mirrors() && errors_ == errors_before)
+  if (__builtin_expect(routed, 0) && router().any_mirrors() && errors_ == errors_before)
     Mirror(request, request);
   const uint64_t now_ticks = Ticks();
   Finished(request, now_ticks - ticks, errors_before);
@@ -98,7 +98,7 @@ size_t Session::Execute(std::span<const Request> requests, int64_t now_ms) {
   EngineThread& thread = worker_.engine_thread();
   engine.BeginBatch(thread, now_ms);
   if (NeedsPrefetch(requests)) engine.Prefetch(thread, requests, client_.db);
-  const bool routed = worker_.router().looks();
+  const bool routed = router().looks();
   uint64_t ticks = Ticks();
   size_t done = 0;
   while (done < requests.size()) {
@@ -124,7 +124,7 @@ inline ExecStatus Session::ExecuteOne(const Request& request, int64_t now_ms) {
 }
 
 ExecStatus Session::ExecuteFiltered(const Request& request, int64_t now_ms) {
-  FilterChain& chain = worker_.router().RouteOf(request).filters;
+  FilterChain& chain = router().RouteOf(request).filters;
   if (chain.empty()) return ExecuteOne(request, now_ms);
   RequestContext context{request, client_, reply_, now_ms};
   const uint32_t errors_before = errors_;
@@ -166,13 +166,13 @@ bool Session::Admit(const Request& request, int64_t now_ms) {
   }
   if (queued && spec.access == Access::kWrite &&
       worker_.server().engine().RefusesWrites(worker_.engine_thread(), client_) &&
-      worker_.router().Place(request).upstream == nullptr) {
+      router().Place(request).upstream == nullptr) {
     RefuseWith(request, worker_.server().engine().RefusalOfWrites());
     return false;
   }
   // What goes to an upstream is in no snapshot of ours.
   if (MayWrite(request) && worker_.server().background_save().RefusesWrites(worker_.options()) &&
-      worker_.router().Place(request).upstream == nullptr) {
+      router().Place(request).upstream == nullptr) {
     RefuseWith(request, errors::kSnapshotFailed);
     return false;
   }

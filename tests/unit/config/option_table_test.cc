@@ -226,8 +226,12 @@ TEST(FinishOptions, MakesListenersOfTheClassicSettings) {
   Options options;
   options.unixsocket = "/tmp/x.sock";
   options.unixsocketperm = 0700;
+  options.first_listener_cluster = "one";
+  options.unix_listener_cluster = "two";
+  options.extra_listeners = {{.name = "more", .port = 1, .cluster = "one"}};
   ASSERT_EQ(FinishOptions(options), std::nullopt);
-  ASSERT_EQ(options.listeners.size(), 2u);
+  ASSERT_EQ(options.listeners.size(), 3u);
+  EXPECT_THAT(ListenerClusters(options), ::testing::ElementsAre("one", "two"));
   EXPECT_EQ(options.listeners[0].port, 6379);
   EXPECT_THAT(options.listeners[0].addresses,
               ::testing::ElementsAre(BindAddress{"0.0.0.0", false}, BindAddress{"::", true}));
