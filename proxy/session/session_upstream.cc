@@ -84,7 +84,10 @@ Session::Step SessionForwarder::Choose(UpstreamCluster& cluster) {
   if (watches) {
     UpstreamConnection* const pinned = session_.private_->PinnedFor(request_, cluster, refusal);
     if (!refusal.empty()) return Refuse(refusal);
-    if (pinned != nullptr) return ForwardTo(*pinned);
+    if (pinned != nullptr) {
+      slot_ = request_.keys.empty() ? 0 : request_.keys[0].slot;
+      return ForwardTo(*pinned);
+    }
   }
   const UpstreamCluster::Choice choice = cluster.Choose(request_, session_.id_, refusal);
   if (choice.node == nullptr || !refusal.empty()) return Refuse(refusal);
@@ -199,7 +202,7 @@ bool Session::MayBeAnsweredHere(const Request& request) const {
 }
 
 bool Session::IsRefusedInTransaction(const Request& request) {
-  if (!worker_.router().any_upstreams()) return false;
+  if (!router().any_upstreams()) return false;
   const std::string refusal = RefusalInTransaction(request);
   if (refusal.empty()) return false;
   RefuseWith(request, refusal);
@@ -207,8 +210,8 @@ bool Session::IsRefusedInTransaction(const Request& request) {
 }
 
 std::optional<Session::Step> Session::Forward(const Request& request, uint64_t ticks) {
-  if (__builtin_expect(worker_.router().any_acts(), 0)) return ForwardByRoute(request, ticks);
-  const Placement placement = worker_.router().Place(request);
+  if (__builtin_expect(router().any_acts(), 0)) return ForwardByRoute(request, ticks);
+  const Placement placement = router().Place(request);
   if (__builtin_expect(placement.handling != Placement::Handling::kShared || private_ != nullptr,
                        0)) {
     if (const std::optional<Step> step = ForwardApart(request, placement, ticks)) return step;

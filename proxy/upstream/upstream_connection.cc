@@ -149,6 +149,7 @@ bool UpstreamConnection::PlaceUnit(std::span<const Request> requests, UpstreamRe
 
 void UpstreamConnection::set_owner(UpstreamConnectionOwner& owner) {
   owner_ = &owner;
+  if (node_.cluster().options().kind == ClusterKind::kRedisCluster) return;
   keeps_all_ = false;
   log_.reset();
 }
@@ -486,7 +487,7 @@ bool UpstreamConnection::TakeError(const UpstreamRequest& request, std::string_v
 bool UpstreamConnection::TakeRedirection(const UpstreamRequest& request, std::string_view error) {
   Redirections* const redirections = node_.cluster().redirections();
   if (redirections == nullptr || request.link == nullptr || !keeps_all_ ||
-      request.part() != RequestPart::kWhole)
+      request.is_private != 0 || request.part() != RequestPart::kWhole)
     return false;
   if (!redirections->Take(*this, request, log_->Front(), error)) return false;
   log_->PopFront();

@@ -85,7 +85,8 @@ class UpstreamConnection final {
   bool PlaceUnit(std::span<const Request> requests, UpstreamRequest waiting);
 
   // --- for who has it alone ---
-  // Before the first request. Then no request is redirected.
+  // Before the first request. Of a Redis Cluster requests are redirected as those of all are, from
+  // here to shared connections, but those that are private.
   void set_owner(UpstreamConnectionOwner& owner);
   // Takes what is answered by frames for the owner.
   bool PlaceUnasked(const Request& request);

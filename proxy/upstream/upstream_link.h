@@ -46,6 +46,7 @@ struct UpstreamRequest {
   uint8_t hops : 4 = 0;          // redirections that were followed, and retries
   uint8_t calls_script : 1 = 0;  // by its SHA1, and may be sent again with the text
   uint8_t retried : 1 = 0;       // it failed at another node before
+  uint8_t is_private : 1 = 0;    // its client sees to redirections itself
   uint8_t tries : 4 = 0;         // repetitions after a pause: TRYAGAIN, READONLY; or a NOSCRIPT
   uint8_t unheard : 1 = 0;       // CLIENT REPLY: nobody is told of the reply
   uint8_t is_part : 1 = 0;       // of a request that was split
