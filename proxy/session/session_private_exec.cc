@@ -198,6 +198,7 @@ Session::Step SessionPrivate::Exec(const Request& request, UpstreamCluster& clus
     return Refuse(request, why);
   }
   link_->outstanding += static_cast<uint32_t>(unit.size());
+  if (!anew_) session_.ObserveSentQueue(cluster, exec_sent_);
   moved_ = false;
   KeepForRedirection(request, cluster);
   return Placed(request, Operation::kExec);
@@ -220,6 +221,8 @@ void SessionPrivate::EndExec(const UpstreamRequest& request, std::string_view re
   EndWatch();
   const bool executed = reply.starts_with('*') && !reply.starts_with("*-1");
   if (executed && session_.worker_.router().any_mirrors()) session_.MirrorTransaction();
+  if (executed && session_.transaction_.upstream() != nullptr)
+    session_.ObserveQueueReply(*session_.transaction_.upstream(), exec_sent_, reply);
   if (executed && exec_is_spliced_) {
     exec_reply_ = reply;
   } else {
