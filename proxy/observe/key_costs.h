@@ -5,7 +5,7 @@
 // a key that comes back later counts from then on: sums are at most the true ones, and a key with
 // a large part of all costs is never dropped.
 // Threads: any, under a mutex that the worker shares with nobody but who asks for the result.
-// KeyCost: about 100 ns a key.
+// Cost: about 100 ns a key.
 #pragma once
 
 #include <cstddef>
