@@ -157,10 +157,10 @@ OptionFault SetValue(const OptionRow& row, Options& options, std::span<const std
 }  // namespace
 
 std::span<const OptionGroup> OptionGroups() {
-  static const std::array<OptionGroup, 11> kGroups = {
-      kTidegateOptions,    kNetworkOptions,      kSecurityOptions,    kProcessOptions,
-      kMemoryOptions,      kKeyspaceOptions,     kPersistenceOptions, kObservabilityOptions,
-      kReplicationOptions, kRedisClusterOptions, kTlsOptions};
+  static const std::array<OptionGroup, 12> kGroups = {
+      kTidegateOptions, kNetworkOptions,     kSecurityOptions,     kProcessOptions,
+      kMemoryOptions,   kKeyspaceOptions,    kPersistenceOptions,  kObservabilityOptions,
+      kHotKeyOptions,   kReplicationOptions, kRedisClusterOptions, kTlsOptions};
   return kGroups;
 }
 

@@ -113,6 +113,19 @@ struct SavePoint {
   friend bool operator==(const SavePoint&, const SavePoint&) = default;
 };
 
+// Names that `hot-keys-predicted` may have.
+inline constexpr size_t kPredictedKeysMax = 256;
+
+// A key that counts as hot, always or for a time.
+struct PredictedKeyOptions {
+  std::string key;
+  std::string cluster;  // of an engine or an upstream; empty: that of the key's route
+  int database = 0;
+  int64_t from_ms = INT64_MIN;   // Unix time
+  int64_t until_ms = INT64_MAX;  // exclusive
+  friend bool operator==(const PredictedKeyOptions&, const PredictedKeyOptions&) = default;
+};
+
 struct Options {
   // Tidegate's own.
   Profile profile = Profile::kStandard;
@@ -222,6 +235,16 @@ struct Options {
   std::chrono::milliseconds latency_monitor_threshold{0};  // 0: off
   bool latency_tracking = true;
   std::vector<double> latency_tracking_info_percentiles = {50, 99, 99.9};
+
+  // Hot keys: see hotkey/detection_options.h.
+  bool hot_keys = true;
+  int64_t hot_key_rate = 500;  // accesses a second
+  int64_t hot_key_share_percent = 1;
+  int64_t hot_key_share_rate = 100;  // accesses a second
+  Bytes hot_key_egress = 10_MiB;     // a second
+  std::chrono::milliseconds hot_key_cool_time{30'000};
+  int64_t hot_keys_max = 1024;
+  std::vector<PredictedKeyOptions> hot_keys_predicted = {};
 
   // Redis settings without a meaning here: name -> text as CONFIG GET prints it. Only those that
   // differ from their row's default.

@@ -9,13 +9,14 @@
 #include "config/yaml_clusters.h"
 #include "config/yaml_commands.h"
 #include "config/yaml_context.h"
+#include "config/yaml_hot_keys.h"
 #include "config/yaml_routes.h"
 
 namespace tidegate {
 namespace {
 
-constexpr std::array<std::string_view, 5> kTopKeys = {"listeners", "admin", "clusters", "routes",
-                                                      "commands"};
+constexpr std::array<std::string_view, 6> kTopKeys = {
+    "listeners", "admin", "clusters", "routes", "commands", "hot-keys-predicted"};
 constexpr std::array<std::string_view, 7> kListenerKeys = {
     "name", "address", "unixsocket", "unixsocketperm", "proxy_protocol", "cluster", "tls"};
 
@@ -142,6 +143,8 @@ void YamlReader::ReadTop(const ConfigNode& root) {
       ReadRoutes(entry);
     } else if (entry.key == "commands") {
       ReadDeclaredCommands(entry, *this);
+    } else if (entry.key == "hot-keys-predicted") {
+      ReadPredictedKeys(entry, *this);
     } else if (!ReadSetting(entry, YamlPlace::kTop)) {
       UnknownKey(entry, YamlPlace::kTop, kTopKeys);
     }

@@ -85,6 +85,7 @@ Status ReloadConfig(ConfigStore& config, Options fresh) {
   }
   if (current->clusters != fresh.clusters) add("clusters");
   if (current->routes != fresh.routes) add("routes");
+  if (current->hot_keys_predicted != fresh.hot_keys_predicted) add("hot-keys-predicted");
   if (list.empty()) {
     log::Notice("Reload: nothing to change");
     return {};

@@ -22,6 +22,7 @@
 #include "proxy/commands/info_sections.h"
 #include "proxy/config_reload.h"
 #include "proxy/crash_report.h"
+#include "proxy/observe/hot_key_service.h"
 #include "proxy/server.h"
 #include "proxy/session/route_move.h"
 #include "proxy/snapshot.h"
@@ -95,6 +96,7 @@ AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
     return server.save_status().Facts(server.background_save().in_progress());
   };
   sources.backups = [&server] { return server.background_backup().Facts(); };
+  sources.hot_keys = [&server] { return server.hot_keys().Facts(); };
   sources.make_backup = [&server](std::string_view name) { return MakeBackup(server, name); };
   sources.error_replies = [&server] { return server.error_stats().total_since_start(); };
   return sources;

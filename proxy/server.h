@@ -41,6 +41,7 @@ class EventLoop;
 class BackgroundBackup;
 class BackgroundSave;
 class DeclaredCommands;
+class HotKeyService;
 class KeyMoves;
 class Persistence;
 class ScriptTexts;
@@ -127,6 +128,7 @@ class Server final {
   SaveStatus& save_status() { return save_status_; }
   BackgroundSave& background_save() { return *background_save_; }
   BackgroundBackup& background_backup() { return *background_backup_; }
+  HotKeyService& hot_keys() { return *hot_keys_; }
 
   Slowlog& slowlog() { return slowlog_; }
   LatencyMonitor& latency_monitor() { return latency_monitor_; }
@@ -208,6 +210,7 @@ class Server final {
   std::unique_ptr<UpstreamControl> upstream_control_;  // outlives the workers, which report to it
   std::unique_ptr<ScriptTexts> script_texts_;          // of upstreams; outlives the workers
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<HotKeyService> hot_keys_;  // looks at the workers
   Slowlog slowlog_;
   LatencyMonitor latency_monitor_;
   ErrorStats error_stats_;

@@ -8,7 +8,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "hotkey/hot_key_detector.h"
 #include "proxy/crash_report.h"
+#include "proxy/observe/key_observer.h"
 #include "proxy/server.h"
 #include "proxy/session/redaction.h"
 #include "proxy/session/route_move.h"
@@ -47,12 +49,14 @@ Worker::Worker(Server& server, int index)
       command_stats_(server.commands().size()),
       engine_thread_(&server.engine().AddThread(WakeSession, &server)),
       mailbox_(kMailboxPayloadMax),
+      key_observer_(std::make_unique<KeyObserver>(MonotonicNanos())),
       discarded_output_(output_blocks_),
       read_buffer_(new char[kSharedReadBufferBytes.count]),
       upstreams_(std::make_unique<WorkerUpstreams>()) {
   routers_.emplace_back(MakeRoutes({{.match = "*", .cluster = ""}}, ""));
   loop_.OnBeforeWait([](void* self) { static_cast<Worker*>(self)->BeforeWait(); }, this);
   tick_ = std::make_unique<Timer>(loop_, [this] { Tick(); });
+  epoch_timer_ = std::make_unique<Timer>(loop_, [this] { EndEpoch(); });
   wake_timer_ = std::make_unique<Timer>(loop_, [this] { RunWakeTimes(); });
   pause_timer_ = std::make_unique<Timer>(loop_, [this] { EndPause(); });
   eviction_timer_ = std::make_unique<Timer>(loop_, [this] { StepEviction(); });
@@ -381,6 +385,31 @@ void Worker::RefreshOptions() {
     ticks_per_second_ = options_->hz;
     tick_->StartEvery(std::max(1, 1000 / ticks_per_second_));
   }
+  FollowObserving();
+}
+
+void Worker::FollowObserving() {
+  constexpr uint64_t kEpochMillis = hotkey::kEpochNanos / 1'000'000;
+  KeyObserver& observer = *key_observer_;
+  observer.set_finds_hot(options_->hot_keys);
+  KeyObserver* const wanted = observer.wanted() ? &observer : nullptr;
+  if (wanted == observer_) return;
+  observer_ = wanted;
+  if (observer_ == nullptr) return epoch_timer_->Stop();
+  epoch_timer_->StartEvery(kEpochMillis);
+}
+
+void Worker::EndEpoch() {
+  if (!key_observer_->finds_hot()) return;
+  hotkey::AccessRecorder& recorder = key_observer_->recorder();
+  recorder.DescribeClients([this](uint64_t client) -> std::optional<hotkey::ClientText> {
+    const Session* const session = FindSession(client);
+    if (session == nullptr) return std::nullopt;
+    return hotkey::ClientText{.address = session->peer_address(),
+                              .name = session->name(),
+                              .user = std::string(session->user())};
+  });
+  recorder.EndEpoch(MonotonicNanos());
 }
 
 void Worker::Tick() {

@@ -36,6 +36,7 @@
 
 namespace tidegate {
 
+class KeyObserver;
 class RouteMirror;
 class RouteMove;
 class Server;
@@ -148,6 +149,13 @@ class Worker final {
 
   WorkerSubscribers& subscribers() { return subscribers_; }
 
+  // Told of the keys of requests; null: nobody wants to know.
+  KeyObserver* observer() const { return observer_; }
+  // Any thread, for its recorder: lives as long as the worker, also while nothing is observed.
+  KeyObserver& key_observer() { return *key_observer_; }
+  // What is wanted of it has changed: options, or a HOTKEYS session.
+  void FollowObserving();
+
   // Whether replies are sent at the end of a turn, and only when what they may tell of is synced
   // (appendfsync always).
   bool holds_replies() const { return holds_replies_; }
@@ -256,6 +264,7 @@ class Worker final {
   void StepCompaction();
   size_t ClientMemoryBytes() const;
   void RefreshOptions();
+  void EndEpoch();
   void RunWakeTimes();
   void ArmWakeTimer();
   void StepHousekeeping(int64_t now_ms);
@@ -284,6 +293,9 @@ class Worker final {
   Mailbox<Message> mailbox_;
   std::vector<Message> taken_;
   size_t next_taken_ = 0;  // those in front of it are delivered
+
+  const std::unique_ptr<KeyObserver> key_observer_;
+  KeyObserver* observer_ = nullptr;  // key_observer_, as long as something is observed
 
   EventLoop loop_;
   OutputBlockPool output_blocks_;
@@ -327,6 +339,7 @@ class Worker final {
   int64_t drain_deadline_ms_ = 0;
 
   std::unique_ptr<Timer> tick_;
+  std::unique_ptr<Timer> epoch_timer_;
   std::unique_ptr<Timer> wake_timer_;
   std::unique_ptr<Timer> pause_timer_;
   std::unique_ptr<Timer> eviction_timer_;

@@ -14,6 +14,7 @@
 #include "proxy/admin/clusters_page.h"
 #include "proxy/admin/config_page.h"
 #include "proxy/admin/drain_page.h"
+#include "proxy/admin/hot_keys_page.h"
 #include "proxy/admin/index_page.h"
 #include "proxy/admin/stats_collector.h"
 #include "proxy/admin/stats_page.h"
@@ -87,6 +88,7 @@ struct AdminPageList {
       {"/admin.js", &AdminPages::Script},
       {"/admin.css", &AdminPages::Style},
       {"/clusters", &AdminPages::Clusters},
+      {"/hotkeys", &AdminPages::HotKeys},
   };
 };
 
@@ -181,6 +183,11 @@ AdminReply AdminPages::Config() const {
 
 AdminReply AdminPages::Clusters() const {
   return {.content_type = kJson, .body = ClustersJson(sources_)};
+}
+
+AdminReply AdminPages::HotKeys() const {
+  return {.content_type = kJson,
+          .body = HotKeysJson(sources_.hot_keys ? sources_.hot_keys() : HotKeyFacts())};
 }
 
 AdminReply AdminPages::Backup(const AdminRequest& request) const {

@@ -18,6 +18,7 @@
 #include "config/config_store.h"
 #include "proxy/discovery/discovery.h"
 #include "proxy/observe/backup_facts.h"
+#include "proxy/observe/hot_key_facts.h"
 #include "proxy/observe/save_status.h"
 #include "proxy/worker.h"
 #include "storage/backup.h"
@@ -69,6 +70,7 @@ struct AdminSources {
   std::function<uint64_t()> error_replies;
   std::function<SaveFacts()> saves;
   std::function<BackupFacts()> backups;
+  std::function<HotKeyFacts()> hot_keys;
   // Makes a backup, and waits for it.
   std::function<BackupAnswer(std::string_view name)> make_backup;
 };

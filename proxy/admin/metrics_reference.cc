@@ -1,6 +1,7 @@
 #include "proxy/admin/metrics_reference.h"
 
 #include "proxy/discovery/discovery_metrics.h"
+#include "proxy/observe/hot_key_metrics.h"
 #include "proxy/server_metrics.h"
 #include "proxy/session/move_metrics.h"
 #include "proxy/upstream/mirror_metrics.h"
@@ -47,7 +48,7 @@ to 10 seconds; a value up to 6.25% under a bound may be counted above it, never 
 }  // namespace
 
 std::vector<MetricGroup> MetricGroups() {
-  std::vector<MetricGroup> groups(6);
+  std::vector<MetricGroup> groups(7);
   groups[0].title = "Process";
   groups[0].rows = {kBuildInfoMetric};
   AppendRows(groups[0].rows, kServerMetrics);
@@ -72,6 +73,9 @@ std::vector<MetricGroup> MetricGroups() {
   groups[5].title = "Persistence";
   AppendRows(groups[5].rows, kPersistenceMetrics);
   AppendRows(groups[5].rows, kColdMetrics);
+  groups[6].title = "Hot keys";
+  groups[6].rows = {kHotKeysMetric, kTrafficShareMetric};
+  AppendRows(groups[6].rows, kHotKeyMetrics);
   return groups;
 }
 

@@ -7,8 +7,10 @@
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "proxy/admin/hot_keys_page.h"
 #include "proxy/admin/upstream_figures.h"
 #include "proxy/discovery/discovery_metrics.h"
+#include "proxy/observe/hot_key_metrics.h"
 #include "proxy/session/move_metrics.h"
 #include "proxy/upstream/mirror_metrics.h"
 #include "proxy/upstream/upstream_metrics.h"
@@ -152,6 +154,7 @@ Families StatsCollector::Collect() const {
   CollectDiscovery(out);
   CollectEngine(out);
   CollectPersistence(out);
+  CollectHotKeys(out);
   return out;
 }
 
@@ -325,6 +328,25 @@ void StatsCollector::CollectPersistence(Families& out) const {
   const ColdStats cold = sources_.engine->StatsOfCold();
   for (const ColdMetric& metric : kColdMetrics)
     AddValue(AddFamily(out, metric.row), metric.row, static_cast<double>(cold.*metric.value));
+}
+
+void StatsCollector::CollectHotKeys(Families& out) const {
+  const HotKeyFacts facts = sources_.hot_keys ? sources_.hot_keys() : HotKeyFacts();
+  const hotkey::HotKeyReport& report = *facts.report;
+  prometheus::MetricFamily& classes = AddFamily(out, kHotKeysMetric);
+  for (size_t i = 0; i < hotkey::kHotClasses; ++i) {
+    const auto one = static_cast<hotkey::HotClass>(i);
+    const auto count =
+        std::count_if(report.keys.begin(), report.keys.end(),
+                      [one](const hotkey::HotKey& key) { return key.classes.Has(one); });
+    AddValue(classes, kHotKeysMetric, static_cast<double>(count), std::string(PublicNameOf(one)));
+  }
+  prometheus::MetricFamily& shares = AddFamily(out, kTrafficShareMetric);
+  AddValue(shares, kTrafficShareMetric, report.top1_share, "1");
+  AddValue(shares, kTrafficShareMetric, report.top10_share, "10");
+  AddValue(shares, kTrafficShareMetric, report.top100_share, "100");
+  for (const HotKeyMetric& metric : kHotKeyMetrics)
+    AddValue(AddFamily(out, metric.row), metric.row, metric.value(report));
 }
 
 }  // namespace tidegate

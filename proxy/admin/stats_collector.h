@@ -36,6 +36,7 @@ class StatsCollector final : public prometheus::Collectable {
   void CollectDiscovery(std::vector<prometheus::MetricFamily>& out) const;
   void CollectEngine(std::vector<prometheus::MetricFamily>& out) const;
   void CollectPersistence(std::vector<prometheus::MetricFamily>& out) const;
+  void CollectHotKeys(std::vector<prometheus::MetricFamily>& out) const;
 
   const AdminSources& sources_;
 };

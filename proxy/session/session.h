@@ -43,9 +43,11 @@ namespace tidegate {
 class Server;
 class SessionPrivate;
 class Router;
+class UpstreamCluster;
 class Worker;
 class ReplyNames;
 class RequestBatch;
+struct Answer;
 struct Placement;
 struct UpstreamLink;
 struct UpstreamRequest;
@@ -323,6 +325,21 @@ class Session final : private StreamOwner, private UpstreamClient {
   enum class Step : uint8_t { kNext, kLast, kStay };
   Step Advance(const Request& request, bool routed, int64_t now_ms, uint64_t& ticks);
   ExecStatus ExecuteOne(const Request& request, int64_t now_ms);
+  // session_observe.cc: what the worker's KeyObserver is told. Of the engine: executes it, by
+  // itself or as one of a transaction.
+  enum class Alone : bool { kNo, kYes };
+  ExecStatus ExecuteObserved(const Request& request, Alone alone);
+  // Of upstreams: what is kept with the request until its reply comes; it was sent; its reply.
+  void ObserveWaiting(const Request& said, const UpstreamCluster& cluster,
+                      UpstreamRequest& waiting) const;
+  void ObserveSent(const Request& said, const UpstreamCluster& cluster, uint32_t sequence);
+  void ObserveReply(const UpstreamRequest& request, std::string_view reply);
+  void ObserveAnswer(const UpstreamRequest& request, const Answer& answer);
+  // The same of a transaction, as long as its queue is there: `sent` says which of its commands
+  // went to the cluster.
+  void ObserveSentQueue(const UpstreamCluster& cluster, const std::vector<bool>& sent);
+  void ObserveQueueReply(const UpstreamCluster& cluster, const std::vector<bool>& sent,
+                         std::string_view reply);
   ExecStatus ExecuteFiltered(const Request& request, int64_t now_ms);
   // False: the command was refused or queued, or postponed (then stops_ says so).
   bool Admit(const Request& request, int64_t now_ms);

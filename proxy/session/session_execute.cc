@@ -117,6 +117,7 @@ inline ExecStatus Session::ExecuteOne(const Request& request, int64_t now_ms) {
   last_command_ = request.command;
   const CommandSpec& spec = *request.command->spec;
   if (spec.scope != Scope::kProcess) {
+    if (worker_.observer() != nullptr) return ExecuteObserved(request, Alone::kYes);
     return worker_.server().engine().Execute(worker_.engine_thread(), request, client_, reply_);
   }
   SessionCommand command(*this, request, reply_, now_ms);
@@ -250,6 +251,8 @@ void Session::ExecuteQueued(const Request& request, const TransactionQueue::Kept
   } else if (request.command->spec->scope == Scope::kProcess) {
     SessionCommand command(*this, request, reply_, now_ms);
     TG_CHECK(request.command->spec->session_handler(command) == ExecStatus::kDone);
+  } else if (worker_.observer() != nullptr) {
+    ExecuteObserved(request, Alone::kNo);
   } else {
     worker_.server().engine().ExecuteAtomic(worker_.engine_thread(), request, client_, reply_);
   }

@@ -77,6 +77,7 @@ class SessionForwarder final {
   std::unique_ptr<ReplyNames> names_;
   const uint64_t ticks_;
   UpstreamLink& link_;
+  const UpstreamCluster* cluster_ = nullptr;
   bool reads_apart_ = false;
   bool placed_ = false;
   bool calls_script_ = false;

@@ -301,12 +301,15 @@ Session::Step SessionPrivate::Block(const Request& request, UpstreamCluster& clu
     connection = &blocked_->connection();
   }
   connection->set_patience(BlockingMillis(request));
-  if (!connection->Place(request, Waiting(request, ticks))) {
+  UpstreamRequest waiting = Waiting(request, ticks);
+  session_.ObserveWaiting(request, cluster, waiting);
+  if (!connection->Place(request, waiting)) {
     const std::string why = connection->refusal();
     EndBlocking();
     return Refuse(request, why);
   }
   ++link_->outstanding;
+  if (!anew_) session_.ObserveSent(request, cluster, waiting.sequence);
   KeepForRedirection(request, cluster);
   unblock_ = ClientState::Unblock::kNo;
   session_.worker_.mutable_counters().sessions_suspended.Add(1);
@@ -416,6 +419,7 @@ void SessionPrivate::OnUpstreamReply(const UpstreamRequest& request, std::string
   // It names a node, of which clients know nothing.
   if (failed && reply.starts_with("-ASK ")) reply = kSlotMoves;
   session_.CountUpstreamReply(request, ticks, reply);
+  if (request.observed_keys != 0) session_.ObserveReply(request, reply);
   if (names_ != nullptr) {
     Write(request, names_->Restore(reply, session_.protocol()));
     names_.reset();

@@ -199,6 +199,7 @@ Session::Step SessionPrivate::Exec(const Request& request, UpstreamCluster& clus
   }
   link_->outstanding += static_cast<uint32_t>(unit.size());
   elsewhere_ = Elsewhere::kNo;
+  if (!anew_) session_.ObserveSentQueue(cluster, exec_sent_);
   KeepForRedirection(request, cluster);
   return Placed(request, Operation::kExec);
 }
@@ -229,6 +230,8 @@ void SessionPrivate::EndExec(const UpstreamRequest& request, std::string_view re
   EndWatch();
   const bool executed = reply.starts_with('*') && !reply.starts_with("*-1");
   if (executed && session_.router().any_mirrors()) session_.MirrorTransaction();
+  if (executed && session_.transaction_.upstream() != nullptr)
+    session_.ObserveQueueReply(*session_.transaction_.upstream(), exec_sent_, reply);
   if (executed && exec_is_spliced_) {
     exec_reply_ = reply;
   } else {

@@ -17,6 +17,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "proxy/observe/key_observer.h"
 #include "proxy/route/forward_rule.h"
 #include "proxy/server.h"
 #include "proxy/session/session.h"
@@ -49,6 +50,7 @@ SessionForwarder::SessionForwarder(Session& session, const Request& request, uin
       on_lane_(link_.lane_requests > 0 || IsLarge(request)) {}
 
 Session::Step SessionForwarder::Forward(UpstreamCluster& cluster) {
+  cluster_ = &cluster;
   const bool remembered =
       link_.cluster == &cluster && link_.connection_epoch == placement_epoch() &&
       link_.connection_on_lane == on_lane_ && link_.database == session_.client_.db &&
@@ -70,6 +72,7 @@ Session::Step SessionForwarder::ForwardScript(UpstreamCluster& cluster) {
   }
   calls_script_ = name.starts_with("evalsha");
   passes_others_ = name.ends_with("|kill") || name == "function|stats";
+  cluster_ = &cluster;
   return passes_others_ ? Choose(cluster) : Forward(cluster);
 }
 
@@ -176,10 +179,14 @@ UpstreamRequest SessionForwarder::Waiting(uint16_t slot) const {
                           .calls_script = calls_script_,
                           .unheard = session_.reply_mode_ != ReplyMode::kOn};
   if (!said_->keys.empty()) waiting.KeepKey(said_->keys[0].name);
+  if (__builtin_expect(session_.worker_.observer() != nullptr, 1))
+    session_.ObserveWaiting(*said_, *cluster_, waiting);
   return waiting;
 }
 
 void SessionForwarder::Placed() {
+  if (__builtin_expect(session_.worker_.observer() != nullptr, 1))
+    session_.ObserveSent(*said_, *cluster_, link_.next_sequence);
   ++link_.next_sequence;
   if (__builtin_expect(on_lane_, 0) && link_.lane_requests > 0) --link_.lane_requests;
   placed_ = true;
@@ -246,6 +253,7 @@ void Session::CountUpstreamReply(const UpstreamRequest& request, uint64_t ticks,
 
 void Session::OnUpstreamReply(const UpstreamRequest& request, std::string_view reply) {
   CountUpstreamReply(request, Ticks() - request.begin_ticks, reply);
+  if (request.observed_keys != 0) ObserveReply(request, reply);
   UpstreamLink& link = *upstream_;
   if (request.unheard) reply = {};
   if (__builtin_expect(request.sequence != link.head_sequence, 0)) {
@@ -272,6 +280,7 @@ bool Session::OnUpstreamPiece(const UpstreamRequest& request, std::string_view p
   // Messages of channels come as they come, and many may come meanwhile.
   if (begins && (subscribed() || monitor_)) return false;
   if (begins) held_pushes_ = std::make_unique<std::string>();
+  upstream_->piece_bytes = (begins ? 0 : upstream_->piece_bytes) + piece.size();
   const bool heard = !(stream_.closing() || kill_);
   if (heard && !request.unheard) {
     output_.AppendLarge(piece);
@@ -279,6 +288,7 @@ bool Session::OnUpstreamPiece(const UpstreamRequest& request, std::string_view p
   }
   if (!last) return true;
   CountUpstreamReply(request, Ticks() - request.begin_ticks, "");
+  if (request.observed_keys != 0) ObserveAnswer(request, {.bytes = upstream_->piece_bytes});
   const std::unique_ptr<std::string> held = std::move(held_pushes_);
   if (heard) output_.AppendLarge(*held);
   AfterUpstreamReply(heard);
@@ -288,6 +298,7 @@ bool Session::OnUpstreamPiece(const UpstreamRequest& request, std::string_view p
 // Nothing can tell the client that the rest of a reply will not come, but the end.
 void Session::OnUpstreamCut(const UpstreamRequest& request) {
   CountUpstreamReply(request, Ticks() - request.begin_ticks, "-ERR cut off");
+  if (request.observed_keys != 0) ObserveAnswer(request, {.failed = true});
   held_pushes_.reset();
   if (!stream_.closing() && !kill_) {
     LogClosing(LogSeverity::kWarning, "is closed: its upstream was lost in the middle of a reply");

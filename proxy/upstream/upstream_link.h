@@ -15,8 +15,10 @@
 #include <map>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "base/reply_writer.h"
+#include "hotkey/key_id.h"
 #include "proxy/upstream/early_replies.h"
 #include "proxy/upstream/merged_reply.h"
 #include "proxy/upstream/upstream_client.h"
@@ -53,6 +55,11 @@ struct UpstreamRequest {
   uint8_t part_bits : 2 = 0;     // a RequestPart
   uint32_t key_bytes = 0;        // of its first key, of which the beginning is kept
   char key[kKeptKeyBytesMax] = {};
+  // While keys are observed: where they live, how many (0: none is observed), and which it is if
+  // it is one; of several, UpstreamLink::key_ids has them.
+  hotkey::Keyspace keyspace = {};
+  uint32_t observed_keys = 0;
+  hotkey::KeyId key_id = 0;
 
   void KeepKey(std::string_view name) {
     key_bytes = static_cast<uint32_t>(name.size());
@@ -87,6 +94,9 @@ struct UpstreamLink {
   std::unique_ptr<EarlyReplies> early;  // null: none waits
   // Of the requests in flight that were split, by their sequence.
   std::map<uint32_t, std::unique_ptr<MergedReply>> merged;
+  // Of those for several keys that are observed, by their sequence.
+  std::map<uint32_t, std::vector<hotkey::KeyId>> key_ids;
+  uint64_t piece_bytes = 0;  // of the reply that comes in pieces
 
   // Where requests of this session for a cluster of one node go, and what that was chosen for: a
   // saved search. Valid in that epoch and for that lane alone.
