@@ -22,6 +22,7 @@
 #include "base/thread_annotations.h"
 #include "config/config_store.h"
 #include "config/loader.h"
+#include "proxy/observe/access_log.h"
 #include "proxy/observe/activity_meter.h"
 #include "proxy/observe/error_stats.h"
 #include "proxy/observe/latency_monitor.h"
@@ -129,6 +130,7 @@ class Server final {
   BackgroundBackup& background_backup() { return *background_backup_; }
 
   Slowlog& slowlog() { return slowlog_; }
+  AccessLog& access_log() { return access_log_; }
   LatencyMonitor& latency_monitor() { return latency_monitor_; }
   ErrorStats& error_stats() { return error_stats_; }
   PubSubHub& pubsub() { return pubsub_; }
@@ -209,6 +211,7 @@ class Server final {
   std::unique_ptr<ScriptTexts> script_texts_;          // of upstreams; outlives the workers
   std::vector<std::unique_ptr<Worker>> workers_;
   Slowlog slowlog_;
+  AccessLog access_log_;
   LatencyMonitor latency_monitor_;
   ErrorStats error_stats_;
   ActivityMeter activity_;

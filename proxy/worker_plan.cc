@@ -21,6 +21,7 @@
 #include "proxy/upstream/route_mirror.h"
 #include "proxy/upstream/worker_upstreams.h"
 #include "proxy/worker.h"
+#include "storage/engine_thread.h"
 
 namespace tidegate {
 namespace {
@@ -40,6 +41,9 @@ std::vector<Route> Worker::MakeRoutes(const std::vector<RouteOptions>& options) 
                       .prefixes = {.strip = route.strip_prefix, .add = route.add_prefix},
                       .mirror = MirrorFor(route),
                       .move = MoveFor(route)});
+    const bool here = routes.back().upstream == nullptr;
+    routes.back().figures =
+        route_meter_.NumberOf(route.match, here ? kEngineClusterName : route.cluster);
   }
   return routes;
 }
@@ -75,8 +79,13 @@ RouteMove* Worker::MoveFor(const RouteOptions& route) {
 void Worker::TakePlan(const UpstreamPlan& plan) {
   const UpstreamCluster* const everything_before = router_.everything();
   upstreams_->Take(plan, {loop_, output_blocks_, read_buffer(), index_, upstreams_->placement_epoch,
-                          &server_.script_texts(), &server_.upstream_tls()});
+                          &server_.script_texts(), &server_.upstream_tls(), &notes_sending_});
   router_ = Router(MakeRoutes(plan.routes));
+  if (router_.looks() && !counts_routes_) {
+    route_meter_.BeginCounting(counters_.commands_processed.Get(), command_stats_,
+                               engine_thread_->counters);
+    counts_routes_ = true;
+  }
   const bool moved = router_.everything() != everything_before;
   StepLeaving();
   for (Session* session : sessions_) session->FollowRoutes(moved);

@@ -15,6 +15,7 @@
 #include "proxy/admin/config_page.h"
 #include "proxy/admin/drain_page.h"
 #include "proxy/admin/index_page.h"
+#include "proxy/admin/slowlog_page.h"
 #include "proxy/admin/stats_collector.h"
 #include "proxy/admin/stats_page.h"
 
@@ -87,6 +88,7 @@ struct AdminPageList {
       {"/admin.js", &AdminPages::Script},
       {"/admin.css", &AdminPages::Style},
       {"/clusters", &AdminPages::Clusters},
+      {"/slowlog", &AdminPages::Slowlog},
   };
 };
 
@@ -181,6 +183,10 @@ AdminReply AdminPages::Config() const {
 
 AdminReply AdminPages::Clusters() const {
   return {.content_type = kJson, .body = ClustersJson(sources_)};
+}
+
+AdminReply AdminPages::Slowlog() const {
+  return {.content_type = kJson, .body = SlowlogJson(sources_)};
 }
 
 AdminReply AdminPages::Backup(const AdminRequest& request) const {

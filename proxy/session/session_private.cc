@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "proxy/server.h"
+#include "proxy/session/session_upstream.h"
 #include "proxy/topology/redirect.h"
 #include "proxy/upstream/redirections.h"
 #include "proxy/upstream/upstream_cluster.h"
@@ -153,6 +154,8 @@ UpstreamRequest SessionPrivate::Waiting(const Request& request, uint64_t ticks) 
   const bool unheard = anew_ ? unheard_ : session_.reply_mode_ != ReplyMode::kOn;
   UpstreamRequest waiting{
       .link = link_, .command = request.command, .begin_ticks = ticks, .unheard = unheard};
+  waiting.request_bytes = BytesOf(request);
+  waiting.figures = session_.figures_;
   if (!request.keys.empty()) waiting.KeepKey(request.keys[0].name);
   return waiting;
 }
