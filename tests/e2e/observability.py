@@ -180,6 +180,7 @@ def slow_requests(report, start):
                 lines = [line for line in server.log_text().splitlines() if line.startswith("{")]
                 return [json.loads(line) for line in lines if "Slow request" in line]
 
+            connection.command("GET", "far:a")  # the connection is made
             redis.connect().command("CLIENT", "PAUSE", "300", "ALL")
             connection.command("SET", "far:a", SECRET)
             report.check("a slow upstream is told", eventually(lambda: len(slow()) == 1, 5), slow())

@@ -13,6 +13,7 @@
 #include "proxy/admin/admin_pages.h"
 #include "proxy/admin/metrics_reference.h"
 #include "proxy/observe/memory_stats.h"
+#include "storage/engine_thread.h"
 #include "tests/support/source_folder.h"
 #include "tests/unit/proxy/admin/admin_fixture.h"
 
