@@ -30,6 +30,7 @@ namespace tidegate {
 enum class Profile : uint8_t { kObserve, kStandard, kStrict };
 
 enum class LogLevel : uint8_t { kDebug, kVerbose, kNotice, kWarning };
+enum class LogLineFormat : uint8_t { kText, kJson };
 
 enum class MaxmemoryPolicy : uint8_t {
   kVolatileLru,
@@ -176,6 +177,7 @@ struct Options {
   std::string pidfile;
   std::string logfile;  // empty: standard output
   LogLevel loglevel = LogLevel::kNotice;
+  LogLineFormat log_format = LogLineFormat::kText;
   bool crash_log_enabled = true;
   // Words in the order of Redis's list: "default", "save force".
   std::string shutdown_on_sigint = "default";
@@ -235,6 +237,9 @@ struct Options {
   std::chrono::milliseconds latency_monitor_threshold{0};  // 0: off
   bool latency_tracking = true;
   std::vector<double> latency_tracking_info_percentiles = {50, 99, 99.9};
+  std::chrono::microseconds slow_request_log_threshold{-1};  // negative: none is written
+  double access_log_sample = 0;                              // 0 .. 1; 0: no access log
+  std::string access_log_file;                               // empty: the log
 
   // Hot keys: see hotkey/detection_options.h.
   bool hot_keys = true;

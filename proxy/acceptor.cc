@@ -202,7 +202,8 @@ void Acceptor::AcceptAll(Listener& listener) {
     }
     if (errno == EINTR || errno == ECONNABORTED) continue;
     if (errno == EAGAIN || errno == EWOULDBLOCK) return;
-    log::Warning(std::string("Accepting client connection: ") + std::strerror(errno));
+    log::WriteOfKind(LogKind::kAccept, LogSeverity::kWarning,
+                     std::string("Accepting client connection: ") + std::strerror(errno));
     return Rest();
   }
 }

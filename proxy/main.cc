@@ -79,7 +79,9 @@ AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
   AdminSources sources;
   for (const auto& worker : server.workers()) {
     sources.workers.push_back({&worker->counters(), &worker->command_stats(),
-                               &worker->worker_upstreams(), worker->mirrors(), MovesOf(*worker)});
+                               &worker->worker_upstreams(), worker->mirrors(), MovesOf(*worker),
+                               &worker->route_meter(), &worker->engine_counters(),
+                               [&worker] { return worker->mailbox_messages(); }});
   }
   sources.commands = &server.commands();
   sources.engine = &server.engine();
@@ -92,6 +94,7 @@ AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
     return ready.load() ? Readiness::kReady : Readiness::kStarting;
   };
   sources.connections_rejected = [&server] { return server.connections_rejected(); };
+  sources.slowlog = [&server] { return server.slowlog().Get(-1); };
   sources.saves = [&server] {
     return server.save_status().Facts(server.background_save().in_progress());
   };
@@ -156,6 +159,7 @@ int Serve(LoadedConfig config, int argc, char** argv) {
   const Options options = config.options;
   const bool can_reload = !config.from_standard_input;
   log::SetLevel(static_cast<LogSeverity>(options.loglevel));
+  log::SetFormat(static_cast<LogFormat>(options.log_format));
   if (Status opened = log::OpenFile(options.logfile); !opened.ok()) return Fail(opened.error());
   PrintWarnings(config);
   for (const std::string& warning : config.warnings) log::Warning(warning);
@@ -163,6 +167,8 @@ int Serve(LoadedConfig config, int argc, char** argv) {
       Server::Create(std::move(config), ProxyCommandFamilies());
   if (!created.ok()) return Fail(created.error());
   Server& server = **created;
+  if (Status opened = server.access_log().Open(options.access_log_file); !opened.ok())
+    return Fail(opened.error());
   std::atomic<bool> ready{false};
   std::unique_ptr<AdminServer> admin;
   if (options.admin_address) {
@@ -172,10 +178,13 @@ int Serve(LoadedConfig config, int argc, char** argv) {
     admin = std::move(opened).value();
   }
   if (options.crash_log_enabled) crash_report::Install([&server] { return InfoText(server, {}); });
-  server.OnReload([&server, argc, argv, can_reload, logfile = options.logfile] {
+  server.OnReload([&server, argc, argv, can_reload, logfile = options.logfile,
+                   access_log_file = options.access_log_file] {
     // Whoever rotates log files sends SIGHUP as well.
-    const Status opened = log::OpenFile(logfile);
-    if (!opened.ok()) log::Warning("Reload: " + opened.error().message);
+    for (const Status& opened :
+         {log::OpenFile(logfile), server.access_log().Open(access_log_file)}) {
+      if (!opened.ok()) log::Warning("Reload: " + opened.error().message);
+    }
     if (can_reload) return Reload(server, argc, argv);
     log::Warning("Reload: the settings came from standard input, which cannot be read again");
   });

@@ -22,6 +22,7 @@
 #include "base/thread_annotations.h"
 #include "config/config_store.h"
 #include "config/loader.h"
+#include "proxy/observe/access_log.h"
 #include "proxy/observe/activity_meter.h"
 #include "proxy/observe/error_stats.h"
 #include "proxy/observe/latency_monitor.h"
@@ -131,6 +132,7 @@ class Server final {
   HotKeyService& hot_keys() { return *hot_keys_; }
 
   Slowlog& slowlog() { return slowlog_; }
+  AccessLog& access_log() { return access_log_; }
   LatencyMonitor& latency_monitor() { return latency_monitor_; }
   ErrorStats& error_stats() { return error_stats_; }
   PubSubHub& pubsub() { return pubsub_; }
@@ -212,6 +214,7 @@ class Server final {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<HotKeyService> hot_keys_;  // looks at the workers
   Slowlog slowlog_;
+  AccessLog access_log_;
   LatencyMonitor latency_monitor_;
   ErrorStats error_stats_;
   ActivityMeter activity_;

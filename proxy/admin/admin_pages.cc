@@ -16,6 +16,7 @@
 #include "proxy/admin/drain_page.h"
 #include "proxy/admin/hot_keys_page.h"
 #include "proxy/admin/index_page.h"
+#include "proxy/admin/slowlog_page.h"
 #include "proxy/admin/stats_collector.h"
 #include "proxy/admin/stats_page.h"
 
@@ -89,6 +90,7 @@ struct AdminPageList {
       {"/admin.css", &AdminPages::Style},
       {"/clusters", &AdminPages::Clusters},
       {"/hotkeys", &AdminPages::HotKeys},
+      {"/slowlog", &AdminPages::Slowlog},
   };
 };
 
@@ -188,6 +190,10 @@ AdminReply AdminPages::Clusters() const {
 AdminReply AdminPages::HotKeys() const {
   return {.content_type = kJson,
           .body = HotKeysJson(sources_.hot_keys ? sources_.hot_keys() : HotKeyFacts())};
+}
+
+AdminReply AdminPages::Slowlog() const {
+  return {.content_type = kJson, .body = SlowlogJson(sources_)};
 }
 
 AdminReply AdminPages::Backup(const AdminRequest& request) const {

@@ -14,8 +14,8 @@ void WriteClients(JsonWriter& json, const hotkey::HotKey& key) {
   json.Key("clients").BeginArray();
   for (const hotkey::HotKey::Client& client : key.clients) {
     json.BeginObject().Key("address").Text(client.text.address);
-    json.Key("name").Text(ShownText(client.text.name));
-    json.Key("user").Text(ShownText(client.text.user));
+    json.Key("name").Text(Shown(client.text.name));
+    json.Key("user").Text(Shown(client.text.user));
     json.Key("rate").Real(Rounded(client.rate)).EndObject();
   }
   json.EndArray();
@@ -40,7 +40,7 @@ std::string_view PublicNameOf(hotkey::HotClass hot_class) {
 }
 
 void WriteHotKey(JsonWriter& json, const hotkey::HotKey& key, const HotKeyFacts& facts) {
-  json.Key("key").Text(ShownText(key.name)).Key("key_base64").Text(Base64(key.name));
+  json.Key("key").Text(Shown(key.name)).Key("key_base64").Text(Base64(key.name));
   json.Key("cluster").Text(facts.ClusterOf(key.keyspace)).Key("db").Int(key.keyspace.database);
   json.Key("classes").BeginArray();
   for (size_t i = 0; i < hotkey::kHotClasses; ++i) {

@@ -1,8 +1,6 @@
 #include "proxy/admin/json_writer.h"
 
 #include <cmath>
-#include <cstdint>
-#include <cstdio>
 
 #include "base/shown_text.h"
 #include "base/text.h"
@@ -29,7 +27,7 @@ void JsonWriter::Separate() {
 
 JsonWriter& JsonWriter::Key(std::string_view name) {
   Separate();
-  AppendEscaped(name);
+  AppendJsonString(text_, name);
   text_ += ':';
   first_ = true;
   return *this;
@@ -37,7 +35,7 @@ JsonWriter& JsonWriter::Key(std::string_view name) {
 
 JsonWriter& JsonWriter::Text(std::string_view text) {
   Separate();
-  AppendEscaped(text);
+  AppendJsonString(text_, text);
   return *this;
 }
 
@@ -51,29 +49,6 @@ JsonWriter& JsonWriter::Real(double value) {
   Separate();
   text_ += std::isfinite(value) ? FormatDouble(value) : "null";
   return *this;
-}
-
-void JsonWriter::AppendEscaped(std::string_view text) {
-  text_ += '"';
-  while (!text.empty()) {
-    const char c = text.front();
-    size_t length = Utf8Length(text);
-    if (length == 0) {
-      text_ += "\\ufffd";
-      length = 1;
-    } else if (c == '"' || c == '\\') {
-      text_ += '\\';
-      text_ += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      char escape[8];
-      std::snprintf(escape, sizeof(escape), "\\u%04x", static_cast<unsigned>(c));
-      text_ += escape;
-    } else {
-      text_ += text.substr(0, length);
-    }
-    text.remove_prefix(length);
-  }
-  text_ += '"';
 }
 
 }  // namespace tidegate

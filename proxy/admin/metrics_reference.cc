@@ -2,6 +2,7 @@
 
 #include "proxy/discovery/discovery_metrics.h"
 #include "proxy/observe/hot_key_metrics.h"
+#include "proxy/observe/route_metrics.h"
 #include "proxy/server_metrics.h"
 #include "proxy/session/move_metrics.h"
 #include "proxy/upstream/mirror_metrics.h"
@@ -41,7 +42,8 @@ Prometheus reads them at `/metrics` of the admin address. Counters are kept by e
 itself and added up when somebody reads them, so they cost the request path nothing. `CONFIG
 RESETSTAT` does not touch them: a counter only rises until the process ends. Series of a command
 appear with its first call. Keys, client addresses and user names are never labels. The buckets of histograms reach from 0.5 microseconds
-to 10 seconds; a value up to 6.25% under a bound may be counted above it, never below.
+to 10 seconds, and from 64 bytes to 256 MiB in powers of 4; a value up to 6.25% under a bound may be counted above it, never below.
+What each is good for: [observability](../observability.md).
 
 )";
 
@@ -56,9 +58,14 @@ std::vector<MetricGroup> MetricGroups() {
   groups[0].rows.push_back(kAdminRequestsMetric);
   groups[1].title = "Connections and workers";
   AppendRows(groups[1].rows, kWorkerMetrics);
+  groups[1].rows.push_back(kMailboxMessagesMetric);
   groups[1].rows.push_back(kConnectionsClosedMetric);
   groups[1].rows.push_back(kLoopTurnMetric);
-  groups[2].title = "Commands";
+  groups[1].rows.push_back(kLoopLagMetric);
+  groups[2].title = "Requests, routes and commands";
+  groups[2].rows.push_back(kClassDurationMetric);
+  AppendRows(groups[2].rows, kSizeMetrics);
+  for (const MetricRow& row : kRouteMetrics) groups[2].rows.push_back(row);
   AppendRows(groups[2].rows, kCommandMetrics);
   groups[2].rows.push_back(kCommandDurationMetric);
   groups[3].title = "Upstream clusters";

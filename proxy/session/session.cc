@@ -295,14 +295,16 @@ bool Session::ReadProxyHeader(std::string_view bytes, size_t* consumed) {
 
 void Session::LogClosing(LogSeverity severity, std::string_view why) const {
   if (!log::Enabled(severity)) return;
-  log::Write(severity, "Client id=" + std::to_string(id_) + " addr=" + peer_address_ + " " +
-                           std::string(why) + ".");
+  log::WriteOfKind(
+      LogKind::kClient, severity,
+      "Client id=" + std::to_string(id_) + " addr=" + peer_address_ + " " + std::string(why) + ".");
 }
 
 void Session::ObserveError(void* session, std::string_view text) {
   auto& self = *static_cast<Session*>(session);
   ++self.errors_;
   self.worker_.server().error_stats().Count(text);
+  self.worker_.NoteError(text);
 }
 
 }  // namespace tidegate

@@ -40,6 +40,7 @@
 
 namespace tidegate {
 
+struct RequestRecord;
 class Server;
 class SessionPrivate;
 class Router;
@@ -323,7 +324,16 @@ class Session final : private StreamOwner, private UpstreamClient {
   // What became of a request of a batch: it is done and the next one's turn, it is done and nothing
   // may follow it now, or it is not done.
   enum class Step : uint8_t { kNext, kLast, kStay };
-  Step Advance(const Request& request, bool routed, int64_t now_ms, uint64_t& ticks);
+  // Where a batch is: when its next request begins, and how much output there was then.
+  struct Progress {
+    uint64_t ticks = 0;
+    size_t output_bytes = 0;
+  };
+  // Something else than a command that was executed here has written output since.
+  static constexpr size_t kUnknownOutput = SIZE_MAX;
+  Step Advance(const Request& request, bool routed, int64_t now_ms, Progress& progress);
+  // Executes it here: as Advance, with nothing left to be asked.
+  Step AdvanceHere(const Request& request, bool routed, int64_t now_ms, Progress& progress);
   ExecStatus ExecuteOne(const Request& request, int64_t now_ms);
   // session_observe.cc: what the worker's KeyObserver is told. Of the engine: executes it, by
   // itself or as one of a transaction.
@@ -404,14 +414,23 @@ class Session final : private StreamOwner, private UpstreamClient {
   void DisarmDeadline();
   // The engine refused to execute it.
   void EndRefused(const Request& request);
-  // Counters, slow log, monitors; `ticks` is what the command took.
-  void Finished(const Request& request, uint64_t ticks, uint32_t errors_before);
-  void Account(const Request& request, uint64_t ticks, uint32_t errors_before);
-  // Slow log and latency monitor.
-  void NoteSlow(const Request& request, uint64_t ticks);
-  // Slow log, of what an upstream answered: the command, and its first key as far as it was kept.
-  void NoteSlowUpstream(const UpstreamRequest& request, uint64_t ticks);
-  void AddToSlowlog(const Command& command, int64_t micros, std::vector<std::string> arguments);
+  // Counters, slow log, monitors.
+  struct Cost {
+    uint64_t ticks = 0;         // without what a client waits for by its own wish
+    uint64_t worked_ticks = 0;  // since it was last resumed
+    size_t reply_bytes = 0;
+    bool failed = false;
+  };
+  void Finished(const Request& request, Cost cost);
+  void Account(const Request& request, const Cost& cost);
+  // session_notes.cc. Slow log, latency monitor, log of slow requests, access log.
+  void NoteSlow(const Request& request, const Cost& cost);
+  // The same of what an upstream answered: the command, and its first key as far as it was kept.
+  void NoteSlowUpstream(const UpstreamRequest& request, uint64_t ticks, std::string_view reply,
+                        size_t reply_bytes);
+  RequestRecord RecordOf(const Command& command, uint16_t figures, uint64_t ticks) const;
+  bool IsForSlowlog(const Command& command, int64_t micros) const;
+  void AddToSlowlog(int64_t micros, std::vector<std::string> arguments, std::string node);
   // After each reply: what CLIENT REPLY asked for.
   void AfterReply() {
     if (__builtin_expect(reply_mode_ != ReplyMode::kOn, 0)) AdvanceReplyMode();
@@ -495,6 +514,7 @@ class Session final : private StreamOwner, private UpstreamClient {
   bool has_unsynced_changes_ = false;
   bool skip_armed_ = false;  // CLIENT REPLY SKIP was answered: the next reply is the one
   uint8_t stops_ = 0;
+  uint16_t figures_ = 0;  // Route::figures of the current request
   ReplyMode reply_mode_ = ReplyMode::kOn;
 };
 

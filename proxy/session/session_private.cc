@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "proxy/server.h"
+#include "proxy/session/session_upstream.h"
 #include "proxy/topology/redirect.h"
 #include "proxy/upstream/redirections.h"
 #include "proxy/upstream/upstream_cluster.h"
@@ -178,6 +179,8 @@ UpstreamRequest SessionPrivate::Waiting(const Request& request, uint64_t ticks) 
                           .begin_ticks = ticks,
                           .is_private = 1,
                           .unheard = unheard};
+  waiting.request_bytes = BytesOf(request);
+  waiting.figures = session_.figures_;
   if (!request.keys.empty()) waiting.KeepKey(request.keys[0].name);
   return waiting;
 }

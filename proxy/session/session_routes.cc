@@ -42,6 +42,7 @@ std::optional<Session::Step> Session::ForwardByRoute(const Request& request, uin
     if (const std::optional<Step> step = MoveKeys(request)) return step;
   }
   Placement placement = router.Place(request);
+  figures_ = placement.figures;
   RewrittenRequest sent(router, request);
   if (placement.refusal.empty()) placement.refusal = sent.refusal();
   const bool is_private = placement.handling == Placement::Handling::kPrivate;

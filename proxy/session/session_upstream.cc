@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "base/clock.h"
 #include "proxy/observe/key_observer.h"
@@ -32,22 +33,15 @@
 
 namespace tidegate {
 
-namespace {
-
-inline bool IsLarge(const Request& request) {
-  size_t bytes = 0;
-  for (const std::string_view arg : request.args) bytes += arg.size();
-  return bytes > kLargeRequestBytes.count;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 SessionForwarder::SessionForwarder(Session& session, const Request& request, uint64_t ticks)
     : session_(session),
       request_(request),
       ticks_(ticks),
       link_(LinkOf(session)),
-      on_lane_(link_.lane_requests > 0 || IsLarge(request)) {}
+      request_bytes_(BytesOf(request)),
+      on_lane_(link_.lane_requests > 0 || request_bytes_ > kLargeRequestBytes.count) {}
 
 Session::Step SessionForwarder::Forward(UpstreamCluster& cluster) {
   cluster_ = &cluster;
@@ -177,7 +171,9 @@ UpstreamRequest SessionForwarder::Waiting(uint16_t slot) const {
                           .sequence = link_.next_sequence,
                           .slot = slot,
                           .calls_script = calls_script_,
-                          .unheard = session_.reply_mode_ != ReplyMode::kOn};
+                          .unheard = session_.reply_mode_ != ReplyMode::kOn,
+                          .request_bytes = request_bytes_,
+                          .figures = session_.figures_};
   if (!said_->keys.empty()) waiting.KeepKey(said_->keys[0].name);
   if (__builtin_expect(session_.worker_.observer() != nullptr, 1))
     session_.ObserveWaiting(*said_, *cluster_, waiting);
@@ -219,6 +215,7 @@ bool Session::IsRefusedInTransaction(const Request& request) {
 std::optional<Session::Step> Session::Forward(const Request& request, uint64_t ticks) {
   if (__builtin_expect(router().any_acts(), 0)) return ForwardByRoute(request, ticks);
   const Placement placement = router().Place(request);
+  figures_ = placement.figures;
   if (__builtin_expect(placement.handling != Placement::Handling::kShared || private_ != nullptr,
                        0)) {
     if (const std::optional<Step> step = ForwardApart(request, placement, ticks)) return step;
@@ -247,8 +244,18 @@ void Session::CountUpstreamReply(const UpstreamRequest& request, uint64_t ticks,
   worker_.mutable_counters().commands_processed.Add(1);
   worker_.mutable_command_stats().Record(request.command->id, ticks, failed,
                                          worker_.latency_tracking());
+  if (__builtin_expect(worker_.counts_routes(), 1)) {
+    worker_.mutable_route_meter().CountReply(request.figures, *request.command, ticks,
+                                             worker_.latency_tracking(), reply);
+  }
+  size_t reply_bytes = reply.size();
+  if (reply.empty() && request.link != nullptr)
+    reply_bytes = std::exchange(request.link->piece_bytes, 0);
+  if (reply_bytes > 0 && request.part() != RequestPart::kUnitPart && !request.unheard)
+    worker_.mutable_counters().reply_bytes.Record(reply_bytes);
   if (failed) worker_.server().error_stats().Count(reply.substr(1, reply.find('\r') - 1));
-  if (__builtin_expect(ticks >= worker_.slow_ticks(), 0)) NoteSlowUpstream(request, ticks);
+  if (__builtin_expect(ticks >= worker_.slow_ticks(), 0))
+    NoteSlowUpstream(request, ticks, reply, reply_bytes);
 }
 
 void Session::OnUpstreamReply(const UpstreamRequest& request, std::string_view reply) {
@@ -280,15 +287,15 @@ bool Session::OnUpstreamPiece(const UpstreamRequest& request, std::string_view p
   // Messages of channels come as they come, and many may come meanwhile.
   if (begins && (subscribed() || monitor_)) return false;
   if (begins) held_pushes_ = std::make_unique<std::string>();
-  upstream_->piece_bytes = (begins ? 0 : upstream_->piece_bytes) + piece.size();
   const bool heard = !(stream_.closing() || kill_);
   if (heard && !request.unheard) {
     output_.AppendLarge(piece);
     worker_.MarkDirty(*this);
   }
+  upstream_->piece_bytes += piece.size();
   if (!last) return true;
-  CountUpstreamReply(request, Ticks() - request.begin_ticks, "");
   if (request.observed_keys != 0) ObserveAnswer(request, {.bytes = upstream_->piece_bytes});
+  CountUpstreamReply(request, Ticks() - request.begin_ticks, "");
   const std::unique_ptr<std::string> held = std::move(held_pushes_);
   if (heard) output_.AppendLarge(*held);
   AfterUpstreamReply(heard);
@@ -300,6 +307,7 @@ void Session::OnUpstreamCut(const UpstreamRequest& request) {
   CountUpstreamReply(request, Ticks() - request.begin_ticks, "-ERR cut off");
   if (request.observed_keys != 0) ObserveAnswer(request, {.failed = true});
   held_pushes_.reset();
+  upstream_->piece_bytes = 0;
   if (!stream_.closing() && !kill_) {
     LogClosing(LogSeverity::kWarning, "is closed: its upstream was lost in the middle of a reply");
     Kill();

@@ -157,6 +157,7 @@ class UpstreamConnection final {
     return keeps_all_ || request.calls_script != 0;
   }
   bool TakeHandshakeReply(std::string_view frame);
+  void NoteSent();
   void OnWritten(bool ok);
   void OnDeadline();
   void ArmDeadline();
