@@ -231,6 +231,8 @@ OptionFault FinishOptions(Options& options) {
   options.listeners.insert(options.listeners.end(), options.extra_listeners.begin(),
                            options.extra_listeners.end());
 
+  if (options.kept.contains(kAdminTokenOption) && options.kept.contains(kAdminTokenFileOption))
+    return "admin-token and admin-token-file: only one of them can be given";
   bool has_default_route = false;
   for (const RouteOptions& route : options.routes) has_default_route |= route.match == "*";
   if (!has_default_route) options.routes.push_back({"*", options.clusters.front().name});

@@ -49,7 +49,7 @@ std::string RightPlace(const OptionRow& row) {
     case YamlPlace::kListener:
       return "it is said by 'listeners' (address, unixsocket, unixsocketperm, proxy_protocol)";
     case YamlPlace::kNested:
-      return "it is said by 'admin: {address: ...}'";
+      return "it is said by 'admin: {address: ..., token: ..., token_file: ...}'";
   }
   return "";
 }
@@ -152,17 +152,19 @@ void YamlReader::ReadTop(const ConfigNode& root) {
 }
 
 void YamlReader::ReadAdmin(const ConfigNode& node) {
-  static constexpr std::array<std::string_view, 1> kAdminKeys = {"address"};
-  const OptionRow& row = *FindOption("admin-address");
-  if (node.is_scalar()) return AssignSetting(row, node);
+  static constexpr std::array<std::string_view, 3> kAdminKeys = {"address", "token", "token_file"};
+  static constexpr std::array<std::string_view, 3> kNames = {"admin-address", "admin-token",
+                                                             "admin-token-file"};
+  if (node.is_scalar()) return AssignSetting(*FindOption(kNames[0]), node);
   if (!ExpectMap(node, "'admin'")) return;
   for (const ConfigNode& entry : node.items) {
-    if (entry.key != "address") {
+    const auto key = std::find(kAdminKeys.begin(), kAdminKeys.end(), entry.key);
+    if (key == kAdminKeys.end()) {
       Fail(entry, "unknown key '" + Excerpt(entry.key) + "' in admin" +
                       DidYouMean(NearestName(entry.key, kAdminKeys)));
       continue;
     }
-    AssignSetting(row, entry);
+    AssignSetting(*FindOption(kNames[static_cast<size_t>(key - kAdminKeys.begin())]), entry);
   }
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "config/loader.h"
+#include "proxy/admin/admin_access.h"
 #include "proxy/admin/admin_server.h"
 #include "proxy/admin/metrics_reference.h"
 #include "proxy/background_backup.h"
@@ -172,8 +173,10 @@ int Serve(LoadedConfig config, int argc, char** argv) {
   std::atomic<bool> ready{false};
   std::unique_ptr<AdminServer> admin;
   if (options.admin_address) {
+    Result<std::string> token = AdminTokenOf(options);
+    if (!token.ok()) return Fail(token.error());
     Result<std::unique_ptr<AdminServer>> opened =
-        AdminServer::Create(*options.admin_address, SourcesOf(server, ready));
+        AdminServer::Create(*options.admin_address, SourcesOf(server, ready), *std::move(token));
     if (!opened.ok()) return Fail(opened.error());
     admin = std::move(opened).value();
   }
@@ -198,6 +201,11 @@ int Serve(LoadedConfig config, int argc, char** argv) {
                 std::to_string(server.workers().size()) + " workers");
     for (const std::string& place : server.listening()) log::Notice("Listening on " + place);
     if (admin) log::Notice("Admin pages on " + admin->url());
+    if (admin && admin->is_restricted()) {
+      log::Warning(
+          "Other machines get metrics and health from the admin address only: "
+          "admin-token is not set");
+    }
     if (!options.appendonly)
       log::Notice("Data is kept in memory: a restart begins with the last snapshot");
     log::Notice("Ready to accept connections");

@@ -19,6 +19,8 @@ packages_test=(
   'redis-server|redis-server' 'redis-benchmark|redis-tools' python3 python3-redis 'openssl|openssl'
   'node|nodejs' 'npm|npm'
   'prometheus-redis-exporter|prometheus-redis-exporter'
+  # The page for people, dashboards and alerts.
+  'chromium|chromium' fonts-dejavu-core 'prometheus|prometheus'
 )
 # Beside those: static analysis, sanitizers, fuzzing, benchmarks.
 packages_dev=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev libbenchmark-dev git)
@@ -52,7 +54,7 @@ missing_packages() {
   done
 }
 
-# Debian starts some services it has just installed: redis-server on 6379, its exporter on 9121. Only the programs are wanted here.
+# stop_service NAME: Debian starts what it has just installed. Only the program is wanted here.
 stop_service() {
   if [ -d /run/systemd/system ]; then
     as_root systemctl disable --now "$1" >/dev/null 2>&1 || true
@@ -79,7 +81,7 @@ install_packages() {
     die "could not install: ${missing[*]} (log: $(install_log))"
   }
   local service
-  for service in redis-server prometheus-redis-exporter; do
+  for service in redis-server prometheus prometheus-redis-exporter; do
     [[ " ${missing[*]} " != *" $service "* ]] || stop_service "$service"
   done
 }

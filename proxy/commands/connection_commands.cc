@@ -1,6 +1,7 @@
 // Commands that a connection begins and ends with: HELLO, AUTH, SELECT, PING, ECHO, RESET, QUIT.
 #include <limits>
 
+#include "base/constant_time.h"
 #include "proxy/commands/authentication.h"
 #include "proxy/commands/families.h"
 #include "proxy/commands/version.h"
@@ -29,16 +30,6 @@ bool SetClientName(SessionCommand& c, std::string_view name) {
 namespace {
 
 constexpr std::string_view kDefaultUser = "default";
-
-// In time that depends on the length of `given` alone.
-bool EqualsInConstantTime(std::string_view secret, std::string_view given) {
-  unsigned difference = secret.size() == given.size() ? 0 : 1;
-  for (size_t i = 0; i < given.size(); ++i) {
-    const char c = secret.empty() ? 0 : secret[i % secret.size()];
-    difference |= static_cast<unsigned char>(c ^ given[i]);
-  }
-  return difference == 0;
-}
 
 }  // namespace
 

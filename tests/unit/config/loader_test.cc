@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "config/option_value.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/source_folder.h"
@@ -271,6 +272,18 @@ TEST(ParseYaml, AdminCanBeOff) {
   }
 }
 
+TEST(ParseYaml, AdminHasATokenOrAFileOfOne) {
+  Result<Options> token = ParseYaml("admin: {address: off, token: 0123456789abcdef}", "f");
+  ASSERT_TRUE(token.ok()) << ErrorOf(token);
+  EXPECT_EQ(KeptText(*token, kAdminTokenOption), "0123456789abcdef");
+  Result<Options> file = ParseYaml("admin: {token_file: /run/token}", "f");
+  ASSERT_TRUE(file.ok()) << ErrorOf(file);
+  EXPECT_EQ(KeptText(*file, kAdminTokenFileOption), "/run/token");
+  EXPECT_EQ(KeptText(*file, kAdminTokenOption), "");
+  Result<Options> both = ParseYaml("admin: {token_file: /run/token, token: 0123456789abcdef}", "f");
+  EXPECT_EQ(ErrorOf(both), "admin-token and admin-token-file: only one of them can be given");
+}
+
 TEST(ParseYaml, MistakesNameLineAndHint) {
   const std::pair<const char*, const char*> cases[] = {
       {"workers: 2\nlistners: []\n", "f:2: unknown key 'listners' (did you mean 'listeners'?)"},
@@ -311,6 +324,11 @@ TEST(ParseYaml, MistakesNameLineAndHint) {
       {"listeners:\n  - {name: a, address: \"*:1\"}\n  - {name: a, address: \"*:2\"}\n",
        "f:3: two listeners have the name 'a'"},
       {"admin: {adress: off}\n", "f:1: unknown key 'adress' in admin (did you mean 'address'?)"},
+      {"admin: {token: short}\n",
+       "f:1: admin-token: a token is 16 to 1024 visible ASCII characters without spaces"},
+      {"admin-token: 0123456789abcdef\n",
+       "f:1: 'admin-token' has no meaning here: it is said by 'admin: {address: ..., token: ..., "
+       "token_file: ...}'"},
       {"timeout: 1\ntimeout: 2\n", "f:2: 'timeout' stands here twice"},
       {"requirepass:\n", "f:1: 'requirepass' needs a value; \"\" for an empty one"},
       {"timeout: [1]\n", "f:1: 'timeout' needs a value; \"\" for an empty one"},
