@@ -259,6 +259,7 @@ std::string DefaultConfig() {
       "  # One address or a list with one port. A - before an address: it may be missing.\n"
       "  - {name: tcp, address: [\"*:6379\", \"-[::]:6379\"]}\n"
       "  # - {name: balanced, address: \"0.0.0.0:6380\", proxy_protocol: \"yes\"}\n"
+      "  # - {name: other, address: \"0.0.0.0:6381\", cluster: cache}   # its \"*\"\n"
       "  # - {name: local, unixsocket: /run/tidegate/tidegate.sock, unixsocketperm: \"770\"}\n\n"
       "admin: {address: \"127.0.0.1:9901\"}   # \"off\" for none\n"
       "# For other machines: admin: {address: \"0.0.0.0:9901\", token_file: PATH}\n\n"

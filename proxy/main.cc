@@ -23,6 +23,7 @@
 #include "proxy/commands/info_sections.h"
 #include "proxy/config_reload.h"
 #include "proxy/crash_report.h"
+#include "proxy/observe/hot_key_service.h"
 #include "proxy/server.h"
 #include "proxy/session/route_move.h"
 #include "proxy/snapshot.h"
@@ -79,7 +80,9 @@ AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
   AdminSources sources;
   for (const auto& worker : server.workers()) {
     sources.workers.push_back({&worker->counters(), &worker->command_stats(),
-                               &worker->worker_upstreams(), worker->mirrors(), MovesOf(*worker)});
+                               &worker->worker_upstreams(), worker->mirrors(), MovesOf(*worker),
+                               &worker->route_meter(), &worker->engine_counters(),
+                               [&worker] { return worker->mailbox_messages(); }});
   }
   sources.commands = &server.commands();
   sources.engine = &server.engine();
@@ -92,10 +95,12 @@ AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
     return ready.load() ? Readiness::kReady : Readiness::kStarting;
   };
   sources.connections_rejected = [&server] { return server.connections_rejected(); };
+  sources.slowlog = [&server] { return server.slowlog().Get(-1); };
   sources.saves = [&server] {
     return server.save_status().Facts(server.background_save().in_progress());
   };
   sources.backups = [&server] { return server.background_backup().Facts(); };
+  sources.hot_keys = [&server] { return server.hot_keys().Facts(); };
   sources.make_backup = [&server](std::string_view name) { return MakeBackup(server, name); };
   sources.error_replies = [&server] { return server.error_stats().total_since_start(); };
   return sources;
@@ -155,6 +160,7 @@ int Serve(LoadedConfig config, int argc, char** argv) {
   const Options options = config.options;
   const bool can_reload = !config.from_standard_input;
   log::SetLevel(static_cast<LogSeverity>(options.loglevel));
+  log::SetFormat(static_cast<LogFormat>(options.log_format));
   if (Status opened = log::OpenFile(options.logfile); !opened.ok()) return Fail(opened.error());
   PrintWarnings(config);
   for (const std::string& warning : config.warnings) log::Warning(warning);
@@ -162,6 +168,8 @@ int Serve(LoadedConfig config, int argc, char** argv) {
       Server::Create(std::move(config), ProxyCommandFamilies());
   if (!created.ok()) return Fail(created.error());
   Server& server = **created;
+  if (Status opened = server.access_log().Open(options.access_log_file); !opened.ok())
+    return Fail(opened.error());
   std::atomic<bool> ready{false};
   std::unique_ptr<AdminServer> admin;
   if (options.admin_address) {
@@ -173,10 +181,13 @@ int Serve(LoadedConfig config, int argc, char** argv) {
     admin = std::move(opened).value();
   }
   if (options.crash_log_enabled) crash_report::Install([&server] { return InfoText(server, {}); });
-  server.OnReload([&server, argc, argv, can_reload, logfile = options.logfile] {
+  server.OnReload([&server, argc, argv, can_reload, logfile = options.logfile,
+                   access_log_file = options.access_log_file] {
     // Whoever rotates log files sends SIGHUP as well.
-    const Status opened = log::OpenFile(logfile);
-    if (!opened.ok()) log::Warning("Reload: " + opened.error().message);
+    for (const Status& opened :
+         {log::OpenFile(logfile), server.access_log().Open(access_log_file)}) {
+      if (!opened.ok()) log::Warning("Reload: " + opened.error().message);
+    }
     if (can_reload) return Reload(server, argc, argv);
     log::Warning("Reload: the settings came from standard input, which cannot be read again");
   });

@@ -18,6 +18,7 @@ packages_test=(
   ccache libgtest-dev libgmock-dev libhiredis-dev
   'redis-server|redis-server' 'redis-benchmark|redis-tools' python3 python3-redis 'openssl|openssl'
   'node|nodejs' 'npm|npm'
+  'prometheus-redis-exporter|prometheus-redis-exporter'
   # The page for people, dashboards and alerts.
   'chromium|chromium' fonts-dejavu-core 'prometheus|prometheus'
 )
@@ -80,7 +81,7 @@ install_packages() {
     die "could not install: ${missing[*]} (log: $(install_log))"
   }
   local service
-  for service in redis-server prometheus; do
+  for service in redis-server prometheus prometheus-redis-exporter; do
     [[ " ${missing[*]} " != *" $service "* ]] || stop_service "$service"
   done
 }

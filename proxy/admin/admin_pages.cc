@@ -12,7 +12,9 @@
 #include "proxy/admin/clusters_page.h"
 #include "proxy/admin/config_page.h"
 #include "proxy/admin/drain_page.h"
+#include "proxy/admin/hot_keys_page.h"
 #include "proxy/admin/page_files.h"
+#include "proxy/admin/slowlog_page.h"
 #include "proxy/admin/stats_collector.h"
 #include "proxy/admin/stats_page.h"
 
@@ -66,6 +68,7 @@ struct AdminPageList {
       {"/metrics", &AdminPages::Metrics}, {"/healthz", &AdminPages::Healthz},
       {"/readyz", &AdminPages::Readyz},   {"/stats", &AdminPages::Stats},
       {"/config", &AdminPages::Config},   {"/clusters", &AdminPages::Clusters},
+      {"/hotkeys", &AdminPages::HotKeys}, {"/slowlog", &AdminPages::Slowlog},
   };
 };
 
@@ -156,6 +159,15 @@ AdminReply AdminPages::Config() const {
 
 AdminReply AdminPages::Clusters() const {
   return {.content_type = kJson, .body = ClustersJson(sources_)};
+}
+
+AdminReply AdminPages::HotKeys() const {
+  return {.content_type = kJson,
+          .body = HotKeysJson(sources_.hot_keys ? sources_.hot_keys() : HotKeyFacts())};
+}
+
+AdminReply AdminPages::Slowlog() const {
+  return {.content_type = kJson, .body = SlowlogJson(sources_)};
 }
 
 AdminReply AdminPages::Backup(const AdminRequest& request) const {

@@ -5,6 +5,8 @@
 //   /healthz  200 while the process     /readyz   200 while clients are accepted, else 503
 //             answers at all            /config   the settings in force, as JSON, no secrets
 //   /clusters upstream clusters and their counters, as JSON
+//   /hotkeys  the hot keys of now, as JSON
+//   /slowlog  the last slow requests, as JSON
 //
 //   POST /backup?name=NAME   makes a backup and answers, as JSON, what became of it
 //   POST /clusters/CLUSTER/nodes/ADDRESS/drain, …/undrain   see drain_page.h
@@ -63,6 +65,8 @@ class AdminPages final {
   AdminReply Readyz() const;
   AdminReply Config() const;
   AdminReply Clusters() const;
+  AdminReply HotKeys() const;
+  AdminReply Slowlog() const;
   AdminReply Backup(const AdminRequest& request) const;
   AdminReply Find(const AdminRequest& request) const;
 

@@ -30,12 +30,16 @@ class StatsCollector final : public prometheus::Collectable {
  private:
   void CollectServer(std::vector<prometheus::MetricFamily>& out) const;
   void CollectWorkers(std::vector<prometheus::MetricFamily>& out) const;
+  void CollectLoops(std::vector<prometheus::MetricFamily>& out) const;
+  void CollectRequests(std::vector<prometheus::MetricFamily>& out) const;
   void CollectCommands(std::vector<prometheus::MetricFamily>& out) const;
   void CollectUpstreams(std::vector<prometheus::MetricFamily>& out) const;
   void CollectRoutes(std::vector<prometheus::MetricFamily>& out) const;
+  void CollectMirrorsAndMoves(std::vector<prometheus::MetricFamily>& out) const;
   void CollectDiscovery(std::vector<prometheus::MetricFamily>& out) const;
   void CollectEngine(std::vector<prometheus::MetricFamily>& out) const;
   void CollectPersistence(std::vector<prometheus::MetricFamily>& out) const;
+  void CollectHotKeys(std::vector<prometheus::MetricFamily>& out) const;
 
   const AdminSources& sources_;
 };

@@ -163,13 +163,6 @@ ExecStatus CmdReset(SessionCommand& c) {
   return ExecStatus::kDone;
 }
 
-// Whether everything that no other route has goes to a Redis Cluster, which has one database.
-bool IsInFrontOfCluster(SessionCommand& c) {
-  const Request without_keys{&c.command(), c.args(), {}};
-  const UpstreamCluster* const everything = c.worker().router().RouteOf(without_keys).upstream;
-  return everything != nullptr && everything->options().kind == ClusterKind::kRedisCluster;
-}
-
 ExecStatus CmdSelect(SessionCommand& c) {
   const std::optional<int64_t> index = c.IntegerArg(1);
   if (!index) return ExecStatus::kDone;
@@ -179,7 +172,7 @@ ExecStatus CmdSelect(SessionCommand& c) {
     return c.Fail("ERR value is out of range, value must between " + ToText(kMin) + " and " +
                   ToText(kMax));
   }
-  if (*index != 0 && IsInFrontOfCluster(c))
+  if (*index != 0 && c.session().IsInFrontOfCluster())
     return c.Fail("ERR SELECT is not allowed in cluster mode");
   if (*index < 0 || *index >= c.engine().databases()) return c.Fail(errors::kDbIndexOutOfRange);
   c.session().client().db = static_cast<int>(*index);

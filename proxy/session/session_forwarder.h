@@ -77,11 +77,13 @@ class SessionForwarder final {
   std::unique_ptr<ReplyNames> names_;
   const uint64_t ticks_;
   UpstreamLink& link_;
+  const UpstreamCluster* cluster_ = nullptr;
   bool reads_apart_ = false;
   bool placed_ = false;
   bool calls_script_ = false;
-  bool passes_others_ = false;  // over a connection where no requests are in front of it
-  bool on_lane_ = false;        // for large values
+  bool passes_others_ = false;    // over a connection where no requests are in front of it
+  const uint32_t request_bytes_;  // of its arguments
+  bool on_lane_ = false;          // for large values
   uint16_t slot_ = 0;
 };
 

@@ -235,7 +235,7 @@ latency-tracking: true
 client-output-buffer-limit: [normal 1mb 0 0, pubsub 2mb 1mb 5]
 listeners:
   - {name: apps, address: "10.0.0.1:7000", proxy_protocol: yes}
-  - {name: more, address: ["127.0.0.1:7001", "-[::1]:7001"]}
+  - {name: more, address: ["127.0.0.1:7001", "-[::1]:7001"], cluster: main}
   - {name: sock, unixsocket: /tmp/t.sock, unixsocketperm: 770}
 admin: {address: "127.0.0.1:0"}
 routes:
@@ -255,11 +255,13 @@ clusters:
   EXPECT_EQ(options->dir, "/srv/t");
   EXPECT_THAT(options->routes,
               ElementsAre(RouteOptions{"item:*", "main"}, RouteOptions{"*", "main"}));
-  EXPECT_THAT(options->listeners,
-              ElementsAre(ListenerOptions{"apps", {{"10.0.0.1", false}}, 7000, "", 0, true},
-                          ListenerOptions{"sock", {}, 0, "/tmp/t.sock", 0770, false},
-                          ListenerOptions{
-                              "more", {{"127.0.0.1", false}, {"::1", true}}, 7001, "", 0, false}));
+  EXPECT_THAT(
+      options->listeners,
+      ElementsAre(ListenerOptions{"apps", {{"10.0.0.1", false}}, 7000, "", 0, true},
+                  ListenerOptions{"sock", {}, 0, "/tmp/t.sock", 0770, false},
+                  ListenerOptions{
+                      "more", {{"127.0.0.1", false}, {"::1", true}}, 7001, "", 0, false, "main"}));
+  EXPECT_THAT(ListenerClusters(*options), ElementsAre("main"));
 }
 
 TEST(ParseYaml, AdminCanBeOff) {
@@ -299,6 +301,8 @@ TEST(ParseYaml, MistakesNameLineAndHint) {
        "f:3: unknown key 'maxmemroy' (did you mean 'maxmemory'?)"},
       {"clusters:\n  - {name: a, kind: enigne}\n",
        "f:2: unknown kind of cluster 'enigne' (did you mean 'engine'?)"},
+      {"listeners:\n  - {name: a, address: \"127.0.0.1:1\", cluster: locla}\n",
+       "f:2: no cluster has the name 'locla' (did you mean 'local'?)"},
       {"clusters:\n  - {name: a}\n",
        "f:2: a cluster needs a kind: engine, redis, replicas, sentinel, redis_cluster or ring"},
       {"clusters:\n  - {kind: engine}\n", "f:2: a cluster needs a name"},

@@ -176,6 +176,42 @@ TEST(AdminPages, StatsHaveTheFigures) {
   EXPECT_THAT(stats, HasSubstr(R"("databases":[{"db":0,"keys":0,"with_expiry":0}])"));
 }
 
+TEST(AdminPages, StatsHaveLatencyByClassAndRoutes) {
+  AdminFixture fixture;
+  fixture.counters(0).commands_processed.Add(7);
+  fixture.command_stats(1).Record(fixture.CommandId("ECHO"), 100, false, true);
+  AdminPages pages(fixture.Sources(), true);
+  const std::string stats = Get(pages, "/stats").body;
+  EXPECT_THAT(stats, HasSubstr(R"("latency":[{"class":"read","bounds_seconds":[5e-07,)"));
+  EXPECT_THAT(stats, HasSubstr(R"({"class":"other","bounds_seconds":[)"));
+  EXPECT_THAT(stats, HasSubstr(R"("counts":[1,0,)"));
+  EXPECT_THAT(
+      stats,
+      HasSubstr(R"("routes":[{"route":"*","cluster":"engine","requests":7,"hits":0,"misses":0}])"));
+}
+
+TEST(AdminPages, SlowRequestsAreShownAsText) {
+  AdminFixture fixture;
+  AdminSources sources = fixture.Sources();
+  AdminPages without(sources, true);
+  EXPECT_EQ(Get(without, "/slowlog").body, "{\"entries\":[]}\n");
+  sources.slowlog = [] {
+    return std::vector<SlowlogEntry>{{.id = 4,
+                                      .unix_ms = 1700000000123,
+                                      .duration_us = 12,
+                                      .arguments = {"get", "a\xff\n"},
+                                      .client_address = "127.0.0.1:5",
+                                      .client_name = "me",
+                                      .node = "10.0.0.5:6379"}};
+  };
+  AdminPages pages(sources, true);
+  EXPECT_EQ(Get(pages, "/slowlog").body,
+            R"({"entries":[{"id":4,"time_ms":1700000000123,"duration_us":12,)"
+            R"("command":["get","a\\xff\\x0a"],"client":"127.0.0.1:5","name":"me",)"
+            R"("node":"10.0.0.5:6379"}]})"
+            "\n");
+}
+
 TEST(JsonWriter, NestsAndSeparates) {
   JsonWriter json;
   json.BeginObject().Key("a").BeginArray().Int(1).Int(-2).BeginObject().EndObject().EndArray();
