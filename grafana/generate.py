@@ -202,9 +202,25 @@ UPSTREAMS = (
     graph("Large replies", (per_second("tidegate_upstream_large_replies_total", "cluster"), "{{cluster}}"), unit="ops", what="Of more than 256 KiB."),
 )
 
+KEYS = (
+    stat("Hot keys", "sum(max by (instance) (tidegate_hot_keys{@}))", what="Keys that are hot now, in their largest class. Which they are, the page at the admin "
+         "address says: names of keys are never in metrics."),
+    stat("Of the hottest", 'max(tidegate_traffic_share{@, top="1"})', "percentunit", "The share of all accesses that goes to one key, on the instance where it is largest.",
+         bad_above=0.2),
+    stat("Of the hottest ten", 'max(tidegate_traffic_share{@, top="10"})', "percentunit"),
+    stat("More than fit", "sum(tidegate_hot_keys_refused{@})", what="Keys that would be hot, beyond hot-keys-max.", bad_above=1),
+    row("Hot keys"),
+    graph("Hot keys by class", ("sum by (class) (tidegate_hot_keys{@})", "{{class}}"), what="A key of two classes is in both."),
+    graph("Share of the hottest", ("max by (top) (tidegate_traffic_share{@})", "top {{top}}"), unit="percentunit", top=1,
+          what="Of all accesses, those of the 1, 10 and 100 hottest keys."),
+    graph("Keys that become hot", (per_second("tidegate_hot_key_promotions_total"), "became hot"), (per_second("tidegate_hot_key_cool_downs_total"), "cooled down"), unit="ops"),
+    graph("Watched", ("sum by (instance) (tidegate_hot_keys_watched{@})", "{{instance}}"), what="Keys whose accesses are counted one by one."),
+)
+
 DASHBOARDS = (
     dashboard("tidegate-overview", "Tidegate / Overview", "Traffic, latency, clients and threads of all instances.", OVERVIEW),
     dashboard("tidegate-engine", "Tidegate / Engine", "Memory, keys, journal, checkpoints of the built-in engine.", ENGINE),
+    dashboard("tidegate-keys", "Tidegate / Keys", "How much of the traffic goes to few keys.", KEYS),
     dashboard("tidegate-upstreams", "Tidegate / Upstreams", "Nodes that requests are forwarded to.", UPSTREAMS, by_cluster=True),
 )
 
