@@ -37,6 +37,24 @@ ExecStatus CommandContext::RunRecorded() {
   return status;
 }
 
+// Only keys whose slots are held for certain.
+void CommandContext::MeasureKeys() {
+  const Scope scope = request_.command->spec->scope;
+  const bool held = scope == Scope::kOneKey || scope == Scope::kManyKeys ||
+                    thread_.in_transaction || thread_.exclusive;
+  const auto measure = [this](const KeyRef& key) {
+    const Table* table = keyspace_->FindTable(key.slot, db_.index());
+    const Entry* entry = table == nullptr ? nullptr : table->Find(key.hash, key.name);
+    thread_.sizes.Measure(db_.index(), key, entry, thread_.wall_ms);
+  };
+  if (served_key_ != nullptr) {
+    measure(*served_key_);
+  } else if (held) {
+    for (const KeyRef& key : request_.keys) measure(key);
+  }
+  thread_.sizes.EndCommand();
+}
+
 std::optional<int64_t> CommandContext::IntegerArg(size_t i, std::string_view error) {
   const std::optional<int64_t> value = ParseInt64(arg(i));
   if (!value) reply_.Error(error);

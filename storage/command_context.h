@@ -30,8 +30,11 @@ class CommandContext final {
 
   // Runs the command's handler.
   ExecStatus Run() {
-    if (__builtin_expect(thread_.recording, 0)) return RunRecorded();
-    return request_.command->spec->handler(*this);
+    const ExecStatus status = __builtin_expect(thread_.recording, 0)
+                                  ? RunRecorded()
+                                  : request_.command->spec->handler(*this);
+    if (__builtin_expect(thread_.sizes.met(), 0)) MeasureKeys();
+    return status;
   }
 
   size_t argc() const { return request_.args.size(); }
@@ -145,6 +148,7 @@ class CommandContext final {
 
   bool MayRunLong() const;
   ExecStatus RunRecorded();
+  void MeasureKeys();
 
   Engine& engine_;
   EngineThread& thread_;

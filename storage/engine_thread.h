@@ -18,6 +18,7 @@
 #include "storage/fiber.h"
 #include "storage/journal/effect_log.h"
 #include "storage/keyspace/changed_keys.h"
+#include "storage/size_watch.h"
 #include "storage/value/value_object.h"
 #include "storage/waiter.h"
 
@@ -151,6 +152,9 @@ class alignas(64) EngineThread final {
   // Records are applied: nothing expires, is evicted or notified of (record_applier.h).
   bool loading = false;
   EffectLog effects;
+
+  // Told of keys that are big; off but in workers, and there where the options say so.
+  SizeWatch sizes;
 
   bool in_transaction = false;  // between BeginAtomic and EndAtomic: nothing blocks, nothing yields
 

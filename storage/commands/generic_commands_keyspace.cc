@@ -13,6 +13,7 @@ ExecStatus Flush(CommandContext& ctx, int db) {
                                               EqualsIgnoreCase(ctx.arg(1), "sync"));
   if (ctx.argc() > 1 && !known_word) return ctx.Fail(errors::kSyntax);
   ctx.engine().ClearDatabase(ctx.thread(), db);
+  ctx.thread().sizes.Flushed(db);
   ctx.thread().effects.NoteChange();
   ctx.reply().Ok();
   return ExecStatus::kDone;
@@ -40,6 +41,7 @@ ExecStatus CmdSwapDb(CommandContext& ctx) {
   }
   if (*first != *second) {
     ctx.engine().SwapDatabases(ctx.thread(), *first, *second);
+    for (const int index : {*first, *second}) ctx.thread().sizes.Flushed(index);
     ctx.thread().effects.NoteChange();
   }
   ctx.reply().Ok();

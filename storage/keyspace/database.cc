@@ -62,6 +62,7 @@ Entry* Database::Find(const KeyRef& key, Change change) {
     if (!use_.read_only || !keyspace_->settings().IsFrozen(now_ms_)) RemoveExpired(key);
     return nullptr;
   }
+  if (entry != nullptr) thread_->sizes.Meet(*entry);
   // Who may change it has looked it up.
   if (__builtin_expect(thread_->guards_entries, 0) && entry != nullptr && !use_.read_only)
     BeforeChange(key, *entry, change);
@@ -137,6 +138,7 @@ Entry* Database::NewEntry(std::string_view key, ValueType type, Encoding encodin
   Entry* entry =
       Entry::Format(MemoryAllocate(bytes), key, type, encoding, embedded_bytes, has_expire);
   if (has_expire) entry->overwrite_expire_at_ms(expire_at_ms);
+  thread_->sizes.Made(encoding);
   entry->set_cut_mark(thread_->cut_mark);
   entry->set_change_mark(thread_->change_mark);
   entry->set_dirty(thread_->tracks_changes);
@@ -380,6 +382,7 @@ void Database::Detach(const KeyRef& key, Entry* entry) {
   Table& table = *keyspace_->FindTable(key.slot, index_);
   DbCounters& counters = thread_->dbs[static_cast<size_t>(index_)];
   if (__builtin_expect(entry->stored(), 0)) NoteRemoved(key, *entry);
+  thread_->sizes.Removed(index_, key, *entry);
   table.Remove(key.hash, entry);
   counters.keys.Add(-1);
   if (__builtin_expect(thread_->recording, 0))
