@@ -6,10 +6,14 @@
 // standard output, so lines of different threads never mix and nothing is lost in a crash. Threads:
 // any. There is one log per process by nature (standard output, the crash report), so this is the
 // one deliberate global besides the crash handler.
-// Secrets never come here: callers log names and numbers, not arguments of commands.
+// With SetFormat(kJson) each line is one JSON object, for programs that collect logs. What a
+// network or a client can cause any number of times has a kind, and of each kind no more than
+// kLogLinesPerSecondMax lines a second are written; how many were not is told afterwards.
+// Secrets never come here: callers log names and numbers, not values of commands.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,6 +26,21 @@ enum class LogSeverity : uint8_t { kDebug = 0, kVerbose = 1, kNotice = 2, kWarni
 
 // Bytes of one line; longer ones are cut. As Redis's LOG_MAX_LEN.
 inline constexpr size_t kLogLineBytesMax = 1024;
+
+enum class LogFormat : uint8_t { kText, kJson };
+
+// What is limited apart from everything else. kAny: what a person or the configuration causes, and
+// what somebody has asked for; not limited.
+enum class LogKind : uint8_t { kAny, kUpstream, kClient, kAccept, kSlowRequest };
+
+inline constexpr uint32_t kLogLinesPerSecondMax = 20;
+
+// A fact beside a line's text: name=value, or a member of the JSON object.
+struct LogField {
+  std::string_view name;
+  std::string value;
+  bool is_number = false;
+};
 
 namespace log {
 
@@ -37,7 +56,21 @@ Status OpenFile(const std::string& path);
 // The descriptor that lines go to, for the crash reporter.
 int Descriptor();
 
+void SetFormat(LogFormat format);
+
 void Write(LogSeverity severity, std::string_view text);
+// The same of a kind, with facts. Their values are escaped; the text is the caller's own.
+void WriteOfKind(LogKind kind, LogSeverity severity, std::string_view text,
+                 std::span<const LogField> fields = {});
+// Whether one more line of that kind may be written this second; who gets false has been counted.
+bool Admits(LogKind kind);
+// Says how many lines were not written. About once a second, from one thread.
+void TellSuppressed();
+
+// The line as it would be written, without the write: for logs with a file of their own.
+std::string FormatLine(LogFormat format, LogSeverity severity, std::string_view text,
+                       std::span<const LogField> fields);
+LogFormat Format();
 
 inline void Debug(std::string_view text) { Write(LogSeverity::kDebug, text); }
 inline void Verbose(std::string_view text) { Write(LogSeverity::kVerbose, text); }

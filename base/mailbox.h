@@ -39,6 +39,12 @@ class Mailbox final {
     return first ? Posted::kFirst : Posted::kBehind;
   }
 
+  // Any thread: how many wait.
+  size_t size() const TG_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return messages_.size();
+  }
+
   // Owner: swaps all waiting messages into `out`, which must be empty.
   void Take(std::vector<Message>& out) TG_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
@@ -48,7 +54,7 @@ class Mailbox final {
 
  private:
   const size_t payload_max_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
   std::vector<Message> messages_ TG_GUARDED_BY(mutex_);
   size_t payload_bytes_ TG_GUARDED_BY(mutex_) = 0;
 };

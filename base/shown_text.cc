@@ -1,12 +1,14 @@
 #include "base/shown_text.h"
 
 #include <cstdint>
+#include <cstdio>
 
 namespace tidegate {
+
 namespace {
 
 // First bytes of UTF-8 characters of several bytes, what the second byte may then be, and how long
-// the character is: without overlong forms and surrogates.
+// the character is: without overlong forms and surrogates. Source: RFC 3629, section 4.
 struct Utf8Lead {
   uint8_t first_min;
   uint8_t first_max;
@@ -18,6 +20,23 @@ constexpr Utf8Lead kUtf8Leads[] = {{0xC2, 0xDF, 0x80, 0xBF, 2}, {0xE0, 0xE0, 0xA
                                    {0xE1, 0xEC, 0x80, 0xBF, 3}, {0xED, 0xED, 0x80, 0x9F, 3},
                                    {0xEE, 0xEF, 0x80, 0xBF, 3}, {0xF0, 0xF0, 0x90, 0xBF, 4},
                                    {0xF1, 0xF3, 0x80, 0xBF, 4}, {0xF4, 0xF4, 0x80, 0x8F, 4}};
+
+constexpr uint8_t kDelete = 0x7F;
+
+// The control characters of ASCII, and the 32 that UTF-8 writes as C2 80 to C2 9F.
+bool IsControl(std::string_view character) {
+  const auto first = static_cast<uint8_t>(character[0]);
+  if (character.size() == 1) return first < 0x20 || first == kDelete;
+  return first == 0xC2 && static_cast<uint8_t>(character[1]) < 0xA0;
+}
+
+void AppendHex(std::string& out, std::string_view bytes) {
+  for (const char byte : bytes) {
+    char text[8];
+    std::snprintf(text, sizeof(text), "\\x%02x", static_cast<unsigned>(static_cast<uint8_t>(byte)));
+    out += text;
+  }
+}
 
 }  // namespace
 
@@ -36,25 +55,42 @@ size_t Utf8Length(std::string_view text) {
   return 0;
 }
 
-std::string ShownText(std::string_view bytes) {
-  constexpr char kHex[] = "0123456789abcdef";
-  std::string shown;
+void AppendShown(std::string& out, std::string_view bytes) {
   while (!bytes.empty()) {
-    const auto first = static_cast<uint8_t>(bytes.front());
-    size_t length = Utf8Length(bytes);
-    if (length == 0 || first < 0x20 || first == 0x7f) {
-      length = 1;
-      shown += "\\x";
-      shown += kHex[first >> 4];
-      shown += kHex[first & 15];
-    } else if (first == '\\') {
-      shown += "\\\\";
+    const size_t length = Utf8Length(bytes);
+    const std::string_view character = bytes.substr(0, length == 0 ? 1 : length);
+    if (length == 0 || IsControl(character)) {
+      AppendHex(out, character);
+    } else if (character == "\\") {
+      out += "\\\\";
     } else {
-      shown += bytes.substr(0, length);
+      out += character;
     }
-    bytes.remove_prefix(length);
+    bytes.remove_prefix(character.size());
   }
-  return shown;
+}
+
+void AppendJsonString(std::string& out, std::string_view text) {
+  out += '"';
+  while (!text.empty()) {
+    const char c = text.front();
+    size_t length = Utf8Length(text);
+    if (length == 0) {
+      out += "\\ufffd";
+      length = 1;
+    } else if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      char escape[8];
+      std::snprintf(escape, sizeof(escape), "\\u%04x", static_cast<unsigned>(c));
+      out += escape;
+    } else {
+      out += text.substr(0, length);
+    }
+    text.remove_prefix(length);
+  }
+  out += '"';
 }
 
 std::string Base64(std::string_view bytes) {

@@ -1,5 +1,10 @@
-// Names that may hold any bytes, as JSON and pages show them: as text for people, and exactly.
-// Pure functions. Threads: any.
+// Bytes of users as text for people: keys, values and client names may hold anything, and what is
+// shown of them has to be valid UTF-8 on one line.
+//
+// Whole UTF-8 characters stay as they are, so that a key in any language can be read; a backslash
+// is doubled; control characters and bytes that are no UTF-8 become \xNN, as redis-cli writes them.
+// So different bytes are never shown as the same text. Pure functions. Threads: any.
+// Source: RFC 3629, section 4, for what is UTF-8.
 #pragma once
 
 #include <cstddef>
@@ -8,14 +13,20 @@
 
 namespace tidegate {
 
-// Bytes of the UTF-8 character that `text`, which is not empty, begins with; 0: none begins there.
-// Source: RFC 3629, section 4.
+// Bytes of the UTF-8 character that `text`, which is not empty, begins with; 0 when there is none.
 size_t Utf8Length(std::string_view text);
 
-// Text as it is, in UTF-8; control bytes and what is no UTF-8 as \xNN, a backslash as two.
-std::string ShownText(std::string_view bytes);
+void AppendShown(std::string& out, std::string_view bytes);
+inline std::string Shown(std::string_view bytes) {
+  std::string text;
+  AppendShown(text, bytes);
+  return text;
+}
 
-// With padding. Source: RFC 4648, section 4.
+// Appends `text` as a JSON string, quotes included. What is no UTF-8 becomes U+FFFD.
+void AppendJsonString(std::string& out, std::string_view text);
+
+// The exact bytes, with padding. Source: RFC 4648, section 4.
 std::string Base64(std::string_view bytes);
 
 }  // namespace tidegate

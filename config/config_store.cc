@@ -135,6 +135,7 @@ Status ConfigStore::Apply(std::span<const NameAndValue> asked, bool client_is_lo
   if (structure != nullptr) {
     next->clusters = structure->clusters;
     next->routes = structure->routes;
+    next->hot_keys_predicted = structure->hot_keys_predicted;
   }
   std::vector<std::string_view> changed;
   for (const Change& change : changes.value()) {

@@ -157,10 +157,11 @@ OptionFault SetValue(const OptionRow& row, Options& options, std::span<const std
 }  // namespace
 
 std::span<const OptionGroup> OptionGroups() {
-  static const std::array<OptionGroup, 12> kGroups = {
-      kTidegateOptions, kNetworkOptions,     kSecurityOptions,     kProcessOptions,
-      kMemoryOptions,   kKeyspaceOptions,    kPersistenceOptions,  kObservabilityOptions,
-      kBigKeyOptions,   kReplicationOptions, kRedisClusterOptions, kTlsOptions};
+  static const std::array<OptionGroup, 13> kGroups = {
+      kTidegateOptions, kNetworkOptions,  kSecurityOptions,    kProcessOptions,
+      kMemoryOptions,   kKeyspaceOptions, kPersistenceOptions, kObservabilityOptions,
+      kHotKeyOptions,   kBigKeyOptions,   kReplicationOptions, kRedisClusterOptions,
+      kTlsOptions};
   return kGroups;
 }
 
@@ -214,7 +215,8 @@ OptionFault FinishOptions(Options& options) {
   options.listeners.clear();
   ListenerOptions tcp{.name = options.first_listener_name,
                       .port = static_cast<uint16_t>(options.port),
-                      .proxy_protocol = options.proxy_protocol};
+                      .proxy_protocol = options.proxy_protocol,
+                      .cluster = options.first_listener_cluster};
   for (const std::string& word : options.bind) {
     const std::optional<BindAddress> address = ParseBindAddress(word);
     TG_CHECK(address.has_value());
@@ -224,11 +226,14 @@ OptionFault FinishOptions(Options& options) {
   if (!options.unixsocket.empty()) {
     options.listeners.push_back({.name = options.unix_listener_name,
                                  .unixsocket = options.unixsocket,
-                                 .unixsocketperm = options.unixsocketperm});
+                                 .unixsocketperm = options.unixsocketperm,
+                                 .cluster = options.unix_listener_cluster});
   }
   options.listeners.insert(options.listeners.end(), options.extra_listeners.begin(),
                            options.extra_listeners.end());
 
+  if (options.kept.contains(kAdminTokenOption) && options.kept.contains(kAdminTokenFileOption))
+    return "admin-token and admin-token-file: only one of them can be given";
   bool has_default_route = false;
   for (const RouteOptions& route : options.routes) has_default_route |= route.match == "*";
   if (!has_default_route) options.routes.push_back({"*", options.clusters.front().name});
@@ -246,6 +251,16 @@ OptionFault FinishOptions(Options& options) {
            "may leave memory";
   }
   return std::nullopt;
+}
+
+std::vector<std::string> ListenerClusters(const Options& options) {
+  std::vector<std::string> clusters;
+  for (const ListenerOptions& listener : options.listeners) {
+    if (listener.cluster.empty()) continue;
+    if (std::find(clusters.begin(), clusters.end(), listener.cluster) == clusters.end())
+      clusters.push_back(listener.cluster);
+  }
+  return clusters;
 }
 
 bool ServesAsCluster(const Options& options) {

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 
@@ -292,6 +293,21 @@ std::string PrintNotifyFlags(uint32_t flags) {
     if (known.flag != notify::kAll && (flags & known.flag)) letters += known.letter;
   }
   return letters;
+}
+
+std::string KeptText(const Options& options, std::string_view name) {
+  const auto kept = options.kept.find(name);
+  return kept == options.kept.end() ? "" : kept->second;
+}
+
+std::optional<std::string> AdminTokenFault(std::string_view token) {
+  const auto is_visible = [](char c) { return c > ' ' && c <= '~'; };
+  if (token.size() >= kAdminTokenBytesMin && token.size() <= kAdminTokenBytesMax &&
+      std::all_of(token.begin(), token.end(), is_visible)) {
+    return std::nullopt;
+  }
+  return "a token is " + ToText(kAdminTokenBytesMin) + " to " + ToText(kAdminTokenBytesMax) +
+         " visible ASCII characters without spaces";
 }
 
 }  // namespace tidegate

@@ -36,6 +36,19 @@ std::optional<HostPort> ParseHostPort(std::string_view text);
 // One word of `bind`: an address, "*", "::*", "localhost", each with "-" before it when optional.
 std::optional<BindAddress> ParseBindAddress(std::string_view word);
 
+// A shorter token of the admin pages could be guessed by trying.
+inline constexpr size_t kAdminTokenBytesMin = 16;
+inline constexpr size_t kAdminTokenBytesMax = 1024;
+
+inline constexpr std::string_view kAdminTokenOption = "admin-token";
+inline constexpr std::string_view kAdminTokenFileOption = "admin-token-file";
+
+// The text of a setting that is kept as such; empty: its default is.
+std::string KeptText(const Options& options, std::string_view name);
+
+// Why this is no token; nothing: it is one.
+std::optional<std::string> AdminTokenFault(std::string_view token);
+
 bool IsIpv6Literal(std::string_view text);
 
 // The words of one line of redis.conf: quotes and backslashes as in Redis. Nothing when quotes are

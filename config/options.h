@@ -30,6 +30,7 @@ namespace tidegate {
 enum class Profile : uint8_t { kObserve, kStandard, kStrict };
 
 enum class LogLevel : uint8_t { kDebug, kVerbose, kNotice, kWarning };
+enum class LogLineFormat : uint8_t { kText, kJson };
 
 enum class MaxmemoryPolicy : uint8_t {
   kVolatileLru,
@@ -63,6 +64,8 @@ struct ListenerOptions {
   std::string unixsocket = {};
   uint32_t unixsocketperm = 0;  // file mode bits; 0 leaves what the umask gives
   bool proxy_protocol = false;  // every connection must begin with a PROXY protocol v2 header
+  // Where requests of its clients go that no route but "*" has. Empty: where "*" says.
+  std::string cluster = {};
 
   bool is_unix() const { return !unixsocket.empty(); }
   friend bool operator==(const ListenerOptions&, const ListenerOptions&) = default;
@@ -111,6 +114,19 @@ struct SavePoint {
   friend bool operator==(const SavePoint&, const SavePoint&) = default;
 };
 
+// Names that `hot-keys-predicted` may have.
+inline constexpr size_t kPredictedKeysMax = 256;
+
+// A key that counts as hot, always or for a time.
+struct PredictedKeyOptions {
+  std::string key;
+  std::string cluster;  // of an engine or an upstream; empty: that of the key's route
+  int database = 0;
+  int64_t from_ms = INT64_MIN;   // Unix time
+  int64_t until_ms = INT64_MAX;  // exclusive
+  friend bool operator==(const PredictedKeyOptions&, const PredictedKeyOptions&) = default;
+};
+
 struct Options {
   // Tidegate's own.
   Profile profile = Profile::kStandard;
@@ -129,7 +145,9 @@ struct Options {
   std::vector<ListenerOptions> listeners;        // derived, see FinishOptions()
   std::vector<ListenerOptions> extra_listeners;  // of YAML, beyond the first TCP and unix one
   std::string first_listener_name = "tcp";
+  std::string first_listener_cluster;  // as ListenerOptions::cluster
   std::string unix_listener_name = "unix";
+  std::string unix_listener_cluster;
   std::vector<std::string> bind = {"*", "-::*"};  // as written
   int port = 6379;                                // 0: no TCP listener from bind and port
   bool proxy_protocol = false;
@@ -159,6 +177,7 @@ struct Options {
   std::string pidfile;
   std::string logfile;  // empty: standard output
   LogLevel loglevel = LogLevel::kNotice;
+  LogLineFormat log_format = LogLineFormat::kText;
   bool crash_log_enabled = true;
   // Words in the order of Redis's list: "default", "save force".
   std::string shutdown_on_sigint = "default";
@@ -218,6 +237,19 @@ struct Options {
   std::chrono::milliseconds latency_monitor_threshold{0};  // 0: off
   bool latency_tracking = true;
   std::vector<double> latency_tracking_info_percentiles = {50, 99, 99.9};
+  std::chrono::microseconds slow_request_log_threshold{-1};  // negative: none is written
+  double access_log_sample = 0;                              // 0 .. 1; 0: no access log
+  std::string access_log_file;                               // empty: the log
+
+  // Hot keys: see hotkey/detection_options.h.
+  bool hot_keys = true;
+  int64_t hot_key_rate = 500;  // accesses a second
+  int64_t hot_key_share_percent = 1;
+  int64_t hot_key_share_rate = 100;  // accesses a second
+  Bytes hot_key_egress = 10_MiB;     // a second
+  std::chrono::milliseconds hot_key_cool_time{30'000};
+  int64_t hot_keys_max = 1024;
+  std::vector<PredictedKeyOptions> hot_keys_predicted = {};
 
   // Redis settings without a meaning here: name -> text as CONFIG GET prints it. Only those that
   // differ from their row's default.
@@ -235,6 +267,9 @@ struct Options {
 
   friend bool operator==(const Options&, const Options&) = default;
 };
+
+// The clusters that listeners name for their clients, each once, in the order of the listeners.
+std::vector<std::string> ListenerClusters(const Options& options);
 
 // Whether what no other route takes goes to a Redis Cluster: then clients may take us for one.
 bool ServesAsCluster(const Options& options);

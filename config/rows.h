@@ -20,6 +20,7 @@ extern const OptionGroup kMemoryOptions;
 extern const OptionGroup kKeyspaceOptions;
 extern const OptionGroup kPersistenceOptions;
 extern const OptionGroup kObservabilityOptions;
+extern const OptionGroup kHotKeyOptions;
 extern const OptionGroup kBigKeyOptions;
 extern const OptionGroup kReplicationOptions;
 extern const OptionGroup kRedisClusterOptions;

@@ -48,6 +48,19 @@ std::string PrintPercentiles(const Options& options) {
   return JoinWords(words);
 }
 
+OptionFault ParseAccessSample(Options& options, std::span<const std::string> words) {
+  const std::optional<double> value = words.size() == 1 ? ParseDouble(words[0]) : std::nullopt;
+  if (!value || !(*value >= 0 && *value <= 1)) return "argument must be a number between 0 and 1";
+  options.access_log_sample = *value;
+  return std::nullopt;
+}
+
+std::string PrintAccessSample(const Options& options) {
+  char text[32];
+  const int length = std::snprintf(text, sizeof(text), "%.9g", options.access_log_sample);
+  return {text, static_cast<size_t>(length)};
+}
+
 constexpr OptionRow kRows[] = {
     {.name = "slowlog-log-slower-than",
      .type = kInteger,
@@ -76,6 +89,25 @@ constexpr OptionRow kRows[] = {
      .codec = {ParsePercentiles, PrintPercentiles},
      .many_words = true,
      .help = "Percentiles that INFO latencystats shows."},
+    {.name = "slow-request-log-threshold",
+     .type = kInteger,
+     .initial = "-1",
+     .min = -1,
+     .member = NumberMember<&Options::slow_request_log_threshold>(),
+     .help = "Microseconds from which a request becomes a line in the log, with where its time "
+             "went. -1: none."},
+    {.name = "access-log-sample",
+     .type = kSpecial,
+     .initial = "0",
+     .codec = {ParseAccessSample, PrintAccessSample},
+     .help = "Share of requests, 0 to 1, that the access log has a line for. Keys are in it, "
+             "values never are."},
+    {.name = "access-log-file",
+     .type = kText,
+     .initial = "",
+     .member = TextMember(&Options::access_log_file),
+     .run_time = false,
+     .help = "File of the access log. Empty: the log."},
 };
 
 }  // namespace

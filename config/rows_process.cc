@@ -17,6 +17,10 @@ constexpr EnumName kLogLevels[] = {
     {"notice", static_cast<int64_t>(LogLevel::kNotice)},
     {"warning", static_cast<int64_t>(LogLevel::kWarning)},
 };
+constexpr EnumName kLogFormats[] = {
+    {"text", static_cast<int64_t>(LogLineFormat::kText)},
+    {"json", static_cast<int64_t>(LogLineFormat::kJson)},
+};
 constexpr EnumName kOomScoreAdj[] = {{"no", 0}, {"yes", 1}, {"relative", 1}, {"absolute", 2}};
 
 // `now nosave`: every word known, save and nosave not together. Prints in the order of this list.
@@ -98,6 +102,12 @@ constexpr OptionRow kRows[] = {
      .names = kLogLevels,
      .member = NumberMember<&Options::loglevel>(),
      .help = "Least important message that is logged."},
+    {.name = "log-format",
+     .type = kEnum,
+     .initial = "text",
+     .names = kLogFormats,
+     .member = NumberMember<&Options::log_format>(),
+     .help = "How lines are written: text as redis-server's, or json, one object for each line."},
     {.name = "logfile",
      .type = kText,
      .initial = "",

@@ -54,6 +54,31 @@ std::string PrintAdminAddress(const Options& options) {
   return host + ":" + ToText(address.port);
 }
 
+// Read once, by who opens the admin address: no place in Options, which everybody includes.
+void KeepText(Options& options, std::string_view name, const std::string& text) {
+  options.kept.erase(std::string(name));
+  if (!text.empty()) options.kept.emplace(name, text);
+}
+
+OptionFault ParseAdminToken(Options& options, std::span<const std::string> words) {
+  if (!words[0].empty()) {
+    if (OptionFault fault = AdminTokenFault(words[0])) return fault;
+  }
+  KeepText(options, kAdminTokenOption, words[0]);
+  return std::nullopt;
+}
+
+std::string PrintAdminToken(const Options& options) { return KeptText(options, kAdminTokenOption); }
+
+OptionFault ParseAdminTokenFile(Options& options, std::span<const std::string> words) {
+  KeepText(options, kAdminTokenFileOption, words[0]);
+  return std::nullopt;
+}
+
+std::string PrintAdminTokenFile(const Options& options) {
+  return KeptText(options, kAdminTokenFileOption);
+}
+
 OptionFault ParseConnectionAge(Options& options, std::span<const std::string> words) {
   const std::optional<std::chrono::milliseconds> age = ParseDuration(words[0]);
   if (!age) return "argument must be 0 or a duration with a unit (ms, s, m, h, d)";
@@ -100,6 +125,25 @@ constexpr OptionRow kRows[] = {
      .yaml = YamlPlace::kNested,
      .help = "Where metrics and health are served over HTTP. Port 0 picks a free one, `off` for "
              "none. In YAML: `admin: {address: …}`."},
+    {.name = kAdminTokenOption,
+     .type = kSpecial,
+     .initial = "",
+     .codec = {ParseAdminToken, PrintAdminToken},
+     .run_time = false,
+     .secret = true,
+     .yaml = YamlPlace::kNested,
+     .help =
+         "What the admin pages ask for (`Authorization: Bearer`, or the password in a browser); "
+         "16 characters at least. Without one, other machines get /metrics, /healthz and "
+         "/readyz only. In YAML: `token` of `admin`."},
+    {.name = kAdminTokenFileOption,
+     .type = kSpecial,
+     .initial = "",
+     .codec = {ParseAdminTokenFile, PrintAdminTokenFile},
+     .run_time = false,
+     .yaml = YamlPlace::kNested,
+     .help = "File whose first line is that token, read at the start. In YAML: `token_file` of "
+             "`admin`."},
     {.name = "max-connection-age",
      .type = kSpecial,
      .initial = "0",

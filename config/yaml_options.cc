@@ -9,15 +9,16 @@
 #include "config/yaml_clusters.h"
 #include "config/yaml_commands.h"
 #include "config/yaml_context.h"
+#include "config/yaml_hot_keys.h"
 #include "config/yaml_routes.h"
 
 namespace tidegate {
 namespace {
 
-constexpr std::array<std::string_view, 5> kTopKeys = {"listeners", "admin", "clusters", "routes",
-                                                      "commands"};
-constexpr std::array<std::string_view, 6> kListenerKeys = {
-    "name", "address", "unixsocket", "unixsocketperm", "proxy_protocol", "tls"};
+constexpr std::array<std::string_view, 6> kTopKeys = {
+    "listeners", "admin", "clusters", "routes", "commands", "hot-keys-predicted"};
+constexpr std::array<std::string_view, 7> kListenerKeys = {
+    "name", "address", "unixsocket", "unixsocketperm", "proxy_protocol", "cluster", "tls"};
 
 // For the engine that the file does not mention: a name that none of its clusters has.
 std::string FreeClusterName(std::span<const ClusterOptions> clusters) {
@@ -48,7 +49,7 @@ std::string RightPlace(const OptionRow& row) {
     case YamlPlace::kListener:
       return "it is said by 'listeners' (address, unixsocket, unixsocketperm, proxy_protocol)";
     case YamlPlace::kNested:
-      return "it is said by 'admin: {address: ...}'";
+      return "it is said by 'admin: {address: ..., token: ..., token_file: ...}'";
   }
   return "";
 }
@@ -142,6 +143,8 @@ void YamlReader::ReadTop(const ConfigNode& root) {
       ReadRoutes(entry);
     } else if (entry.key == "commands") {
       ReadDeclaredCommands(entry, *this);
+    } else if (entry.key == "hot-keys-predicted") {
+      ReadPredictedKeys(entry, *this);
     } else if (!ReadSetting(entry, YamlPlace::kTop)) {
       UnknownKey(entry, YamlPlace::kTop, kTopKeys);
     }
@@ -149,17 +152,19 @@ void YamlReader::ReadTop(const ConfigNode& root) {
 }
 
 void YamlReader::ReadAdmin(const ConfigNode& node) {
-  static constexpr std::array<std::string_view, 1> kAdminKeys = {"address"};
-  const OptionRow& row = *FindOption("admin-address");
-  if (node.is_scalar()) return AssignSetting(row, node);
+  static constexpr std::array<std::string_view, 3> kAdminKeys = {"address", "token", "token_file"};
+  static constexpr std::array<std::string_view, 3> kNames = {"admin-address", "admin-token",
+                                                             "admin-token-file"};
+  if (node.is_scalar()) return AssignSetting(*FindOption(kNames[0]), node);
   if (!ExpectMap(node, "'admin'")) return;
   for (const ConfigNode& entry : node.items) {
-    if (entry.key != "address") {
+    const auto key = std::find(kAdminKeys.begin(), kAdminKeys.end(), entry.key);
+    if (key == kAdminKeys.end()) {
       Fail(entry, "unknown key '" + Excerpt(entry.key) + "' in admin" +
                       DidYouMean(NearestName(entry.key, kAdminKeys)));
       continue;
     }
-    AssignSetting(row, entry);
+    AssignSetting(*FindOption(kNames[static_cast<size_t>(key - kAdminKeys.begin())]), entry);
   }
 }
 
@@ -215,6 +220,8 @@ void YamlReader::ReadListenerEntry(const ConfigNode& entry, ListenerOptions& lis
     const std::string value(AsYesNo(ScalarOf(entry)));
     if (value != "yes" && value != "no") Fail(entry, "proxy_protocol must be yes or no");
     listener.proxy_protocol = value == "yes";
+  } else if (entry.key == "cluster") {
+    listener.cluster = ReadClusterName(*this, entry);
   } else if (entry.key == "tls") {
     Fail(entry, "tls: this version of Tidegate has no TLS");
   } else {
@@ -258,12 +265,14 @@ void YamlReader::AddListener(const ConfigNode& node, ListenerOptions listener) {
     options.unix_listener_name = listener.name;
     options.unixsocket = listener.unixsocket;
     options.unixsocketperm = listener.unixsocketperm;
+    options.unix_listener_cluster = listener.cluster;
   } else if (!listener.is_unix() && !has_tcp_) {
     has_tcp_ = true;
     options.first_listener_name = listener.name;
     options.bind = bind_words_;
     options.port = listener.port;
     options.proxy_protocol = listener.proxy_protocol;
+    options.first_listener_cluster = listener.cluster;
   } else {
     options.extra_listeners.push_back(std::move(listener));
   }

@@ -38,17 +38,6 @@ const ClusterOptions* FindCluster(const Options& options, std::string_view name)
   return found == options.clusters.end() ? nullptr : &*found;
 }
 
-std::string ReadClusterName(YamlContext& context, const ConfigNode& entry) {
-  std::string name = context.ScalarOf(entry);
-  const Options& options = context.builder().options();
-  if (FindCluster(options, name) != nullptr) return name;
-  std::vector<std::string_view> names;
-  for (const ClusterOptions& cluster : options.clusters) names.push_back(cluster.name);
-  context.Fail(entry,
-               "no cluster has the name " + Quoted(name) + DidYouMean(NearestName(name, names)));
-  return name;
-}
-
 std::string ReadPrefix(YamlContext& context, const ConfigNode& entry) {
   std::string prefix = context.ScalarOf(entry);
   if (entry.is_scalar() && prefix.empty())
@@ -147,6 +136,17 @@ void CheckMove(YamlContext& context, const ConfigNode& node, const RouteOptions&
 }  // namespace
 
 std::span<const RouteKey> RouteKeys() { return kRouteKeys; }
+
+std::string ReadClusterName(YamlContext& context, const ConfigNode& entry) {
+  std::string name = context.ScalarOf(entry);
+  const Options& options = context.builder().options();
+  if (FindCluster(options, name) != nullptr) return name;
+  std::vector<std::string_view> names;
+  for (const ClusterOptions& cluster : options.clusters) names.push_back(cluster.name);
+  context.Fail(entry,
+               "no cluster has the name " + Quoted(name) + DidYouMean(NearestName(name, names)));
+  return name;
+}
 
 void ReadYamlRoute(YamlContext& context, const ConfigNode& node) {
   if (!context.ExpectMap(node, "a route")) return;

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "config/config_node.h"
@@ -26,6 +27,10 @@ struct RouteKey {
   std::string_view help;
 };
 std::span<const RouteKey> RouteKeys();
+
+// The name of a cluster that there is, which `entry` has as its value; else that is told as a
+// mistake.
+std::string ReadClusterName(YamlContext& context, const ConfigNode& entry);
 
 // Appends the route that the map describes to the options; mistakes are told to the context.
 // Clusters are known already.

@@ -31,6 +31,8 @@ inline constexpr uint32_t kLargeReplyBytes = 4096;
 inline constexpr uint32_t kEgressUnitBytes = 1024;
 // Clients of a hot key that are told apart.
 inline constexpr size_t kClientsPerKey = 8;
+// Clients that one epoch says who they are: the others' turn is in the next ones.
+inline constexpr size_t kDescribedClientsMax = 256;
 
 struct AccessCounts {
   uint64_t reads = 0;
@@ -74,6 +76,13 @@ class ClientShares final {
   std::array<Share, kClientsPerKey> shares_;
 };
 
+// Who a client is, for people. Any bytes.
+struct ClientText {
+  std::string address;
+  std::string name;  // empty: it has none
+  std::string user;
+};
+
 struct AccessEpoch {
   AccessEpoch() : watched(std::make_shared<const WatchList>(std::vector<WatchedKey>{})) {}
 
@@ -83,6 +92,7 @@ struct AccessEpoch {
     counts.assign(watched->size(), {});
     clients.assign(watched->hot(), {});
     names.clear();
+    described.clear();
     reads.Clear();
     writes.Clear();
     egress.Clear();
@@ -95,6 +105,8 @@ struct AccessEpoch {
   std::vector<ClientShares> clients;  // of those that are hot
   // Names of watched keys that the list does not have, by their place on it.
   std::vector<std::pair<size_t, std::string>> names;
+  // Clients of hot keys, as far as they are known and were not described lately.
+  std::vector<std::pair<uint64_t, ClientText>> described;
   SpaceSaving reads{kSummaryCounters};  // of all other keys
   SpaceSaving writes{kSummaryCounters};
   SpaceSaving egress{kEgressCounters};  // in kEgressUnitBytes, of replies of kLargeReplyBytes

@@ -23,6 +23,8 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <unordered_set>
+#include <utility>
 
 #include "hotkey/access_epoch.h"
 
@@ -35,6 +37,9 @@ inline constexpr uint32_t kSampled = 8;
 
 // Cells of the memory of who came lately, each with 16 bits of one key's id.
 inline constexpr size_t kSeenCells = 4096;
+
+// A client of a hot key is described anew after so many epochs: its name may have changed.
+inline constexpr uint32_t kDescribedForEpochs = 20;
 
 struct Access {
   KeyId id = 0;
@@ -69,6 +74,23 @@ class AccessRecorder final {
     return index ? &(*epoch_->watched)[*index] : nullptr;
   }
 
+  // Before EndEpoch: says who the clients of hot keys are. `describe(client)` gives an
+  // std::optional<ClientText>, none when the client is gone.
+  template <typename Fn>
+  void DescribeClients(Fn&& describe) {
+    if (++described_epochs_ % kDescribedForEpochs == 0) described_.clear();
+    AccessEpoch& epoch = *epoch_;
+    for (const ClientShares& shares : epoch.clients) {
+      for (const ClientShares::Share& share : shares.shares()) {
+        if (share.count == 0 || described_.contains(share.client)) continue;
+        if (epoch.described.size() >= kDescribedClientsMax) return;
+        std::optional<ClientText> text = describe(share.client);
+        if (!text) continue;
+        described_.insert(share.client);
+        epoch.described.emplace_back(share.client, *std::move(text));
+      }
+    }
+  }
   // Ten times a second. False: the detector has not taken the one before, so this one goes on.
   bool EndEpoch(int64_t now_ns);
 
@@ -121,6 +143,8 @@ class AccessRecorder final {
   std::unique_ptr<AccessEpoch> epoch_;
   uint32_t skipped_ = 0;
   std::array<uint16_t, kSeenCells> seen_{};
+  std::unordered_set<uint64_t> described_;  // clients, in the last epochs
+  uint32_t described_epochs_ = 0;
   std::atomic<AccessEpoch*> finished_{nullptr};
   std::atomic<AccessEpoch*> spare_;
 };

@@ -32,6 +32,8 @@ struct DetectionOptions {
   std::chrono::milliseconds cool_time{30'000};
   size_t hot_max = 1024;                     // hot keys at a time, up to kWatchedMax / 2
   std::vector<PredictedKey> predicted = {};  // always hot
+
+  friend bool operator==(const DetectionOptions&, const DetectionOptions&) = default;
 };
 
 }  // namespace tidegate::hotkey

@@ -74,7 +74,7 @@ std::vector<HotKeyChange> HotKeyDetector::Turn(int64_t now_ns) {
   for (size_t worker = 0; worker < recorders_.size(); ++worker) {
     std::unique_ptr<AccessEpoch> epoch = recorders_[worker]->Take();
     if (epoch == nullptr) continue;
-    Merge(worker, *epoch);
+    Merge(worker, *epoch, now_ns);
     span_s += static_cast<double>(epoch->end_ns - epoch->begin_ns) * kSecondsPerNano;
     taken.push_back({recorders_[worker], std::move(epoch)});
   }
@@ -85,6 +85,7 @@ std::vector<HotKeyChange> HotKeyDetector::Turn(int64_t now_ns) {
   std::vector<HotKeyChange> changes;
   Judge(thresholds, now_ns, changes);
   DropCold(now_ns);
+  ForgetClients(now_ns);
   if (list_changed_) list_ = MakeList();
   list_changed_ = false;
   for (Taken& one : taken) one.recorder->GiveBack(std::move(one.epoch), list_);
@@ -102,8 +103,10 @@ void HotKeyDetector::Advance() {
   }
 }
 
-void HotKeyDetector::Merge(size_t worker, const AccessEpoch& epoch) {
+void HotKeyDetector::Merge(size_t worker, AccessEpoch& epoch, int64_t now_ns) {
   total_.Add(epoch.total);
+  for (auto& [client, text] : epoch.described)
+    known_clients_[{worker, client}] = {std::move(text), now_ns};
   const WatchList& list = *epoch.watched;
   const auto find = [&](size_t index) -> Tracked* {
     const WatchedKey& watched = list[index];
@@ -281,6 +284,12 @@ void HotKeyDetector::DropCold(int64_t now_ns) {
   }
 }
 
+void HotKeyDetector::ForgetClients(int64_t now_ns) {
+  std::erase_if(known_clients_, [now_ns](const auto& known) {
+    return now_ns - known.second.at_ns > kClientKnownNanos;
+  });
+}
+
 std::shared_ptr<const WatchList> HotKeyDetector::MakeList() const {
   std::vector<WatchedKey> keys;
   keys.reserve(tracked_.size());
@@ -321,6 +330,10 @@ HotKey HotKeyDetector::Describe(const Tracked& key) const {
   std::sort(hot.clients.begin(), hot.clients.end(),
             [](const HotKey::Client& a, const HotKey::Client& b) { return a.rate > b.rate; });
   if (hot.clients.size() > kClientsPerKey) hot.clients.resize(kClientsPerKey);
+  for (HotKey::Client& client : hot.clients) {
+    const auto known = known_clients_.find({client.worker, client.client});
+    if (known != known_clients_.end()) client.text = known->second.text;
+  }
   return hot;
 }
 

@@ -15,10 +15,12 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/thread_annotations.h"
@@ -32,6 +34,8 @@ namespace tidegate::hotkey {
 
 // How often Turn is called.
 inline constexpr int64_t kEpochNanos = 100'000'000;
+// How long is known who a client is that is not described again.
+inline constexpr int64_t kClientKnownNanos = 5'000'000'000;
 
 // A hot key, for people.
 struct HotKey {
@@ -51,6 +55,7 @@ struct HotKey {
     size_t worker = 0;  // index of its recorder
     uint64_t client = 0;
     double rate = 0;
+    ClientText text = {};  // empty: it was gone before it could be asked
   };
   std::vector<Client> clients;
 };
@@ -103,7 +108,7 @@ class HotKeyDetector final {
     double egress;
   };
 
-  void Merge(size_t worker, const AccessEpoch& epoch);
+  void Merge(size_t worker, AccessEpoch& epoch, int64_t now_ns);
   void MergeSummary(const SpaceSaving& summary, uint32_t scale, uint64_t AccessCounts::*counted);
   Thresholds ThresholdsNow() const;
   double SecondsMeasured() const;
@@ -117,6 +122,7 @@ class HotKeyDetector final {
   std::shared_ptr<const WatchList> MakeList() const;
   HotKey Describe(const Tracked& key) const;
   void Publish(int64_t now_ns);
+  void ForgetClients(int64_t now_ns);
   void Advance();
 
   DetectionOptions options_;
@@ -126,6 +132,12 @@ class HotKeyDetector final {
   std::vector<std::unique_ptr<Tracked>> slots_;
   std::unordered_map<KeyId, Tracked*> tracked_;
   std::unordered_map<KeyId, Seen> seen_;
+  // By worker and the number it has there.
+  struct KnownClient {
+    ClientText text;
+    int64_t at_ns = 0;
+  };
+  std::map<std::pair<size_t, uint64_t>, KnownClient> known_clients_;
   AccessWindow total_;
   std::array<double, kWindowCells> spans_{};  // seconds of each cell, mean of the workers
   size_t cell_ = 0;

@@ -4,6 +4,7 @@
 // Router); built at start.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -32,6 +33,7 @@ struct Route {
   KeyPrefixes prefixes = {};
   RouteMirror* mirror = nullptr;  // null: none. Outlives the route
   RouteMove* move = nullptr;      // null: no other cluster has its keys. Outlives the route
+  uint16_t figures = 0;           // number of its counters, on this worker
 };
 
 }  // namespace tidegate

@@ -97,6 +97,7 @@ uint16_t BoundPort(int fd) {
 Result<std::unique_ptr<Acceptor>> Acceptor::Open(Server& server, EventLoop& loop,
                                                  const Options& options) {
   std::unique_ptr<Acceptor> acceptor(new Acceptor(server, loop));
+  acceptor->clusters_ = ListenerClusters(options);
   for (const ListenerOptions& listener : options.listeners)
     TG_RETURN_IF_ERROR(acceptor->OpenListener(listener, options.tcp_backlog));
   if (acceptor->listeners_.empty()) return Error{"nothing to listen on: set port or unixsocket"};
@@ -146,8 +147,7 @@ Status Acceptor::OpenTcp(const ListenerOptions& options, const BindAddress& bind
   listening_.push_back("tcp " + LocalAddress(socket.get()));
   auto listener = std::make_unique<Listener>();
   listener->fd = socket.Release();
-  listener->proxy_protocol = options.proxy_protocol;
-  listeners_.push_back(std::move(listener));
+  AddListener(std::move(listener), options);
   return {};
 }
 
@@ -171,9 +171,17 @@ Status Acceptor::OpenUnix(const ListenerOptions& options, int backlog) {
   listener->fd = socket.Release();
   listener->is_unix = true;
   listener->unix_path = path;
-  listener->proxy_protocol = options.proxy_protocol;
-  listeners_.push_back(std::move(listener));
+  AddListener(std::move(listener), options);
   return {};
+}
+
+void Acceptor::AddListener(std::unique_ptr<Listener> listener, const ListenerOptions& options) {
+  listener->proxy_protocol = options.proxy_protocol;
+  if (!options.cluster.empty()) {
+    const auto cluster = std::find(clusters_.begin(), clusters_.end(), options.cluster);
+    listener->router = 1 + static_cast<size_t>(cluster - clusters_.begin());
+  }
+  listeners_.push_back(std::move(listener));
 }
 
 void Acceptor::Start() {
@@ -194,7 +202,8 @@ void Acceptor::AcceptAll(Listener& listener) {
     }
     if (errno == EINTR || errno == ECONNABORTED) continue;
     if (errno == EAGAIN || errno == EWOULDBLOCK) return;
-    log::Warning(std::string("Accepting client connection: ") + std::strerror(errno));
+    log::WriteOfKind(LogKind::kAccept, LogSeverity::kWarning,
+                     std::string("Accepting client connection: ") + std::strerror(errno));
     return Rest();
   }
 }
@@ -215,6 +224,7 @@ void Acceptor::Place(const Listener& listener, int fd, const sockaddr& peer) {
       {.fd = fd,
        .is_unix = listener.is_unix,
        .proxy_protocol = listener.proxy_protocol,
+       .router = listener.router,
        .peer_address = listener.is_unix ? listener.unix_path + ":0" : AddressText(peer),
        .unix_path = listener.unix_path});
 }

@@ -51,12 +51,14 @@ class Acceptor final {
     int fd = -1;
     bool is_unix = false;
     bool proxy_protocol = false;
+    size_t router = 0;
     std::string unix_path;
     std::unique_ptr<ReadWatcher> watcher;
   };
 
   Acceptor(Server& server, EventLoop& loop) : server_(server), loop_(loop) {}
   Status OpenListener(const ListenerOptions& options, int backlog);
+  void AddListener(std::unique_ptr<Listener> listener, const ListenerOptions& options);
   // `system_port`: what a listener with port 0 got so far, 0: nothing yet.
   Status OpenTcp(const ListenerOptions& options, const BindAddress& address, int backlog,
                  uint16_t& system_port);
@@ -68,6 +70,7 @@ class Acceptor final {
 
   Server& server_;
   EventLoop& loop_;
+  std::vector<std::string> clusters_;  // ListenerClusters
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::string> listening_;
   std::unique_ptr<Timer> rest_timer_;

@@ -1,5 +1,6 @@
 #include "proxy/config_reload.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,8 @@ void WarnOfStructure(const Options& current, const Options& fresh) {
   };
   const bool same_listeners = current.extra_listeners == fresh.extra_listeners &&
                               current.first_listener_name == fresh.first_listener_name &&
-                              current.unix_listener_name == fresh.unix_listener_name;
+                              current.unix_listener_name == fresh.unix_listener_name &&
+                              ListenerClusters(current) == ListenerClusters(fresh);
   if (!same_listeners) warn("listeners");
   if (current.declared_commands != fresh.declared_commands) warn("commands");
 }
@@ -51,6 +53,14 @@ Status ReloadConfig(ConfigStore& config, Options fresh) {
         "a "
         "restart"};
   }
+  // The listeners stay as they are, so what their clients have must stay.
+  for (const std::string& name : ListenerClusters(*current)) {
+    const bool found =
+        std::any_of(fresh.clusters.begin(), fresh.clusters.end(),
+                    [&name](const ClusterOptions& cluster) { return cluster.name == name; });
+    if (!found)
+      return Error{"a listener has the cluster '" + name + "': that it goes needs a restart"};
+  }
   WarnOfStructure(*current, fresh);
   std::vector<std::string> values;
   std::vector<std::string_view> names;
@@ -75,6 +85,7 @@ Status ReloadConfig(ConfigStore& config, Options fresh) {
   }
   if (current->clusters != fresh.clusters) add("clusters");
   if (current->routes != fresh.routes) add("routes");
+  if (current->hot_keys_predicted != fresh.hot_keys_predicted) add("hot-keys-predicted");
   if (list.empty()) {
     log::Notice("Reload: nothing to change");
     return {};

@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "config/loader.h"
+#include "proxy/admin/admin_access.h"
 #include "proxy/admin/admin_server.h"
 #include "proxy/admin/metrics_reference.h"
 #include "proxy/background_backup.h"
@@ -22,6 +23,7 @@
 #include "proxy/commands/info_sections.h"
 #include "proxy/config_reload.h"
 #include "proxy/crash_report.h"
+#include "proxy/observe/hot_key_service.h"
 #include "proxy/server.h"
 #include "proxy/session/route_move.h"
 #include "proxy/snapshot.h"
@@ -78,7 +80,9 @@ AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
   AdminSources sources;
   for (const auto& worker : server.workers()) {
     sources.workers.push_back({&worker->counters(), &worker->command_stats(),
-                               &worker->worker_upstreams(), worker->mirrors(), MovesOf(*worker)});
+                               &worker->worker_upstreams(), worker->mirrors(), MovesOf(*worker),
+                               &worker->route_meter(), &worker->engine_counters(),
+                               [&worker] { return worker->mailbox_messages(); }});
   }
   sources.commands = &server.commands();
   sources.engine = &server.engine();
@@ -92,10 +96,12 @@ AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
     return ready.load() ? Readiness::kReady : Readiness::kStarting;
   };
   sources.connections_rejected = [&server] { return server.connections_rejected(); };
+  sources.slowlog = [&server] { return server.slowlog().Get(-1); };
   sources.saves = [&server] {
     return server.save_status().Facts(server.background_save().in_progress());
   };
   sources.backups = [&server] { return server.background_backup().Facts(); };
+  sources.hot_keys = [&server] { return server.hot_keys().Facts(); };
   sources.make_backup = [&server](std::string_view name) { return MakeBackup(server, name); };
   sources.error_replies = [&server] { return server.error_stats().total_since_start(); };
   return sources;
@@ -155,6 +161,7 @@ int Serve(LoadedConfig config, int argc, char** argv) {
   const Options options = config.options;
   const bool can_reload = !config.from_standard_input;
   log::SetLevel(static_cast<LogSeverity>(options.loglevel));
+  log::SetFormat(static_cast<LogFormat>(options.log_format));
   if (Status opened = log::OpenFile(options.logfile); !opened.ok()) return Fail(opened.error());
   PrintWarnings(config);
   for (const std::string& warning : config.warnings) log::Warning(warning);
@@ -162,19 +169,26 @@ int Serve(LoadedConfig config, int argc, char** argv) {
       Server::Create(std::move(config), ProxyCommandFamilies());
   if (!created.ok()) return Fail(created.error());
   Server& server = **created;
+  if (Status opened = server.access_log().Open(options.access_log_file); !opened.ok())
+    return Fail(opened.error());
   std::atomic<bool> ready{false};
   std::unique_ptr<AdminServer> admin;
   if (options.admin_address) {
+    Result<std::string> token = AdminTokenOf(options);
+    if (!token.ok()) return Fail(token.error());
     Result<std::unique_ptr<AdminServer>> opened =
-        AdminServer::Create(*options.admin_address, SourcesOf(server, ready));
+        AdminServer::Create(*options.admin_address, SourcesOf(server, ready), *std::move(token));
     if (!opened.ok()) return Fail(opened.error());
     admin = std::move(opened).value();
   }
   if (options.crash_log_enabled) crash_report::Install([&server] { return InfoText(server, {}); });
-  server.OnReload([&server, argc, argv, can_reload, logfile = options.logfile] {
+  server.OnReload([&server, argc, argv, can_reload, logfile = options.logfile,
+                   access_log_file = options.access_log_file] {
     // Whoever rotates log files sends SIGHUP as well.
-    const Status opened = log::OpenFile(logfile);
-    if (!opened.ok()) log::Warning("Reload: " + opened.error().message);
+    for (const Status& opened :
+         {log::OpenFile(logfile), server.access_log().Open(access_log_file)}) {
+      if (!opened.ok()) log::Warning("Reload: " + opened.error().message);
+    }
     if (can_reload) return Reload(server, argc, argv);
     log::Warning("Reload: the settings came from standard input, which cannot be read again");
   });
@@ -188,6 +202,11 @@ int Serve(LoadedConfig config, int argc, char** argv) {
                 std::to_string(server.workers().size()) + " workers");
     for (const std::string& place : server.listening()) log::Notice("Listening on " + place);
     if (admin) log::Notice("Admin pages on " + admin->url());
+    if (admin && admin->is_restricted()) {
+      log::Warning(
+          "Other machines get metrics and health from the admin address only: "
+          "admin-token is not set");
+    }
     if (!options.appendonly)
       log::Notice("Data is kept in memory: a restart begins with the last snapshot");
     log::Notice("Ready to accept connections");

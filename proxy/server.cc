@@ -18,6 +18,7 @@
 #include "proxy/commands/families.h"
 #include "proxy/event/loop.h"
 #include "proxy/observe/big_keys.h"
+#include "proxy/observe/hot_key_service.h"
 #include "proxy/process_limits.h"
 #include "proxy/pubsub/key_events.h"
 #include "proxy/server_stats.h"
@@ -135,6 +136,7 @@ Status Server::Assemble(Families process_families) {
   const int workers = options->workers > 0 ? options->workers : DefaultWorkers();
   for (int i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>(*this, i));
   upstream_control_ = std::make_unique<UpstreamControl>(*options, *upstream_tls_, workers_, *loop_);
+  hot_keys_ = std::make_unique<HotKeyService>(*this);
   workers_left_.store(workers_.size());
   workers_serving_.store(workers_.size());
   return {};
@@ -149,12 +151,14 @@ int Server::Run(const std::function<void()>& on_ready) {
   engine_->StartLoading();
   for (const auto& worker : workers_) worker->Start();
   upstream_control_->Start();
+  hot_keys_->Start();
   acceptor_->Start();
   background_save_->Begin();
   if (persistence_ != nullptr) persistence_->BeginCheckpoints();
   if (persistence_ != nullptr) background_backup_->Begin();
   on_ready();
   loop_->Run();
+  hot_keys_->Stop();
   for (const auto& worker : workers_) worker->Join();
   upstream_control_->Stop();
   engine_->StopLoading();  // while there is what it reads from

@@ -22,6 +22,7 @@
 #include "base/thread_annotations.h"
 #include "config/config_store.h"
 #include "config/loader.h"
+#include "proxy/observe/access_log.h"
 #include "proxy/observe/activity_meter.h"
 #include "proxy/observe/error_stats.h"
 #include "proxy/observe/latency_monitor.h"
@@ -42,6 +43,7 @@ class BackgroundBackup;
 class BackgroundSave;
 class BigKeys;
 class DeclaredCommands;
+class HotKeyService;
 class KeyMoves;
 class Persistence;
 class ScriptTexts;
@@ -128,9 +130,11 @@ class Server final {
   SaveStatus& save_status() { return save_status_; }
   BackgroundSave& background_save() { return *background_save_; }
   BackgroundBackup& background_backup() { return *background_backup_; }
+  HotKeyService& hot_keys() { return *hot_keys_; }
 
   BigKeys& big_keys() { return *big_keys_; }
   Slowlog& slowlog() { return slowlog_; }
+  AccessLog& access_log() { return access_log_; }
   LatencyMonitor& latency_monitor() { return latency_monitor_; }
   ErrorStats& error_stats() { return error_stats_; }
   PubSubHub& pubsub() { return pubsub_; }
@@ -210,7 +214,9 @@ class Server final {
   std::unique_ptr<UpstreamControl> upstream_control_;  // outlives the workers, which report to it
   std::unique_ptr<ScriptTexts> script_texts_;          // of upstreams; outlives the workers
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<HotKeyService> hot_keys_;  // looks at the workers
   Slowlog slowlog_;
+  AccessLog access_log_;
   LatencyMonitor latency_monitor_;
   ErrorStats error_stats_;
   ActivityMeter activity_;

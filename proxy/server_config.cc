@@ -129,6 +129,10 @@ Status Server::InstallConfigHooks() {
     if (next.appendonly == (persistence_ != nullptr)) return {};
     return Error{"appendonly takes effect at a start only: restart with the new value"};
   });
+  config_.OnApply("log-format", [](const Options& next) -> Status {
+    log::SetFormat(static_cast<LogFormat>(next.log_format));
+    return {};
+  });
   config_.OnApply("loglevel", [](const Options& next) -> Status {
     log::SetLevel(static_cast<LogSeverity>(next.loglevel));
     return {};

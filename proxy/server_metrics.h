@@ -27,6 +27,12 @@ inline constexpr int64_t kLatencyBounds[] = {
     100'000,    250'000,    500'000,     1'000'000,   2'500'000,     5'000'000,     10'000'000,
     25'000'000, 50'000'000, 100'000'000, 250'000'000, 1'000'000'000, 10'000'000'000};
 
+// The same for sizes of requests and replies, in bytes: powers of 4, from what is smallest to where
+// a value is better cut into several.
+inline constexpr int64_t kSizeBounds[] = {64,        256,        1'024,      4'096,
+                                          16'384,    65'536,     262'144,    1'048'576,
+                                          4'194'304, 16'777'216, 67'108'864, 268'435'456};
+
 // Ticks are shown as seconds.
 enum class CounterScale : uint8_t { kPlain, kTicks, kNanos };
 
@@ -119,6 +125,13 @@ inline constexpr WorkerMetric kWorkerMetrics[] = {
       .label = "worker"},
      &WorkerCounters::loop_turn_work_nanos_max,
      CounterScale::kNanos},
+    {{.name = "tidegate_loop_lag_max_seconds",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kSeconds,
+      .help = "Longest of tidegate_loop_lag_seconds since the start or CONFIG RESETSTAT.",
+      .label = "worker"},
+     &WorkerCounters::loop_lag_nanos_max,
+     CounterScale::kNanos},
 };
 static_assert(AreValidMetrics(kWorkerMetrics));
 
@@ -127,6 +140,45 @@ inline constexpr MetricRow kLoopTurnMetric = {
     .type = MetricType::kHistogram,
     .unit = MetricUnit::kSeconds,
     .help = "Busy time of each turn of a worker's event loop.",
+    .label = "worker"};
+
+inline constexpr MetricRow kLoopLagMetric = {
+    .name = "tidegate_loop_lag_seconds",
+    .type = MetricType::kHistogram,
+    .unit = MetricUnit::kSeconds,
+    .help =
+        "How late a worker's timer came, which fires hz times a second: what a request waits "
+        "before it is looked at. To about a millisecond.",
+    .label = "worker"};
+
+// Of all workers together.
+struct SizeMetric {
+  MetricRow row;
+  SizeHistogram WorkerCounters::*value;
+};
+
+inline constexpr SizeMetric kSizeMetrics[] = {
+    {{.name = "tidegate_request_size_bytes",
+      .type = MetricType::kHistogram,
+      .unit = MetricUnit::kBytes,
+      .help = "Bytes of each request, as its client sent it. The sum is made from the buckets."},
+     &WorkerCounters::request_bytes},
+    {{.name = "tidegate_reply_size_bytes",
+      .type = MetricType::kHistogram,
+      .unit = MetricUnit::kBytes,
+      .help = "Bytes of each reply of the engine and of upstreams. The sum is made from the "
+              "buckets."},
+     &WorkerCounters::reply_bytes},
+};
+static_assert(AreValidMetrics(kSizeMetrics));
+
+inline constexpr MetricRow kMailboxMessagesMetric = {
+    .name = "tidegate_mailbox_messages",
+    .type = MetricType::kGauge,
+    .unit = MetricUnit::kCount,
+    .help =
+        "Messages of other threads that wait for a worker: new connections, wake-ups, messages "
+        "of channels.",
     .label = "worker"};
 
 // Why the server closed connections, as values of the label `reason`.
@@ -341,9 +393,9 @@ inline constexpr MetricRow kAdminRequestsMetric = {
     .label = "status"};
 
 // Rows whose values need more than one counter; listed for the reference and for the checks.
-inline constexpr MetricRow kComposedMetrics[] = {kLoopTurnMetric, kConnectionsClosedMetric,
-                                                 kCommandDurationMetric, kBuildInfoMetric,
-                                                 kAdminRequestsMetric};
+inline constexpr MetricRow kComposedMetrics[] = {
+    kLoopTurnMetric,        kLoopLagMetric,   kMailboxMessagesMetric, kConnectionsClosedMetric,
+    kCommandDurationMetric, kBuildInfoMetric, kAdminRequestsMetric};
 static_assert(AreValidMetrics(kComposedMetrics));
 
 }  // namespace tidegate

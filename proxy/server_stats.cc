@@ -111,6 +111,7 @@ void Server::ResetStats() {
     worker->Post([](Worker& at) {
       at.mutable_counters().loop_turn_ticks_max.Set(0);
       at.mutable_counters().loop_turn_work_nanos_max.Set(0);
+      at.mutable_counters().loop_lag_nanos_max.Set(0);
     });
   error_stats_.Reset();
   engine_->ResetStats();

@@ -61,6 +61,7 @@ UpstreamControl::UpstreamControl(const Options& options, const UpstreamTls& tls,
           },
           &tls),
       timer_(std::make_unique<Timer>(loop, [this] { Wait(); })) {
+  plan_.listener_clusters = ListenerClusters(options);
   plan_ = PlanFor(options);
   for (const auto& worker : workers_) worker->TakePlan(plan_);
 }
@@ -95,6 +96,7 @@ UpstreamPlan UpstreamControl::PlanFor(const Options& options) {
     if (cluster.is_upstream()) plan.clusters.push_back(Planned(cluster));
   }
   plan.routes = options.routes;
+  plan.listener_clusters = plan_.listener_clusters;
   return plan;
 }
 

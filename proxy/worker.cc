@@ -8,8 +8,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "hotkey/hot_key_detector.h"
 #include "proxy/crash_report.h"
 #include "proxy/observe/big_keys.h"
+#include "proxy/observe/key_observer.h"
 #include "proxy/observe/long_keys.h"
 #include "proxy/server.h"
 #include "proxy/session/redaction.h"
@@ -49,13 +51,15 @@ Worker::Worker(Server& server, int index)
       command_stats_(server.commands().size()),
       engine_thread_(&server.engine().AddThread(WakeSession, &server)),
       mailbox_(kMailboxPayloadMax),
+      key_observer_(std::make_unique<KeyObserver>(MonotonicNanos())),
       discarded_output_(output_blocks_),
       read_buffer_(new char[kSharedReadBufferBytes.count]),
       upstreams_(std::make_unique<WorkerUpstreams>()),
-      router_(MakeRoutes({{.match = "*", .cluster = ""}})),
       long_keys_(std::make_unique<LongKeys>()) {
+  routers_.emplace_back(MakeRoutes({{.match = "*", .cluster = ""}}, ""));
   loop_.OnBeforeWait([](void* self) { static_cast<Worker*>(self)->BeforeWait(); }, this);
   tick_ = std::make_unique<Timer>(loop_, [this] { Tick(); });
+  epoch_timer_ = std::make_unique<Timer>(loop_, [this] { EndEpoch(); });
   wake_timer_ = std::make_unique<Timer>(loop_, [this] { RunWakeTimes(); });
   pause_timer_ = std::make_unique<Timer>(loop_, [this] { EndPause(); });
   eviction_timer_ = std::make_unique<Timer>(loop_, [this] { StepEviction(); });
@@ -72,6 +76,8 @@ std::span<const std::unique_ptr<RouteMove>> Worker::moves() const { return moves
 std::span<const std::unique_ptr<UpstreamCluster>> Worker::upstreams() const {
   return upstreams_->clusters();
 }
+
+const EngineCounters& Worker::engine_counters() const { return engine_thread_->counters; }
 
 Worker::~Worker() { TG_CHECK(sessions_.empty()); }
 
@@ -343,6 +349,7 @@ void Worker::BeforeWait() {
     }
     flushing_.clear();
   }
+  if (__builtin_expect(!slow_requests_.empty(), 0)) LogSlowRequests();
   FollowOptions();
   if (__builtin_expect(engine_thread_->sizes.has_notes(), 0))
     server_.big_keys().TakeNotes(engine_thread_->sizes.Take(), UnixMillis());
@@ -375,18 +382,14 @@ void Worker::RefreshOptions() {
   options_ = server_.config().Snapshot();
   holds_replies_ =
       server_.persistence() != nullptr && options_->appendfsync == Appendfsync::kAlways;
-  constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
-  const int64_t slowlog_us = options_->slowlog_log_slower_than.count();
-  const int64_t latency_ms = options_->latency_monitor_threshold.count();
-  const int64_t slowlog_ns = slowlog_us >= 0 ? slowlog_us * 1000 : kNever;
-  const int64_t latency_ns = latency_ms > 0 ? latency_ms * 1'000'000 : kNever;
-  const int64_t least_ns = std::min(slowlog_ns, latency_ns);
-  slow_ticks_ = least_ns == kNever ? ~uint64_t{0} : NanosToTicks(least_ns);
+  WatchRequests();
   if (ticks_per_second_ != options_->hz) {
     ticks_per_second_ = options_->hz;
+    tick_due_nanos_ = 0;
     tick_->StartEvery(std::max(1, 1000 / ticks_per_second_));
   }
   FollowBigKeys();
+  FollowObserving();
 }
 
 void Worker::FollowBigKeys() {
@@ -398,7 +401,70 @@ void Worker::FollowBigKeys() {
   engine_thread_->sizes.Watch({.bytes = limits.bytes, .elements = limits.elements});
 }
 
+void Worker::FollowObserving() {
+  constexpr uint64_t kEpochMillis = hotkey::kEpochNanos / 1'000'000;
+  KeyObserver& observer = *key_observer_;
+  observer.set_finds_hot(options_->hot_keys);
+  KeyObserver* const wanted = observer.wanted() ? &observer : nullptr;
+  if (wanted == observer_) return;
+  observer_ = wanted;
+  if (observer_ == nullptr) return epoch_timer_->Stop();
+  epoch_timer_->StartEvery(kEpochMillis);
+}
+
+void Worker::EndEpoch() {
+  if (!key_observer_->finds_hot()) return;
+  hotkey::AccessRecorder& recorder = key_observer_->recorder();
+  recorder.DescribeClients([this](uint64_t client) -> std::optional<hotkey::ClientText> {
+    const Session* const session = FindSession(client);
+    if (session == nullptr) return std::nullopt;
+    return hotkey::ClientText{.address = session->peer_address(),
+                              .name = session->name(),
+                              .user = std::string(session->user())};
+  });
+  recorder.EndEpoch(MonotonicNanos());
+}
+
+// What the slow log, the latency monitor, the log of slow requests and the access log want to see
+// of requests, as one number: the request path has one look at it, whatever is on.
+void Worker::WatchRequests() {
+  constexpr uint64_t kNever = ~uint64_t{0};
+  const auto ticks_of = [](int64_t nanos) { return nanos < 0 ? kNever : NanosToTicks(nanos); };
+  const int64_t latency_ms = options_->latency_monitor_threshold.count();
+  slow_log_ticks_ = ticks_of(options_->slow_request_log_threshold.count() * 1000);
+  notes_sending_ = slow_log_ticks_ != kNever;
+  access_sample_ = static_cast<uint64_t>(options_->access_log_sample * 4294967296.0);
+  slow_ticks_ = std::min({ticks_of(options_->slowlog_log_slower_than.count() * 1000),
+                          ticks_of(latency_ms > 0 ? latency_ms * 1'000'000 : -1), slow_log_ticks_});
+  if (access_sample_ > 0) slow_ticks_ = 0;
+}
+
+bool Worker::SamplesAccess() {
+  return access_sample_ > 0 && engine_thread_->Random() < access_sample_;
+}
+
+void Worker::LogSlowRequests() {
+  const uint64_t now_ticks = Ticks();
+  for (SlowRequest& slow : slow_requests_) {
+    slow.record.written_us = TicksToNanos(now_ticks - slow.reply_ticks) / 1000;
+    LogSlowRequest(slow.record);
+  }
+  slow_requests_.clear();
+}
+
+// A timer that comes late shows what any client's request waits before it is looked at.
+void Worker::MeasureLag() {
+  const int64_t now_nanos = MonotonicNanos();
+  if (tick_due_nanos_ != 0) {
+    const auto late = static_cast<uint64_t>(std::max<int64_t>(now_nanos - tick_due_nanos_, 0));
+    counters_.loop_lags_nanos.Record(late);
+    counters_.loop_lag_nanos_max.RaiseTo(late);
+  }
+  tick_due_nanos_ = now_nanos + int64_t{std::max(1, 1000 / ticks_per_second_)} * 1'000'000;
+}
+
 void Worker::Tick() {
+  MeasureLag();
   const int64_t now_ms = UnixMillis();
   const auto budget = std::chrono::nanoseconds(kBackgroundSliceMax).count();
   server_.engine().BackgroundStep(*engine_thread_, now_ms, index_,
@@ -406,6 +472,7 @@ void Worker::Tick() {
   if (index_ == 0) {
     server_.TidyPause(now_ms);
     server_.SampleActivity();
+    log::TellSuppressed();
     StepCompaction();
   }
   StepEviction();

@@ -25,6 +25,8 @@
 #include "base/output_buffer.h"
 #include "config/options.h"
 #include "proxy/event/loop.h"
+#include "proxy/observe/access_log.h"
+#include "proxy/observe/route_figures.h"
 #include "proxy/observe/save_status.h"
 #include "proxy/pubsub/worker_subscribers.h"
 #include "proxy/resp/request_batch.h"
@@ -36,6 +38,7 @@
 
 namespace tidegate {
 
+class KeyObserver;
 class BigKeys;
 class LongKeys;
 class RouteMirror;
@@ -62,6 +65,9 @@ inline constexpr std::chrono::microseconds kGatherRepliesIdleMax{30};
 // Longest slice of background work (expiry) in one loop turn.
 inline constexpr std::chrono::microseconds kBackgroundSliceMax{1000};
 
+// Bytes of an error's text that are kept for its kind, the word it begins with.
+inline constexpr size_t kErrorKindBytesMax = 32;
+
 // Counters of one worker. Written by it alone, read by any thread.
 struct WorkerCounters {
   WorkerCounter connections_received;
@@ -85,9 +91,13 @@ struct WorkerCounters {
   WorkerCounter loop_busy_ticks;           // all turns together
   WorkerCounter loop_turn_ticks_max;       // the longest turn since the last ResetPeaks
   WorkerCounter loop_turn_work_nanos_max;  // the same by EventLoop::turn_work_nanos
+  WorkerCounter loop_lag_nanos_max;        // the longest of loop_lags_nanos since then
   WorkerCounter monitors;                  // sessions in MONITOR mode
   WorkerCounter mailbox_overflows;         // posts that were dropped because the mailbox was full
   LatencyHistogram loop_turns_nanos;       // busy time of every turn
+  LatencyHistogram loop_lags_nanos;        // how late the tick's timer came
+  SizeHistogram request_bytes;             // of each request, as it was read
+  SizeHistogram reply_bytes;               // of each reply, as it was encoded
 };
 
 class Worker final {
@@ -116,12 +126,18 @@ class Worker final {
   bool KeepsUp() const;
   const WorkerCounters& counters() const { return counters_; }
   const CommandStats& command_stats() const { return command_stats_; }
+  const RouteMeter& route_meter() const { return route_meter_; }
+  const EngineCounters& engine_counters() const;
+  size_t mailbox_messages() const { return mailbox_.size(); }
   // Sessions here and on the way; the acceptor's measure of load.
   int64_t load() const { return load_.load(std::memory_order_relaxed); }
 
   // --- the worker's thread ---
   WorkerCounters& mutable_counters() { return counters_; }
   CommandStats& mutable_command_stats() { return command_stats_; }
+  RouteMeter& mutable_route_meter() { return route_meter_; }
+  // Whether requests are counted by route.
+  bool counts_routes() const { return counts_routes_; }
   EngineThread& engine_thread() { return *engine_thread_; }
   // Takes new settings when there are any: at the end of a turn, and before commands are read or
   // connections taken in, so that what comes after the reply to CONFIG SET sees its effect on every
@@ -150,6 +166,12 @@ class Worker final {
 
   WorkerSubscribers& subscribers() { return subscribers_; }
 
+  // Told of the keys of requests; null: nobody wants to know.
+  KeyObserver* observer() const { return observer_; }
+  // Any thread, for its recorder: lives as long as the worker, also while nothing is observed.
+  KeyObserver& key_observer() { return *key_observer_; }
+  // What is wanted of it has changed: options, or a HOTKEYS session.
+  void FollowObserving();
   // Who is told of big keys; null: nobody.
   BigKeys* big_keys() const { return big_keys_; }
   LongKeys& long_keys() { return *long_keys_; }
@@ -167,7 +189,8 @@ class Worker final {
   OutputBuffer& discarded_output() { return discarded_output_; }
   std::span<char> read_buffer() { return {read_buffer_.get(), kSharedReadBufferBytes.count}; }
   RequestBatch& batch() { return batch_; }
-  Router& router() { return router_; }
+  // Of clients whose listener says nothing: 0. See UpstreamPlan::listener_clusters for others.
+  Router& router(size_t number = 0) { return routers_[number]; }
   // Flushed (or closed) at the end of this turn.
   void MarkDirty(Session& session) {
     if (session.dirty()) return;
@@ -197,6 +220,16 @@ class Worker final {
   }
   // Commands that took this long are looked at by the slow log and the latency monitor.
   uint64_t slow_ticks() const { return slow_ticks_; }
+  // Of these, what becomes a line of the log, at the end of the turn; and whether the request at
+  // hand is one that the access log has a line for.
+  bool is_slow_for_log(uint64_t ticks) const { return ticks >= slow_log_ticks_; }
+  void AddSlowRequest(RequestRecord record) {
+    slow_requests_.push_back({.record = std::move(record), .reply_ticks = Ticks()});
+  }
+  bool SamplesAccess();
+  // The text of the last error reply, as far as its kind needs it.
+  void NoteError(std::string_view text) { last_error_ = text.substr(0, kErrorKindBytesMax); }
+  const std::string& last_error() const { return last_error_; }
   bool latency_tracking() const { return options_->latency_tracking; }
   // Feeds the sessions in MONITOR mode of all workers.
   void FeedMonitors(const Session& session, const Request& request,
@@ -245,7 +278,9 @@ class Worker final {
   void TakeConnection(AcceptedConnection connection);
   void BeforeWait();
   // worker_plan.cc
-  std::vector<Route> MakeRoutes(const std::vector<RouteOptions>& options);
+  // `everything`: in place of the cluster of the route "*", if it is not empty.
+  std::vector<Route> MakeRoutes(const std::vector<RouteOptions>& options,
+                                const std::string& everything);
   RouteMirror* MirrorFor(const RouteOptions& route);
   RouteMove* MoveFor(const RouteOptions& route);
   void StepLeaving();
@@ -254,11 +289,15 @@ class Worker final {
   bool GatherReplies();
   bool HoldReplies();
   void ReleaseReplies();
+  void LogSlowRequests();
+  void WatchRequests();
   void Tick();
+  void MeasureLag();
   void StepEviction();
   void StepCompaction();
   size_t ClientMemoryBytes() const;
   void RefreshOptions();
+  void EndEpoch();
   void FollowBigKeys();
   void RunWakeTimes();
   void ArmWakeTimer();
@@ -276,18 +315,34 @@ class Worker final {
   std::atomic<bool> monitors_overflowed_{false};
   WorkerCounters counters_;
   CommandStats command_stats_;
+  RouteMeter route_meter_;
+  bool counts_routes_ = false;
   EngineThread* engine_thread_;
   std::shared_ptr<const Options> options_;
   uint64_t options_version_ = 0;
   uint64_t slow_ticks_ = 0;
+  uint64_t slow_log_ticks_ = ~uint64_t{0};
+  uint64_t access_sample_ = 0;  // of 2^32 requests so many have a line in the access log
+  bool notes_sending_ = false;  // UpstreamEnvironment::notes_sending
+  std::string last_error_;
+  // Lines for the log that wait until their replies were sent, at the end of this turn.
+  struct SlowRequest {
+    RequestRecord record;
+    uint64_t reply_ticks = 0;
+  };
+  std::vector<SlowRequest> slow_requests_;
   bool holds_replies_ = false;
   int ticks_per_second_ = 0;
+  int64_t tick_due_nanos_ = 0;  // when the next tick should be; 0: not known
   const Session* current_session_ = nullptr;
   const Request* current_request_ = nullptr;
 
   Mailbox<Message> mailbox_;
   std::vector<Message> taken_;
   size_t next_taken_ = 0;  // those in front of it are delivered
+
+  const std::unique_ptr<KeyObserver> key_observer_;
+  KeyObserver* observer_ = nullptr;  // key_observer_, as long as something is observed
 
   EventLoop loop_;
   OutputBlockPool output_blocks_;
@@ -299,7 +354,7 @@ class Worker final {
   // As the configuration has them at the start: a reload does not change them.
   std::vector<std::unique_ptr<RouteMirror>> mirrors_;
   std::vector<std::unique_ptr<RouteMove>> moves_;
-  Router router_;
+  std::vector<Router> routers_;  // as many as at the start, in their places
   std::vector<uint64_t> going_on_;
   std::vector<Session*> sessions_;  // each knows its place
   std::unordered_map<uint64_t, Session*> sessions_by_id_;
@@ -331,6 +386,7 @@ class Worker final {
   int64_t drain_deadline_ms_ = 0;
 
   std::unique_ptr<Timer> tick_;
+  std::unique_ptr<Timer> epoch_timer_;
   std::unique_ptr<Timer> wake_timer_;
   std::unique_ptr<Timer> pause_timer_;
   std::unique_ptr<Timer> eviction_timer_;

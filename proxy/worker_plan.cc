@@ -21,6 +21,7 @@
 #include "proxy/upstream/route_mirror.h"
 #include "proxy/upstream/worker_upstreams.h"
 #include "proxy/worker.h"
+#include "storage/engine_thread.h"
 
 namespace tidegate {
 namespace {
@@ -31,15 +32,25 @@ constexpr uint64_t kLeavingStepMillis = 20;
 }  // namespace
 
 // This version has no policies to put into the chains; else those of routes that stay would stay.
-std::vector<Route> Worker::MakeRoutes(const std::vector<RouteOptions>& options) {
+std::vector<Route> Worker::MakeRoutes(const std::vector<RouteOptions>& options,
+                                      const std::string& everything) {
   std::vector<Route> routes;
   for (const RouteOptions& route : options) {
-    routes.push_back({.match = route.match,
-                      .cluster = route.cluster,
-                      .upstream = upstreams_->Find(route.cluster),
-                      .prefixes = {.strip = route.strip_prefix, .add = route.add_prefix},
-                      .mirror = MirrorFor(route),
-                      .move = MoveFor(route)});
+    if (route.match == "*" && !everything.empty()) {
+      routes.push_back(
+          {.match = "*", .cluster = everything, .upstream = upstreams_->Find(everything)});
+    } else {
+      routes.push_back({.match = route.match,
+                        .cluster = route.cluster,
+                        .upstream = upstreams_->Find(route.cluster),
+                        .prefixes = {.strip = route.strip_prefix, .add = route.add_prefix},
+                        .mirror = MirrorFor(route),
+                        .move = MoveFor(route)});
+    }
+    const Route& made = routes.back();
+    const bool here = made.upstream == nullptr;
+    routes.back().figures =
+        route_meter_.NumberOf(made.match, here ? kEngineClusterName : made.cluster);
   }
   return routes;
 }
@@ -73,13 +84,33 @@ RouteMove* Worker::MoveFor(const RouteOptions& route) {
 }
 
 void Worker::TakePlan(const UpstreamPlan& plan) {
-  const UpstreamCluster* const everything_before = router_.everything();
+  std::vector<const UpstreamCluster*> everything_before;
+  for (const Router& router : routers_) everything_before.push_back(router.everything());
   upstreams_->Take(plan, {loop_, output_blocks_, read_buffer(), index_, upstreams_->placement_epoch,
-                          &server_.script_texts(), &server_.upstream_tls()});
-  router_ = Router(MakeRoutes(plan.routes));
-  const bool moved = router_.everything() != everything_before;
+                          &server_.script_texts(), &server_.upstream_tls(), &notes_sending_});
+  routers_[0] = Router(MakeRoutes(plan.routes, ""));
+  for (size_t i = 0; i < plan.listener_clusters.size(); ++i) {
+    Router router(MakeRoutes(plan.routes, plan.listener_clusters[i]));
+    if (i + 1 < routers_.size()) {
+      routers_[i + 1] = std::move(router);
+    } else {
+      TG_CHECK(sessions_.empty());  // they refer to theirs
+      routers_.push_back(std::move(router));
+      everything_before.push_back(nullptr);
+    }
+  }
+  const bool look = std::any_of(routers_.begin(), routers_.end(),
+                                [](const Router& router) { return router.looks(); });
+  if (look && !counts_routes_) {
+    route_meter_.BeginCounting(counters_.commands_processed.Get(), command_stats_,
+                               engine_thread_->counters);
+    counts_routes_ = true;
+  }
   StepLeaving();
-  for (Session* session : sessions_) session->FollowRoutes(moved);
+  for (Session* session : sessions_) {
+    const auto which = static_cast<size_t>(&session->router() - routers_.data());
+    session->FollowRoutes(routers_[which].everything() != everything_before[which]);
+  }
 }
 
 void Worker::StepLeaving() {

@@ -18,6 +18,9 @@ packages_test=(
   ccache libgtest-dev libgmock-dev libhiredis-dev
   'redis-server|redis-server' 'redis-benchmark|redis-tools' python3 python3-redis 'openssl|openssl'
   'node|nodejs' 'npm|npm'
+  'prometheus-redis-exporter|prometheus-redis-exporter'
+  # The page for people, dashboards and alerts.
+  'chromium|chromium' fonts-dejavu-core 'prometheus|prometheus'
 )
 # Beside those: static analysis, sanitizers, fuzzing, benchmarks.
 packages_dev=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev libbenchmark-dev git)
@@ -51,12 +54,12 @@ missing_packages() {
   done
 }
 
-# Debian starts a redis-server it has just installed, on 6379. Only the program is wanted here.
-stop_redis_service() {
+# stop_service NAME: Debian starts what it has just installed. Only the program is wanted here.
+stop_service() {
   if [ -d /run/systemd/system ]; then
-    as_root systemctl disable --now redis-server >/dev/null 2>&1 || true
-  elif [ -x /etc/init.d/redis-server ]; then
-    as_root /etc/init.d/redis-server stop >/dev/null 2>&1 || true
+    as_root systemctl disable --now "$1" >/dev/null 2>&1 || true
+  elif [ -x "/etc/init.d/$1" ]; then
+    as_root "/etc/init.d/$1" stop >/dev/null 2>&1 || true
   fi
 }
 
@@ -77,7 +80,10 @@ install_packages() {
     tail -n 30 "$(install_log)" >&2
     die "could not install: ${missing[*]} (log: $(install_log))"
   }
-  [[ " ${missing[*]} " != *" redis-server "* ]] || stop_redis_service
+  local service
+  for service in redis-server prometheus prometheus-redis-exporter; do
+    [[ " ${missing[*]} " != *" $service "* ]] || stop_service "$service"
+  done
 }
 
 install_log() {

@@ -1,11 +1,11 @@
 // Backups: copies of a data directory, each of one moment, made while everything goes on.
 //
-//   backup-dir/NAME/          a data directory like any other: FORMAT, store/
+//   backup-dir/NAME/          a data directory like any other: FORMAT, store/, journal/
 //   backup-dir/.NAME.partial  one that is being made, or was when the process ended
 //
 // The files of the store never change once they are written, so a copy is links to them, and costs
-// neither time nor room until the store drops what the copy still holds; only the end of the
-// journal's log is copied. On another file system everything is. The copy is opened once before it
+// neither time nor room until the store drops what the copy still holds; only the last file
+// of the journal is copied. On another file system everything is. The copy is opened once before it
 // gets its name: what is there under a plain name is whole, on the disk, and can be started on. An
 // error leaves nothing behind, and what a crash left is swept by the next one: the directory
 // belongs to one server. Old backups are the user's to delete. Threads: one at a time, which blocks

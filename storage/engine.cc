@@ -24,6 +24,7 @@
 #include "storage/keyspace/lazy_freer.h"
 #include "storage/long_command.h"
 #include "storage/memory/memory.h"
+#include "storage/memory/memory_rest.h"
 #include "storage/parking.h"
 #include "storage/slot_set.h"
 #include "storage/tier.h"
@@ -571,6 +572,7 @@ void Engine::Cancel(EngineThread& thread, ClientState& client) {
 void Engine::BackgroundStep(EngineThread& thread, int64_t now_ms, int worker_index,
                             int worker_count, int64_t budget_nanos) {
   if (compaction_->running()) MemoryFlushCache();
+  MemoryRest();
   if (!settings_.active_expire.load(std::memory_order_relaxed) || settings_.IsFrozen(now_ms))
     return;
   FollowSettings(thread, now_ms);

@@ -40,19 +40,9 @@ std::string Seconds(int64_t nanos) {
   return text;
 }
 
-// The journal's memtables count as used memory, six of them at most.
-constexpr uint64_t kMemtablePart = 128;
-constexpr Bytes kMemtableBytesMin = 512_KiB;
-
 Bytes CacheBytesFor(Bytes maxmemory) {
   if (maxmemory.count == 0) return kStoreBlockCacheBytes;
   return Bytes{std::max(maxmemory.count / kStoreCachePart, kStoreCacheBytesMin.count)};
-}
-
-Bytes MemtableBytesFor(Bytes maxmemory) {
-  if (maxmemory.count == 0) return kStoreMemtableBytes;
-  return Bytes{std::clamp(maxmemory.count / kMemtablePart, kMemtableBytesMin.count,
-                          kStoreMemtableBytes.count)};
 }
 
 }  // namespace
@@ -64,10 +54,7 @@ Persistence::~Persistence() { static_cast<void>(Stop()); }
 
 Result<std::unique_ptr<Persistence>> Persistence::Open(PersistenceOptions options) {
   StoreOptions wanted{.dir = options.dir, .load_truncated = options.load_truncated};
-  if (options.tiered) {
-    wanted.cache_bytes = CacheBytesFor(options.maxmemory);
-    wanted.memtable_bytes = MemtableBytesFor(options.maxmemory);
-  }
+  if (options.tiered) wanted.cache_bytes = CacheBytesFor(options.maxmemory);
   Result<std::unique_ptr<Store>> store = Store::Open(std::move(wanted));
   if (!store.ok()) return std::move(store).error();
   SetKeyHashSeed((*store)->hash_seed());

@@ -1,6 +1,5 @@
 #include "proxy/admin/admin_pages.h"
 
-#include <arpa/inet.h>
 #include <prometheus/counter.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
@@ -10,13 +9,14 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "base/text.h"
 #include "proxy/admin/backup_page.h"
 #include "proxy/admin/big_keys_page.h"
 #include "proxy/admin/clusters_page.h"
 #include "proxy/admin/config_page.h"
 #include "proxy/admin/drain_page.h"
-#include "proxy/admin/index_page.h"
+#include "proxy/admin/hot_keys_page.h"
+#include "proxy/admin/page_files.h"
+#include "proxy/admin/slowlog_page.h"
 #include "proxy/admin/stats_collector.h"
 #include "proxy/admin/stats_page.h"
 
@@ -26,22 +26,9 @@ namespace {
 
 constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
 constexpr std::string_view kJson = "application/json; charset=utf-8";
+constexpr const char* kOnlyReads = "Only GET and HEAD.\n";
 constexpr std::string_view kBackupPath = "/backup";
 constexpr std::string_view kPrometheusText = "text/plain; version=0.0.4; charset=utf-8";
-
-// Whether the Host header names this machine by number or as localhost. Port and brackets are
-// optional.
-bool IsNumericOrLocalHost(std::string_view host) {
-  std::string name;
-  if (host.starts_with('[')) {
-    name = host.substr(1, host.find(']') - 1);
-  } else {
-    name = host.substr(0, host.rfind(':'));
-  }
-  unsigned char address[sizeof(in6_addr)];
-  return EqualsIgnoreCase(name, "localhost") || inet_pton(AF_INET, name.c_str(), address) == 1 ||
-         inet_pton(AF_INET6, name.c_str(), address) == 1;
-}
 
 AdminReply PlainReply(int status, std::string body) {
   return {.status = status, .content_type = kPlainText, .body = std::move(body)};
@@ -73,29 +60,24 @@ struct AdminPages::Exporter {
   prometheus::Family<prometheus::Counter>& requests;
 };
 
-// All pages. A new one is a row here and a member function.
+// All pages but the files of PageFiles(). A new one is a row here and a member function.
 struct AdminPageList {
   struct Page {
     std::string_view path;
     AdminReply (AdminPages::*answer)() const;
   };
   static constexpr Page kPages[] = {
-      {"/", &AdminPages::Index},
-      {"/metrics", &AdminPages::Metrics},
-      {"/healthz", &AdminPages::Healthz},
-      {"/readyz", &AdminPages::Readyz},
-      {"/stats", &AdminPages::Stats},
-      {"/config", &AdminPages::Config},
-      {"/admin.js", &AdminPages::Script},
-      {"/admin.css", &AdminPages::Style},
-      {"/clusters", &AdminPages::Clusters},
+      {"/metrics", &AdminPages::Metrics},    {"/healthz", &AdminPages::Healthz},
+      {"/readyz", &AdminPages::Readyz},      {"/stats", &AdminPages::Stats},
+      {"/config", &AdminPages::Config},      {"/clusters", &AdminPages::Clusters},
+      {"/hotkeys", &AdminPages::HotKeys},    {"/slowlog", &AdminPages::Slowlog},
       {"/bigkeys", &AdminPages::BigKeyList},
   };
 };
 
-AdminPages::AdminPages(AdminSources sources, bool loopback_only)
+AdminPages::AdminPages(AdminSources sources, bool loopback_only, std::string token)
     : sources_(std::move(sources)),
-      loopback_only_(loopback_only),
+      access_(std::move(token), loopback_only),
       exporter_(std::make_unique<Exporter>(sources_)) {}
 
 AdminPages::~AdminPages() = default;
@@ -103,7 +85,8 @@ AdminPages::~AdminPages() = default;
 std::string_view AdminPages::SecurityHeaders() {
   return "Cache-Control: no-store\r\n"
          "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "
-         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
+         "connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors "
+         "'none'\r\n"
          "Cross-Origin-Resource-Policy: same-origin\r\n"
          "Referrer-Policy: no-referrer\r\n"
          "X-Content-Type-Options: nosniff\r\n"
@@ -118,8 +101,12 @@ AdminReply AdminPages::Answer(const AdminRequest& request) {
 }
 
 AdminReply AdminPages::Find(const AdminRequest& request) const {
-  if (loopback_only_ && !request.host.empty() && !IsNumericOrLocalHost(request.host)) {
-    return PlainReply(403, "This address answers to localhost and IP addresses only.\n");
+  const AdminVerdict verdict = access_.Judge({.path = request.path,
+                                              .host = request.host,
+                                              .authorization = request.authorization,
+                                              .is_local = request.is_local});
+  if (verdict != AdminVerdict::kAllowed) {
+    return PlainReply(verdict == AdminVerdict::kNoToken ? 401 : 403, std::string(Explain(verdict)));
   }
   if (request.path == kBackupPath) return Backup(request);
   if (const std::optional<DrainRequest> drain = ParseDrainPath(request.path)) {
@@ -127,26 +114,17 @@ AdminReply AdminPages::Find(const AdminRequest& request) const {
     DrainAnswer answer = AnswerDrain(sources_.discovery, *drain);
     return {.status = answer.status, .content_type = kJson, .body = std::move(answer.body)};
   }
+  const bool reads = request.method == "GET" || request.method == "HEAD";
   for (const AdminPageList::Page& page : AdminPageList::kPages) {
     if (page.path != request.path) continue;
-    if (request.method != "GET" && request.method != "HEAD") {
-      return PlainReply(405, "Only GET and HEAD.\n");
-    }
-    return (this->*page.answer)();
+    return reads ? (this->*page.answer)() : PlainReply(405, kOnlyReads);
+  }
+  for (const PageFile& file : PageFiles()) {
+    if (file.path != request.path) continue;
+    if (!reads) return PlainReply(405, kOnlyReads);
+    return {.content_type = file.content_type, .body = std::string(file.text)};
   }
   return PlainReply(404, "No such page. The pages are linked from / .\n");
-}
-
-AdminReply AdminPages::Index() const {
-  return {.content_type = "text/html; charset=utf-8", .body = std::string(kIndexHtml)};
-}
-
-AdminReply AdminPages::Script() const {
-  return {.content_type = "text/javascript; charset=utf-8", .body = std::string(kIndexScript)};
-}
-
-AdminReply AdminPages::Style() const {
-  return {.content_type = "text/css; charset=utf-8", .body = std::string(kIndexStyle)};
 }
 
 AdminReply AdminPages::Metrics() const {
@@ -192,6 +170,15 @@ AdminReply AdminPages::BigKeyList() const {
       .content_type = kJson,
       .body = BigKeysJson(
           sources_.big_keys != nullptr ? sources_.big_keys->Facts(now_ms) : BigKeyFacts(), now_ms)};
+}
+
+AdminReply AdminPages::HotKeys() const {
+  return {.content_type = kJson,
+          .body = HotKeysJson(sources_.hot_keys ? sources_.hot_keys() : HotKeyFacts())};
+}
+
+AdminReply AdminPages::Slowlog() const {
+  return {.content_type = kJson, .body = SlowlogJson(sources_)};
 }
 
 AdminReply AdminPages::Backup(const AdminRequest& request) const {

@@ -1,28 +1,28 @@
 // AdminPages: what the admin address answers, without a socket.
 //
-//   /         a page for people, which shows /stats as it changes
+//   /         a page for people, which shows what the others say as it changes (page_files.h)
 //   /metrics  for Prometheus            /stats    the live figures of the page, as JSON
 //   /healthz  200 while the process     /readyz   200 while clients are accepted, else 503
 //             answers at all            /config   the settings in force, as JSON, no secrets
 //   /clusters upstream clusters and their counters, as JSON
+//   /hotkeys  the hot keys of now, as JSON
+//   /slowlog  the last slow requests, as JSON
 //   /bigkeys  keys that are big, as JSON
 //
 //   POST /backup?name=NAME   makes a backup and answers, as JSON, what became of it
 //   POST /clusters/CLUSTER/nodes/ADDRESS/drain, …/undrain   see drain_page.h
 //
 // Every page only reads, by GET or HEAD. What does something does so by POST alone, and never by a
-// web page: whatever a browser sends says from which page it
-// comes (Origin), and is refused. So a stray click or a foreign page can do no harm. What a browser
-// does with the answers is bounded by headers (SecurityHeaders). A request whose Host is a foreign
-// name is refused while we listen on the loopback only: it comes from a web page whose name was
-// pointed at 127.0.0.1 (DNS rebinding) to read what only this machine may see. Threads: any, at the
-// same time.
+// web page, so that a stray click or a foreign page can do no harm. Who may ask what is
+// AdminAccess's business; what a browser does with the answers is bounded by headers
+// (SecurityHeaders). Threads: any, at the same time.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "proxy/admin/admin_access.h"
 #include "proxy/admin/admin_sources.h"
 
 namespace tidegate {
@@ -32,7 +32,9 @@ struct AdminRequest {
   std::string_view path;  // without the query
   std::string_view host;  // the header, empty when there was none
   std::string_view query = {};
-  std::string_view origin = {};  // the header, empty when there was none
+  std::string_view origin = {};         // the header, empty when there was none
+  std::string_view authorization = {};  // the header, empty when there was none
+  bool is_local = true;                 // the connection comes from this machine
 };
 
 struct AdminReply {
@@ -44,8 +46,9 @@ struct AdminReply {
 
 class AdminPages final {
  public:
-  // `loopback_only`: the address we listen on is of the loopback interface.
-  AdminPages(AdminSources sources, bool loopback_only);
+  // `loopback_only`: the address we listen on is of the loopback interface. Without a token, see
+  // AdminAccess.
+  AdminPages(AdminSources sources, bool loopback_only, std::string token = {});
   ~AdminPages();
   AdminPages(const AdminPages&) = delete;
   AdminPages& operator=(const AdminPages&) = delete;
@@ -57,22 +60,21 @@ class AdminPages final {
 
  private:
   friend struct AdminPageList;
-  AdminReply Index() const;
-  AdminReply Script() const;
-  AdminReply Style() const;
   AdminReply Metrics() const;
   AdminReply Stats() const;
   AdminReply Healthz() const;
   AdminReply Readyz() const;
   AdminReply Config() const;
   AdminReply Clusters() const;
+  AdminReply HotKeys() const;
+  AdminReply Slowlog() const;
   AdminReply BigKeyList() const;
   AdminReply Backup(const AdminRequest& request) const;
   AdminReply Find(const AdminRequest& request) const;
 
   struct Exporter;  // prometheus-cpp's side
   const AdminSources sources_;
-  const bool loopback_only_;
+  const AdminAccess access_;
   std::unique_ptr<Exporter> exporter_;
 };
 

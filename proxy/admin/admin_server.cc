@@ -87,6 +87,8 @@ void Send(mg_connection* connection, const AdminReply& reply, bool with_body) {
   text += "Content-Type: ";
   text += reply.content_type;
   text += "\r\nContent-Length: " + std::to_string(reply.body.size()) + "\r\nConnection: close\r\n";
+  // Browsers then ask for it; any user will do.
+  if (reply.status == 401) text += "WWW-Authenticate: Basic realm=\"Tidegate\"\r\n";
   if (reply.status == 405) text += "Allow: " + std::string(reply.allow) + "\r\n";
   text += AdminPages::SecurityHeaders();
   text += "\r\n";
@@ -125,11 +127,17 @@ struct AdminServer::Http {
   // The port civetweb listens on.
   Result<uint16_t> Start(const HostPort& address);
   void Stop();
+  // Behind the relay everybody comes from the loopback; then who connected is not known.
+  bool IsLocal(const char* remote) const {
+    const SocketAddress address = Resolve({remote, 0});
+    return !is_relayed && address.size != 0 && IsLoopback(address);
+  }
   static int OnRequest(mg_connection* connection);
   static int OnError(mg_connection* connection, int status, const char* message);
 
   AdminPages& pages;
   mg_context* context = nullptr;
+  bool is_relayed = false;
   sockaddr_in bound{};              // where it listens, when that is IPv4
   std::unique_ptr<TcpRelay> relay;  // in front of civetweb, for IPv6
 };
@@ -137,12 +145,15 @@ struct AdminServer::Http {
 int AdminServer::Http::OnRequest(mg_connection* connection) {
   const mg_request_info* info = mg_get_request_info(connection);
   const std::string_view method = OrEmpty(info->request_method);
-  auto* pages = static_cast<AdminPages*>(info->user_data);
-  const AdminReply reply = pages->Answer({.method = method,
-                                          .path = OrEmpty(info->local_uri),
-                                          .host = OrEmpty(mg_get_header(connection, "Host")),
-                                          .query = OrEmpty(info->query_string),
-                                          .origin = OrEmpty(mg_get_header(connection, "Origin"))});
+  const auto* http = static_cast<const Http*>(info->user_data);
+  const AdminReply reply =
+      http->pages.Answer({.method = method,
+                          .path = OrEmpty(info->local_uri),
+                          .host = OrEmpty(mg_get_header(connection, "Host")),
+                          .query = OrEmpty(info->query_string),
+                          .origin = OrEmpty(mg_get_header(connection, "Origin")),
+                          .authorization = OrEmpty(mg_get_header(connection, "Authorization")),
+                          .is_local = http->IsLocal(info->remote_addr)});
   Send(connection, reply, method != "HEAD");
   return reply.status;
 }
@@ -170,7 +181,7 @@ Result<uint16_t> AdminServer::Http::Start(const HostPort& address) {
   callbacks.http_error = &OnError;
   // Its messages are about broken clients, or about the start, which the next lines explain better.
   callbacks.log_message = [](const mg_connection*, const char*) { return 1; };
-  context = mg_start(&callbacks, &pages, settings);
+  context = mg_start(&callbacks, this, settings);
   if (context == nullptr) {
     TG_RETURN_IF_ERROR(Listen(Resolve(address)));
     return Error{"the HTTP server did not start"};
@@ -201,13 +212,15 @@ AdminServer::AdminServer() = default;
 AdminServer::~AdminServer() = default;
 
 Result<std::unique_ptr<AdminServer>> AdminServer::Create(const HostPort& address,
-                                                         AdminSources sources) {
+                                                         AdminSources sources, std::string token) {
   const std::string context = "admin address " + Join(address);
   const SocketAddress resolved = Resolve(address);
   if (resolved.size == 0) return Error{context + ": not an IP address"};
 
   std::unique_ptr<AdminServer> server(new AdminServer);
-  server->pages_ = std::make_unique<AdminPages>(std::move(sources), IsLoopback(resolved));
+  server->is_restricted_ = token.empty() && !IsLoopback(resolved);
+  server->pages_ =
+      std::make_unique<AdminPages>(std::move(sources), IsLoopback(resolved), std::move(token));
   server->http_ = std::make_unique<Http>(*server->pages_);
   const SignalsBlocked signals_blocked;
   Result<uint16_t> port = server->Open(address);
@@ -225,6 +238,7 @@ Result<uint16_t> AdminServer::Open(const HostPort& address) {
   Result<FileDescriptor> listener = Listen(resolved);
   if (!listener.ok()) return std::move(listener).error();
   const uint16_t port = PortOf(*listener);
+  http_->is_relayed = true;
   TG_RETURN_IF_ERROR(http_->Start({"127.0.0.1", 0}));
   Result<std::unique_ptr<TcpRelay>> relay = TcpRelay::Create(std::move(*listener), http_->bound);
   if (!relay.ok()) return std::move(relay).error();

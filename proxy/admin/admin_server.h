@@ -4,8 +4,8 @@
 // reader; on a worker both would stand in the way of requests. Its threads only read AdminSources.
 // Connections are closed after each answer, so that idle ones cannot hold the few threads, and a
 // client gets kAdminRequestTimeout to send its request.
-// There is no TLS and no password here: the default address is the loopback's, and whoever opens
-// it further does so inside a network that Prometheus lives in. Nothing secret is shown either way.
+// There is no TLS here (decision 0028): the default address is the loopback's, and who opens it
+// further gives a token, and has something that speaks TLS in front where others can listen in.
 // Owner: the thread that creates it; Create and the destructor may wait for its threads.
 #pragma once
 
@@ -29,9 +29,10 @@ inline constexpr std::chrono::milliseconds kAdminRequestTimeout{2000};
 
 class AdminServer final {
  public:
-  // Listens from here on. Port 0 picks a free one. Error: "admin address 127.0.0.1:9901: Address
-  // already in use".
-  static Result<std::unique_ptr<AdminServer>> Create(const HostPort& address, AdminSources sources);
+  // Listens from here on. Port 0 picks a free one. `token`: empty, none is asked for. Error: "admin
+  // address 127.0.0.1:9901: Address already in use".
+  static Result<std::unique_ptr<AdminServer>> Create(const HostPort& address, AdminSources sources,
+                                                     std::string token = {});
   // Stops listening and waits for answers under way.
   ~AdminServer();
   AdminServer(const AdminServer&) = delete;
@@ -40,6 +41,8 @@ class AdminServer final {
   uint16_t port() const { return port_; }
   // "http://127.0.0.1:9901/", for the log.
   const std::string& url() const { return url_; }
+  // Other machines can connect, and there is no token: they get metrics and health alone.
+  bool is_restricted() const { return is_restricted_; }
 
  private:
   struct Http;  // civetweb's side
@@ -51,6 +54,7 @@ class AdminServer final {
   std::unique_ptr<Http> http_;
   uint16_t port_ = 0;
   std::string url_;
+  bool is_restricted_ = false;
 };
 
 }  // namespace tidegate

@@ -18,7 +18,10 @@
 #include "config/config_store.h"
 #include "proxy/discovery/discovery.h"
 #include "proxy/observe/backup_facts.h"
+#include "proxy/observe/hot_key_facts.h"
+#include "proxy/observe/route_figures.h"
 #include "proxy/observe/save_status.h"
+#include "proxy/observe/slowlog.h"
 #include "proxy/worker.h"
 #include "storage/backup.h"
 #include "storage/command.h"
@@ -28,6 +31,7 @@
 namespace tidegate {
 
 class BigKeys;
+struct EngineCounters;
 struct MoveCounters;
 
 // A route with move-from on one worker.
@@ -44,6 +48,9 @@ struct WorkerSource {
   const WorkerUpstreams* upstreams = nullptr;
   std::span<const std::unique_ptr<RouteMirror>> mirrors = {};
   std::vector<MoveSource> moves = {};
+  const RouteMeter* routes = nullptr;
+  const EngineCounters* engine = nullptr;    // of its thread
+  std::function<size_t()> mailbox_messages;  // that wait; null: none ever do
 };
 
 // What became of one that was asked for.
@@ -69,8 +76,10 @@ struct AdminSources {
   std::function<Readiness()> readiness;
   std::function<uint64_t()> connections_rejected;
   std::function<uint64_t()> error_replies;
+  std::function<std::vector<SlowlogEntry>()> slowlog;  // newest first; null: none
   std::function<SaveFacts()> saves;
   std::function<BackupFacts()> backups;
+  std::function<HotKeyFacts()> hot_keys;
   // Makes a backup, and waits for it.
   std::function<BackupAnswer(std::string_view name)> make_backup;
 };

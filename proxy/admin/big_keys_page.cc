@@ -13,7 +13,7 @@ std::string BigKeysJson(const BigKeyFacts& facts, int64_t now_ms) {
   json.Key("big").Int(facts.counts.big).Key("listed").Int(facts.counts.listed);
   json.Key("keys").BeginArray();
   for (const hotkey::BigKey& key : facts.keys) {
-    json.BeginObject().Key("key").Text(ShownText(key.name));
+    json.BeginObject().Key("key").Text(Shown(key.name));
     json.Key("key_base64").Text(Base64(key.name));
     json.Key("cluster").Text(key.cluster).Key("db").Int(key.database);
     json.Key("type").Text(key.type).Key("bytes").Int(key.bytes).Key("elements");

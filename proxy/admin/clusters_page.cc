@@ -32,6 +32,8 @@ constexpr Figure kFigures[] = {
     {"private_idle", &UpstreamCounters::private_idle},
     {"private_waits", &UpstreamCounters::private_waits},
     {"private_exhausted", &UpstreamCounters::private_exhausted},
+    {"private_waiting", &UpstreamCounters::private_waiting},
+    {"queued_bytes", &UpstreamCounters::held_bytes},
 };
 
 void WriteNode(JsonWriter& json, const NodeOfWorkers& node) {

@@ -18,6 +18,7 @@ void WriteListener(JsonWriter& json, const ListenerOptions& listener) {
     json.EndArray().Key("port").Int(listener.port);
     json.Key("proxy_protocol").Bool(listener.proxy_protocol);
   }
+  if (!listener.cluster.empty()) json.Key("cluster").Text(listener.cluster);
   json.EndObject();
 }
 

@@ -37,7 +37,6 @@ class JsonWriter final {
   JsonWriter& Open(char bracket);
   JsonWriter& Close(char bracket);
   void Separate();
-  void AppendEscaped(std::string_view text);
 
   std::string text_;
   bool first_ = true;  // nothing stands yet in the innermost object or array, or after a key

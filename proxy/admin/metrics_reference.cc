@@ -2,6 +2,8 @@
 
 #include "proxy/discovery/discovery_metrics.h"
 #include "proxy/observe/big_key_metrics.h"
+#include "proxy/observe/hot_key_metrics.h"
+#include "proxy/observe/route_metrics.h"
 #include "proxy/server_metrics.h"
 #include "proxy/session/move_metrics.h"
 #include "proxy/upstream/mirror_metrics.h"
@@ -41,14 +43,15 @@ Prometheus reads them at `/metrics` of the admin address. Counters are kept by e
 itself and added up when somebody reads them, so they cost the request path nothing. `CONFIG
 RESETSTAT` does not touch them: a counter only rises until the process ends. Series of a command
 appear with its first call. Keys, client addresses and user names are never labels. The buckets of histograms reach from 0.5 microseconds
-to 10 seconds; a value up to 6.25% under a bound may be counted above it, never below.
+to 10 seconds, and from 64 bytes to 256 MiB in powers of 4; a value up to 6.25% under a bound may be counted above it, never below.
+What each is good for: [observability](../observability.md).
 
 )";
 
 }  // namespace
 
 std::vector<MetricGroup> MetricGroups() {
-  std::vector<MetricGroup> groups(6);
+  std::vector<MetricGroup> groups(7);
   groups[0].title = "Process";
   groups[0].rows = {kBuildInfoMetric};
   AppendRows(groups[0].rows, kServerMetrics);
@@ -56,9 +59,14 @@ std::vector<MetricGroup> MetricGroups() {
   groups[0].rows.push_back(kAdminRequestsMetric);
   groups[1].title = "Connections and workers";
   AppendRows(groups[1].rows, kWorkerMetrics);
+  groups[1].rows.push_back(kMailboxMessagesMetric);
   groups[1].rows.push_back(kConnectionsClosedMetric);
   groups[1].rows.push_back(kLoopTurnMetric);
-  groups[2].title = "Commands";
+  groups[1].rows.push_back(kLoopLagMetric);
+  groups[2].title = "Requests, routes and commands";
+  groups[2].rows.push_back(kClassDurationMetric);
+  AppendRows(groups[2].rows, kSizeMetrics);
+  for (const MetricRow& row : kRouteMetrics) groups[2].rows.push_back(row);
   AppendRows(groups[2].rows, kCommandMetrics);
   groups[2].rows.push_back(kCommandDurationMetric);
   groups[2].rows.push_back(kBigKeysMetric);
@@ -75,6 +83,9 @@ std::vector<MetricGroup> MetricGroups() {
   groups[5].title = "Persistence";
   AppendRows(groups[5].rows, kPersistenceMetrics);
   AppendRows(groups[5].rows, kColdMetrics);
+  groups[6].title = "Hot keys";
+  groups[6].rows = {kHotKeysMetric, kTrafficShareMetric};
+  AppendRows(groups[6].rows, kHotKeyMetrics);
   return groups;
 }
 

@@ -1,16 +1,21 @@
 #include "proxy/admin/stats_collector.h"
 
 #include <algorithm>
-#include <iterator>
+#include <span>
 #include <string>
 #include <utility>
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "proxy/admin/histogram_fold.h"
+#include "proxy/admin/hot_keys_page.h"
+#include "proxy/admin/request_figures.h"
 #include "proxy/admin/upstream_figures.h"
 #include "proxy/discovery/discovery_metrics.h"
 #include "proxy/observe/big_key_metrics.h"
 #include "proxy/observe/big_keys.h"
+#include "proxy/observe/hot_key_metrics.h"
+#include "proxy/observe/route_metrics.h"
 #include "proxy/session/move_metrics.h"
 #include "proxy/upstream/mirror_metrics.h"
 #include "proxy/upstream/upstream_metrics.h"
@@ -71,43 +76,23 @@ double Scaled(uint64_t count, CounterScale scale) {
   return static_cast<double>(TicksToNanos(count)) / kNanosPerSecond;
 }
 
-// Our fine buckets folded into the exported ones. A fine bucket counts below a bound when all of it
-// is below: values within 6.25% under a bound may count above it, never the other way.
-class HistogramFold {
- public:
-  void Add(const LatencyHistogram& histogram) {
-    size_t bound = 0;
-    for (int bucket = 0; bucket < LatencyHistogram::kBuckets; ++bucket) {
-      const auto upper = static_cast<int64_t>(LatencyHistogram::UpperBoundNanos(bucket));
-      while (bound < std::size(kLatencyBounds) && upper > kLatencyBounds[bound]) ++bound;
-      const uint64_t count = histogram.CountOf(bucket);
-      if (count == 0) continue;
-      counts_[bound] += count;
-      const auto lower =
-          static_cast<double>(bucket == 0 ? 0 : LatencyHistogram::UpperBoundNanos(bucket - 1) + 1);
-      middle_nanos_ += static_cast<double>(count) * (lower + static_cast<double>(upper)) / 2;
-    }
+void Fill(prometheus::ClientMetric::Histogram& out, const HistogramFold& fold,
+          std::span<const int64_t> bounds, double unit, double sum) {
+  uint64_t cumulative = 0;
+  for (size_t i = 0; i < bounds.size(); ++i) {
+    cumulative += fold.counts()[i];
+    out.bucket.push_back(
+        {.cumulative_count = cumulative, .upper_bound = static_cast<double>(bounds[i]) / unit});
   }
+  out.sample_count = cumulative + fold.counts().back();
+  out.sample_sum = sum;
+}
 
-  // The sum as the middles of the fine buckets give it.
-  double sum_seconds() const { return middle_nanos_ / kNanosPerSecond; }
-
-  void Fill(prometheus::ClientMetric::Histogram& out, double sum_seconds) const {
-    uint64_t cumulative = 0;
-    for (size_t i = 0; i < std::size(kLatencyBounds); ++i) {
-      cumulative += counts_[i];
-      out.bucket.push_back(
-          {.cumulative_count = cumulative,
-           .upper_bound = static_cast<double>(kLatencyBounds[i]) / kNanosPerSecond});
-    }
-    out.sample_count = cumulative + counts_[std::size(kLatencyBounds)];
-    out.sample_sum = sum_seconds;
-  }
-
- private:
-  uint64_t counts_[std::size(kLatencyBounds) + 1] = {};
-  double middle_nanos_ = 0;
-};
+// Of times, with the sum that the buckets give.
+void FillSeconds(prometheus::ClientMetric::Histogram& out, const FineCounts& fine) {
+  const HistogramFold fold(kLatencyBounds, fine);
+  Fill(out, fold, kLatencyBounds, kNanosPerSecond, fold.sum() / kNanosPerSecond);
+}
 
 }  // namespace
 
@@ -148,12 +133,14 @@ Families StatsCollector::Collect() const {
   Families out;
   CollectServer(out);
   CollectWorkers(out);
+  CollectRequests(out);
   CollectCommands(out);
   CollectUpstreams(out);
   CollectRoutes(out);
   CollectDiscovery(out);
   CollectEngine(out);
   CollectPersistence(out);
+  CollectHotKeys(out);
   CollectBigKeys(out);
   return out;
 }
@@ -186,13 +173,47 @@ void StatsCollector::CollectWorkers(Families& out) const {
              static_cast<double>(SumOfWorkers(sources_, reason.value)), std::string(reason.reason));
   }
 
+  CollectLoops(out);
+}
+
+void StatsCollector::CollectLoops(Families& out) const {
   prometheus::MetricFamily& turns = AddFamily(out, kLoopTurnMetric);
   for (size_t i = 0; i < sources_.workers.size(); ++i) {
     const WorkerCounters& counters = *sources_.workers[i].counters;
-    HistogramFold fold;
-    fold.Add(counters.loop_turns_nanos);
-    fold.Fill(AddSeries(turns, kLoopTurnMetric, std::to_string(i)).histogram,
-              Scaled(counters.loop_busy_ticks.Get(), CounterScale::kTicks));
+    FineCounts fine;
+    fine.Add(counters.loop_turns_nanos);
+    Fill(AddSeries(turns, kLoopTurnMetric, std::to_string(i)).histogram,
+         HistogramFold(kLatencyBounds, fine), kLatencyBounds, kNanosPerSecond,
+         Scaled(counters.loop_busy_ticks.Get(), CounterScale::kTicks));
+  }
+  prometheus::MetricFamily& lags = AddFamily(out, kLoopLagMetric);
+  for (size_t i = 0; i < sources_.workers.size(); ++i) {
+    FineCounts fine;
+    fine.Add(sources_.workers[i].counters->loop_lags_nanos);
+    FillSeconds(AddSeries(lags, kLoopLagMetric, std::to_string(i)).histogram, fine);
+  }
+  prometheus::MetricFamily& mailboxes = AddFamily(out, kMailboxMessagesMetric);
+  for (size_t i = 0; i < sources_.workers.size(); ++i) {
+    const auto& messages = sources_.workers[i].mailbox_messages;
+    AddValue(mailboxes, kMailboxMessagesMetric, messages ? static_cast<double>(messages()) : 0.0,
+             std::to_string(i));
+  }
+}
+
+void StatsCollector::CollectRequests(Families& out) const {
+  const auto latency = LatencyByClass(sources_);
+  prometheus::MetricFamily& classes = AddFamily(out, kClassDurationMetric);
+  for (size_t i = 0; i < latency.size(); ++i) {
+    FillSeconds(
+        AddSeries(classes, kClassDurationMetric, std::string(kRequestClassNames[i])).histogram,
+        latency[i]);
+  }
+  for (const SizeMetric& metric : kSizeMetrics) {
+    FineCounts fine;
+    for (const WorkerSource& worker : sources_.workers) fine.Add(worker.counters->*metric.value);
+    const HistogramFold fold(kSizeBounds, fine);
+    Fill(AddSeries(AddFamily(out, metric.row), metric.row, "").histogram, fold, kSizeBounds, 1,
+         fold.sum());
   }
 }
 
@@ -213,18 +234,17 @@ void StatsCollector::CollectCommands(Families& out) const {
   }
   prometheus::MetricFamily& durations = AddFamily(out, kCommandDurationMetric);
   for (const Command* command : used) {
-    HistogramFold fold;
+    FineCounts fine;
     bool measured = false;
     for (const WorkerSource& worker : sources_.workers) {
       const LatencyHistogram* latency =
           worker.commands->of(command->id).latency.load(std::memory_order_acquire);
       if (latency == nullptr) continue;
-      fold.Add(*latency);
+      fine.Add(*latency);
       measured = true;
     }
     if (!measured) continue;
-    fold.Fill(AddSeries(durations, kCommandDurationMetric, command->full_name).histogram,
-              fold.sum_seconds());
+    FillSeconds(AddSeries(durations, kCommandDurationMetric, command->full_name).histogram, fine);
   }
 }
 
@@ -246,16 +266,36 @@ void StatsCollector::CollectUpstreams(Families& out) const {
   prometheus::MetricFamily& durations = AddFamily(out, kUpstreamRequestDurationMetric);
   for (const ClusterOfWorkers& cluster : clusters) {
     for (const NodeOfWorkers& node : cluster.nodes) {
-      HistogramFold fold;
-      for (const auto& figures : node.figures) fold.Add(figures->latency);
-      fold.Fill(AddSeries(durations, kUpstreamRequestDurationMetric, cluster.name).histogram,
-                fold.sum_seconds());
+      FineCounts fine;
+      for (const auto& figures : node.figures) fine.Add(figures->latency);
+      FillSeconds(AddSeries(durations, kUpstreamRequestDurationMetric, cluster.name).histogram,
+                  fine);
       add_node(durations, kUpstreamRequestDurationMetric, node);
     }
   }
 }
 
 void StatsCollector::CollectRoutes(Families& out) const {
+  const std::vector<RouteOfWorkers> routes = RoutesOf(sources_);
+  for (const MetricRow& row : kRouteMetrics) {
+    prometheus::MetricFamily& family = AddFamily(out, row);
+    for (const RouteOfWorkers& route : routes) {
+      prometheus::ClientMetric& series = AddSeries(family, row, route.route);
+      series.label.push_back({std::string(row.second_label), route.cluster});
+      if (row.name == kRouteDurationMetric.name) {
+        FillSeconds(series.histogram, route.latency);
+      } else {
+        series.counter.value =
+            static_cast<double>(row.name == kRouteRequestsMetric.name ? route.requests
+                                : row.name == kRouteHitsMetric.name   ? route.hits
+                                                                      : route.misses);
+      }
+    }
+  }
+  CollectMirrorsAndMoves(out);
+}
+
+void StatsCollector::CollectMirrorsAndMoves(Families& out) const {
   const WorkerSource none;
   const WorkerSource& first = sources_.workers.empty() ? none : sources_.workers[0];
   for (const MirrorMetric& metric : kMirrorMetrics) {
@@ -338,6 +378,25 @@ void StatsCollector::CollectBigKeys(Families& out) const {
   AddValue(listed, kBigKeysMetric, static_cast<double>(counts.big), "big");
   for (const BigKeyMetric& metric : kBigKeyMetrics)
     AddValue(AddFamily(out, metric.row), metric.row, static_cast<double>(counts.*metric.value));
+}
+
+void StatsCollector::CollectHotKeys(Families& out) const {
+  const HotKeyFacts facts = sources_.hot_keys ? sources_.hot_keys() : HotKeyFacts();
+  const hotkey::HotKeyReport& report = *facts.report;
+  prometheus::MetricFamily& classes = AddFamily(out, kHotKeysMetric);
+  for (size_t i = 0; i < hotkey::kHotClasses; ++i) {
+    const auto one = static_cast<hotkey::HotClass>(i);
+    const auto count =
+        std::count_if(report.keys.begin(), report.keys.end(),
+                      [one](const hotkey::HotKey& key) { return key.classes.Has(one); });
+    AddValue(classes, kHotKeysMetric, static_cast<double>(count), std::string(PublicNameOf(one)));
+  }
+  prometheus::MetricFamily& shares = AddFamily(out, kTrafficShareMetric);
+  AddValue(shares, kTrafficShareMetric, report.top1_share, "1");
+  AddValue(shares, kTrafficShareMetric, report.top10_share, "10");
+  AddValue(shares, kTrafficShareMetric, report.top100_share, "100");
+  for (const HotKeyMetric& metric : kHotKeyMetrics)
+    AddValue(AddFamily(out, metric.row), metric.row, metric.value(report));
 }
 
 }  // namespace tidegate

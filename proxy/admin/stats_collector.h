@@ -30,13 +30,17 @@ class StatsCollector final : public prometheus::Collectable {
  private:
   void CollectServer(std::vector<prometheus::MetricFamily>& out) const;
   void CollectWorkers(std::vector<prometheus::MetricFamily>& out) const;
+  void CollectLoops(std::vector<prometheus::MetricFamily>& out) const;
+  void CollectRequests(std::vector<prometheus::MetricFamily>& out) const;
   void CollectCommands(std::vector<prometheus::MetricFamily>& out) const;
   void CollectUpstreams(std::vector<prometheus::MetricFamily>& out) const;
   void CollectRoutes(std::vector<prometheus::MetricFamily>& out) const;
+  void CollectMirrorsAndMoves(std::vector<prometheus::MetricFamily>& out) const;
   void CollectDiscovery(std::vector<prometheus::MetricFamily>& out) const;
   void CollectEngine(std::vector<prometheus::MetricFamily>& out) const;
   void CollectBigKeys(std::vector<prometheus::MetricFamily>& out) const;
   void CollectPersistence(std::vector<prometheus::MetricFamily>& out) const;
+  void CollectHotKeys(std::vector<prometheus::MetricFamily>& out) const;
 
   const AdminSources& sources_;
 };

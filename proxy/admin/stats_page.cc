@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/version.h"
 #include "proxy/admin/json_writer.h"
+#include "proxy/admin/request_figures.h"
 #include "proxy/admin/stats_collector.h"
 
 namespace tidegate {
@@ -87,6 +88,31 @@ void WriteCommands(JsonWriter& json, const AdminSources& sources) {
   json.EndArray();
 }
 
+void WriteLatency(JsonWriter& json, const AdminSources& sources) {
+  const auto latency = LatencyByClass(sources);
+  json.Key("latency").BeginArray();
+  for (size_t i = 0; i < latency.size(); ++i) {
+    json.BeginObject().Key("class").Text(kRequestClassNames[i]);
+    json.Key("bounds_seconds").BeginArray();
+    for (const int64_t bound : kLatencyBounds) json.Real(static_cast<double>(bound) / 1e9);
+    json.EndArray().Key("counts").BeginArray();
+    for (const uint64_t count : HistogramFold(kLatencyBounds, latency[i]).counts()) json.Int(count);
+    json.EndArray().EndObject();
+  }
+  json.EndArray();
+}
+
+void WriteRoutes(JsonWriter& json, const AdminSources& sources) {
+  json.Key("routes").BeginArray();
+  for (const RouteOfWorkers& route : RoutesOf(sources)) {
+    json.BeginObject().Key("route").Text(route.route).Key("cluster").Text(route.cluster);
+    json.Key("requests").Int(route.requests);
+    json.Key("hits").Int(route.hits);
+    json.Key("misses").Int(route.misses).EndObject();
+  }
+  json.EndArray();
+}
+
 std::string_view NameOf(Readiness readiness) {
   switch (readiness) {
     case Readiness::kStarting:
@@ -114,6 +140,8 @@ std::string StatsJson(const AdminSources& sources) {
   WriteKeyspace(json, *sources.engine);
   WriteWorkers(json, sources);
   WriteCommands(json, sources);
+  WriteLatency(json, sources);
+  WriteRoutes(json, sources);
   json.EndObject();
   return json.Take() + '\n';
 }

@@ -1,7 +1,7 @@
-// CLUSTER and its companions. Where the route "*" leads to a Redis Cluster, clients that know
-// clusters may talk to this process as to a cluster of one node, which has all slots: whatever they
-// send it is routed, and MOVED and ASK never reach them. Otherwise it is no cluster, and clients
-// that probe for one when they connect get the error that they understand.
+// CLUSTER and its companions. Where the route "*" of a client leads to a Redis Cluster, clients
+// that know clusters may talk to this process as to a cluster of one node, which has all slots:
+// whatever they send it is routed, and MOVED and ASK never reach them. Otherwise it is no cluster,
+// and clients that probe for one when they connect get the error that they understand.
 #include <algorithm>
 #include <string>
 
@@ -55,18 +55,18 @@ ExecStatus CmdClusterDisabled(SessionCommand& c) {
 
 // What commands about slots' contents would need is spread over the nodes behind us.
 ExecStatus CmdClusterSlotContents(SessionCommand& c) {
-  if (!ServesAsCluster(c.options())) return CmdClusterDisabled(c);
+  if (!c.session().IsInFrontOfCluster()) return CmdClusterDisabled(c);
   return c.Fail("ERR '" + c.command().full_name +
                 "' has to be asked of the node that has the slot");
 }
 
 ExecStatus CmdClusterHelp(SessionCommand& c) {
-  if (!ServesAsCluster(c.options())) return CmdClusterDisabled(c);
+  if (!c.session().IsInFrontOfCluster()) return CmdClusterDisabled(c);
   return ReplyHelp(c, kClusterHelp);
 }
 
 ExecStatus CmdClusterInfo(SessionCommand& c) {
-  if (!ServesAsCluster(c.options())) return CmdClusterDisabled(c);
+  if (!c.session().IsInFrontOfCluster()) return CmdClusterDisabled(c);
   return ReplyText(c,
                    "cluster_state:ok\r\n"
                    "cluster_slots_assigned:16384\r\n"
@@ -83,25 +83,25 @@ ExecStatus CmdClusterInfo(SessionCommand& c) {
 }
 
 ExecStatus CmdClusterKeySlot(SessionCommand& c) {
-  if (!ServesAsCluster(c.options())) return CmdClusterDisabled(c);
+  if (!c.session().IsInFrontOfCluster()) return CmdClusterDisabled(c);
   c.reply().Integer(KeySlot(c.arg(2)));
   return ExecStatus::kDone;
 }
 
 ExecStatus CmdClusterLinks(SessionCommand& c) {
-  if (!ServesAsCluster(c.options())) return CmdClusterDisabled(c);
+  if (!c.session().IsInFrontOfCluster()) return CmdClusterDisabled(c);
   c.reply().Array(0);
   return ExecStatus::kDone;
 }
 
 ExecStatus CmdClusterMyId(SessionCommand& c) {
-  if (!ServesAsCluster(c.options())) return CmdClusterDisabled(c);
+  if (!c.session().IsInFrontOfCluster()) return CmdClusterDisabled(c);
   c.reply().Bulk(c.server().run_id());
   return ExecStatus::kDone;
 }
 
 ExecStatus CmdClusterNodes(SessionCommand& c) {
-  if (!ServesAsCluster(c.options())) return CmdClusterDisabled(c);
+  if (!c.session().IsInFrontOfCluster()) return CmdClusterDisabled(c);
   const Place place = PlaceFor(c);
   return ReplyText(c, std::string(c.server().run_id()) + " " + place.host + ":" +
                           std::to_string(place.port) + "@" +
@@ -110,7 +110,7 @@ ExecStatus CmdClusterNodes(SessionCommand& c) {
 }
 
 ExecStatus CmdClusterShards(SessionCommand& c) {
-  if (!ServesAsCluster(c.options())) return CmdClusterDisabled(c);
+  if (!c.session().IsInFrontOfCluster()) return CmdClusterDisabled(c);
   const Place place = PlaceFor(c);
   ReplyWriter& reply = c.reply();
   reply.Array(1);
@@ -140,7 +140,7 @@ ExecStatus CmdClusterShards(SessionCommand& c) {
 }
 
 ExecStatus CmdClusterSlots(SessionCommand& c) {
-  if (!ServesAsCluster(c.options())) return CmdClusterDisabled(c);
+  if (!c.session().IsInFrontOfCluster()) return CmdClusterDisabled(c);
   const Place place = PlaceFor(c);
   ReplyWriter& reply = c.reply();
   reply.Array(1);
@@ -157,7 +157,7 @@ ExecStatus CmdClusterSlots(SessionCommand& c) {
 
 // ASKING, READONLY, READWRITE: which node answers is not the client's to say.
 ExecStatus CmdClusterClient(SessionCommand& c) {
-  return ServesAsCluster(c.options()) ? c.Ok() : CmdClusterDisabled(c);
+  return c.session().IsInFrontOfCluster() ? c.Ok() : CmdClusterDisabled(c);
 }
 
 constexpr CommandSpec kClusterSubcommands[] = {

@@ -1,6 +1,7 @@
 // Commands that a connection begins and ends with: HELLO, AUTH, SELECT, PING, ECHO, RESET, QUIT.
 #include <limits>
 
+#include "base/constant_time.h"
 #include "proxy/commands/authentication.h"
 #include "proxy/commands/families.h"
 #include "proxy/commands/version.h"
@@ -29,16 +30,6 @@ bool SetClientName(SessionCommand& c, std::string_view name) {
 namespace {
 
 constexpr std::string_view kDefaultUser = "default";
-
-// In time that depends on the length of `given` alone.
-bool EqualsInConstantTime(std::string_view secret, std::string_view given) {
-  unsigned difference = secret.size() == given.size() ? 0 : 1;
-  for (size_t i = 0; i < given.size(); ++i) {
-    const char c = secret.empty() ? 0 : secret[i % secret.size()];
-    difference |= static_cast<unsigned char>(c ^ given[i]);
-  }
-  return difference == 0;
-}
 
 }  // namespace
 
@@ -172,13 +163,6 @@ ExecStatus CmdReset(SessionCommand& c) {
   return ExecStatus::kDone;
 }
 
-// Whether everything that no other route has goes to a Redis Cluster, which has one database.
-bool IsInFrontOfCluster(SessionCommand& c) {
-  const Request without_keys{&c.command(), c.args(), {}};
-  const UpstreamCluster* const everything = c.worker().router().RouteOf(without_keys).upstream;
-  return everything != nullptr && everything->options().kind == ClusterKind::kRedisCluster;
-}
-
 ExecStatus CmdSelect(SessionCommand& c) {
   const std::optional<int64_t> index = c.IntegerArg(1);
   if (!index) return ExecStatus::kDone;
@@ -188,7 +172,7 @@ ExecStatus CmdSelect(SessionCommand& c) {
     return c.Fail("ERR value is out of range, value must between " + ToText(kMin) + " and " +
                   ToText(kMax));
   }
-  if (*index != 0 && IsInFrontOfCluster(c))
+  if (*index != 0 && c.session().IsInFrontOfCluster())
     return c.Fail("ERR SELECT is not allowed in cluster mode");
   if (*index < 0 || *index >= c.engine().databases()) return c.Fail(errors::kDbIndexOutOfRange);
   c.session().client().db = static_cast<int>(*index);

@@ -88,7 +88,7 @@ bool Allowed(SessionCommand& c) {
 ExecStatus InEngine(SessionCommand& c, const Command& command, size_t keys_from) {
   std::vector<KeyRef> keys;
   for (size_t i = keys_from; i < c.argc(); ++i) {
-    if (c.worker().router().RouteOfKey(c.arg(i)).upstream != nullptr)
+    if (c.session().router().RouteOfKey(c.arg(i)).upstream != nullptr)
       return c.Fail(
           "ERR DEBUG is about keys of the engine, and this one belongs to an upstream cluster");
     keys.push_back(KeyRef::Of(c.arg(i)));

@@ -6,10 +6,10 @@ namespace tidegate {
 
 std::span<const std::span<const CommandSpec>> ProxyCommandFamilies() {
   static const std::array kFamilies = {
-      kAclFamily,         kClientFamily,      kClusterFamily, kCommandFamily, kConfigFamily,
-      kConnectionFamily,  kDebugFamily,       kInfoFamily,    kLatencyFamily, kMemoryFamily,
-      kModuleFamily,      kPersistenceFamily, kPubSubFamily,  kServerFamily,  kSlowlogFamily,
-      kTransactionFamily, kBigKeysFamily,
+      kAclFamily,     kBigKeysFamily,    kClientFamily,   kClusterFamily,     kCommandFamily,
+      kConfigFamily,  kConnectionFamily, kDebugFamily,    kHotkeysFamily,     kInfoFamily,
+      kLatencyFamily, kMemoryFamily,     kModuleFamily,   kPersistenceFamily, kPubSubFamily,
+      kServerFamily,  kSlowlogFamily,    kTidegateFamily, kTransactionFamily,
   };
   return kFamilies;
 }

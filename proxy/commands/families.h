@@ -18,6 +18,7 @@ extern const std::span<const CommandSpec> kCommandFamily;
 extern const std::span<const CommandSpec> kConfigFamily;
 extern const std::span<const CommandSpec> kConnectionFamily;
 extern const std::span<const CommandSpec> kDebugFamily;
+extern const std::span<const CommandSpec> kHotkeysFamily;
 extern const std::span<const CommandSpec> kInfoFamily;
 extern const std::span<const CommandSpec> kLatencyFamily;
 extern const std::span<const CommandSpec> kMemoryFamily;
@@ -26,6 +27,7 @@ extern const std::span<const CommandSpec> kPersistenceFamily;
 extern const std::span<const CommandSpec> kPubSubFamily;
 extern const std::span<const CommandSpec> kServerFamily;
 extern const std::span<const CommandSpec> kSlowlogFamily;
+extern const std::span<const CommandSpec> kTidegateFamily;
 extern const std::span<const CommandSpec> kTransactionFamily;
 
 // Commands that upstreams execute and the engine does not know.

@@ -36,7 +36,7 @@ ExecStatus CmdSlowlogGet(SessionCommand& c) {
   for (const SlowlogEntry& entry : entries) {
     reply.Array(6);
     reply.Integer(entry.id);
-    reply.Integer(entry.unix_seconds);
+    reply.Integer(entry.unix_ms / 1000);
     reply.Integer(entry.duration_us);
     reply.Array(entry.arguments.size());
     for (const std::string& argument : entry.arguments) reply.Bulk(argument);

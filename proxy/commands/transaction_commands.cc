@@ -132,7 +132,7 @@ ExecStatus CmdExec(SessionCommand& c) {
     RunQueue(c);
   }
   c.engine().EndAtomic(thread);
-  if (executed && c.worker().router().any_mirrors()) c.session().MirrorTransaction();
+  if (executed && c.session().router().any_mirrors()) c.session().MirrorTransaction();
   EndTransaction(c);
   return ExecStatus::kDone;
 }

@@ -17,6 +17,7 @@
 
 #include "hotkey/big_key_table.h"
 #include "hotkey/key_id.h"
+#include "proxy/observe/route_figures.h"
 #include "proxy/observe/size_roles.h"
 #include "storage/command.h"
 #include "storage/request.h"
@@ -25,9 +26,6 @@ namespace tidegate {
 
 struct Options;
 struct SizeNote;
-
-// What reports call the engine's keys.
-inline constexpr std::string_view kEngineClusterName = "engine";
 
 struct BigKeyFacts {
   bool enabled = false;

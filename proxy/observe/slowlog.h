@@ -20,11 +20,12 @@ inline constexpr size_t kSlowlogArgumentBytesMax = 128;
 
 struct SlowlogEntry {
   int64_t id = 0;
-  int64_t unix_seconds = 0;
+  int64_t unix_ms = 0;
   int64_t duration_us = 0;
   std::vector<std::string> arguments;
   std::string client_address;
   std::string client_name;
+  std::string node;  // of an upstream, that answered it; empty: this process did
 };
 
 class Slowlog final {

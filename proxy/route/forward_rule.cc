@@ -26,9 +26,18 @@ bool Blocks(const Request& request) {
 }
 
 // Who publishes and who asks about channels means the node; who subscribes needs a connection
-// there. To have subscribed to nothing is the same everywhere.
-ForwardRule PubSubRule(std::string_view name) {
+// there. To have subscribed to nothing is the same everywhere. What this process itself tells is
+// heard here alone.
+ForwardRule PubSubRule(const Request& request) {
+  const std::string_view name = request.command->full_name;
   if (name.ends_with("unsubscribe") || name == "pubsub|help") return ForwardRule::kHere;
+  if (name == "subscribe" || name == "psubscribe") {
+    const auto names = request.args.subspan(1);
+    const bool own = std::all_of(names.begin(), names.end(), [](std::string_view channel) {
+      return channel.starts_with(kOwnChannelPrefix);
+    });
+    if (own) return ForwardRule::kHere;
+  }
   if (name.ends_with("subscribe")) return ForwardRule::kPrivateByCatchAll;
   return ForwardRule::kByCatchAll;
 }
@@ -52,8 +61,7 @@ ForwardRule ProcessRule(const Request& request) {
 
 ForwardRule ForwardRuleOf(const Request& request) {
   const CommandSpec& spec = *request.command->spec;
-  if (__builtin_expect(spec.group == Group::kPubSub, 0))
-    return PubSubRule(request.command->full_name);
+  if (__builtin_expect(spec.group == Group::kPubSub, 0)) return PubSubRule(request);
   if (__builtin_expect(spec.group == Group::kTransactions, 0))
     return request.command->full_name == "watch" ? ForwardRule::kPrivateByKey : ForwardRule::kHere;
   if (__builtin_expect(spec.group == Group::kScripting, 0)) return ScriptRule(request);

@@ -9,10 +9,14 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "storage/request.h"
 
 namespace tidegate {
+
+// Channels whose names begin so are this process's own, wherever the others are.
+inline constexpr std::string_view kOwnChannelPrefix = "__tidegate__:";
 
 enum class ForwardRule : uint8_t {
   kHere,               // answered by this process

@@ -74,12 +74,14 @@ Route& Router::RouteOf(const Request& request) {
   return first;
 }
 
-bool Router::FindUpstream(const Request& request, UpstreamCluster*& upstream) {
-  upstream = routes_[catch_all_].upstream;
+bool Router::FindUpstream(const Request& request, Placement& placement) {
+  const Route& first =
+      request.keys.empty() ? routes_[catch_all_] : RouteOfKey(request.keys[0].name);
+  placement.upstream = first.upstream;
+  placement.figures = first.figures;
   if (request.keys.empty()) return true;
-  upstream = RouteOfKey(request.keys[0].name).upstream;
   for (const KeyRef& key : request.keys.subspan(1)) {
-    if (RouteOfKey(key.name).upstream != upstream) return false;
+    if (RouteOfKey(key.name).upstream != first.upstream) return false;
   }
   return true;
 }
@@ -91,7 +93,8 @@ Placement Router::Place(const Request& request) {
   placement.handling = HandlingOf(rule);
   if (MeansCatchAll(rule)) {
     placement.upstream = routes_[catch_all_].upstream;
-  } else if (!FindUpstream(request, placement.upstream)) {
+    placement.figures = routes_[catch_all_].figures;
+  } else if (!FindUpstream(request, placement)) {
     placement.refusal = "ERR keys of one command belong to different clusters";
     return placement;
   }

@@ -4,7 +4,8 @@
 // split.
 //
 // One per worker, immutable once built; a reload builds another. With the engine as the only
-// cluster and no filters, the default, looks() is false and a batch pays one predictable branch.
+// cluster, one route and no filters, the default, looks() is false and a batch pays one predictable
+// branch.
 // Otherwise patterns of the form "prefix*" are compared as prefixes, others as globs, longest
 // first: with tens of routes that is cheaper than a tree. Owner: one worker.
 #pragma once
@@ -29,6 +30,7 @@ struct Placement {
   UpstreamCluster* upstream = nullptr;  // null: this process
   std::string refusal = {};             // not empty: nobody does
   Handling handling = Handling::kShared;
+  uint16_t figures = 0;  // Route::figures, of the route of its first key; 0: it has none
 };
 
 class Router final {
@@ -36,8 +38,9 @@ class Router final {
   // `routes` in the order of the configuration, one of them "*".
   explicit Router(std::vector<Route> routes);
 
-  // Whether requests have to be looked at: there are filters or upstreams.
-  bool looks() const { return any_filters_ || any_upstreams_; }
+  // Whether requests have to be looked at: there are filters or upstreams, or several routes, which
+  // are counted apart.
+  bool looks() const { return any_filters_ || any_upstreams_ || routes_.size() > 1; }
   // There are, be it as a mirror alone.
   bool any_upstreams() const { return any_upstreams_; }
   // Whether a route does more than to name a cluster: one of the three below.
@@ -56,7 +59,7 @@ class Router final {
  private:
   void NoteUses(const Route& route);
   // False: of several.
-  bool FindUpstream(const Request& request, UpstreamCluster*& upstream);
+  bool FindUpstream(const Request& request, Placement& placement);
 
   std::vector<Route> routes_;          // longest pattern first
   std::vector<std::string> prefixes_;  // "item:" of "item:*"; for other globs their literal start

@@ -65,11 +65,18 @@ class LatencyHistogram final {
   }
 
   void Record(uint64_t nanos) { counts_[BucketOf(nanos)].Add(1); }
+  // All that another one has.
+  void Add(const LatencyHistogram& other) {
+    for (int i = 0; i < kBuckets; ++i) counts_[i].Add(other.counts_[i].Get());
+  }
   uint64_t CountOf(int bucket) const { return counts_[bucket].Get(); }
 
  private:
   WorkerCounter counts_[kBuckets];
 };
+
+// The same buckets, of bytes. Up to 63 bytes are one of them.
+using SizeHistogram = LatencyHistogram;
 
 struct CommandCounters {
   WorkerCounter calls;

@@ -40,6 +40,7 @@ bool IsLoopbackAddress(std::string_view address) {
 
 Session::Session(Worker& worker, uint64_t id, AcceptedConnection connection)
     : worker_(worker),
+      router_(worker.router(connection.router)),
       id_(id),
       stream_(*this),
       output_(worker.output_blocks()),
@@ -294,14 +295,16 @@ bool Session::ReadProxyHeader(std::string_view bytes, size_t* consumed) {
 
 void Session::LogClosing(LogSeverity severity, std::string_view why) const {
   if (!log::Enabled(severity)) return;
-  log::Write(severity, "Client id=" + std::to_string(id_) + " addr=" + peer_address_ + " " +
-                           std::string(why) + ".");
+  log::WriteOfKind(
+      LogKind::kClient, severity,
+      "Client id=" + std::to_string(id_) + " addr=" + peer_address_ + " " + std::string(why) + ".");
 }
 
 void Session::ObserveError(void* session, std::string_view text) {
   auto& self = *static_cast<Session*>(session);
   ++self.errors_;
   self.worker_.server().error_stats().Count(text);
+  self.worker_.NoteError(text);
 }
 
 }  // namespace tidegate

@@ -40,11 +40,15 @@
 
 namespace tidegate {
 
+struct RequestRecord;
 class Server;
 class SessionPrivate;
+class Router;
+class UpstreamCluster;
 class Worker;
 class ReplyNames;
 class RequestBatch;
+struct Answer;
 struct Placement;
 struct UpstreamLink;
 struct UpstreamRequest;
@@ -105,6 +109,7 @@ struct AcceptedConnection {
   int fd = -1;
   bool is_unix = false;
   bool proxy_protocol = false;  // begins with a PROXY protocol v2 header
+  size_t router = 0;            // of its worker's routers, the one for the listener
   std::string peer_address;     // "127.0.0.1:50412", "[::1]:50412", "/run/socket:0"
   std::string unix_path;        // of a unix socket
 };
@@ -121,6 +126,10 @@ class Session final : private StreamOwner, private UpstreamClient {
   uint64_t id() const { return id_; }
   SessionTicket ticket() const { return static_cast<SessionTicket>(client_.ticket); }
   Worker& worker() const { return worker_; }
+  // What its listener's clients have as routes.
+  Router& router() const { return router_; }
+  // Whether everything that no other route has goes to a Redis Cluster.
+  bool IsInFrontOfCluster() const;
   int fd() const { return stream_.fd(); }
   const std::string& peer_address() const { return peer_address_; }
   std::string local_address() const;
@@ -315,8 +324,32 @@ class Session final : private StreamOwner, private UpstreamClient {
   // What became of a request of a batch: it is done and the next one's turn, it is done and nothing
   // may follow it now, or it is not done.
   enum class Step : uint8_t { kNext, kLast, kStay };
-  Step Advance(const Request& request, bool routed, int64_t now_ms, uint64_t& ticks);
+  // Where a batch is: when its next request begins, and how much output there was then.
+  struct Progress {
+    uint64_t ticks = 0;
+    size_t output_bytes = 0;
+  };
+  // Something else than a command that was executed here has written output since.
+  static constexpr size_t kUnknownOutput = SIZE_MAX;
+  Step Advance(const Request& request, bool routed, int64_t now_ms, Progress& progress);
+  // Executes it here: as Advance, with nothing left to be asked.
+  Step AdvanceHere(const Request& request, bool routed, int64_t now_ms, Progress& progress);
   ExecStatus ExecuteOne(const Request& request, int64_t now_ms);
+  // session_observe.cc: what the worker's KeyObserver is told. Of the engine: executes it, by
+  // itself or as one of a transaction.
+  enum class Alone : bool { kNo, kYes };
+  ExecStatus ExecuteObserved(const Request& request, Alone alone);
+  // Of upstreams: what is kept with the request until its reply comes; it was sent; its reply.
+  void ObserveWaiting(const Request& said, const UpstreamCluster& cluster,
+                      UpstreamRequest& waiting) const;
+  void ObserveSent(const Request& said, const UpstreamCluster& cluster, uint32_t sequence);
+  void ObserveReply(const UpstreamRequest& request, std::string_view reply);
+  void ObserveAnswer(const UpstreamRequest& request, const Answer& answer);
+  // The same of a transaction, as long as its queue is there: `sent` says which of its commands
+  // went to the cluster.
+  void ObserveSentQueue(const UpstreamCluster& cluster, const std::vector<bool>& sent);
+  void ObserveQueueReply(const UpstreamCluster& cluster, const std::vector<bool>& sent,
+                         std::string_view reply);
   ExecStatus ExecuteFiltered(const Request& request, int64_t now_ms);
   // False: the command was refused or queued, or postponed (then stops_ says so).
   bool Admit(const Request& request, int64_t now_ms);
@@ -388,14 +421,23 @@ class Session final : private StreamOwner, private UpstreamClient {
   void DisarmDeadline();
   // The engine refused to execute it.
   void EndRefused(const Request& request);
-  // Counters, slow log, monitors; `ticks` is what the command took.
-  void Finished(const Request& request, uint64_t ticks, uint32_t errors_before);
-  void Account(const Request& request, uint64_t ticks, uint32_t errors_before);
-  // Slow log and latency monitor.
-  void NoteSlow(const Request& request, uint64_t ticks);
-  // Slow log, of what an upstream answered: the command, and its first key as far as it was kept.
-  void NoteSlowUpstream(const UpstreamRequest& request, uint64_t ticks);
-  void AddToSlowlog(const Command& command, int64_t micros, std::vector<std::string> arguments);
+  // Counters, slow log, monitors.
+  struct Cost {
+    uint64_t ticks = 0;         // without what a client waits for by its own wish
+    uint64_t worked_ticks = 0;  // since it was last resumed
+    size_t reply_bytes = 0;
+    bool failed = false;
+  };
+  void Finished(const Request& request, Cost cost);
+  void Account(const Request& request, const Cost& cost);
+  // session_notes.cc. Slow log, latency monitor, log of slow requests, access log.
+  void NoteSlow(const Request& request, const Cost& cost);
+  // The same of what an upstream answered: the command, and its first key as far as it was kept.
+  void NoteSlowUpstream(const UpstreamRequest& request, uint64_t ticks, std::string_view reply,
+                        size_t reply_bytes);
+  RequestRecord RecordOf(const Command& command, uint16_t figures, uint64_t ticks) const;
+  bool IsForSlowlog(const Command& command, int64_t micros) const;
+  void AddToSlowlog(int64_t micros, std::vector<std::string> arguments, std::string node);
   // After each reply: what CLIENT REPLY asked for.
   void AfterReply() {
     if (__builtin_expect(reply_mode_ != ReplyMode::kOn, 0)) AdvanceReplyMode();
@@ -429,6 +471,7 @@ class Session final : private StreamOwner, private UpstreamClient {
   static void ObserveError(void* session, std::string_view text);
 
   Worker& worker_;
+  Router& router_;
   const uint64_t id_;
   Stream stream_;
   ClientState client_;
@@ -478,6 +521,7 @@ class Session final : private StreamOwner, private UpstreamClient {
   bool has_unsynced_changes_ = false;
   bool skip_armed_ = false;  // CLIENT REPLY SKIP was answered: the next reply is the one
   uint8_t stops_ = 0;
+  uint16_t figures_ = 0;  // Route::figures of the current request
   ReplyMode reply_mode_ = ReplyMode::kOn;
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "proxy/observe/big_keys.h"
+#include "proxy/observe/key_observer.h"
 #include "proxy/observe/long_keys.h"
 #include "proxy/observe/size_roles.h"
 #include "proxy/session/session.h"
@@ -14,11 +15,8 @@
 namespace tidegate {
 namespace {
 
-// 0 is the engine.
 hotkey::Keyspace KeyspaceOf(const UpstreamCluster& cluster, int database) {
-  constexpr size_t kMax = UINT16_MAX;
-  const size_t number = cluster.number() < kMax ? cluster.number() + 1 : kMax;
-  return {.cluster = static_cast<uint16_t>(number), .database = static_cast<uint16_t>(database)};
+  return {.cluster = KeyspaceNumber(cluster.number()), .database = static_cast<uint16_t>(database)};
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "proxy/background_save.h"
 #include "proxy/server.h"
-#include "proxy/session/redaction.h"
 #include "proxy/session/session.h"
 #include "proxy/session/session_command.h"
 #include "proxy/session/session_upstream.h"
@@ -15,29 +14,6 @@
 
 namespace tidegate {
 namespace {
-
-// Arguments as others may see them: secrets replaced, cut as Redis cuts them.
-std::vector<std::string> SlowlogArguments(const Request& request,
-                                          std::span<const uint32_t> redacted) {
-  const size_t argc = request.args.size();
-  const size_t shown = std::min(argc, kSlowlogArgumentsMax);
-  std::vector<std::string> arguments;
-  arguments.reserve(shown);
-  for (size_t i = 0; i < shown; ++i) {
-    const std::string_view arg = request.args[i];
-    if (shown != argc && i + 1 == shown) {
-      arguments.push_back("... (" + std::to_string(argc - shown + 1) + " more arguments)");
-    } else if (IsRedacted(request, redacted, i)) {
-      arguments.emplace_back(kRedacted);
-    } else if (arg.size() > kSlowlogArgumentBytesMax) {
-      arguments.push_back(std::string(arg.substr(0, kSlowlogArgumentBytesMax)) + "... (" +
-                          std::to_string(arg.size() - kSlowlogArgumentBytesMax) + " more bytes)");
-    } else {
-      arguments.emplace_back(arg);
-    }
-  }
-  return arguments;
-}
 
 // A monitor may not mix replies about keys with its lines. As Redis, where it counts as a replica.
 bool TouchesKeyspace(const CommandSpec& spec) {
@@ -51,15 +27,16 @@ bool NeedsPrefetch(std::span<const Request> requests) {
 
 }  // namespace
 
-// Executes or refuses the next request of a batch. `ticks`: when it began; then, when it ended.
+// Executes or refuses the next request of a batch.
 inline Session::Step Session::Advance(const Request& request, bool routed, int64_t now_ms,
-                                      uint64_t& ticks) {
+                                      Progress& progress) {
   const Command* command = request.command;
   if (__builtin_expect(routed, 0) && awaits_upstream() && MayBeAnsweredHere(request) &&
       WaitsForUpstream(0))
     return Step::kStay;
   if (__builtin_expect(command == nullptr || !command->spec->arity.Accepts(request.args.size()),
                        0)) {
+    progress.output_bytes = kUnknownOutput;
     Refuse(request);
     return closing() ? Step::kLast : Step::kNext;
   }
@@ -67,28 +44,52 @@ inline Session::Step Session::Advance(const Request& request, bool routed, int64
           worker_.attention() || !authenticated_ || transaction_.open() || subscribed(), 0)) {
     // RESET took the authentication back: what follows is parsed again, with stricter limits.
     if (AuthRequired() && parsed_as_authenticated_) return Step::kStay;
+    progress.output_bytes = kUnknownOutput;
     if (!Admit(request, now_ms)) return stops_ != 0 ? Step::kStay : Step::kNext;
   }
   // One that goes on was begun here, wherever the routes lead by now.
   if (__builtin_expect(routed && !resuming_, 0)) {
-    if (const std::optional<Step> step = Forward(request, ticks)) return *step;
+    if (const std::optional<Step> step = Forward(request, progress.ticks)) {
+      progress.output_bytes = kUnknownOutput;
+      return *step;
+    }
   }
+  return AdvanceHere(request, routed, now_ms, progress);
+}
+
+// The size of the reply is how much output has grown.
+inline Session::Step Session::AdvanceHere(const Request& request, bool routed, int64_t now_ms,
+                                          Progress& progress) {
+  if (__builtin_expect(progress.output_bytes == kUnknownOutput, 0))
+    progress.output_bytes = output_.size();
   const uint32_t errors_before = errors_;
   const ExecStatus status = routed ? ExecuteFiltered(request, now_ms) : ExecuteOne(request, now_ms);
   if (status == ExecStatus::kSuspended) {
-    Suspended(ticks);
+    Suspended(progress.ticks);
     return Step::kStay;
   }
   if (__builtin_expect(status == ExecStatus::kRefused, 0)) {
     EndRefused(request);
+    progress.output_bytes = kUnknownOutput;
     return Step::kNext;
   }
-  if (__builtin_expect(routed, 0) && worker_.router().any_mirrors() && errors_ == errors_before)
+  if (__builtin_expect(routed, 0) && router().any_mirrors() && errors_ == errors_before)
     Mirror(request, request);
   const uint64_t now_ticks = Ticks();
-  Finished(request, now_ticks - ticks, errors_before);
-  ticks = now_ticks;
-  const bool enough = closing() || output_.size() > kUnsentOutputBytesMax.count;
+  const size_t output_bytes = output_.size();
+  // None: CLIENT REPLY keeps the reply back, or some output was sent meanwhile.
+  const size_t reply_bytes =
+      output_bytes > progress.output_bytes ? output_bytes - progress.output_bytes : 0;
+  if (__builtin_expect(reply_bytes > 0, 1))
+    worker_.mutable_counters().reply_bytes.Record(reply_bytes);
+  const uint64_t ticks = now_ticks - progress.ticks;
+  Finished(request, {.ticks = ticks,
+                     .worked_ticks = ticks,
+                     .reply_bytes = reply_bytes,
+                     .failed = errors_ != errors_before});
+  progress.ticks = now_ticks;
+  progress.output_bytes = output_bytes;
+  const bool enough = closing() || output_bytes > kUnsentOutputBytesMax.count;
   return enough ? Step::kLast : Step::kNext;
 }
 
@@ -98,11 +99,15 @@ size_t Session::Execute(std::span<const Request> requests, int64_t now_ms) {
   EngineThread& thread = worker_.engine_thread();
   engine.BeginBatch(thread, now_ms);
   if (NeedsPrefetch(requests)) engine.Prefetch(thread, requests, client_.db);
-  const bool routed = worker_.router().looks();
-  uint64_t ticks = Ticks();
+  const bool routed = router().looks();
+  if (__builtin_expect(worker_.counts_routes(), 0)) {
+    worker_.mutable_route_meter().Begin(worker_.engine_counters());
+    if (!routed) figures_ = 0;
+  }
+  Progress progress{.ticks = Ticks(), .output_bytes = output_.size()};
   size_t done = 0;
   while (done < requests.size()) {
-    const Step step = Advance(requests[done], routed, now_ms, ticks);
+    const Step step = Advance(requests[done], routed, now_ms, progress);
     if (step == Step::kStay) break;
     ++done;
     if (step == Step::kLast) break;
@@ -117,6 +122,7 @@ inline ExecStatus Session::ExecuteOne(const Request& request, int64_t now_ms) {
   last_command_ = request.command;
   const CommandSpec& spec = *request.command->spec;
   if (spec.scope != Scope::kProcess) {
+    if (worker_.observer() != nullptr) return ExecuteObserved(request, Alone::kYes);
     return worker_.server().engine().Execute(worker_.engine_thread(), request, client_, reply_);
   }
   SessionCommand command(*this, request, reply_, now_ms);
@@ -124,7 +130,7 @@ inline ExecStatus Session::ExecuteOne(const Request& request, int64_t now_ms) {
 }
 
 ExecStatus Session::ExecuteFiltered(const Request& request, int64_t now_ms) {
-  FilterChain& chain = worker_.router().RouteOf(request).filters;
+  FilterChain& chain = router().RouteOf(request).filters;
   if (chain.empty()) return ExecuteOne(request, now_ms);
   RequestContext context{request, client_, reply_, now_ms};
   const uint32_t errors_before = errors_;
@@ -166,13 +172,13 @@ bool Session::Admit(const Request& request, int64_t now_ms) {
   }
   if (queued && spec.access == Access::kWrite &&
       worker_.server().engine().RefusesWrites(worker_.engine_thread(), client_) &&
-      worker_.router().Place(request).upstream == nullptr) {
+      router().Place(request).upstream == nullptr) {
     RefuseWith(request, worker_.server().engine().RefusalOfWrites());
     return false;
   }
   // What goes to an upstream is in no snapshot of ours.
   if (MayWrite(request) && worker_.server().background_save().RefusesWrites(worker_.options()) &&
-      worker_.router().Place(request).upstream == nullptr) {
+      router().Place(request).upstream == nullptr) {
     RefuseWith(request, errors::kSnapshotFailed);
     return false;
   }
@@ -243,6 +249,7 @@ void Session::Queue(const Request& request) {
 void Session::ExecuteQueued(const Request& request, const TransactionQueue::Kept* kept,
                             int64_t now_ms) {
   worker_.set_current_request(this, &request);
+  if (worker_.counts_routes()) figures_ = router().RouteOf(request).figures;
   const uint32_t errors_before = errors_;
   const uint64_t begin = Ticks();
   if (kept != nullptr) {
@@ -250,10 +257,13 @@ void Session::ExecuteQueued(const Request& request, const TransactionQueue::Kept
   } else if (request.command->spec->scope == Scope::kProcess) {
     SessionCommand command(*this, request, reply_, now_ms);
     TG_CHECK(request.command->spec->session_handler(command) == ExecStatus::kDone);
+  } else if (worker_.observer() != nullptr) {
+    ExecuteObserved(request, Alone::kNo);
   } else {
     worker_.server().engine().ExecuteAtomic(worker_.engine_thread(), request, client_, reply_);
   }
-  Account(request, kept != nullptr ? kept->ticks : Ticks() - begin, errors_before);
+  const uint64_t ticks = kept != nullptr ? kept->ticks : Ticks() - begin;
+  Account(request, {.ticks = ticks, .worked_ticks = ticks, .failed = errors_ != errors_before});
   errors_ = errors_before;  // EXEC has not failed
 }
 
@@ -300,71 +310,33 @@ void Session::EndRefused(const Request& request) {
   AfterReply();
 }
 
-inline void Session::Finished(const Request& request, uint64_t ticks, uint32_t errors_before) {
+inline void Session::Finished(const Request& request, Cost cost) {
   const Command& command = *request.command;
   if (__builtin_expect(resuming_, 0)) {
     // What a client waits for by its own wish (BLPOP) is no time of the server's.
-    if ((command.spec->flags & kBlocking) == 0) ticks = Ticks() - suspended_since_ticks_;
+    if ((command.spec->flags & kBlocking) == 0) cost.ticks = Ticks() - suspended_since_ticks_;
     resuming_ = false;
     client_.continuation.reset();
   }
-  Account(request, ticks, errors_before);
+  Account(request, cost);
   AfterReply();
 }
 
-inline void Session::Account(const Request& request, uint64_t ticks, uint32_t errors_before) {
+inline void Session::Account(const Request& request, const Cost& cost) {
   const Command& command = *request.command;
   worker_.mutable_counters().commands_processed.Add(1);
-  worker_.mutable_command_stats().Record(command.id, ticks, errors_ != errors_before,
+  worker_.mutable_command_stats().Record(command.id, cost.ticks, cost.failed,
                                          worker_.latency_tracking());
-  if (__builtin_expect(ticks >= worker_.slow_ticks(), 0)) NoteSlow(request, ticks);
+  if (__builtin_expect(worker_.counts_routes(), 0)) {
+    worker_.mutable_route_meter().CountHere(figures_, cost.ticks, worker_.latency_tracking(),
+                                            worker_.engine_counters());
+  }
+  if (__builtin_expect(cost.ticks >= worker_.slow_ticks(), 0)) NoteSlow(request, cost);
   if (__builtin_expect(worker_.attention(), 0)) {
     if ((command.spec->flags & (kSkipMonitor | kAdmin)) == 0)
       worker_.FeedMonitors(*this, request, redacted_);
   }
   if (!redacted_.empty()) redacted_.clear();
-}
-
-void Session::NoteSlow(const Request& request, uint64_t ticks) {
-  const Options& options = worker_.options();
-  const int64_t micros = TicksToNanos(ticks) / 1000;
-  AddToSlowlog(*request.command, micros, SlowlogArguments(request, redacted_));
-  const int64_t latency_ms = options.latency_monitor_threshold.count();
-  if (latency_ms > 0 && micros / 1000 >= latency_ms) {
-    const bool fast = (request.command->spec->flags & kFast) != 0;
-    worker_.server().latency_monitor().Add(fast ? "fast-command" : "command", UnixMillis() / 1000,
-                                           static_cast<uint32_t>(micros / 1000));
-  }
-}
-
-// Of a transaction each command's time would be that of the whole: EXEC tells it.
-void Session::NoteSlowUpstream(const UpstreamRequest& request, uint64_t ticks) {
-  if (request.part() == RequestPart::kUnitPart) return;
-  const std::string& name = request.command->full_name;
-  std::vector<std::string> arguments;
-  const size_t bar = name.find('|');
-  arguments.push_back(name.substr(0, bar));
-  if (bar != std::string::npos) arguments.push_back(name.substr(bar + 1));
-  if (request.key_bytes > 0) {
-    std::string key(request.kept_key());
-    const size_t more = request.key_bytes - key.size();
-    if (more > 0) key += "... (" + std::to_string(more) + " more bytes)";
-    arguments.push_back(std::move(key));
-  }
-  AddToSlowlog(*request.command, TicksToNanos(ticks) / 1000, std::move(arguments));
-}
-
-void Session::AddToSlowlog(const Command& command, int64_t micros,
-                           std::vector<std::string> arguments) {
-  const Options& options = worker_.options();
-  const int64_t threshold = options.slowlog_log_slower_than.count();
-  if (threshold < 0 || micros < threshold || (command.spec->flags & kSkipSlowlog) != 0) return;
-  worker_.server().slowlog().Add({.unix_seconds = UnixMillis() / 1000,
-                                  .duration_us = micros,
-                                  .arguments = std::move(arguments),
-                                  .client_address = peer_address_,
-                                  .client_name = name_},
-                                 options.slowlog_max_len);
 }
 
 }  // namespace tidegate

@@ -75,15 +75,15 @@ class SessionForwarder final {
   const Request& request_;
   const Request* said_ = &request_;
   std::unique_ptr<ReplyNames> names_;
-  const UpstreamCluster* cluster_ = nullptr;  // where it goes
   const uint64_t ticks_;
   UpstreamLink& link_;
+  const UpstreamCluster* cluster_ = nullptr;  // where it goes
   bool reads_apart_ = false;
   bool placed_ = false;
   bool calls_script_ = false;
-  bool passes_others_ = false;  // over a connection where no requests are in front of it
-  size_t bytes_ = 0;            // of its arguments
-  bool on_lane_ = false;        // for large values
+  bool passes_others_ = false;    // over a connection where no requests are in front of it
+  const uint32_t request_bytes_;  // of its arguments
+  bool on_lane_ = false;          // for large values
   uint16_t slot_ = 0;
 };
 

@@ -71,6 +71,11 @@ inline bool Session::RunBatch(std::string_view bytes, int64_t now_ms, size_t& at
   const size_t done = __builtin_expect(worker_.holds_replies(), 0)
                           ? ExecuteHeld(batch.requests(), now_ms)
                           : Execute(batch.requests(), now_ms);
+  size_t begin = 0;
+  for (size_t i = 0; i < done; ++i) {
+    worker_.mutable_counters().request_bytes.Record(batch.end_of(i) - begin);
+    begin = batch.end_of(i);
+  }
   const bool reset = parsed_as_authenticated_ && AuthRequired();  // by RESET
   const bool whole = done == batch.size() && !reset;
   if (whole) {

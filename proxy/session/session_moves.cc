@@ -16,7 +16,7 @@ namespace tidegate {
 
 // What is about keys that it does not name: those that are still in the old cluster are not known.
 std::string Session::RefusalWhileMoving(const Request& request) const {
-  if (!worker_.router().any_moves() || ForwardRuleOf(request) == ForwardRule::kHere) return "";
+  if (!router().any_moves() || ForwardRuleOf(request) == ForwardRule::kHere) return "";
   const std::string& name = request.command->full_name;
   if (TouchesOtherDatabases(request) || name == "flushdb")
     return "ERR '" + name + "' is refused while a route moves keys from another cluster";
@@ -52,7 +52,7 @@ std::optional<Session::Step> Session::MoveKeys(const Request& request) {
 std::optional<Session::Step> Session::MoveKeysOf(const Request& request,
                                                  std::span<const KeyRef> keys) {
   for (const KeyRef& key : keys) {
-    RouteMove* const move = worker_.router().RouteOfKey(key.name).move;
+    RouteMove* const move = router().RouteOfKey(key.name).move;
     if (move == nullptr) continue;
     if (move->full()) {
       if (WaitsForUpstream(0)) return Step::kStay;

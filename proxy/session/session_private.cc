@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "proxy/server.h"
+#include "proxy/session/session_upstream.h"
 #include "proxy/topology/redirect.h"
 #include "proxy/upstream/redirections.h"
 #include "proxy/upstream/upstream_cluster.h"
@@ -15,6 +16,15 @@
 
 namespace tidegate {
 namespace {
+
+using Kind = topology::TopologyError::Kind;
+
+// What a client is told when its slot was on the way for longer than a request may take.
+constexpr std::string_view kSlotMoves =
+    "-TRYAGAIN the keys are on their way from one node to another\r\n";
+
+// A slot with many keys takes seconds to move.
+constexpr uint64_t kMovingSlotPauseMillis = 10;
 
 constexpr std::string_view kUnblockedError = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
 
@@ -34,7 +44,18 @@ bool IsWait(const Request& request) {
   return name == "wait" || name == "waitaof";
 }
 
+topology::TopologyError TopologyErrorOf(std::string_view reply) {
+  return topology::ParseTopologyError(reply.substr(0, reply.find('\r')));
+}
+
 }  // namespace
+
+bool IsElsewhere(std::string_view reply) {
+  if (!reply.starts_with('-')) return false;
+  const Kind kind = TopologyErrorOf(reply).kind;
+  return kind == Kind::kMoved || kind == Kind::kAsk || kind == Kind::kTryAgain ||
+         kind == Kind::kRedirect;
+}
 
 int32_t BlockingMillis(const Request& request) {
   const std::string_view name = request.command->full_name;
@@ -96,6 +117,7 @@ std::optional<Session::Step> SessionPrivate::Here(const Request& request, uint64
   const TransactionQueue& transaction = session_.transaction_;
   if (name == "watch" && watch_ != nullptr && !transaction.open())
     return Refuse(request, "ERR watched keys belong to different clusters");
+  if (name == "exec" && transaction.open() && WatchHasMoved()) LoseWatch();
   if (name == "exec" && transaction.open() && !transaction.refused() &&
       !session_.client_.watches.dirty()) {
     UpstreamCluster* const cluster =
@@ -109,7 +131,8 @@ std::optional<Session::Step> SessionPrivate::Here(const Request& request, uint64
 }
 
 bool SessionPrivate::GoesOn() {
-  if (anew_ && op_ == Operation::kNone && private_wait() != State::kWaiting) BeginAnew();
+  if (anew_ && !pauses_ && op_ == Operation::kNone && private_wait() != State::kWaiting)
+    BeginAnew();
   if (answer_unblocked_) AnswerUnblocked();
   if (!exec_reply_.empty()) SpliceExec();
   if (subscriber_ != nullptr && subscriber_->over() && private_wait() == State::kNone)
@@ -151,8 +174,13 @@ Session::Step SessionPrivate::Refuse(const Request& request, std::string_view wh
 
 UpstreamRequest SessionPrivate::Waiting(const Request& request, uint64_t ticks) const {
   const bool unheard = anew_ ? unheard_ : session_.reply_mode_ != ReplyMode::kOn;
-  UpstreamRequest waiting{
-      .link = link_, .command = request.command, .begin_ticks = ticks, .unheard = unheard};
+  UpstreamRequest waiting{.link = link_,
+                          .command = request.command,
+                          .begin_ticks = ticks,
+                          .is_private = 1,
+                          .unheard = unheard};
+  waiting.request_bytes = BytesOf(request);
+  waiting.figures = session_.figures_;
   if (!request.keys.empty()) waiting.KeepKey(request.keys[0].name);
   return waiting;
 }
@@ -189,6 +217,12 @@ Session::Step SessionPrivate::Watch(const Request& request, UpstreamCluster& clu
                                     uint64_t ticks) {
   if ((watch_ != nullptr && watched() != &cluster) || !session_.client_.watches.keys().empty())
     return Refuse(request, "ERR watched keys belong to different clusters");
+  if (WatchHasMoved()) {
+    LoseWatch();
+    session_.reply_.SimpleString("OK");
+    session_.AfterReply();
+    return Session::Step::kNext;
+  }
   std::string refusal;
   if (watch_ != nullptr && PinnedFor(request, cluster, refusal) == nullptr)
     return Refuse(request,
@@ -198,6 +232,7 @@ Session::Step SessionPrivate::Watch(const Request& request, UpstreamCluster& clu
     watch_ = Take(request, cluster, step);
     if (watch_ == nullptr) return step;
     watches_ = false;
+    watched_slot_ = request.keys[0].slot;
     session_.ForgetUpstreamChoice();
   }
   if (!watch_->connection().Place(request, Waiting(request, ticks))) {
@@ -208,6 +243,11 @@ Session::Step SessionPrivate::Watch(const Request& request, UpstreamCluster& clu
   ++link_->outstanding;
   KeepForRedirection(request, cluster);
   return Placed(request, Operation::kWatch);
+}
+
+bool SessionPrivate::WatchHasMoved() const {
+  return watch_ != nullptr && watched()->options().kind == ClusterKind::kRedisCluster &&
+         watched()->PrimaryOf(watched_slot_) != &watch_->node();
 }
 
 bool SessionPrivate::PinFits(std::string& refusal) const {
@@ -264,12 +304,15 @@ Session::Step SessionPrivate::Block(const Request& request, UpstreamCluster& clu
     connection = &blocked_->connection();
   }
   connection->set_patience(BlockingMillis(request));
-  if (!connection->Place(request, Waiting(request, ticks))) {
+  UpstreamRequest waiting = Waiting(request, ticks);
+  session_.ObserveWaiting(request, cluster, waiting);
+  if (!connection->Place(request, waiting)) {
     const std::string why = connection->refusal();
     EndBlocking();
     return Refuse(request, why);
   }
   ++link_->outstanding;
+  if (!anew_) session_.ObserveSent(request, cluster, waiting.sequence);
   KeepForRedirection(request, cluster);
   unblock_ = ClientState::Unblock::kNo;
   session_.worker_.mutable_counters().sessions_suspended.Add(1);
@@ -374,8 +417,12 @@ void SessionPrivate::OnUpstreamReply(const UpstreamRequest& request, std::string
   } else if (!watches_) {
     EndWatch();
   }
+  if (failed && watch_ != nullptr) LoseWatchElsewhere(request, reply);
   if (failed && watch_ == nullptr && TakeRedirection(reply)) return Settle();
+  // It names a node, of which clients know nothing.
+  if (failed && reply.starts_with("-ASK ")) reply = kSlotMoves;
   session_.CountUpstreamReply(request, ticks, reply);
+  if (request.observed_keys != 0) session_.ObserveReply(request, reply);
   if (names_ != nullptr) {
     Write(request, names_->Restore(reply, session_.protocol()));
     names_.reset();
@@ -393,19 +440,40 @@ void SessionPrivate::KeepForRedirection(const Request& request, UpstreamCluster&
   if (cluster.options().kind != ClusterKind::kRedisCluster) return;
   redirecting_ = &cluster;
   redirections_ = 0;
+  anew_deadline_ns_ =
+      MonotonicNanos() + std::chrono::nanoseconds(cluster.options().request_timeout).count();
   kept_ = OwnedRequest(request);
 }
 
 bool SessionPrivate::TakeRedirection(std::string_view error) {
-  if (redirecting_ == nullptr || redirections_ >= kRedirectionsMax || session_.closing())
+  if (redirecting_ == nullptr || session_.closing()) return false;
+  const topology::TopologyError redirect = TopologyErrorOf(error);
+  if (redirect.kind == Kind::kMoved) {
+    if (redirections_ >= kRedirectionsMax || redirect.host.empty()) return false;
+    ++redirections_;
+    redirecting_->Redirected(redirect.slot, {std::string(redirect.host), redirect.port});
+  } else if (redirect.kind == Kind::kAsk || redirect.kind == Kind::kTryAgain) {
+    // ASKING is for one command alone, and no transaction; in a while the slot has one owner.
+    if (MonotonicNanos() >= anew_deadline_ns_) return false;
+    if (pause_ == nullptr) {
+      pause_ = std::make_unique<Timer>(session_.worker_.loop(), [this] {
+        pauses_ = false;
+        session_.worker_.GoOnAtEndOfTurn(session_);
+      });
+    }
+    pauses_ = true;
+    pause_->StartOnce(kMovingSlotPauseMillis);
+  } else {
     return false;
-  const topology::TopologyError redirect =
-      topology::ParseTopologyError(error.substr(0, error.find('\r')));
-  if (redirect.kind != topology::TopologyError::Kind::kMoved || redirect.host.empty()) return false;
-  ++redirections_;
-  redirecting_->Redirected(redirect.slot, {std::string(redirect.host), redirect.port});
+  }
   anew_ = true;
   return true;
+}
+
+void SessionPrivate::LoseWatchElsewhere(const UpstreamRequest& request, std::string_view& reply) {
+  if (!IsElsewhere(reply)) return;
+  LoseWatch();
+  if (request.command->full_name == "watch") reply = "+OK\r\n";
 }
 
 // The session has consumed the command, so it waits here, in line too, until the command is placed

@@ -115,8 +115,11 @@ class SessionPrivate final : private UpstreamClient,
   UpstreamConnection* ExecConnection(std::span<const Request> unit, UpstreamCluster& cluster,
                                      std::string& refusal);
   // A Redis Cluster may send an operation elsewhere, before it has done anything: then it is begun
-  // anew at the end of the turn. True: it is.
+  // anew, at the end of the turn or, while its slot is on the way from node to node, after a pause.
+  // True: it is.
   bool TakeRedirection(std::string_view error);
+  // A node says that the keys are not its any more. What is watched there is lost.
+  void LoseWatchElsewhere(const UpstreamRequest& request, std::string_view& reply);
   void KeepForRedirection(const Request& request, UpstreamCluster& cluster);
   void BeginAnew();
   Session::Step Refuse(const Request& request, std::string_view why);
@@ -133,6 +136,8 @@ class SessionPrivate final : private UpstreamClient,
   void SpliceExec();
   // EndWatch, and EXEC will answer as if a key had been changed.
   void LoseWatch();
+  // Of a Redis Cluster: another node has the watched slot.
+  bool WatchHasMoved() const;
   void EndBlocking();
   void AskToUnblock();
   void TakeUnblockReply(std::string_view reply);
@@ -146,6 +151,7 @@ class SessionPrivate final : private UpstreamClient,
   const Command* op_command_ = nullptr;   // of it
   PrivateConnection* watch_ = nullptr;    // since WATCH
   bool watches_ = false;                  // it was confirmed once
+  uint16_t watched_slot_ = 0;             // of the first key
   PrivateConnection* blocked_ = nullptr;  // of its own, or null: on that of WATCH
   ClientState::Unblock unblock_ = ClientState::Unblock::kNo;
   int unblock_tries_ = 0;
@@ -156,8 +162,14 @@ class SessionPrivate final : private UpstreamClient,
   UpstreamCluster* redirecting_ = nullptr;  // a Redis Cluster: where the operation is; else null
   OwnedRequest kept_;                       // its command
   int redirections_ = 0;
-  bool moved_ = false;  // a command of the transaction was
+  // What the node said of a command of the transaction: it is elsewhere, so all of it is begun
+  // anew; or, with keys watched, EXEC answers as if one had been changed.
+  enum class Elsewhere : uint8_t { kNo, kAnew, kWatchLost };
+  Elsewhere elsewhere_ = Elsewhere::kNo;
   bool anew_ = false;
+  std::unique_ptr<Timer> pause_;  // until it is begun anew; null: there was none yet
+  bool pauses_ = false;
+  int64_t anew_deadline_ns_ = 0;
   // Which commands of the transaction are the node's, and what turns names in their replies back
   // (null: nothing has to be). The routes may change before its replies come, or while it is
   // redirected.
@@ -169,5 +181,8 @@ class SessionPrivate final : private UpstreamClient,
 // How long a blocking command may wait by its own words, in milliseconds: kNoDeadline for ever, 0
 // when it does not wait or will be refused.
 int32_t BlockingMillis(const Request& request);
+
+// Whether a reply is the error of a node that does not have the keys, or not all of them.
+bool IsElsewhere(std::string_view reply);
 
 }  // namespace tidegate

@@ -87,7 +87,7 @@ class ScriptsOfUnit final {
 
 // Why the request cannot be queued; empty: it can.
 std::string Session::RefusalInTransaction(const Request& request) {
-  const Placement placement = worker_.router().Place(request);
+  const Placement placement = router().Place(request);
   if (!placement.refusal.empty()) return placement.refusal;
   if (std::string refusal = RefusalWhileMoving(request); !refusal.empty()) return refusal;
   const bool watches = private_ != nullptr && !client_.watches.dirty();
@@ -115,7 +115,7 @@ std::string Session::RefusalInTransaction(const Request& request) {
     return "ERR " + cluster->Describe("'" + request.command->full_name +
                                       "' is refused: the cluster is one database");
   }
-  const RewrittenRequest sent(worker_.router(), request);
+  const RewrittenRequest sent(router(), request);
   if (!sent.refusal().empty()) return sent.refusal();
   if (cluster->has_several_primaries() && request.keys.empty() && SplitByNodes(request)) {
     return "ERR '" + request.command->full_name +
@@ -160,7 +160,7 @@ Session::Step SessionPrivate::Exec(const Request& request, UpstreamCluster& clus
                                    uint64_t ticks) {
   static constexpr std::string_view kMulti[] = {"MULTI"};
   const TransactionQueue& queue = session_.transaction_;
-  Router& router = session_.worker_.router();
+  Router& router = session_.router();
   if (!anew_) {
     exec_sent_.clear();
     for (size_t i = 0; i < queue.size(); ++i)
@@ -198,7 +198,8 @@ Session::Step SessionPrivate::Exec(const Request& request, UpstreamCluster& clus
     return Refuse(request, why);
   }
   link_->outstanding += static_cast<uint32_t>(unit.size());
-  moved_ = false;
+  elsewhere_ = Elsewhere::kNo;
+  if (!anew_) session_.ObserveSentQueue(cluster, exec_sent_);
   KeepForRedirection(request, cluster);
   return Placed(request, Operation::kExec);
 }
@@ -206,20 +207,31 @@ Session::Step SessionPrivate::Exec(const Request& request, UpstreamCluster& clus
 void SessionPrivate::TakePartReply(const UpstreamRequest& request, std::string_view reply) {
   if (reply.empty()) return;
   // What is not executed for being elsewhere will be: there, as one.
-  if (reply.front() == '-' && !moved_ && watch_ == nullptr) moved_ = TakeRedirection(reply);
+  if (reply.front() == '-' && elsewhere_ == Elsewhere::kNo) {
+    if (watch_ != nullptr && IsElsewhere(reply)) {
+      elsewhere_ = Elsewhere::kWatchLost;
+    } else if (watch_ == nullptr && TakeRedirection(reply)) {
+      elsewhere_ = Elsewhere::kAnew;
+    }
+  }
   // MULTI was counted and answered when the client said it.
-  if (moved_ || request.command->full_name == "multi") return;
+  if (elsewhere_ != Elsewhere::kNo || request.command->full_name == "multi") return;
   session_.CountUpstreamReply(request, Ticks() - request.begin_ticks, reply);
 }
 
 void SessionPrivate::EndExec(const UpstreamRequest& request, std::string_view reply) {
-  if (moved_ && reply.starts_with("-EXECABORT")) return Settle();
+  if (elsewhere_ != Elsewhere::kNo && reply.starts_with("-EXECABORT")) {
+    if (elsewhere_ == Elsewhere::kAnew) return Settle();
+    reply = session_.protocol() == Protocol::kResp3 ? "_\r\n" : "*-1\r\n";
+  }
   anew_ = false;
   session_.CountUpstreamReply(request, Ticks() - request.begin_ticks, reply);
   watches_ = false;  // EXEC ends that, whatever became of it
   EndWatch();
   const bool executed = reply.starts_with('*') && !reply.starts_with("*-1");
-  if (executed && session_.worker_.router().any_mirrors()) session_.MirrorTransaction();
+  if (executed && session_.router().any_mirrors()) session_.MirrorTransaction();
+  if (executed && session_.transaction_.upstream() != nullptr)
+    session_.ObserveQueueReply(*session_.transaction_.upstream(), exec_sent_, reply);
   if (executed && exec_is_spliced_) {
     exec_reply_ = reply;
   } else {

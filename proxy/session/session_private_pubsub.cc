@@ -85,13 +85,14 @@ void SessionPrivate::OnConfirmed(const SubscriptionConfirmation& confirmation) {
 }
 
 void SessionPrivate::OnRefused(std::string_view error) {
-  session_.CountUpstreamReply({.command = op_command_}, 0, error);
+  session_.CountUpstreamReply({.command = op_command_, .figures = session_.figures_}, 0, error);
   op_command_ = nullptr;
   Write({.unheard = unheard_}, error);
 }
 
 void SessionPrivate::OnSettled() {
-  if (op_command_ != nullptr) session_.CountUpstreamReply({.command = op_command_}, 0, "");
+  if (op_command_ != nullptr)
+    session_.CountUpstreamReply({.command = op_command_, .figures = session_.figures_}, 0, "");
   Settle();
 }
 

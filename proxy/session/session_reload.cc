@@ -30,7 +30,7 @@ void Session::PlaceTransactionAnew() {
 // To where messages are now. A client that cannot be moved, for example because it subscribed to
 // the engine, is closed: it would hear nothing any more, and so it subscribes again.
 void Session::MoveSubscriptions() {
-  UpstreamCluster* const everything = worker_.router().everything();
+  UpstreamCluster* const everything = router().everything();
   const bool moved = subscriptions_ == nullptr && everything != nullptr &&
                      private_->MoveSubscriptions(*everything);
   if (!moved) Kill();
@@ -40,6 +40,11 @@ void Session::LeaveCluster(const UpstreamCluster& cluster, bool late) {
   if (private_ == nullptr) return;
   if (late && private_->SubscribesAt(cluster)) return Kill();
   private_->LeaveCluster(cluster);
+}
+
+bool Session::IsInFrontOfCluster() const {
+  const UpstreamCluster* const everything = router().everything();
+  return everything != nullptr && everything->options().kind == ClusterKind::kRedisCluster;
 }
 
 bool Session::RefersTo(const UpstreamCluster& cluster) const {

@@ -37,11 +37,12 @@ bool IsWrite(const Request& request) { return request.command->spec->access == A
 }  // namespace
 
 std::optional<Session::Step> Session::ForwardByRoute(const Request& request, uint64_t ticks) {
-  Router& router = worker_.router();
+  Router& router = router_;
   if (router.any_moves()) {
     if (const std::optional<Step> step = MoveKeys(request)) return step;
   }
   Placement placement = router.Place(request);
+  figures_ = placement.figures;
   RewrittenRequest sent(router, request);
   if (placement.refusal.empty()) placement.refusal = sent.refusal();
   const bool is_private = placement.handling == Placement::Handling::kPrivate;
@@ -73,7 +74,7 @@ std::optional<Session::Step> Session::ForwardByRoute(const Request& request, uin
 void Session::Mirror(const Request& request, const Request& sent) {
   if (!IsWrite(request)) return;
   bool skipped = false;
-  RouteMirror* const mirror = MirrorOf(worker_.router(), request, skipped);
+  RouteMirror* const mirror = MirrorOf(router(), request, skipped);
   if (mirror == nullptr) return;
   const bool waits = ForwardRuleOf(request) == ForwardRule::kPrivateByKey;
   if (skipped || waits) return mirror->Skip(1);
@@ -82,7 +83,7 @@ void Session::Mirror(const Request& request, const Request& sent) {
 
 void Session::SkipMirror(const Request& request) {
   bool skipped = false;
-  RouteMirror* const mirror = MirrorOf(worker_.router(), request, skipped);
+  RouteMirror* const mirror = MirrorOf(router(), request, skipped);
   if (mirror != nullptr) mirror->Skip(1);
 }
 
@@ -93,7 +94,7 @@ void Session::MirrorTransaction() {
   const CommandTable& commands = worker_.server().commands();
   const Request multi{.command = commands.Find(kMulti[0]), .args = kMulti, .keys = {}};
   const Request exec{.command = commands.Find(kExec[0]), .args = kExec, .keys = {}};
-  Router& router = worker_.router();
+  Router& router = router_;
   for (const std::unique_ptr<RouteMirror>& mirror : worker_.mirrors()) {
     std::vector<std::unique_ptr<RewrittenRequest>> sent;
     std::vector<Request> writes;

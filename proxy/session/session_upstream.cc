@@ -15,8 +15,10 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "base/clock.h"
+#include "proxy/observe/key_observer.h"
 #include "proxy/observe/size_roles.h"
 #include "proxy/route/forward_rule.h"
 #include "proxy/server.h"
@@ -32,23 +34,13 @@
 
 namespace tidegate {
 
-namespace {
-
-inline size_t BytesOf(const Request& request) {
-  size_t bytes = 0;
-  for (const std::string_view arg : request.args) bytes += arg.size();
-  return bytes;
-}
-
-}  // namespace
-
 SessionForwarder::SessionForwarder(Session& session, const Request& request, uint64_t ticks)
     : session_(session),
       request_(request),
       ticks_(ticks),
       link_(LinkOf(session)),
-      bytes_(BytesOf(request)),
-      on_lane_(link_.lane_requests > 0 || bytes_ > kLargeRequestBytes.count) {}
+      request_bytes_(BytesOf(request)),
+      on_lane_(link_.lane_requests > 0 || request_bytes_ > kLargeRequestBytes.count) {}
 
 Session::Step SessionForwarder::Forward(UpstreamCluster& cluster) {
   cluster_ = &cluster;
@@ -88,7 +80,10 @@ Session::Step SessionForwarder::Choose(UpstreamCluster& cluster) {
   if (watches) {
     UpstreamConnection* const pinned = session_.private_->PinnedFor(request_, cluster, refusal);
     if (!refusal.empty()) return Refuse(refusal);
-    if (pinned != nullptr) return ForwardTo(*pinned);
+    if (pinned != nullptr) {
+      slot_ = request_.keys.empty() ? 0 : request_.keys[0].slot;
+      return ForwardTo(*pinned);
+    }
   }
   const UpstreamCluster::Choice choice = cluster.Choose(request_, session_.id_, refusal);
   if (choice.node == nullptr || !refusal.empty()) return Refuse(refusal);
@@ -175,16 +170,23 @@ UpstreamRequest SessionForwarder::Waiting(uint16_t slot) const {
                           .sequence = link_.next_sequence,
                           .slot = slot,
                           .calls_script = calls_script_,
-                          .unheard = session_.reply_mode_ != ReplyMode::kOn};
+                          .unheard = session_.reply_mode_ != ReplyMode::kOn,
+                          .request_bytes = request_bytes_,
+                          .figures = session_.figures_};
   if (!said_->keys.empty()) {
     waiting.KeepKey(said_->keys[0].name);
     if (session_.worker_.big_keys() != nullptr) session_.KeepForSize(*said_, *cluster_, waiting);
   }
+  if (__builtin_expect(session_.worker_.observer() != nullptr, 1))
+    session_.ObserveWaiting(*said_, *cluster_, waiting);
   return waiting;
 }
 
 void SessionForwarder::Placed() {
-  if (session_.worker_.big_keys() != nullptr) session_.NoteSizeOfRequest(*said_, *cluster_, bytes_);
+  if (session_.worker_.big_keys() != nullptr)
+    session_.NoteSizeOfRequest(*said_, *cluster_, request_bytes_);
+  if (__builtin_expect(session_.worker_.observer() != nullptr, 1))
+    session_.ObserveSent(*said_, *cluster_, link_.next_sequence);
   ++link_.next_sequence;
   if (__builtin_expect(on_lane_, 0) && link_.lane_requests > 0) --link_.lane_requests;
   placed_ = true;
@@ -207,7 +209,7 @@ bool Session::MayBeAnsweredHere(const Request& request) const {
 }
 
 bool Session::IsRefusedInTransaction(const Request& request) {
-  if (!worker_.router().any_upstreams()) return false;
+  if (!router().any_upstreams()) return false;
   const std::string refusal = RefusalInTransaction(request);
   if (refusal.empty()) return false;
   RefuseWith(request, refusal);
@@ -215,8 +217,9 @@ bool Session::IsRefusedInTransaction(const Request& request) {
 }
 
 std::optional<Session::Step> Session::Forward(const Request& request, uint64_t ticks) {
-  if (__builtin_expect(worker_.router().any_acts(), 0)) return ForwardByRoute(request, ticks);
-  const Placement placement = worker_.router().Place(request);
+  if (__builtin_expect(router().any_acts(), 0)) return ForwardByRoute(request, ticks);
+  const Placement placement = router().Place(request);
+  figures_ = placement.figures;
   if (__builtin_expect(placement.handling != Placement::Handling::kShared || private_ != nullptr,
                        0)) {
     if (const std::optional<Step> step = ForwardApart(request, placement, ticks)) return step;
@@ -245,12 +248,23 @@ void Session::CountUpstreamReply(const UpstreamRequest& request, uint64_t ticks,
   worker_.mutable_counters().commands_processed.Add(1);
   worker_.mutable_command_stats().Record(request.command->id, ticks, failed,
                                          worker_.latency_tracking());
+  if (__builtin_expect(worker_.counts_routes(), 1)) {
+    worker_.mutable_route_meter().CountReply(request.figures, *request.command, ticks,
+                                             worker_.latency_tracking(), reply);
+  }
+  size_t reply_bytes = reply.size();
+  if (reply.empty() && request.link != nullptr)
+    reply_bytes = std::exchange(request.link->piece_bytes, 0);
+  if (reply_bytes > 0 && request.part() != RequestPart::kUnitPart && !request.unheard)
+    worker_.mutable_counters().reply_bytes.Record(reply_bytes);
   if (failed) worker_.server().error_stats().Count(reply.substr(1, reply.find('\r') - 1));
-  if (__builtin_expect(ticks >= worker_.slow_ticks(), 0)) NoteSlowUpstream(request, ticks);
+  if (__builtin_expect(ticks >= worker_.slow_ticks(), 0))
+    NoteSlowUpstream(request, ticks, reply, reply_bytes);
 }
 
 void Session::OnUpstreamReply(const UpstreamRequest& request, std::string_view reply) {
   CountUpstreamReply(request, Ticks() - request.begin_ticks, reply);
+  if (request.observed_keys != 0) ObserveReply(request, reply);
   if (__builtin_expect(MaySaySize(reply), 0)) NoteSizeOfReply(request, reply, reply.size());
   UpstreamLink& link = *upstream_;
   if (request.unheard) reply = {};
@@ -278,16 +292,17 @@ bool Session::OnUpstreamPiece(const UpstreamRequest& request, std::string_view p
   // Messages of channels come as they come, and many may come meanwhile.
   if (begins && (subscribed() || monitor_)) return false;
   if (begins) held_pushes_ = std::make_unique<std::string>();
-  upstream_->piece_bytes = (begins ? 0 : upstream_->piece_bytes) + piece.size();
   if (begins) upstream_->reply_head = piece.substr(0, kReplyHeadBytes);
   const bool heard = !(stream_.closing() || kill_);
   if (heard && !request.unheard) {
     output_.AppendLarge(piece);
     worker_.MarkDirty(*this);
   }
+  upstream_->piece_bytes += piece.size();
   if (!last) return true;
-  CountUpstreamReply(request, Ticks() - request.begin_ticks, "");
+  if (request.observed_keys != 0) ObserveAnswer(request, {.bytes = upstream_->piece_bytes});
   NoteSizeOfReply(request, upstream_->reply_head, upstream_->piece_bytes);
+  CountUpstreamReply(request, Ticks() - request.begin_ticks, "");
   const std::unique_ptr<std::string> held = std::move(held_pushes_);
   if (heard) output_.AppendLarge(*held);
   AfterUpstreamReply(heard);
@@ -297,7 +312,9 @@ bool Session::OnUpstreamPiece(const UpstreamRequest& request, std::string_view p
 // Nothing can tell the client that the rest of a reply will not come, but the end.
 void Session::OnUpstreamCut(const UpstreamRequest& request) {
   CountUpstreamReply(request, Ticks() - request.begin_ticks, "-ERR cut off");
+  if (request.observed_keys != 0) ObserveAnswer(request, {.failed = true});
   held_pushes_.reset();
+  upstream_->piece_bytes = 0;
   if (!stream_.closing() && !kill_) {
     LogClosing(LogSeverity::kWarning, "is closed: its upstream was lost in the middle of a reply");
     Kill();

@@ -3,10 +3,20 @@
 // session's worker.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
+
 #include "proxy/session/session.h"
 #include "proxy/upstream/upstream_link.h"
 
 namespace tidegate {
+
+// Bytes of its arguments.
+inline uint32_t BytesOf(const Request& request) {
+  size_t bytes = 0;
+  for (const std::string_view arg : request.args) bytes += arg.size();
+  return static_cast<uint32_t>(std::min<size_t>(bytes, UINT32_MAX));
+}
 
 inline bool Session::awaits_upstream() const {
   return upstream_ != nullptr && upstream_->unwritten() > 0;

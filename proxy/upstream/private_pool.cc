@@ -40,6 +40,7 @@ PrivateConnection* PrivatePool::Take(PrivateWaiter& waiter, PrivateUser& user, i
     waiter.deadline_ns_ = MonotonicNanos() + node_.options().connect_timeout.count() * 1'000'000;
     line_.push_back(&waiter);
     ArmTimer();
+    Publish();
     return nullptr;
   }
   waiter.deadline_ns_ = 0;
@@ -133,6 +134,7 @@ void PrivatePool::GiveUpAll(std::string_view why) {
 
 void PrivatePool::DismissLine() {
   const std::deque<PrivateWaiter*> line = std::exchange(line_, {});
+  Publish();
   for (PrivateWaiter* waiter : line) {
     waiter->state_ = PrivateWaiter::State::kNone;
     waiter->pool_ = nullptr;
@@ -157,9 +159,11 @@ void PrivatePool::Leave(PrivateWaiter& waiter) {
   PrivatePool* const pool = std::exchange(waiter.pool_, nullptr);
   if (pool == nullptr) return;
   if (state == PrivateWaiter::State::kWaiting) std::erase(pool->line_, &waiter);
-  if (state != PrivateWaiter::State::kPromised) return;
-  --pool->promised_;
-  pool->Promise();
+  if (state == PrivateWaiter::State::kPromised) {
+    --pool->promised_;
+    pool->Promise();
+  }
+  pool->Publish();
 }
 
 // Whose time is up is the first in line, or the one that has been idle for longest.
@@ -191,6 +195,7 @@ void PrivatePool::ArmTimer() {
 void PrivatePool::Publish() {
   node_.counters().private_in_use.Set(used_.size());
   node_.counters().private_idle.Set(idle_.size());
+  node_.counters().private_waiting.Set(line_.size());
 }
 
 }  // namespace tidegate

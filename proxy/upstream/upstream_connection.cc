@@ -149,6 +149,7 @@ bool UpstreamConnection::PlaceUnit(std::span<const Request> requests, UpstreamRe
 
 void UpstreamConnection::set_owner(UpstreamConnectionOwner& owner) {
   owner_ = &owner;
+  if (node_.cluster().options().kind == ClusterKind::kRedisCluster) return;
   keeps_all_ = false;
   log_.reset();
 }
@@ -326,7 +327,7 @@ void UpstreamConnection::Flush() {
     for (size_t i = 0; i < count; ++i) total += pieces[i].size;
     const ptrdiff_t sent = stream.TryWrite({pieces, count});
     if (sent < 0) return Fail(End::kLost, "it closed the connection");
-    if (sent > 0) unsent_ = 0;
+    if (sent > 0) NoteSent();
     output_.Consume(static_cast<size_t>(sent));
     counters_.sent_bytes.Add(static_cast<uint64_t>(sent));
     sent_bytes += static_cast<size_t>(sent);
@@ -336,10 +337,19 @@ void UpstreamConnection::Flush() {
     count = output_.Peek(pieces, kWritePiecesMax);
     pending_write_bytes_ = 0;
     for (size_t i = 0; i < count; ++i) pending_write_bytes_ += pieces[i].size;
-    unsent_ = 0;
+    NoteSent();
     stream.Write({pieces, count});
   }
   CountHeldBytes();
+}
+
+inline void UpstreamConnection::NoteSent() {
+  const bool* const notes = node_.environment().notes_sending;
+  if (__builtin_expect(notes != nullptr && *notes, 0)) {
+    const uint64_t now_ticks = Ticks();
+    for (size_t i = queue_.size() - unsent_; i < queue_.size(); ++i) queue_[i].NoteSent(now_ticks);
+  }
+  unsent_ = 0;
 }
 
 void UpstreamConnection::OnWritten(bool ok) {
@@ -413,7 +423,10 @@ bool UpstreamConnection::TakeFrame(std::string_view frame) {
   if (__builtin_expect(Keeps(request), 0)) log_->PopFront();
   RecordLatency(request);
   if (__builtin_expect(patience_ms_ != 0, 0)) EndPatience();
-  if (request.link != nullptr) request.link->Deliver(request, frame);
+  if (request.link != nullptr) {
+    request.link->answered_by = node_.figures().get();
+    request.link->Deliver(request, frame);
+  }
   return true;
 }
 
@@ -442,6 +455,7 @@ bool UpstreamConnection::TakeEndOfLarge(std::string_view frame) {
   node_.Answered();
   if (Keeps(request)) log_->PopFront();
   RecordLatency(request);
+  request.link->answered_by = node_.figures().get();
   TG_CHECK(request.link->DeliverPiece(request, frame, true));
   return true;
 }
@@ -486,7 +500,7 @@ bool UpstreamConnection::TakeError(const UpstreamRequest& request, std::string_v
 bool UpstreamConnection::TakeRedirection(const UpstreamRequest& request, std::string_view error) {
   Redirections* const redirections = node_.cluster().redirections();
   if (redirections == nullptr || request.link == nullptr || !keeps_all_ ||
-      request.part() != RequestPart::kWhole)
+      request.is_private != 0 || request.part() != RequestPart::kWhole)
     return false;
   if (!redirections->Take(*this, request, log_->Front(), error)) return false;
   log_->PopFront();
@@ -586,7 +600,7 @@ void UpstreamConnection::NoteFailure(End end, std::string_view why) {
 
 void UpstreamConnection::Fail(End end, std::string_view why) {
   const std::string error = node_.Describe(why);
-  log::Warning(error);
+  log::WriteOfKind(LogKind::kUpstream, LogSeverity::kWarning, error);
   CountEnd(end);
   NoteFailure(end, why);
   node_.cluster().NodeFailed(node_, why);
@@ -632,6 +646,7 @@ size_t UpstreamConnection::EndRequests(std::string_view reply, bool elsewhere) {
     if (is_taken) continue;
     ++answered;
     if (waiting[i].link == nullptr) continue;
+    waiting[i].link->answered_by = node_.figures().get();
     if (is_cut) {
       waiting[i].link->Cut(waiting[i]);
     } else {

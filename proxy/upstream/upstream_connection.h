@@ -85,7 +85,8 @@ class UpstreamConnection final {
   bool PlaceUnit(std::span<const Request> requests, UpstreamRequest waiting);
 
   // --- for who has it alone ---
-  // Before the first request. Then no request is redirected.
+  // Before the first request. Of a Redis Cluster requests are redirected as those of all are, from
+  // here to shared connections, but those that are private.
   void set_owner(UpstreamConnectionOwner& owner);
   // Takes what is answered by frames for the owner.
   bool PlaceUnasked(const Request& request);
@@ -156,6 +157,7 @@ class UpstreamConnection final {
     return keeps_all_ || request.calls_script != 0;
   }
   bool TakeHandshakeReply(std::string_view frame);
+  void NoteSent();
   void OnWritten(bool ok);
   void OnDeadline();
   void ArmDeadline();

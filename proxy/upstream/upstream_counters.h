@@ -40,6 +40,8 @@ struct UpstreamCounters {
   WorkerCounter private_idle;       // and that none has
   WorkerCounter private_waits;      // requests that had to wait for one
   WorkerCounter private_exhausted;  // and were refused: none became free, or too many waited
+  WorkerCounter private_waiting;    // that wait for one now
+  WorkerCounter held_bytes;         // of requests that are kept for it, sent or not
 };
 
 struct NodeFigures {

@@ -23,6 +23,8 @@ struct UpstreamEnvironment {
   uint64_t& placement_epoch;
   ScriptTexts* script_texts = nullptr;  // the process's; null: none are kept
   const UpstreamTls* tls = nullptr;     // null: no cluster has any
+  const bool* notes_sending = nullptr;  // whether requests note when they were sent; null: they
+                                        // do not
 };
 
 }  // namespace tidegate

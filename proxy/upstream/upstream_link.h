@@ -16,6 +16,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/reply_writer.h"
 #include "hotkey/key_id.h"
@@ -26,6 +27,7 @@
 namespace tidegate {
 
 struct Command;
+struct NodeFigures;
 class UpstreamCluster;
 class UpstreamConnection;
 struct UpstreamLink;
@@ -36,7 +38,7 @@ enum class RequestPart : uint8_t { kWhole, kUnitPart, kUnitEnd, kAside };
 
 // Bytes of a request's first key that are kept until its reply comes, for the slow log: enough to
 // tell keys apart, and few enough to be copied for each request.
-inline constexpr size_t kKeptKeyBytesMax = 60;
+inline constexpr size_t kKeptKeyBytesMax = 50;
 
 // One request whose reply has not come.
 struct UpstreamRequest {
@@ -48,20 +50,37 @@ struct UpstreamRequest {
   uint8_t hops : 4 = 0;          // redirections that were followed, and retries
   uint8_t calls_script : 1 = 0;  // by its SHA1, and may be sent again with the text
   uint8_t retried : 1 = 0;       // it failed at another node before
+  uint8_t is_private : 1 = 0;    // its client sees to redirections itself
   uint8_t tries : 4 = 0;         // repetitions after a pause: TRYAGAIN, READONLY; or a NOSCRIPT
   uint8_t unheard : 1 = 0;       // CLIENT REPLY: nobody is told of the reply
   uint8_t is_part : 1 = 0;       // of a request that was split
   uint8_t part_bits : 2 = 0;     // a RequestPart
   uint32_t key_bytes = 0;        // of its first key, of which the beginning is kept
+  uint32_t request_bytes = 0;    // of its arguments
+  uint32_t sent_after = 0;       // from begin_ticks, in units of 256 ticks; see NoteSent
+  uint16_t figures = 0;          // Route::figures
   char key[kKeptKeyBytesMax] = {};
+  // While keys are observed: where they live, how many (0: none is observed), and which it is if
+  // it is one; of several, UpstreamLink::key_ids has them.
+  hotkey::Keyspace keyspace = {};
+  uint32_t observed_keys = 0;
+  hotkey::KeyId key_id = 0;
   uint32_t long_key = 0;           // where LongKeys has all of it; 0: nowhere
-  hotkey::Keyspace keyspace = {};  // that its keys are of, where somebody wants to know
 
   void KeepKey(std::string_view name) {
     key_bytes = static_cast<uint32_t>(name.size());
     std::memcpy(key, name.data(), std::min(name.size(), kKeptKeyBytesMax));
   }
   std::string_view kept_key() const { return {key, std::min<size_t>(key_bytes, kKeptKeyBytesMax)}; }
+
+  // When it was sent, as far as somebody wants to know (UpstreamEnvironment::notes_sending); 0: not
+  // known. To about a quarter of a microsecond, for half an hour.
+  static constexpr int kSentTicksShift = 8;
+  void NoteSent(uint64_t now_ticks) {
+    const uint64_t after = (now_ticks - begin_ticks) >> kSentTicksShift;
+    sent_after = static_cast<uint32_t>(std::clamp<uint64_t>(after, 1, UINT32_MAX));
+  }
+  uint64_t sent_after_ticks() const { return uint64_t{sent_after} << kSentTicksShift; }
 
   bool redirected() const { return hops > 0 || tries > 0; }
   RequestPart part() const { return static_cast<RequestPart>(part_bits); }
@@ -71,6 +90,7 @@ struct UpstreamRequest {
 
 // Of a reply in pieces so much is kept: what it is, and how much of it there will be.
 inline constexpr size_t kReplyHeadBytes = 32;
+static_assert(sizeof(UpstreamRequest) <= 120);  // copied twice for each request
 
 // After a large reply to a session so many of its requests go over the lane for large values: who
 // asked for one will ask for others, and only who does waits behind them.
@@ -90,11 +110,16 @@ struct UpstreamLink {
   // large reply came (kLaneRequests).
   bool on_lane = false;
   uint8_t lane_requests = 0;
+  // Of the reply that is being delivered: the node that gave it, or that failed. And of one that is
+  // handed on in pieces: how many bytes the client has had.
+  const NodeFigures* answered_by = nullptr;
+  size_t piece_bytes = 0;
   std::unique_ptr<EarlyReplies> early;  // null: none waits
   // Of the requests in flight that were split, by their sequence.
   std::map<uint32_t, std::unique_ptr<MergedReply>> merged;
-  uint64_t piece_bytes = 0;  // of the reply that comes in pieces
-  std::string reply_head;    // how that one begins
+  // Of those for several keys that are observed, by their sequence.
+  std::map<uint32_t, std::vector<hotkey::KeyId>> key_ids;
+  std::string reply_head;  // how the reply that is handed on in pieces begins
 
   // Where requests of this session for a cluster of one node go, and what that was chosen for: a
   // saved search. Valid in that epoch and for that lane alone.

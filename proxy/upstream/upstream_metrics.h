@@ -193,6 +193,21 @@ inline constexpr UpstreamMetric kUpstreamMetrics[] = {
       .label = "cluster",
       .second_label = "node"},
      &UpstreamCounters::private_exhausted},
+    {{.name = "tidegate_upstream_private_waiting",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kCount,
+      .help = "Requests that wait for a private connection now.",
+      .label = "cluster",
+      .second_label = "node"},
+     &UpstreamCounters::private_waiting},
+    {{.name = "tidegate_upstream_queued_bytes",
+      .type = MetricType::kGauge,
+      .unit = MetricUnit::kBytes,
+      .help = "Bytes of requests that wait to be sent to the node, or are kept until their replies "
+              "come because they may have to be sent elsewhere.",
+      .label = "cluster",
+      .second_label = "node"},
+     &UpstreamCounters::held_bytes},
 };
 
 }  // namespace tidegate

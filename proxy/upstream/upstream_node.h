@@ -138,7 +138,10 @@ class UpstreamNode final {
   // Often while requests are sent.
   void Advance(int64_t now_ns) { breaker_.recent().Advance(now_ns); }
   size_t held_bytes() const { return held_bytes_; }
-  void set_held_bytes(size_t bytes) { held_bytes_ = bytes; }
+  void set_held_bytes(size_t bytes) {
+    held_bytes_ = bytes;
+    figures_->counters.held_bytes.Set(bytes);
+  }
 
   // What health checks say of it, each time that somebody publishes it.
   void SetHealth(bool answers, std::string_view why_not);

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "config/options.h"
@@ -25,6 +26,9 @@ struct PlannedCluster {
 struct UpstreamPlan {
   std::vector<PlannedCluster> clusters;  // in the order of the configuration
   std::vector<RouteOptions> routes;
+  // In place of that of the route "*", for clients of a listener that says so. No reload changes
+  // which those are.
+  std::vector<std::string> listener_clusters = {};
 };
 
 }  // namespace tidegate

@@ -14,7 +14,13 @@ constexpr size_t kVersionAt = 4;
 constexpr size_t kFirstAt = 8;
 constexpr size_t kUnixMsAt = 16;
 constexpr size_t kCountAt = 24;
+constexpr size_t kHeaderChecksumAt = 28;
+constexpr size_t kSizeAt = 32;
 constexpr size_t kVarintBytesMax = 10;
+
+// Which had neither a size nor a checksum of the header.
+constexpr uint8_t kFirstVersion = 1;
+constexpr size_t kFirstVersionHeaderBytes = 32;
 
 template <typename T>
 void Put(char* bytes, size_t at, T value) {
@@ -48,6 +54,11 @@ bool TakeVarint(std::string_view& bytes, uint64_t* value) {
     return true;
   }
   return false;
+}
+
+uint32_t HeaderChecksum(std::string_view header) {
+  const std::string_view before = header.substr(kVersionAt, kHeaderChecksumAt - kVersionAt);
+  return Crc32c(header.substr(kSizeAt, kJournalGroupHeaderBytes - kSizeAt), Crc32c(before));
 }
 
 bool TakeRecord(std::string_view& bytes, std::string_view* record) {
@@ -93,6 +104,8 @@ std::shared_ptr<const JournalGroup> JournalGroupBuilder::Finish(int64_t unix_ms)
   Put<uint64_t>(bytes, kFirstAt, first_);
   Put<int64_t>(bytes, kUnixMsAt, unix_ms);
   Put<uint32_t>(bytes, kCountAt, count_);
+  Put<uint64_t>(bytes, kSizeAt, size_);
+  Put<uint32_t>(bytes, kHeaderChecksumAt, HeaderChecksum({bytes, kJournalGroupHeaderBytes}));
   Put<uint32_t>(bytes, 0, Crc32c({bytes + kChecksumBytes, size_ - kChecksumBytes}));
   usual_bytes_ = std::min<size_t>(size_ + size_ / 4, kJournalGroupBytesMax.count);
   auto group = std::make_shared<const JournalGroup>(first_, count_, std::move(bytes_), size_);
@@ -101,20 +114,32 @@ std::shared_ptr<const JournalGroup> JournalGroupBuilder::Finish(int64_t unix_ms)
   return group;
 }
 
+uint64_t JournalGroupView::SizeOf(std::string_view bytes) {
+  if (bytes.size() < kJournalGroupHeaderBytes ||
+      Get<uint8_t>(bytes, kVersionAt) != kJournalGroupVersion ||
+      Get<uint32_t>(bytes, kHeaderChecksumAt) != HeaderChecksum(bytes))
+    return 0;
+  const auto size = Get<uint64_t>(bytes, kSizeAt);
+  return size >= kJournalGroupHeaderBytes ? size : 0;
+}
+
 Result<JournalGroupView> JournalGroupView::Parse(std::string_view bytes) {
-  if (bytes.size() < kJournalGroupHeaderBytes)
+  if (bytes.size() < kFirstVersionHeaderBytes)
     return Error{"it has " + std::to_string(bytes.size()) + " bytes, less than its header"};
   if (Get<uint32_t>(bytes, 0) != Crc32c(bytes.substr(kChecksumBytes)))
     return Error{"its checksum is wrong"};
   const auto version = Get<uint8_t>(bytes, kVersionAt);
-  if (version != kJournalGroupVersion)
-    return Error{"its format version is " + std::to_string(version) + ", known is " +
+  if (version < kFirstVersion || version > kJournalGroupVersion)
+    return Error{"its format version is " + std::to_string(version) + ", known is up to " +
                  std::to_string(kJournalGroupVersion)};
+  if (version == kJournalGroupVersion && SizeOf(bytes) != bytes.size())
+    return Error{"its header does not have its size"};
   JournalGroupView view;
   view.first_ = Get<uint64_t>(bytes, kFirstAt);
   view.unix_ms_ = Get<int64_t>(bytes, kUnixMsAt);
   view.count_ = Get<uint32_t>(bytes, kCountAt);
-  view.rest_ = bytes.substr(kJournalGroupHeaderBytes);
+  view.rest_ =
+      bytes.substr(version == kFirstVersion ? kFirstVersionHeaderBytes : kJournalGroupHeaderBytes);
   std::string_view rest = view.rest_;
   std::string_view record;
   for (uint32_t i = 0; i < view.count_; ++i) {

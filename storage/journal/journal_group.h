@@ -3,16 +3,21 @@
 // record costs a copy and a few bytes of framing.
 //
 //    0  4  CRC-32C of all that follows
-//    4  1  format version (1)
+//    4  1  format version (2)
 //    5  3  zero
 //    8  8  sequence number of the first record
 //   16  8  Unix time in milliseconds at which the group was closed
 //   24  4  records (at least 1)
-//   28  4  zero
-//   32     for each record: its size (varint, 7 bits a byte, the lowest first), its bytes
+//   28  4  CRC-32C of bytes 4 to 27, then 32 to 39
+//   32  8  bytes of the group, this header among them
+//   40     for each record: its size (varint, 7 bits a byte, the lowest first), its bytes
 //
-// Numbers are little-endian. The builder makes the checksum, and Parse, which trusts
-// nothing, checks it. Thread: immutable, shared between the writer and readers of the tail.
+// Numbers are little-endian. A group says itself where it ends, and its header has a checksum of
+// its own: groups can lie one behind the other in a file, and of one that reaches beyond the file's
+// end it is known that the file was cut off and not that the size is wrong. Version 1 had zeros in
+// place of the header's checksum, and records from byte 32 on. The builder makes the checksums, and
+// Parse, which trusts nothing, checks them. Thread: immutable, shared between the writer and
+// readers of the tail.
 #pragma once
 
 #include <cstdint>
@@ -25,11 +30,11 @@
 
 namespace tidegate {
 
-inline constexpr uint8_t kJournalGroupVersion = 1;
-inline constexpr size_t kJournalGroupHeaderBytes = 32;
+inline constexpr uint8_t kJournalGroupVersion = 2;
+inline constexpr size_t kJournalGroupHeaderBytes = 40;
 
 // Bytes of records after which a group is closed: large enough that its write costs little for each
-// record, small enough to be one value of the store. A longer record has a group of its own.
+// record, small enough to be read at once. A longer record has a group of its own.
 inline constexpr Bytes kJournalGroupBytesMax = 1_MiB;
 
 class JournalGroup final {
@@ -75,6 +80,9 @@ class JournalGroupView final {
  public:
   // An error says what is wrong with the bytes, which may be anything.
   static Result<JournalGroupView> Parse(std::string_view bytes);
+  // How many bytes the group has that begins with `bytes`, of which kJournalGroupHeaderBytes are
+  // enough; 0: that is no header of version 2.
+  static uint64_t SizeOf(std::string_view bytes);
 
   uint64_t first() const { return first_; }
   uint64_t last() const { return first_ + count_ - 1; }

@@ -5,8 +5,10 @@
 #include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "base/check.h"
+#include "storage/memory/memory_rest.h"
 #include "storage/memory/slab.h"
 
 namespace tidegate {
@@ -35,6 +37,8 @@ struct ThreadList {
 struct ThreadCache {
   ThreadList lists[kClassCount];
   memory::ThreadCounters counters;  // written by its thread only
+  int64_t rest_used_bytes;          // at the last MemoryRest
+  int rest_calls;                   // of it, since that had changed
   bool registered;
 };
 constinit thread_local ThreadCache t_cache{};
@@ -192,6 +196,17 @@ SlabMemory ReadSlabMemory() {
 
 void MemoryFlushCache() {
   for (int i = 0; i < kClassCount; ++i) ReturnBatch(i, t_cache.lists[i], t_cache.lists[i].count);
+}
+
+void MemoryRest() {
+  if (!kUseSlabs) return;
+  const int64_t used = MemoryUsedByThread();
+  if (used != std::exchange(t_cache.rest_used_bytes, used)) {
+    t_cache.rest_calls = 0;
+  } else if (t_cache.rest_calls < kMemoryRestCalls && ++t_cache.rest_calls == kMemoryRestCalls) {
+    MemoryFlushCache();
+    Heap().ReleaseEmpty();
+  }
 }
 
 size_t MemoryChooseSparse(int class_index) {

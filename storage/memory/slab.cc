@@ -167,9 +167,26 @@ void SlabHeap::ReleaseSlab(Slab* slab) {
     ready_.push_back(slab);
     return;
   }
+  GiveBack(slab);
+}
+
+void SlabHeap::GiveBack(Slab* slab) {
   // Only advice: when it fails the pages stay, and the slab is as usable.
   (void)madvise(slab, kSlabBytes.count, MADV_DONTNEED);
   purged_.push_back(slab);
+}
+
+void SlabHeap::ReleaseEmpty() {
+  for (SizeClass& size_class : classes_) {
+    MutexLock lock(size_class.mutex);
+    Slab* slab = size_class.with_room;
+    if (slab == nullptr || slab->used > 0 || slab->next != nullptr) continue;
+    Unlink(size_class.with_room, slab);
+    --size_class.slabs;
+    MutexLock regions_lock(regions_mutex_);
+    --slabs_in_use_;
+    GiveBack(slab);
+  }
 }
 
 // The heap's own thread. Lives as long as the process. It works in bursts, short even where they

@@ -110,6 +110,8 @@ class SlabHeap final {
   Slabs CountSlabs();
   // Gives back the pages of the ready ones.
   void Purge();
+  // The same for the last slabs of classes that nothing is in.
+  void ReleaseEmpty();
 
   // Compaction of one class: chooses slabs of which so little is used that the others have room for
   // it, and gives out no object of them from now on; how many. Whoever owns their objects moves
@@ -151,6 +153,7 @@ class SlabHeap final {
   static void Unlink(Slab*& list, Slab* slab);
   Slab* NewSlab(int class_index);
   void ReleaseSlab(Slab* slab);
+  void GiveBack(Slab* slab) TG_REQUIRES(regions_mutex_);
   size_t ReadyWanted() const TG_REQUIRES(regions_mutex_);
   void TopUp();
   void PrepareHugePage();

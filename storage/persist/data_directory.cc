@@ -84,7 +84,7 @@ Result<Format> ReadFormat(std::ifstream& file, const std::string& path) {
 std::string FormatPath(const std::string& dir) { return dir + "/FORMAT"; }
 
 DataDirectory Parts(const std::string& dir, uint64_t hash_seed) {
-  return {dir + "/store", dir + "/checkpoint", hash_seed};
+  return {dir + "/store", dir + "/journal", dir + "/checkpoint", hash_seed};
 }
 
 }  // namespace

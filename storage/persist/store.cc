@@ -10,7 +10,7 @@
 
 #include "base/log.h"
 #include "storage/persist/data_directory.h"
-#include "storage/persist/log_guard.h"
+#include "storage/persist/journal_files.h"
 #include "storage/persist/store_database.h"
 #include "storage/persist/store_options.h"
 #include "storage/persist/wal_check.h"
@@ -49,13 +49,13 @@ Store::Database::~Database() {
 }
 
 rocksdb::Status Store::Database::Open(const std::string& path, const rocksdb::DBOptions& options,
-                                      bool read_only, const Limits& limits) {
-  cache = rocksdb::NewLRUCache(limits.cache_bytes);
+                                      bool read_only, uint64_t cache_bytes) {
+  cache = rocksdb::NewLRUCache(cache_bytes);
   rocksdb::ColumnFamilyOptions plain;
   plain.write_buffer_size = 1 << 20;  // nothing is in it
   const std::vector<rocksdb::ColumnFamilyDescriptor> descriptors = {
       {rocksdb::kDefaultColumnFamilyName, plain},
-      {kJournalFamily, JournalOptionsOf(cache, limits.memtable_bytes)},
+      {kJournalFamily, JournalOptionsOf(cache)},
       {"data", DataOptionsOf(cache)},
   };
   rocksdb::DB* opened = nullptr;
@@ -72,8 +72,7 @@ rocksdb::Status Store::Database::Open(const std::string& path, const rocksdb::DB
 Store::Store(StoreOptions options)
     : options_(std::move(options)),
       cache_bytes_(options_.cache_bytes.count),
-      env_(GuardLogs(options_.env != nullptr ? options_.env : rocksdb::Env::Default(),
-                     options_.dir + "/store", [this] { Break(); })) {}
+      env_(options_.env != nullptr ? options_.env : rocksdb::Env::Default()) {}
 
 Store::~Store() = default;
 
@@ -87,16 +86,25 @@ Result<std::unique_ptr<Store>> Store::Open(StoreOptions options) {
   store->checkpoint_path_ = directory->checkpoint;
   store->hash_seed_ = directory->hash_seed;
   TG_RETURN_IF_ERROR(store->OpenDatabase());
+  TG_RETURN_IF_ERROR(store->ReadStoredLast());
+  Result<std::unique_ptr<JournalFiles>> journal =
+      JournalFiles::Open({.env = store->env_,
+                          .directory = directory->journal,
+                          .drops_damage = wanted.load_truncated,
+                          .read_only = wanted.read_only});
+  if (!journal.ok()) return std::move(journal).error().WithContext("store " + store->path_);
+  store->journal_ = std::move(journal).value();
   if (!wanted.read_only) TG_RETURN_IF_ERROR(store->SweepCheckpointFiles());
+  store->NoteStats();
   return store;
 }
 
 Status Store::OpenDatabase() {
-  const rocksdb::DBOptions options = DatabaseOptions(env_.get(), stalled_);
-  stalled_.store(false, std::memory_order_relaxed);
+  const rocksdb::DBOptions options = DatabaseOptions(env_, broken_);
+  broken_.store(false, std::memory_order_relaxed);
   auto database = std::make_shared<Database>();
-  const Database::Limits limits{cache_bytes_.load(), options_.memtable_bytes.count};
-  rocksdb::Status status = database->Open(path_, options, options_.read_only, limits);
+  const uint64_t cache_bytes = cache_bytes_.load();
+  rocksdb::Status status = database->Open(path_, options, options_.read_only, cache_bytes);
   while (status.IsCorruption()) {
     const std::optional<WalDamage> damage = FindWalDamage(path_);
     if (!damage) break;
@@ -109,7 +117,7 @@ Status Store::OpenDatabase() {
                  std::to_string(damage->offset) + ": what it held is dropped");
     TG_RETURN_IF_ERROR(CutOffDamage(*damage));  // so there is less of it each time
     database = std::make_shared<Database>();
-    status = database->Open(path_, options, options_.read_only, limits);
+    status = database->Open(path_, options, options_.read_only, cache_bytes);
   }
   if (!status.ok()) {
     const std::string text = status.ToString();
@@ -118,34 +126,14 @@ Status Store::OpenDatabase() {
     return Error{"open store " + path_ + ": " + text};
   }
   TG_RETURN_IF_ERROR(ReadCheckpointInfo(*database));
-  {
-    MutexLock lock(mutex_);
-    database_ = std::move(database);
-  }
-  {
-    MutexLock lock(sync_mutex_);
-    broken_ = false;
-  }
-  NoteStats();
+  MutexLock lock(mutex_);
+  database_ = std::move(database);
   return {};
 }
 
-void Store::Break() {
-  MutexLock lock(sync_mutex_);
-  broken_ = true;
-}
-
-Status Store::Sync() {
-  const std::shared_ptr<Database> at = database();
-  MutexLock lock(sync_mutex_);
-  if (at == nullptr) return Error{strerror(EIO)};
-  if (broken_) return at->FirstOf(Error{strerror(EIO)});  // see log_guard.h
-  const rocksdb::Status status = at->db->SyncWAL();
-  if (status.ok()) return {};
-  return at->FirstOf(StoreError(status, "sync"));
-}
-
-Result<uint64_t> Store::Recover() {
+Status Store::ReopenDatabase() {
+  MutexLock reopening(reopen_mutex_);
+  if (!broken_.load(std::memory_order_relaxed) && database() != nullptr) return {};
   // Closed outside the lock, and before it is opened again: by the last one who has it.
   std::weak_ptr<Database> old = [this] {
     MutexLock lock(mutex_);
@@ -156,7 +144,8 @@ Result<uint64_t> Store::Recover() {
     std::this_thread::sleep_for(kReadersWaitStep);
   }
   const Status opened = OpenDatabase();
-  if (opened.ok()) return LastRecord();
+  if (opened.ok()) return {};
+  broken_.store(true, std::memory_order_relaxed);
   log::Warning("Store: " + opened.error().message);
   return Error{CauseIn(opened.error().message)};
 }
@@ -182,9 +171,9 @@ void Store::NoteStats() {
     return value;
   };
   const uint64_t data = figure(at->data, rocksdb::DB::Properties::kTotalSstFilesSize);
-  disk_bytes_.store(data + figure(at->journal, rocksdb::DB::Properties::kTotalSstFilesSize) +
-                        figure(at->journal, rocksdb::DB::Properties::kCurSizeAllMemTables),
-                    std::memory_order_relaxed);
+  disk_bytes_.store(
+      data + figure(at->journal, rocksdb::DB::Properties::kTotalSstFilesSize) + journal_->bytes(),
+      std::memory_order_relaxed);
   data_bytes_.store(data, std::memory_order_relaxed);
   memory_bytes_.store(
       figure(at->journal, rocksdb::DB::Properties::kSizeAllMemTables) + at->cache->GetUsage(),

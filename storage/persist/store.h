@@ -1,26 +1,24 @@
-// Store: the RocksDB database of one data directory, the only door to RocksDB.
+// Store: what lies in one data directory: the last checkpoint, in a RocksDB database, whose only
+// door this is, and the journal since then, in files of its own (journal_files.h).
 //
-//   column family "journal"  key: number of the group's first record, 8 bytes, big-endian
-//                            value: the group (storage/journal/journal_group.h); of a group
-//                            longer than kStoreValueBytesMax the rest under the same key and the
-//                            number of the part, 4 bytes
 //   column family "data"     the last checkpoint: keys in storage/checkpoint/data_key.h
+//   column family "journal"  of directories that an earlier version wrote, until a checkpoint has
+//                            what it says; key: number of the group's first record, 8 bytes,
+//                            big-endian; value: the group; of a group longer than
+//                            kStoreValueBytesMax the rest under the same key and the number of the
+//                            part, 4 bytes
 //
-// How RocksDB is used. The journal is written in the order of its keys, once, and read at a start
-// alone. So: a write-ahead log, which is what makes a group safe; memtables that become files one
-// after the other, and files that are moved down a level and never rewritten (their ranges do not
-// overlap); no compression and no filters; one thread for flushes and one for moves. What a
-// checkpoint holds is dropped by whole files.
-// Data comes in sorted files alone (checkpoint_files.h), all those of a checkpoint in one step,
-// with the record that says up to where they hold the journal: after a crash either all of it is
-// there or nothing. That costs no memtable and no log; one thread tidies up behind it.
-// The block cache is small and for both. What all this takes in memory is bounded and in Stats().
-// A write that fails leaves RocksDB refusing all writes; Recover() opens the database anew. (Its
-// own way back, Resume, first writes what the failed log has buffered, and ends the process when
-// that fails too, where it was built with its checks on, as Debian's is.) Threads: Write, Recover
-// and Replay by one thread at a time; checkpoints by another; Sync by any, but not during Recover;
-// reads and Stats by any. RocksDB's headers are seen by the .cc alone: they cost seconds to
-// compile.
+// Data comes into RocksDB in sorted files alone (checkpoint_files.h), all those of a checkpoint in
+// one step, with the record that says up to where they hold the journal: after a crash either all
+// of it is there or nothing. That costs no memtable and no log; one thread tidies up behind it.
+// The journal does not go through RocksDB: its log and the files made of its memtables would hold
+// every byte twice, which cost more than all the rest of a record's way to the disk.
+// The block cache is small. What all this takes in memory is bounded and in Stats().
+// Something that fails may leave RocksDB refusing all writes; Recover() and the next checkpoint
+// open the database anew then. (Its own way back, Resume, ends the process when it fails too, where
+// it was built with its checks on, as Debian's is.) Threads: Write, Recover and Replay by one
+// thread at a time; checkpoints by another; Sync by any, but not during Recover; reads and Stats by
+// any. RocksDB's headers are seen by this folder alone: they cost seconds to compile.
 #pragma once
 
 #include <atomic>
@@ -47,13 +45,9 @@ class Status;
 namespace tidegate {
 
 class CheckpointFiles;
+class JournalFiles;
 
-// Memtable of the journal, and how many of them there may be: one is filled while others are
-// written to files. When all are full, writing waits, and with it the journal's writer. Small, so
-// that the same memory is used again and again.
-inline constexpr Bytes kStoreMemtableBytes = 8_MiB;
-inline constexpr int kStoreMemtablesMax = 6;
-// Of both families; blocks of data that were read, with their indexes and filters.
+// Blocks of data that were read, with their indexes and filters.
 inline constexpr Bytes kStoreBlockCacheBytes = 16_MiB;
 
 // Files of data end at about this size.
@@ -63,8 +57,8 @@ inline constexpr Bytes kCheckpointFileBytesMax = 64_MiB;
 // the files that RocksDB needs to write on the way to a clean end.
 inline constexpr Bytes kStoreFreeBytesMin = 64_MiB;
 
-// RocksDB counts the bytes of a value in 32 bits. One record can be longer: that of a transaction
-// which sets several of the longest strings there may be.
+// Bytes of a value of the column family "journal": RocksDB counts them in 32 bits, and one record
+// can be longer, that of a transaction which sets several of the longest strings there may be.
 inline constexpr Bytes kStoreValueBytesMax = 1_GiB;
 
 struct StoreOptions {
@@ -78,13 +72,12 @@ struct StoreOptions {
   rocksdb::Env* env = nullptr;
   Bytes value_bytes_max = kStoreValueBytesMax;  // tests choose less
   Bytes cache_bytes = kStoreBlockCacheBytes;    // see SetCacheBytes
-  Bytes memtable_bytes = kStoreMemtableBytes;
 };
 
 struct StoreStats {
-  uint64_t disk_bytes = 0;    // of the database's files
+  uint64_t disk_bytes = 0;    // of the database's and the journal's files
   uint64_t data_bytes = 0;    // of these, the last checkpoint
-  uint64_t memory_bytes = 0;  // memtables and cache
+  uint64_t memory_bytes = 0;  // of RocksDB
 };
 
 struct ReplayProgress {
@@ -104,15 +97,14 @@ class Store final : public JournalLog, public ColdSource {
   uint64_t hash_seed() const { return hash_seed_; }
 
   // Calls `apply` for each record of the journal that the checkpoint does not hold, in order, and
-  // `progress` after each group. Checks checksums and that no number is missing. A last group that
-  // is damaged is removed, with a warning; one in the middle is an error, and so is what `apply`
-  // returns.
+  // `progress` after each group. Checks checksums and that no number is missing; either is an
+  // error, and so is what `apply` returns. (A damaged end is cut off when the store is opened.)
   using ApplyFn = std::function<Status(std::string_view record)>;
   using ProgressFn = std::function<void(const ReplayProgress&)>;
   Result<ReplayProgress> Replay(const ApplyFn& apply, const ProgressFn& progress);
 
   // The number of the last record, in the journal or the checkpoint; 0: there is none.
-  Result<uint64_t> LastRecord() const;
+  uint64_t LastRecord() const;
 
   // The checkpoint that the store holds; none: there was none yet. As it was opened, or ingested.
   std::optional<CheckpointInfo> checkpoint() const;
@@ -149,9 +141,7 @@ class Store final : public JournalLog, public ColdSource {
   Status Write(const JournalGroup& group, bool sync) override;
   Status Sync() override;
   Result<uint64_t> Recover() override;
-  bool IsBusy() const override {
-    return stalled_.load(std::memory_order_relaxed) || ingesting_.load(std::memory_order_relaxed);
-  }
+  bool IsBusy() const override { return ingesting_.load(std::memory_order_relaxed); }
   bool IsNearlyFull() override;
 
   // For blocks of data that were read, with their indexes and filters.
@@ -169,12 +159,15 @@ class Store final : public JournalLog, public ColdSource {
  private:
   struct Database;
   explicit Store(StoreOptions options);
-  void Break();
   bool drops_damage() const { return options_.load_truncated && !options_.read_only; }
   Status OpenDatabase();
-  rocksdb::Status PutGroup(Database& at, const JournalGroup& group) const;
+  // If something has broken it.
+  Status ReopenDatabase();
+  // The journal in the database, of an earlier version.
+  Status ReadStoredLast();
+  Status ReplayStored(const ApplyFn& apply, const ProgressFn& progress, ReplayProgress& done);
   Status DropDamaged(uint64_t sequence, const std::string& what);
-  void DropJournalUpTo(uint64_t sequence);
+  void DropStoredUpTo(uint64_t sequence);
   Status ReadCheckpointInfo(const Database& at);
   void NoteCheckpoint(const CheckpointInfo& info);
   static void DropRanges(const Database& at, const CheckpointFiles& files);
@@ -190,15 +183,15 @@ class Store final : public JournalLog, public ColdSource {
 
   const StoreOptions options_;
   std::atomic<uint64_t> cache_bytes_;
+  rocksdb::Env* const env_;
   std::string path_;
   std::string checkpoint_path_;
   uint64_t hash_seed_ = 0;
-  std::unique_ptr<rocksdb::Env> env_;
-  Mutex sync_mutex_;  // held while syncing
-  // A write failed, and Recover() has not come yet.
-  bool broken_ TG_GUARDED_BY(sync_mutex_) = false;
-  std::atomic<bool> stalled_{false};    // memtables of the journal are all full, or nearly
-  std::atomic<bool> ingesting_{false};  // writes wait for a part of that
+  std::unique_ptr<JournalFiles> journal_;
+  std::atomic<uint64_t> stored_last_{0};  // record of the journal in the database; 0: there is none
+  Mutex reopen_mutex_;
+  std::atomic<bool> broken_{false};     // RocksDB refuses writes, or may
+  std::atomic<bool> ingesting_{false};  // the disk has more to do than the journal
   std::atomic<uint64_t> disk_bytes_{0};
   std::atomic<uint64_t> data_bytes_{0};
   std::atomic<uint64_t> memory_bytes_{0};

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "storage/persist/data_directory.h"
+#include "storage/persist/journal_files.h"
 #include "storage/persist/store_database.h"
 
 namespace tidegate {
@@ -28,10 +29,11 @@ Status SyncLogs(const std::string& path) {
 
 }  // namespace
 
-// With the log as it is: writing out what it holds first would make small files of the journal for
-// each backup, and hold up nobody less.
+// The journal first: what a checkpoint drops of it meanwhile, that checkpoint has, and the copy of
+// the data, which is made after it, has the checkpoint.
 Result<uint64_t> Store::CopyTo(const std::string& directory) {
   TG_RETURN_IF_ERROR(WriteDataFormat(directory, hash_seed_));
+  TG_RETURN_IF_ERROR(journal_->CopyTo(directory + "/journal"));
   const std::string path = directory + "/store";
   {
     const std::shared_ptr<Database> at = database();

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "storage/checkpoint/table_parts.h"
 #include "storage/persist/checkpoint_files.h"
+#include "storage/persist/journal_files.h"
 #include "storage/persist/store_database.h"
 
 namespace tidegate {
@@ -184,10 +185,11 @@ Status Store::SweepCheckpointFiles() {
 }
 
 std::unique_ptr<CheckpointFiles> Store::NewCheckpoint() {
-  return std::make_unique<CheckpointFiles>(env_.get(), checkpoint_path_, next_file_);
+  return std::make_unique<CheckpointFiles>(env_, checkpoint_path_, next_file_);
 }
 
 Status Store::Ingest(CheckpointFiles& files, const CheckpointInfo& info) {
+  TG_RETURN_IF_ERROR(ReopenDatabase());
   files.PutInfo(kCheckpointName, info.Encode());
   TG_RETURN_IF_ERROR(files.Finish());
   {
@@ -199,12 +201,16 @@ Status Store::Ingest(CheckpointFiles& files, const CheckpointInfo& info) {
     ingesting_.store(true, std::memory_order_relaxed);
     const rocksdb::Status status = at->db->IngestExternalFile(at->data, files.paths(), options);
     ingesting_.store(false, std::memory_order_relaxed);
-    if (!status.ok()) return StoreError(status, "take in a checkpoint");
+    if (!status.ok()) {
+      broken_.store(true, std::memory_order_relaxed);
+      return StoreError(status, "take in a checkpoint");
+    }
     files.Ingested();
     NoteCheckpoint(info);
     DropRanges(*at, files);
   }
-  DropJournalUpTo(info.sequence);
+  DropStoredUpTo(info.sequence);
+  journal_->DropUpTo(info.sequence);
   NoteStats();
   return {};
 }

@@ -5,7 +5,6 @@
 
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
-#include <rocksdb/write_batch.h>
 
 #include <memory>
 #include <string>
@@ -13,7 +12,6 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/thread_annotations.h"
 #include "storage/persist/store.h"
 
 namespace tidegate {
@@ -29,31 +27,16 @@ struct Store::Database {
   std::unique_ptr<rocksdb::DB> db;
   std::shared_ptr<rocksdb::Cache> cache;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
-  rocksdb::ColumnFamilyHandle* journal = nullptr;
+  rocksdb::ColumnFamilyHandle* journal = nullptr;  // of directories up to version 3
   rocksdb::ColumnFamilyHandle* data = nullptr;
-  rocksdb::WriteBatch batch;  // the writer's; its memory is used again
-  // What failed first: later failures of the log say only that something has.
-  Mutex mutex;
-  std::string broken_by TG_GUARDED_BY(mutex);
 
   Database() = default;
   ~Database();
-  // The first error of all that it is told of.
-  Error FirstOf(Error error) {
-    MutexLock lock(mutex);
-    if (broken_by.empty()) broken_by = std::move(error.message);
-    return Error{broken_by};
-  }
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
-  // What it may take in memory.
-  struct Limits {
-    uint64_t cache_bytes;
-    uint64_t memtable_bytes;
-  };
   rocksdb::Status Open(const std::string& path, const rocksdb::DBOptions& options, bool read_only,
-                       const Limits& limits);
+                       uint64_t cache_bytes);
 };
 
 }  // namespace tidegate

@@ -1,34 +1,23 @@
-// The part of Store that is the journal: groups are written, read once at a start, and dropped.
+// The part of Store that is the journal: groups are written to files, read once at a start, and
+// dropped; and those that an earlier version has put into the database are read and dropped too.
 #include <rocksdb/convenience.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <memory>
 
 #include "base/log.h"
 #include "storage/checkpoint/big_endian.h"
+#include "storage/persist/journal_files.h"
 #include "storage/persist/store_database.h"
 
 namespace tidegate {
 namespace {
 
 constexpr size_t kKeyBytes = 8;
-constexpr size_t kPartBytes = 4;  // a part's number, behind the key
-
-// Memory of a batch that is kept for the next one.
-constexpr Bytes kStoreBatchKeptBytes = 4_MiB;
 
 std::string KeyOf(uint64_t sequence) {
   std::string key;
   AppendBigEndian(key, sequence, kKeyBytes);
-  return key;
-}
-
-// Of the second value of a group, and the next ones: they follow the first.
-std::string PartKeyOf(uint64_t sequence, uint32_t part) {
-  std::string key = KeyOf(sequence);
-  AppendBigEndian(key, part, kPartBytes);
   return key;
 }
 
@@ -87,6 +76,11 @@ void SeekBehind(rocksdb::Iterator& it, uint64_t sequence) {
 
 // The records that come after done.last.
 Status ApplyGroup(JournalGroupView group, const Store::ApplyFn& apply, ReplayProgress& done) {
+  if (group.last() <= done.last) return {};  // the checkpoint has it
+  if (group.first() > done.last + 1) {
+    return Error{"the journal's group at record " + std::to_string(group.first()) +
+                 " comes after record " + std::to_string(done.last) + ": some are missing"};
+  }
   std::string_view record;
   for (uint64_t number = group.first(); group.Next(&record); ++number) {
     if (number <= done.last) continue;
@@ -101,51 +95,57 @@ Status ApplyGroup(JournalGroupView group, const Store::ApplyFn& apply, ReplayPro
 
 }  // namespace
 
-// As one value, or as several when it is longer than RocksDB's values can be: all in one batch.
-rocksdb::Status Store::PutGroup(Database& at, const JournalGroup& group) const {
-  std::string key = KeyOf(group.first());
-  std::string_view rest = group.bytes();
-  at.batch.Clear();
-  // Once, and not twice as much in the end.
-  if (rest.size() > kStoreBatchKeptBytes.count)
-    at.batch = rocksdb::WriteBatch(rest.size() + rest.size() / 16);
-  rocksdb::Status status;
-  for (uint32_t part = 0; status.ok() && (part == 0 || !rest.empty()); ++part) {
-    if (part > 0) key = PartKeyOf(group.first(), part);
-    const std::string_view value = rest.substr(0, options_.value_bytes_max.count);
-    rest.remove_prefix(value.size());
-    status = at.batch.Put(at.journal, key, SliceOf(value));
-  }
-  return status;
+// --- the files ---
+
+Status Store::Write(const JournalGroup& group, bool sync) { return journal_->Write(group, sync); }
+
+Status Store::Sync() { return journal_->Sync(); }
+
+Result<uint64_t> Store::Recover() {
+  TG_RETURN_IF_ERROR(ReopenDatabase());
+  const Result<uint64_t> kept = journal_->Recover();
+  if (!kept.ok()) return kept.error();
+  return LastRecord();
 }
 
-Status Store::Write(const JournalGroup& group, bool sync) {
-  const std::shared_ptr<Database> at = database();
-  if (at == nullptr) return Error{strerror(EIO)};
-  rocksdb::Status status = PutGroup(*at, group);
-  rocksdb::WriteOptions options;
-  options.sync = sync;
-  if (status.ok()) status = at->db->Write(options, &at->batch);
-  // What was large is rare, and its room would be kept for ever.
-  if (at->batch.GetDataSize() > kStoreBatchKeptBytes.count) at->batch = rocksdb::WriteBatch();
-  if (status.ok()) return {};
-  Break();
-  return at->FirstOf(StoreError(status, "write"));
+uint64_t Store::LastRecord() const {
+  return std::max(
+      {journal_->last(), stored_last_.load(std::memory_order_relaxed), checkpoint_sequence()});
 }
 
-Result<uint64_t> Store::LastRecord() const {
+Result<ReplayProgress> Store::Replay(const ApplyFn& apply, const ProgressFn& progress) {
+  ReplayProgress done;
+  done.last = checkpoint_sequence();
+  if (stored_last_.load(std::memory_order_relaxed) != 0)
+    TG_RETURN_IF_ERROR(ReplayStored(apply, progress, done));
+  TG_RETURN_IF_ERROR(
+      journal_->ForEach([&](const JournalGroupView& group, uint64_t bytes) -> Status {
+        const uint64_t before = done.records;
+        TG_RETURN_IF_ERROR(ApplyGroup(group, apply, done));
+        if (done.records == before) return {};
+        done.bytes += bytes;
+        if (progress) progress(done);
+        return {};
+      }));
+  return done;
+}
+
+// --- in the database, of an earlier version ---
+
+Status Store::ReadStoredLast() {
   const std::shared_ptr<Database> at = database();
   const std::unique_ptr<rocksdb::Iterator> it(
       at->db->NewIterator(rocksdb::ReadOptions(), at->journal));
   it->SeekToLast();
   SkipPartsBackwards(*it);
   if (!it->status().ok()) return StoreError(it->status(), "read");
-  if (!it->Valid()) return checkpoint_sequence();
+  if (!it->Valid()) return {};
   std::string joined;
   const StoredGroup stored = GroupOf(*it, options_.value_bytes_max.count, joined);
-  Result<JournalGroupView> group = JournalGroupView::Parse(stored.bytes);
-  if (!group.ok()) return std::move(group).error();
-  return std::max(group->last(), checkpoint_sequence());
+  Result<JournalGroupView> group = CheckGroup(stored);
+  // A damaged one is seen, and dealt with, when it is replayed.
+  stored_last_.store(group.ok() ? group->last() : std::max<uint64_t>(stored.sequence, 1));
+  return {};
 }
 
 Status Store::DropDamaged(uint64_t sequence, const std::string& what) {
@@ -158,14 +158,12 @@ Status Store::DropDamaged(uint64_t sequence, const std::string& what) {
   return removed.ok() ? Status() : Status(StoreError(removed, "remove a damaged group"));
 }
 
-Result<ReplayProgress> Store::Replay(const ApplyFn& apply, const ProgressFn& progress) {
+Status Store::ReplayStored(const ApplyFn& apply, const ProgressFn& progress, ReplayProgress& done) {
   const std::shared_ptr<Database> at = database();
   rocksdb::ReadOptions options;
   options.fill_cache = false;
   options.readahead_size = 2 << 20;
   const std::unique_ptr<rocksdb::Iterator> it(at->db->NewIterator(options, at->journal));
-  ReplayProgress done;
-  done.last = checkpoint_sequence();
   std::string joined;
   for (SeekBehind(*it, done.last); it->Valid(); it->Next()) {
     const StoredGroup stored = GroupOf(*it, options_.value_bytes_max.count, joined);
@@ -176,14 +174,10 @@ Result<ReplayProgress> Store::Replay(const ApplyFn& apply, const ProgressFn& pro
                                std::to_string(done.bytes) +
                                ") is damaged: " + group.error().message;
       it->Next();
-      if (it->Valid() || !drops_damage()) return Error{what};
+      if (it->Valid() || journal_->last() != 0 || !drops_damage()) return Error{what};
       TG_RETURN_IF_ERROR(DropDamaged(stored.sequence, what));
+      stored_last_.store(done.last, std::memory_order_relaxed);
       break;
-    }
-    if (group->last() <= done.last) continue;  // the checkpoint has it
-    if (group->first() > done.last + 1) {
-      return Error{"the journal's group at record " + std::to_string(group->first()) +
-                   " comes after record " + std::to_string(done.last) + ": some are missing"};
     }
     TG_RETURN_IF_ERROR(ApplyGroup(*group, apply, done));
     done.bytes += stored.bytes.size();
@@ -193,23 +187,23 @@ Result<ReplayProgress> Store::Replay(const ApplyFn& apply, const ProgressFn& pro
     return Error{"read the journal after record " + std::to_string(done.last) + ": " +
                  it->status().ToString()};
   }
-  return done;
+  return {};
 }
 
-void Store::DropJournalUpTo(uint64_t sequence) {
+// Nothing is added there, so the first checkpoint has all of it.
+void Store::DropStoredUpTo(uint64_t sequence) {
+  const uint64_t last = stored_last_.load(std::memory_order_relaxed);
   const std::shared_ptr<Database> at = database();
-  if (at == nullptr) return;
-  // All files that end before the group with the next record, or with the newest one.
-  const std::unique_ptr<rocksdb::Iterator> it(
-      at->db->NewIterator(rocksdb::ReadOptions(), at->journal));
-  SeekBehind(*it, sequence);
-  if (!it->Valid()) return;
-  const rocksdb::Slice end = it->key();
-  const rocksdb::RangePtr range(nullptr, &end);
-  const rocksdb::Status dropped =
-      rocksdb::DeleteFilesInRanges(at->db.get(), at->journal, &range, 1, /*include_end=*/false);
-  // What stays is skipped by a start, and tried again by the next checkpoint.
-  if (!dropped.ok()) static_cast<void>(StoreError(dropped, "drop files of the journal"));
+  if (last == 0 || sequence < last || at == nullptr) return;
+  // The flush lets go of the log.
+  rocksdb::Status dropped = at->db->DeleteRange(rocksdb::WriteOptions(), at->journal,
+                                                rocksdb::Slice(), KeyOf(UINT64_MAX));
+  if (dropped.ok()) dropped = at->db->Flush(rocksdb::FlushOptions(), at->journal);
+  if (dropped.ok())
+    dropped = rocksdb::DeleteFilesInRange(at->db.get(), at->journal, nullptr, nullptr);
+  // What stays is passed over by a start, and tried again by the next checkpoint.
+  if (!dropped.ok()) return static_cast<void>(StoreError(dropped, "drop the journal"));
+  stored_last_.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace tidegate

@@ -36,22 +36,20 @@ class StoreLog final : public rocksdb::Logger {
   }
 };
 
-class StallListener final : public rocksdb::EventListener {
+class FailureListener final : public rocksdb::EventListener {
  public:
-  explicit StallListener(std::atomic<bool>& stalled) : stalled_(stalled) {}
-  void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
-    if (info.cf_name != kJournalFamily) return;
-    stalled_.store(info.condition.cur != rocksdb::WriteStallCondition::kNormal,
-                   std::memory_order_relaxed);
+  explicit FailureListener(std::atomic<bool>& broken) : broken_(broken) {}
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status*) override {
+    broken_.store(true, std::memory_order_relaxed);
   }
 
  private:
-  std::atomic<bool>& stalled_;
+  std::atomic<bool>& broken_;
 };
 
 }  // namespace
 
-rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env, std::atomic<bool>& stalled) {
+rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env, std::atomic<bool>& broken) {
   rocksdb::DBOptions options;
   options.env = env;
   options.create_if_missing = true;
@@ -65,39 +63,31 @@ rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env, std::atomic<bool>& stalled
   options.max_open_files = 256;
   options.skip_stats_update_on_db_open = true;
   options.skip_checking_sst_file_sizes_on_db_open = true;
-  options.max_total_wal_size = 4 * kStoreMemtableBytes.count;
-  // Dirty pages of files go to the disk bit by bit. Not those of the log: its writer is not to wait
-  // for a disk, and the journal's other thread sees to it.
+  // Dirty pages of files go to the disk bit by bit.
   options.bytes_per_sync = 1 << 20;
-  // One thread writes: what is for many at once only costs.
-  options.allow_concurrent_memtable_write = false;
-  options.enable_write_thread_adaptive_yield = false;
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.info_log = std::make_shared<StoreLog>();
-  options.listeners.push_back(std::make_shared<StallListener>(stalled));
-  // The journal's writer tries again, once a second.
+  options.listeners.push_back(std::make_shared<FailureListener>(broken));
+  // Store opens the database anew.
   options.max_bgerror_resume_count = 0;
   return options;
 }
 
-rocksdb::ColumnFamilyOptions JournalOptionsOf(const std::shared_ptr<rocksdb::Cache>& cache,
-                                              uint64_t memtable_bytes) {
+rocksdb::ColumnFamilyOptions JournalOptionsOf(const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
   table.cache_index_and_filter_blocks = true;
-  table.checksum = rocksdb::kXXH3;
   rocksdb::ColumnFamilyOptions options;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  options.write_buffer_size = memtable_bytes;
-  options.max_write_buffer_number = kStoreMemtablesMax;
+  options.write_buffer_size = 1 << 20;  // nothing comes in any more
   options.compression = rocksdb::kNoCompression;
   options.bottommost_compression = rocksdb::kNoCompression;
-  // Two levels: files come into the first and are moved, as they are, into the second.
   options.num_levels = 2;
-  // Files wait in the first for a move, which costs nothing: no reason to slow writes down.
-  options.level0_slowdown_writes_trigger = 1000;
-  options.level0_stop_writes_trigger = 2000;
+  // Files stay as they are until a checkpoint has what they hold.
+  options.level0_file_num_compaction_trigger = 1 << 20;
+  options.level0_slowdown_writes_trigger = 1 << 20;
+  options.level0_stop_writes_trigger = 1 << 20;
   return options;
 }
 
@@ -120,8 +110,8 @@ rocksdb::ColumnFamilyOptions DataOptionsOf(const std::shared_ptr<rocksdb::Cache>
   options.level_compaction_dynamic_level_bytes = true;
   options.target_file_size_base = kCheckpointFileBytesMax.count;
   options.max_bytes_for_level_base = 4 * kCheckpointFileBytesMax.count;
-  // RocksDB holds up all writes of the database, the journal's too, when one family has much to
-  // tidy up. Here that only makes reads of the disk dearer, and it catches up when it can.
+  // RocksDB holds up whoever writes when it has much to tidy up. Here that only makes reads of the
+  // disk dearer, and it catches up when it can.
   options.level0_slowdown_writes_trigger = 1 << 20;
   options.level0_stop_writes_trigger = 1 << 20;
   options.soft_pending_compaction_bytes_limit = 0;

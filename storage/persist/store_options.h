@@ -13,10 +13,9 @@ namespace tidegate {
 
 inline constexpr const char* kJournalFamily = "journal";  // the name of a column family
 
-// `stalled` is kept up to date: whether RocksDB holds writes to the journal back.
-rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env, std::atomic<bool>& stalled);
-rocksdb::ColumnFamilyOptions JournalOptionsOf(const std::shared_ptr<rocksdb::Cache>& cache,
-                                              uint64_t memtable_bytes);
+// `broken` becomes true when something fails that keeps RocksDB from writing from then on.
+rocksdb::DBOptions DatabaseOptions(rocksdb::Env* env, std::atomic<bool>& broken);
+rocksdb::ColumnFamilyOptions JournalOptionsOf(const std::shared_ptr<rocksdb::Cache>& cache);
 // Of the column family of data; also what files of checkpoints are written with.
 rocksdb::ColumnFamilyOptions DataOptionsOf(const std::shared_ptr<rocksdb::Cache>& cache);
 

@@ -160,6 +160,57 @@ class Client(threading.Thread):
                 self.wrong.append((command, got, wanted))
 
 
+class PrivateClient(threading.Thread):
+    """The same with what needs a connection to itself: transactions, WATCH, commands that wait."""
+
+    def __init__(self, server, number, tags, stop):
+        super().__init__(daemon=True)
+        self.connection = server.connect(timeout=20)
+        self.number = number
+        self.tags = tags
+        self.stop = stop
+        self.requests = 0
+        self.wrong = []
+        self.lost_watches = 0
+
+    def run(self):
+        count = 0
+        while not self.stop.is_set() and not self.wrong:
+            count += 1
+            try:
+                for tag in self.tags:
+                    self.transaction("{%s}tx:%d" % (tag, self.number), count)
+                    self.watched("{%s}watched:%d" % (tag, self.number))
+                    self.waits("{%s}list:%d" % (tag, self.number), str(count))
+            except Exception as error:  # pylint: disable=broad-except
+                self.wrong.append(repr(error))
+
+    def transaction(self, key, count):
+        replies = ask_all(self.connection, [("MULTI",), ("INCR", key), ("INCR", key + ":second"), ("EXEC",)])
+        self.expect(key, replies[3], resp.Reply("array", [resp.Reply("integer", count)] * 2))
+
+    def watched(self, key):
+        """Counts by looking first. A slot that moves may cost the watch, and then nothing is done."""
+        self.expect(key, self.connection.command("WATCH", key), OK)
+        before = self.connection.command("GET", key)
+        after = str(int(before.value or 0) + 1)
+        reply = ask_all(self.connection, [("MULTI",), ("SET", key, after), ("EXEC",)])[2]
+        if reply.kind == "nil_array":
+            self.lost_watches += 1
+            self.expect(key, self.connection.command("GET", key), before)
+        else:
+            self.expect(key, reply, resp.Reply("array", [OK]))
+
+    def waits(self, key, value):
+        self.expect(key, self.connection.command("RPUSH", key, value), resp.Reply("integer", 1))
+        self.expect(key, self.connection.command("BLPOP", key, "0"), resp.Reply("array", [bulk(key), bulk(value)]))
+
+    def expect(self, what, got, wanted):
+        self.requests += 1
+        if got != wanted:
+            self.wrong.append((what, got, wanted))
+
+
 def cluster_resharding(report, start):
     """Slots with keys go from node to node and back while clients use them: as redis-cli --cluster reshard does it."""
     with cluster_of_six(start) as (nodes, server):
@@ -167,6 +218,7 @@ def cluster_resharding(report, start):
         slots = [nodes[0].talk.command("CLUSTER", "KEYSLOT", tag).value for tag in tags]
         stop = threading.Event()
         clients = [Client(server, number, tags, stop) for number in range(CLIENTS)]
+        clients += [PrivateClient(server, number, tags, stop) for number in range(2)]
         for client in clients:
             client.start()
         owners = {slot: next(i for i in range(3) if owns(nodes[i], slot)) for slot in slots}
@@ -180,7 +232,10 @@ def cluster_resharding(report, start):
             client.join(30)
         wrong = [one for client in clients for one in client.wrong]
         report.check("%d moves of slots under %d requests of %d clients: every reply as it must be" %
-                     (MOVES, sum(client.requests for client in clients), CLIENTS), not wrong, wrong[:3])
+                     (MOVES, sum(client.requests for client in clients), len(clients)), not wrong, wrong[:3])
+        report.check("those with connections of their own among them (%s watches lost)" %
+                     [client.lost_watches for client in clients[CLIENTS:]],
+                     all(client.requests > 50 for client in clients[CLIENTS:]))
         report.check("many requests", sum(client.requests for client in clients) > 1000)
         redirected = sum(errors(node, "MOVED") + errors(node, "ASK") + errors(node, "TRYAGAIN") for node in nodes[:3])
         report.check("%d redirections that nobody saw" % redirected, redirected > 0)

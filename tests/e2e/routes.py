@@ -1,6 +1,7 @@
 """Routes that do more than to name a cluster: other names on the way, mirrors, keys moved out of an old Redis."""
 
 import contextlib
+import signal
 import tempfile
 import threading
 
@@ -63,6 +64,50 @@ def route_prefixes(report, start):
         direct.command("RPUSH", "t7:from", "v")
         report.equal("and is served", client.read(5.0), bulk("v"))
         report.equal("where it belongs", direct.command("LRANGE", "t7:to", 0, -1), array("v"))
+
+
+def route_listeners(report, start):
+    """A listener may say where everything goes that no other route has."""
+    with servers.redis_server() as one, servers.redis_server() as two, tempfile.TemporaryDirectory() as directory:
+        ports = [servers.free_port() for _ in range(3)]
+        socket = directory + "/socket"
+        text = ('listeners:\n  - {name: a, address: "127.0.0.1:%d"}\n  - {name: b, address: "127.0.0.1:%d", cluster: two}\n'
+                '  - {name: c, address: "127.0.0.1:%d", cluster: local}\n  - {name: d, unixsocket: %s, cluster: two}\n'
+                'clusters:\n  - {name: local, kind: engine}\n  - {name: one, kind: redis, nodes: ["127.0.0.1:%d"]}\n'
+                '  - {name: two, kind: redis, nodes: ["127.0.0.1:%d"]}\n'
+                'routes: [{match: "shared:*", cluster: local}, {match: "*", cluster: one, add-prefix: "p:"}]\n'
+                % (*ports, socket, one.port, two.port))
+        path = directory + "/listeners.yaml"
+        with open(path, "w", encoding="utf-8") as config:
+            config.write(text)
+        with start("--workers", "2", files=[path]) as server:
+            clients = [resp.Connection(server.port), *(resp.Connection(port) for port in ports[1:]), resp.Connection(path=socket)]
+            for i, client in enumerate(clients):
+                report.equal("SET %d" % i, client.command("SET", "k", str(i)), OK)
+                client.command("SADD", "shared:s", str(i))
+            report.equal("as the routes say", one.connect().command("GET", "p:k"), bulk("0"))
+            report.equal("as the listeners say", two.connect().command("GET", "k"), bulk("3"))
+            report.equal("the engine for one of them", clients[2].command("GET", "k"), bulk("2"))
+            report.equal("other routes are for all", [client.command("SCARD", "shared:s").value for client in clients], [4] * 4)
+            report.equal("DBSIZE is of one's own", [client.command("DBSIZE").value for client in clients[1:]], [1, 2, 1])
+            subscriber = resp.Connection(ports[1])
+            subscriber.command("SUBSCRIBE", "c")
+            report.equal("another listener's PUBLISH", clients[2].command("PUBLISH", "c", "x"), integer(0))
+            report.equal("the same one's", clients[3].command("PUBLISH", "c", "x"), integer(1))
+            with open(path, "w", encoding="utf-8") as config:
+                config.write(text.replace('"127.0.0.1:%d"]}' % two.port, '"127.0.0.1:%d"], request-timeout: 4s}' % two.port))
+            server.process.send_signal(signal.SIGHUP)
+            report.check("a reload replaces the cluster", eventually(
+                lambda: "cluster 'two' has new settings" in server.log_text() and clients[1].command("GET", "k") == bulk("3"), 10))
+            report.equal("and subscribers follow", clients[3].command("SET", "k", "4"), OK)
+            report.check("to hear what is published", eventually(
+                lambda: clients[3].command("PUBLISH", "c", "x") == integer(1), 10))
+            with open(path, "w", encoding="utf-8") as config:
+                config.write(text.replace("cluster: two}", "cluster: one}").replace("{name: two,", "{name: three,"))
+            server.process.send_signal(signal.SIGHUP)
+            report.check("it cannot go", eventually(
+                lambda: "a listener has the cluster 'two': that it goes needs a restart" in server.log_text(), 10))
+            report.equal("and is there still", clients[1].command("GET", "k"), bulk("4"))
 
 
 def route_mirror(report, start):

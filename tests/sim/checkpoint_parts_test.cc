@@ -329,7 +329,7 @@ TEST_F(CheckpointPartsTest, AWholeTableOfAnOlderDirectoryIsReadAndCutInParts) {
   {
     std::ifstream format(dir_ + "/FORMAT");
     std::getline(format, seed);
-    EXPECT_EQ(seed, "tidegate-data 3");
+    EXPECT_EQ(seed, "tidegate-data 4");
     std::getline(format, seed);
   }
   std::ofstream(dir_ + "/FORMAT") << "tidegate-data 2\n" << seed << "\n";

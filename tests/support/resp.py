@@ -42,7 +42,7 @@ def encode_command(args):
 class Connection:
     """One client connection; replies are read one by one, in order, push messages among them."""
 
-    def __init__(self, port=None, host="127.0.0.1", path=None, timeout=5.0):
+    def __init__(self, port=None, host="127.0.0.1", path=None, timeout=20.0):
         if path is not None:
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.socket.settimeout(timeout)

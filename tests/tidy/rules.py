@@ -6,6 +6,7 @@ its row, and make a bad tree for it in test_tidy.py.
 
 import posixpath
 import re
+import types
 
 # Who may include whom: a folder sees only folders of a lower rank. hotkey and storage share one and so do not see each
 # other. Tests stand above everything.
@@ -232,10 +233,7 @@ def _anchors(text):
 
 def metric_names(tree):
     """Metrics that docs, dashboards and alerts speak of are metrics that the code exports."""
-    exported = set()
-    for file in tree.cpp:
-        if file.folder != "tests":
-            exported.update(re.findall(r'"(tidegate_[a-z0-9_]+)"', file.text))
+    exported = _exported_metrics(tree)
     pattern = re.compile(r"\b(tidegate_[a-z0-9_]+_(?:total|seconds|bytes|info|bucket|sum|count))\b")
     for file in tree.files:
         if not file.path.endswith((".md", ".yaml", ".yml", ".json")):
@@ -244,6 +242,47 @@ def metric_names(tree):
             for name in pattern.findall(line):
                 if name not in exported and re.sub(r"_(bucket|sum|count)$", "", name) not in exported:
                     yield file.path, number, f"{name}: no code exports it"
+
+
+def _exported_metrics(tree):
+    exported = set()
+    for file in tree.cpp:
+        if file.folder != "tests":
+            exported.update(re.findall(r'"(tidegate_[a-z0-9_]+)"', file.text))
+    return exported
+
+
+def dashboard_metrics(tree):
+    """In dashboards and alerts every such word is a metric, whatever it ends with."""
+    exported = _exported_metrics(tree)
+    for file in tree.files:
+        if not (file.path.startswith("grafana/") and file.path.endswith((".json", ".yml"))):
+            continue
+        for number, line in enumerate(file.lines, 1):
+            for name in re.findall(r"\btidegate_[a-z0-9_]+\b", line):
+                if name not in exported and re.sub(r"_(bucket|sum|count)$", "", name) not in exported:
+                    yield file.path, number, f"{name}: no code exports it"
+
+
+def runbooks(tree):
+    """Each alert says what to do about it, on a page that is there."""
+    for file in tree.files:
+        if not file.path.startswith("grafana/alerts/"):
+            continue
+        alert = None
+        for number, line in enumerate([*file.lines, "- alert: end"], 1):
+            if match := re.match(r"\s*- alert: (\w+)", line):
+                if alert:
+                    yield file.path, alert[0], f"{alert[1]} has no runbook"
+                alert = (number, match.group(1))
+            elif match := re.match(r"\s*runbook: (\S+)", line):
+                alert = None
+                if problem := _link_problem(tree, _AT_THE_ROOT, match.group(1)):
+                    yield file.path, number, problem
+
+
+# Whose links begin at the root of the tree.
+_AT_THE_ROOT = types.SimpleNamespace(path="README.md")
 
 
 RULES = (
@@ -264,4 +303,6 @@ RULES = (
     ("throw", no_throw),
     ("link", links),
     ("metric-name", metric_names),
+    ("dashboard-metric", dashboard_metrics),
+    ("runbook", runbooks),
 )

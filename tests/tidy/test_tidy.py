@@ -204,6 +204,19 @@ class RuleTest(TidyTest):
     def test_link_in_code_does_not_count(self):
         self.assert_only({"docs/a.md": "`[b](b.md)`\n```\n[b](b.md)\n```\n"})
 
+    def test_dashboard_metric(self):
+        code = {"proxy/metrics.cc": 'Row kRows[] = {{.name = "tidegate_ready"}, {.name = "tidegate_turn_seconds"}};\n'}
+        self.assert_only({**code, "grafana/a.json": '{"expr": "tidegate_ready + tidegate_turn_seconds_bucket"}\n'})
+        self.assert_only({"grafana/a.json": '{"expr": "tidegate_steady"}\n'}, ("dashboard-metric", "grafana/a.json", 1))
+
+    def test_runbook(self):
+        page = {"docs/operating/a.md": "# A\n\n## What now\n"}
+        self.assert_only({**page, "grafana/alerts/a.yml": "- alert: A\n  runbook: docs/operating/a.md#what-now\n"})
+        self.assert_only({"grafana/alerts/a.yml": "- alert: A\n  runbook: docs/operating/a.md#what-then\n"},
+                         ("runbook", "grafana/alerts/a.yml", 2))
+        self.assert_only({"grafana/alerts/a.yml": "- alert: A\n- alert: B\n  runbook: docs/operating/a.md\n"},
+                         ("runbook", "grafana/alerts/a.yml", 1))
+
     def test_metric_name(self):
         code = {"proxy/metrics.cc": 'Row kRows[] = {{.name = "tidegate_hits_total"}, {.name = "tidegate_turn_seconds"}};\n'}
         good = "tidegate_hits_total and tidegate_turn_seconds_bucket, build/tidegate_tests\n"

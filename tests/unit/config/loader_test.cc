@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "config/option_value.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/source_folder.h"
@@ -234,7 +235,7 @@ latency-tracking: true
 client-output-buffer-limit: [normal 1mb 0 0, pubsub 2mb 1mb 5]
 listeners:
   - {name: apps, address: "10.0.0.1:7000", proxy_protocol: yes}
-  - {name: more, address: ["127.0.0.1:7001", "-[::1]:7001"]}
+  - {name: more, address: ["127.0.0.1:7001", "-[::1]:7001"], cluster: main}
   - {name: sock, unixsocket: /tmp/t.sock, unixsocketperm: 770}
 admin: {address: "127.0.0.1:0"}
 routes:
@@ -254,11 +255,13 @@ clusters:
   EXPECT_EQ(options->dir, "/srv/t");
   EXPECT_THAT(options->routes,
               ElementsAre(RouteOptions{"item:*", "main"}, RouteOptions{"*", "main"}));
-  EXPECT_THAT(options->listeners,
-              ElementsAre(ListenerOptions{"apps", {{"10.0.0.1", false}}, 7000, "", 0, true},
-                          ListenerOptions{"sock", {}, 0, "/tmp/t.sock", 0770, false},
-                          ListenerOptions{
-                              "more", {{"127.0.0.1", false}, {"::1", true}}, 7001, "", 0, false}));
+  EXPECT_THAT(
+      options->listeners,
+      ElementsAre(ListenerOptions{"apps", {{"10.0.0.1", false}}, 7000, "", 0, true},
+                  ListenerOptions{"sock", {}, 0, "/tmp/t.sock", 0770, false},
+                  ListenerOptions{
+                      "more", {{"127.0.0.1", false}, {"::1", true}}, 7001, "", 0, false, "main"}));
+  EXPECT_THAT(ListenerClusters(*options), ElementsAre("main"));
 }
 
 TEST(ParseYaml, AdminCanBeOff) {
@@ -267,6 +270,18 @@ TEST(ParseYaml, AdminCanBeOff) {
     ASSERT_TRUE(options.ok()) << ErrorOf(options);
     EXPECT_FALSE(options->admin_address.has_value()) << text;
   }
+}
+
+TEST(ParseYaml, AdminHasATokenOrAFileOfOne) {
+  Result<Options> token = ParseYaml("admin: {address: off, token: 0123456789abcdef}", "f");
+  ASSERT_TRUE(token.ok()) << ErrorOf(token);
+  EXPECT_EQ(KeptText(*token, kAdminTokenOption), "0123456789abcdef");
+  Result<Options> file = ParseYaml("admin: {token_file: /run/token}", "f");
+  ASSERT_TRUE(file.ok()) << ErrorOf(file);
+  EXPECT_EQ(KeptText(*file, kAdminTokenFileOption), "/run/token");
+  EXPECT_EQ(KeptText(*file, kAdminTokenOption), "");
+  Result<Options> both = ParseYaml("admin: {token_file: /run/token, token: 0123456789abcdef}", "f");
+  EXPECT_EQ(ErrorOf(both), "admin-token and admin-token-file: only one of them can be given");
 }
 
 TEST(ParseYaml, MistakesNameLineAndHint) {
@@ -286,6 +301,8 @@ TEST(ParseYaml, MistakesNameLineAndHint) {
        "f:3: unknown key 'maxmemroy' (did you mean 'maxmemory'?)"},
       {"clusters:\n  - {name: a, kind: enigne}\n",
        "f:2: unknown kind of cluster 'enigne' (did you mean 'engine'?)"},
+      {"listeners:\n  - {name: a, address: \"127.0.0.1:1\", cluster: locla}\n",
+       "f:2: no cluster has the name 'locla' (did you mean 'local'?)"},
       {"clusters:\n  - {name: a}\n",
        "f:2: a cluster needs a kind: engine, redis, replicas, sentinel, redis_cluster or ring"},
       {"clusters:\n  - {kind: engine}\n", "f:2: a cluster needs a name"},
@@ -307,6 +324,11 @@ TEST(ParseYaml, MistakesNameLineAndHint) {
       {"listeners:\n  - {name: a, address: \"*:1\"}\n  - {name: a, address: \"*:2\"}\n",
        "f:3: two listeners have the name 'a'"},
       {"admin: {adress: off}\n", "f:1: unknown key 'adress' in admin (did you mean 'address'?)"},
+      {"admin: {token: short}\n",
+       "f:1: admin-token: a token is 16 to 1024 visible ASCII characters without spaces"},
+      {"admin-token: 0123456789abcdef\n",
+       "f:1: 'admin-token' has no meaning here: it is said by 'admin: {address: ..., token: ..., "
+       "token_file: ...}'"},
       {"timeout: 1\ntimeout: 2\n", "f:2: 'timeout' stands here twice"},
       {"requirepass:\n", "f:1: 'requirepass' needs a value; \"\" for an empty one"},
       {"timeout: [1]\n", "f:1: 'timeout' needs a value; \"\" for an empty one"},

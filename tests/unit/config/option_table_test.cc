@@ -104,6 +104,17 @@ TEST(SetOption, TypedValuesLandInTheirMembers) {
   EXPECT_EQ(options.unixsocketperm, 0770u);
   EXPECT_EQ(Set(options, "slowlog-log-slower-than", {"-1"}), std::nullopt);
   EXPECT_EQ(options.slowlog_log_slower_than, std::chrono::microseconds(-1));
+  EXPECT_EQ(Set(options, "slow-request-log-threshold", {"2500"}), std::nullopt);
+  EXPECT_EQ(options.slow_request_log_threshold, std::chrono::microseconds(2500));
+  EXPECT_EQ(Set(options, "log-format", {"json"}), std::nullopt);
+  EXPECT_EQ(options.log_format, LogLineFormat::kJson);
+  EXPECT_EQ(Set(options, "access-log-sample", {"0.25"}), std::nullopt);
+  EXPECT_EQ(options.access_log_sample, 0.25);
+  EXPECT_EQ(Print(options, "access-log-sample"), "0.25");
+  for (const char* wrong : {"1.5", "-1", "nan", "much", ""}) {
+    EXPECT_EQ(Set(options, "access-log-sample", {wrong}),
+              "argument must be a number between 0 and 1");
+  }
   EXPECT_EQ(Set(options, "workers", {"4"}), std::nullopt);
   EXPECT_EQ(options.workers, 4);
   EXPECT_EQ(Set(options, "admin-address", {"[::1]:0"}), std::nullopt);
@@ -241,8 +252,12 @@ TEST(FinishOptions, MakesListenersOfTheClassicSettings) {
   Options options;
   options.unixsocket = "/tmp/x.sock";
   options.unixsocketperm = 0700;
+  options.first_listener_cluster = "one";
+  options.unix_listener_cluster = "two";
+  options.extra_listeners = {{.name = "more", .port = 1, .cluster = "one"}};
   ASSERT_EQ(FinishOptions(options), std::nullopt);
-  ASSERT_EQ(options.listeners.size(), 2u);
+  ASSERT_EQ(options.listeners.size(), 3u);
+  EXPECT_THAT(ListenerClusters(options), ::testing::ElementsAre("one", "two"));
   EXPECT_EQ(options.listeners[0].port, 6379);
   EXPECT_THAT(options.listeners[0].addresses,
               ::testing::ElementsAre(BindAddress{"0.0.0.0", false}, BindAddress{"::", true}));

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "storage/memory/memory_rest.h"
+
 namespace tidegate {
 namespace {
 
@@ -69,6 +71,40 @@ TEST(MemoryTest, AnotherThreadMayFree) {
     other.join();
   }
   EXPECT_EQ(MemoryUsedBytes(), before);
+}
+
+// On a thread of its own, and after others have given back what they had in their keeping.
+TEST(MemoryTest, AThreadThatRestsGivesBackWhatItHasNoUseFor) {
+  MemoryFree(MemoryAllocate(8), 8);
+  if (ReadSlabMemory().active_bytes == 0) GTEST_SKIP() << "no slabs in this build";
+  MemoryFlushCache();
+  std::thread([] {
+    for (int i = 0; i <= kMemoryRestCalls; ++i) MemoryRest();
+    const uint64_t before = ReadSlabMemory().active_bytes;
+    std::vector<std::pair<void*, size_t>> live;
+    for (size_t bytes = 8; bytes <= kSlabObjectBytesMax; bytes += 8) {
+      void* grown = MemoryAllocate(bytes);
+      live.emplace_back(MemoryAllocate(bytes), bytes);
+      MemoryFree(grown, bytes);
+    }
+    void* kept = live.back().first;
+    const size_t kept_bytes = live.back().second;
+    live.pop_back();
+    for (const auto& [memory, bytes] : std::exchange(live, {})) MemoryFree(memory, bytes);
+    const uint64_t grown = ReadSlabMemory().active_bytes;
+    EXPECT_GT(grown, before);
+    // Something goes on.
+    for (int i = 0; i < 3 * kMemoryRestCalls; ++i) {
+      MemoryRest();
+      live.emplace_back(MemoryAllocate(8), 8);
+    }
+    EXPECT_GE(ReadSlabMemory().active_bytes, grown);
+    for (const auto& [memory, bytes] : live) MemoryFree(memory, bytes);
+    for (int i = 0; i <= kMemoryRestCalls; ++i) MemoryRest();
+    EXPECT_LE(ReadSlabMemory().active_bytes, before + 65536);
+    std::memset(kept, 1, kept_bytes);
+    MemoryFree(kept, kept_bytes);
+  }).join();
 }
 
 }  // namespace

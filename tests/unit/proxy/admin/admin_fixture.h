@@ -84,7 +84,10 @@ class AdminFixture {
                                  command_stats_[i].get(),
                                  &upstreams_[i],
                                  mirrors_[i],
-                                 {{"o:*", "cache", &moves_[i]}}});
+                                 {{"o:*", "cache", &moves_[i]}},
+                                 &routes_[i],
+                                 nullptr,
+                                 [] { return size_t{2}; }});
     }
     sources.commands = commands_.get();
     sources.engine = engine_.get();
@@ -103,6 +106,7 @@ class AdminFixture {
   UpstreamNode& node(size_t worker) {
     return upstreams_[worker].clusters()[0]->NodeAt({"10.0.0.5", 6379});
   }
+  RouteMeter& routes(size_t worker) { return routes_[worker]; }
   MoveCounters& moves(size_t worker) { return moves_[worker]; }
   // A cluster that a reload brings.
   PlannedCluster Planned(const ClusterOptions& options) {
@@ -137,6 +141,7 @@ class AdminFixture {
   std::array<WorkerUpstreams, kWorkers> upstreams_;
   std::array<std::vector<std::unique_ptr<RouteMirror>>, kWorkers> mirrors_;
   std::array<MoveCounters, kWorkers> moves_;
+  std::array<RouteMeter, kWorkers> routes_;
   UpstreamPlan plan_;
   std::unique_ptr<discovery::Discovery> discovery_;  // asks nobody: it is never started
 };

@@ -143,6 +143,41 @@ TEST(AdminServer, SilentClientsDoNotHoldThePagesForLong) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 2 * kAdminRequestTimeout);
 }
 
+TEST(AdminServer, AnOpenAddressKnowsWhoIsOnThisMachine) {
+  AdminFixture fixture;
+  const auto server = AdminServer::Create({"0.0.0.0", 0}, fixture.Sources());
+  ASSERT_TRUE(server.ok());
+  EXPECT_TRUE(server.value()->is_restricted());
+  EXPECT_THAT(Fetch(*server.value(), "127.0.0.1", "/stats"), StartsWith("HTTP/1.1 200 "));
+  const std::string foreign = Exchange("127.0.0.1", server.value()->port(),
+                                       "GET /stats HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+  EXPECT_THAT(foreign, StartsWith("HTTP/1.1 403 "));
+}
+
+// The relay hides who connected.
+TEST(AdminServer, OnAnOpenIPv6AddressNobodyIsLocal) {
+  AdminFixture fixture;
+  const auto server = AdminServer::Create({"::", 0}, fixture.Sources());
+  ASSERT_TRUE(server.ok());
+  EXPECT_THAT(Fetch(*server.value(), "::1", "/stats"), StartsWith("HTTP/1.1 403 "));
+  EXPECT_THAT(Fetch(*server.value(), "::1", "/metrics"), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST(AdminServer, AsksForTheToken) {
+  AdminFixture fixture;
+  const auto server = AdminServer::Create({"127.0.0.1", 0}, fixture.Sources(), "a-long-enough-one");
+  ASSERT_TRUE(server.ok());
+  EXPECT_FALSE(server.value()->is_restricted());
+  const std::string without = Fetch(*server.value(), "127.0.0.1", "/stats");
+  EXPECT_THAT(without, StartsWith("HTTP/1.1 401 "));
+  EXPECT_THAT(without, HasSubstr("WWW-Authenticate: Basic realm=\"Tidegate\"\r\n"));
+  const std::string with = Exchange("127.0.0.1", server.value()->port(),
+                                    "GET /stats HTTP/1.1\r\nHost: localhost\r\n"
+                                    "Authorization: Bearer a-long-enough-one\r\n\r\n");
+  EXPECT_THAT(with, StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(Fetch(*server.value(), "127.0.0.1", "/healthz"), StartsWith("HTTP/1.1 200 "));
+}
+
 TEST(AdminServer, AddressOfNobody) {
   AdminFixture fixture;
   const auto foreign = AdminServer::Create({"192.0.2.1", 0}, fixture.Sources());

@@ -13,6 +13,7 @@
 #include "proxy/admin/admin_pages.h"
 #include "proxy/admin/metrics_reference.h"
 #include "proxy/observe/memory_stats.h"
+#include "storage/engine_thread.h"
 #include "tests/support/source_folder.h"
 #include "tests/unit/proxy/admin/admin_fixture.h"
 
@@ -165,6 +166,55 @@ TEST(MetricsPage, SumOfACommandsHistogramIsNearTheTruth) {
   EXPECT_NEAR(sum, nanos / 1e9, nanos / 1e9 * 0.033);
   EXPECT_EQ(page.samples.at(R"(tidegate_command_duration_seconds_count{command="ping"})"),
             page.samples.at(R"(tidegate_command_calls_total{command="ping"})"));
+}
+
+TEST(MetricsPage, TimesByClassAreThoseOfTheirCommands) {
+  AdminFixture fixture;
+  fixture.command_stats(0).Record(fixture.CommandId("PING"), 1000, false, true);
+  fixture.command_stats(1).Record(fixture.CommandId("ECHO"), 1000, false, true);
+  AdminPages pages(fixture.Sources(), false);
+  const Exposition page = Scrape(pages);
+  EXPECT_EQ(page.samples.at(R"(tidegate_request_duration_seconds_count{class="other"})"), 2);
+  EXPECT_EQ(page.samples.at(R"(tidegate_request_duration_seconds_count{class="read"})"), 0);
+}
+
+TEST(MetricsPage, SizesHaveBoundsOfTheirOwn) {
+  AdminFixture fixture;
+  fixture.counters(0).request_bytes.Record(30);
+  fixture.counters(1).request_bytes.Record(5000);
+  fixture.counters(1).request_bytes.Record(uint64_t{1} << 30);
+  AdminPages pages(fixture.Sources(), false);
+  const Exposition page = Scrape(pages);
+  const auto bucket = [&](const std::string& bound) {
+    return page.samples.at("tidegate_request_size_bytes_bucket{le=\"" + bound + "\"}");
+  };
+  EXPECT_EQ(bucket("64"), 1);
+  EXPECT_EQ(bucket("4096"), 1);
+  EXPECT_EQ(bucket("16384"), 2);
+  EXPECT_EQ(bucket("268435456"), 2);
+  EXPECT_EQ(bucket("+Inf"), 3);
+}
+
+TEST(MetricsPage, WithoutRoutesEverythingIsTheEngines) {
+  AdminFixture fixture;
+  fixture.counters(0).commands_processed.Add(5);
+  AdminPages pages(fixture.Sources(), false);
+  const std::string all = R"(tidegate_route_requests_total{route="*",cluster="engine"})";
+  EXPECT_EQ(Scrape(pages).samples.at(all), 5);
+
+  // A reload brings a route on both workers, one after the other: nothing is counted twice.
+  const EngineCounters engine;
+  fixture.routes(0).BeginCounting(5, fixture.command_stats(0), engine);
+  const uint16_t number = fixture.routes(0).NumberOf("a:*", "cache");
+  fixture.counters(0).commands_processed.Add(1);
+  fixture.routes(0).CountHere(number, 1000, true, engine);
+  fixture.counters(1).commands_processed.Add(2);
+  const Exposition page = Scrape(pages);
+  EXPECT_EQ(page.samples.at(all), 7);
+  EXPECT_EQ(page.samples.at(R"(tidegate_route_requests_total{route="a:*",cluster="cache"})"), 1);
+  EXPECT_EQ(page.samples.at(
+                R"(tidegate_route_request_duration_seconds_count{route="a:*",cluster="cache"})"),
+            1);
 }
 
 TEST(MetricsReference, CommittedPageIsCurrent) {

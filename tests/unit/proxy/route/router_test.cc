@@ -61,7 +61,8 @@ TEST(Router, KeysOfSeveralRoutesTakeTheCatchAll) {
 }
 
 TEST(Router, KnowsWhetherThereIsAnyFilter) {
-  EXPECT_FALSE(Make({"*", "a:*"}).looks());
+  EXPECT_FALSE(Make({"*"}).looks());
+  EXPECT_TRUE(Make({"*", "a:*"}).looks());  // to count them apart
   std::vector<std::unique_ptr<Filter>> filters;
   filters.push_back(std::make_unique<Pass>());
   std::vector<Route> routes;

@@ -153,7 +153,9 @@ TEST_P(RouteMoves, NothingIsLostBetweenWorkers) {
       std::mt19937 random(static_cast<unsigned>(n));
       for (int i = 0; i < kLists; ++i) {
         const std::string list = std::to_string((i + static_cast<int>(random() % 3)) % kLists);
-        client.Send("RPUSH l" + list + " x\r\nLPOP gone" + list + "\r\n");
+        std::string requests = "RPUSH l";
+        requests.append(list).append(" x\r\nLPOP gone").append(list).append("\r\n");
+        client.Send(requests);
         std::string replies;
         while (!replies.ends_with("$-1\r\n")) {
           const std::string more = client.ReadSome();

@@ -69,7 +69,7 @@ TEST(RoutePrefixes, ABlockedClientIsToldItsOwnName) {
   at.client.Send("BLPOP app1:q app2:q 0\r\n");
   EXPECT_TRUE(Eventually([&] {
     at.direct.Send("RPUSH two:q v\r\n");
-    return at.direct.ReadSome() == ":1\r\n" && at.client.ReadSome(100) != "";
+    return at.direct.ReadSome() == ":1\r\n" && !at.client.ReadSome(100).empty();
   }));
 }
 
@@ -153,7 +153,8 @@ struct OnARing {
 // The ring's hash leaves names that differ in their last characters beside one another.
 std::string KeysOf(const std::string& prefix, const std::string& behind_each = "") {
   std::string keys;
-  for (int i = 0; i < 30; ++i) keys += " " + prefix + std::to_string(i) + "-spread" + behind_each;
+  for (int i = 0; i < 30; ++i)
+    keys.append(" ").append(prefix).append(std::to_string(i)).append("-spread").append(behind_each);
   return keys;
 }
 

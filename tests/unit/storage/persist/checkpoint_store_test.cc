@@ -336,7 +336,7 @@ TEST_F(CheckpointStoreTest, ADirectoryOfVersionOneBecomesOneOfThisVersion) {
   std::ifstream format(dir_ + "/FORMAT");
   std::string line;
   std::getline(format, line);
-  EXPECT_EQ(line, "tidegate-data 3");
+  EXPECT_EQ(line, "tidegate-data 4");
   const uint64_t mine = KeyHashSeed();
   SetKeyHashSeed(mine + 1);
   Open();

@@ -171,6 +171,13 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
                              rocksdb::IODebugContext* debug) override {
       return Append(data, options, debug);
     }
+    rocksdb::IOStatus Truncate(uint64_t size, const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* debug) override {
+      rocksdb::IOStatus status = system_.Check(name_);
+      if (status.ok()) status = target()->Truncate(size, options, debug);
+      if (status.ok()) system_.Shrank(name_, size);
+      return status;
+    }
     rocksdb::IOStatus Sync(const rocksdb::IOOptions& /*options*/,
                            rocksdb::IODebugContext* /*debug*/) override {
       return system_.Sync(name_);
@@ -223,6 +230,11 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   void Grew(const std::string& name, size_t bytes) {
     const std::lock_guard lock(mutex_);
     files_[name].size += bytes;
+  }
+  void Shrank(const std::string& name, uint64_t size) {
+    const std::lock_guard lock(mutex_);
+    FileState& file = files_[name];
+    file = {size, std::min(file.synced, size)};
   }
   rocksdb::IOStatus Sync(const std::string& name) {
     const std::lock_guard lock(mutex_);

@@ -3,12 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
 
-#include "storage/persist/wal_check.h"
+#include "storage/persist/journal_files.h"
 #include "tests/support/temporary_folder.h"
 
 namespace tidegate {
@@ -26,25 +27,16 @@ std::shared_ptr<const JournalGroup> GroupOf(uint64_t first,
   return builder.Finish(1);
 }
 
-JournalGroup Garbage(uint64_t first) {
-  constexpr std::string_view kBytes = "garbage";
-  std::unique_ptr<char[]> bytes(new char[kBytes.size()]);
-  kBytes.copy(bytes.get(), kBytes.size());
-  return {first, 1, std::move(bytes), kBytes.size()};
-}
-
 class StoreTest : public ::testing::Test {
  protected:
   void SetUp() override { dir_ = temporary_.File("data"); }
   void TearDown() override { store_.reset(); }
 
   // "" or the error.
-  std::string Open(bool load_truncated = true, Bytes value_bytes_max = kStoreValueBytesMax) {
+  std::string Open(bool load_truncated = true) {
     store_.reset();
-    Result<std::unique_ptr<Store>> opened = Store::Open({.dir = dir_,
-                                                         .load_truncated = load_truncated,
-                                                         .env = nullptr,
-                                                         .value_bytes_max = value_bytes_max});
+    Result<std::unique_ptr<Store>> opened =
+        Store::Open({.dir = dir_, .load_truncated = load_truncated});
     if (!opened.ok()) return opened.error().message;
     store_ = std::move(opened).value();
     return "";
@@ -71,13 +63,14 @@ class StoreTest : public ::testing::Test {
     }
     store_.reset();
   }
-  std::string Wal() const {
-    for (const auto& entry : std::filesystem::directory_iterator(dir_ + "/store")) {
-      if (entry.path().extension() == ".log" && std::filesystem::file_size(entry.path()) > 0)
-        return entry.path().string();
-    }
-    return "";
+  std::vector<std::string> Files() const {
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(dir_ + "/journal"))
+      files.push_back(entry.path().string());
+    std::sort(files.begin(), files.end());
+    return files;
   }
+  std::string LastFile() const { return Files().back(); }
   static void Flip(const std::string& path, uint64_t at) {
     std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
     file.seekg(static_cast<std::streamoff>(at));
@@ -106,42 +99,6 @@ TEST_F(StoreTest, GivesBackWhatWasWritten) {
   EXPECT_EQ(last_, 7u);
   EXPECT_FALSE(store_->IsNearlyFull());
   EXPECT_GT(store_->Stats().disk_bytes, 0u);
-  EXPECT_GT(store_->Stats().memory_bytes, 0u);
-}
-
-// As a transaction of more than 4 GiB would need it, with smaller values.
-TEST_F(StoreTest, AGroupLongerThanAValueIsStoredInParts) {
-  constexpr Bytes kValueMax = 1000_B;
-  std::string varied(4321, '\0');
-  for (size_t i = 0; i < varied.size(); ++i) varied[i] = static_cast<char>(i * 7 + i / 256);
-  // What fills a value to the last byte, and one that begins with a full value and ends there.
-  const std::string exact(1000 - kJournalGroupHeaderBytes - 2, 'e');
-  const std::string twice(2000 - kJournalGroupHeaderBytes - 2, 't');
-  const std::vector<std::string> all = {"small", varied, exact, twice, varied};
-  ASSERT_EQ(Open(true, kValueMax), "");
-  for (size_t i = 0; i < all.size(); ++i) {
-    ASSERT_TRUE(store_->Write(*GroupOf(i + 1, {all[i]}), false).ok());
-    Result<uint64_t> last = store_->Recover();
-    ASSERT_TRUE(last.ok());
-    EXPECT_EQ(*last, i + 1);
-  }
-  ASSERT_EQ(Open(true, kValueMax), "");
-  ASSERT_EQ(Replay(), "");
-  EXPECT_EQ(records_, all);
-  EXPECT_EQ(last_, all.size());
-}
-
-TEST_F(StoreTest, ADamagedGroupInPartsIsDroppedWhole) {
-  constexpr Bytes kValueMax = 3_B;
-  ASSERT_EQ(Open(true, kValueMax), "");
-  ASSERT_TRUE(store_->Write(*GroupOf(1, {"one"}), false).ok());
-  ASSERT_TRUE(store_->Write(Garbage(2), true).ok());  // three parts
-  ASSERT_EQ(Replay(), "");
-  EXPECT_THAT(records_, ElementsAre("one"));
-  ASSERT_TRUE(store_->Write(*GroupOf(2, {"two"}), true).ok());
-  ASSERT_EQ(Open(true, kValueMax), "");
-  ASSERT_EQ(Replay(), "");
-  EXPECT_THAT(records_, ElementsAre("one", "two"));
 }
 
 TEST_F(StoreTest, AnEmptyOneReplaysNothing) {
@@ -160,43 +117,69 @@ TEST_F(StoreTest, ADirectoryInUseIsRefused) {
 TEST_F(StoreTest, ANewerFormatIsRefused) {
   ASSERT_EQ(Open(), "");
   store_.reset();
-  std::ofstream(dir_ + "/FORMAT") << "tidegate-data 4\n";
-  EXPECT_THAT(Open(), HasSubstr("written by a newer version of Tidegate; this one reads up to 3"));
+  std::ofstream(dir_ + "/FORMAT") << "tidegate-data 5\n";
+  EXPECT_THAT(Open(), HasSubstr("written by a newer version of Tidegate; this one reads up to 4"));
   std::ofstream(dir_ + "/FORMAT") << "something else\n";
   EXPECT_THAT(Open(), HasSubstr("is no format file of Tidegate"));
 }
 
 TEST_F(StoreTest, ATornEndIsDropped) {
-  Fill(5);
-  const std::string wal = Wal();
-  std::filesystem::resize_file(wal, std::filesystem::file_size(wal) - 5);
-  ASSERT_EQ(Open(), "");
-  ASSERT_EQ(Replay(), "");
-  EXPECT_EQ(last_, 8u);
+  for (const bool load_truncated : {true, false}) {
+    std::filesystem::remove_all(dir_);
+    Fill(5);
+    const std::string file = LastFile();
+    const uint64_t group_bytes = std::filesystem::file_size(file) / 5;
+    for (uint64_t cut = 5; cut < group_bytes; cut += 10) {
+      std::filesystem::resize_file(file, group_bytes * 5 - cut);
+      ASSERT_EQ(Open(load_truncated), "") << cut;
+      ASSERT_EQ(Replay(), "");
+      EXPECT_EQ(last_, 8u);
+      EXPECT_EQ(std::filesystem::file_size(file), group_bytes * 4);
+    }
+  }
 }
 
 TEST_F(StoreTest, ATornEndOfAnEarlierStartIsNoDamage) {
   Fill(5);
-  std::string wal = Wal();
-  std::filesystem::resize_file(wal, std::filesystem::file_size(wal) - 5);
-  ASSERT_EQ(Open(), "");  // goes on in a log of its own
+  std::filesystem::resize_file(LastFile(), std::filesystem::file_size(LastFile()) - 5);
+  ASSERT_EQ(Open(), "");  // goes on in a file of its own
   ASSERT_TRUE(store_->Write(*GroupOf(9, {"r9"}), false).ok());
   ASSERT_TRUE(store_->Write(*GroupOf(10, {"r10"}), false).ok());
   store_.reset();
-  for (const auto& entry : std::filesystem::directory_iterator(dir_ + "/store")) {
-    const std::string path = entry.path().string();
-    if (path.ends_with(".log") && path > wal && std::filesystem::file_size(path) > 0) wal = path;
-  }
-  Flip(wal, std::filesystem::file_size(wal) - 3);
+  ASSERT_THAT(Files(), SizeIs(2));
+  Flip(LastFile(), std::filesystem::file_size(LastFile()) - 3);
   ASSERT_EQ(Open(), "");
   ASSERT_EQ(Replay(), "");
   EXPECT_EQ(last_, 9u);
 }
 
+TEST_F(StoreTest, ZerosAtTheEndAreNoDamage) {
+  Fill(3);
+  const std::string file = LastFile();
+  const uint64_t bytes = std::filesystem::file_size(file);
+  std::filesystem::resize_file(file, bytes + 100);
+  ASSERT_EQ(Open(false), "");
+  ASSERT_EQ(Replay(), "");
+  EXPECT_EQ(last_, 6u);
+  EXPECT_EQ(std::filesystem::file_size(file), bytes);
+}
+
+TEST_F(StoreTest, AFileWithoutAGroupIsRemoved) {
+  Fill(3);
+  std::ofstream(dir_ + "/journal/00000000000000000007.log") << "half a group";
+  std::ofstream(dir_ + "/journal/notes.txt") << "not ours";
+  ASSERT_EQ(Open(), "");
+  EXPECT_THAT(Files(), SizeIs(2));
+  ASSERT_EQ(Replay(), "");
+  EXPECT_EQ(last_, 6u);
+  ASSERT_TRUE(store_->Write(*GroupOf(7, {"r7"}), true).ok());
+  ASSERT_EQ(Replay(), "");
+  EXPECT_EQ(last_, 7u);
+}
+
 TEST_F(StoreTest, GarbageAtTheEndIsDroppedUnlessThatIsNotWanted) {
   Fill(5);
-  const std::string wal = Wal();
-  Flip(wal, std::filesystem::file_size(wal) - 3);
+  Flip(LastFile(), std::filesystem::file_size(LastFile()) - 3);
   EXPECT_THAT(Open(false), HasSubstr("is damaged at byte"));
   ASSERT_EQ(Open(), "");
   ASSERT_EQ(Replay(), "");
@@ -209,28 +192,26 @@ TEST_F(StoreTest, GarbageAtTheEndIsDroppedUnlessThatIsNotWanted) {
 }
 
 TEST_F(StoreTest, DamageInTheMiddleIsRefused) {
-  Fill(2000);  // more than one block of the log
-  const std::string wal = Wal();
-  Flip(wal, std::filesystem::file_size(wal) / 3);
-  const std::string error = Open();
-  EXPECT_THAT(error, HasSubstr(wal + " is damaged at byte"));
-  EXPECT_THAT(error, HasSubstr("there are records behind it"));
-}
-
-TEST_F(StoreTest, ADamagedGroupIsDroppedAtTheEndAndRefusedInTheMiddle) {
-  Fill(2);
+  Fill(4);
+  const std::string file = LastFile();
+  const uint64_t group_bytes = std::filesystem::file_size(file) / 4;
+  // Wherever in a group, its size among it.
+  for (uint64_t at = group_bytes; at < 2 * group_bytes; at += 3) {
+    Flip(file, at);
+    const std::string error = Open();
+    EXPECT_THAT(error, HasSubstr(file + " is damaged at byte " + std::to_string(group_bytes)));
+    EXPECT_THAT(error, HasSubstr("there are records behind it"));
+    Flip(file, at);
+  }
   ASSERT_EQ(Open(), "");
-  ASSERT_TRUE(store_->Write(Garbage(5), true).ok());
-  ASSERT_EQ(Replay(), "");
-  EXPECT_EQ(last_, 4u);
-  EXPECT_THAT(records_, SizeIs(4));
-  // It is gone: what follows takes its place.
-  ASSERT_TRUE(store_->Write(*GroupOf(5, {"r5"}), true).ok());
-  ASSERT_EQ(Replay(), "");
-  EXPECT_EQ(last_, 5u);
-  ASSERT_TRUE(store_->Write(Garbage(6), true).ok());
-  ASSERT_TRUE(store_->Write(*GroupOf(7, {"r7"}), true).ok());
-  EXPECT_THAT(Replay(), HasSubstr("the journal's group at record 6 (7 bytes, after "));
+  ASSERT_TRUE(store_->Write(*GroupOf(9, {"r9"}), true).ok());
+  // In a file that is not the last one whatever is wrong is in the middle.
+  Flip(file, 4 * group_bytes - 3);
+  EXPECT_THAT(Replay(), HasSubstr(file + " is damaged at byte " + std::to_string(3 * group_bytes)));
+  std::filesystem::resize_file(file, 4 * group_bytes - 3);
+  EXPECT_THAT(Replay(), HasSubstr(file + " ends within a record, after byte "));
+  std::filesystem::resize_file(file, 3 * group_bytes);
+  EXPECT_THAT(Replay(), HasSubstr("at record 9 comes after record 6: some are missing"));
 }
 
 TEST_F(StoreTest, AMissingGroupIsRefused) {
@@ -256,15 +237,26 @@ TEST_F(StoreTest, WhatApplyingSaysEndsTheReplay) {
 
 TEST_F(StoreTest, TakesABoundedPartOfMemory) {
   ASSERT_EQ(Open(), "");
-  // More than all memtables hold.
   const std::string record(1'000'000, 'x');
   for (uint64_t i = 1; i <= 130; ++i) ASSERT_TRUE(store_->Write(*GroupOf(i, {record}), false).ok());
+  EXPECT_THAT(Files(), SizeIs(8));  // of 17 records each
   ASSERT_EQ(Replay(), "");
   EXPECT_THAT(records_, SizeIs(130));
   EXPECT_FALSE(store_->IsNearlyFull());
-  EXPECT_GT(store_->Stats().disk_bytes, 125'000'000u);
-  EXPECT_LT(store_->Stats().disk_bytes, 140'000'000u);
-  EXPECT_LT(store_->Stats().memory_bytes, 80'000'000u);
+  EXPECT_GT(store_->Stats().disk_bytes, 130'000'000u);
+  EXPECT_LT(store_->Stats().disk_bytes, 131'000'000u);
+  EXPECT_LT(store_->Stats().memory_bytes, 10'000'000u);
+}
+
+TEST_F(StoreTest, ARecordLongerThanAFileHasOneOfItsOwn) {
+  ASSERT_EQ(Open(), "");
+  const std::string record(3 * kJournalFileBytesMax.count, 'x');
+  ASSERT_TRUE(store_->Write(*GroupOf(1, {record}), false).ok());
+  ASSERT_TRUE(store_->Write(*GroupOf(2, {"two"}), false).ok());
+  EXPECT_THAT(Files(), SizeIs(2));
+  ASSERT_EQ(Open(), "");
+  ASSERT_EQ(Replay(), "");
+  EXPECT_THAT(records_, ElementsAre(record, "two"));
 }
 
 }  // namespace
