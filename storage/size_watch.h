@@ -14,8 +14,8 @@
 // element. A key that was big and is not any more is told of once, and so is one that is removed,
 // expires or is evicted. What a cut, a loader or a moved key does is none of it. SORT … STORE and
 // keys of other databases (COPY, MOVE) are noticed when they are used next.
-// Owner: the thread of its EngineThread. Cost: a branch for values in entries, some 20 ns for
-// others.
+// Owner: the thread of its EngineThread. Cost: a branch for values in entries, a look-up and the
+// size for others.
 #pragma once
 
 #include <array>

@@ -96,7 +96,8 @@ void WriteLatency(JsonWriter& json, const AdminSources& sources) {
     json.Key("bounds_seconds").BeginArray();
     for (const int64_t bound : kLatencyBounds) json.Real(static_cast<double>(bound) / 1e9);
     json.EndArray().Key("counts").BeginArray();
-    for (const uint64_t count : HistogramFold(kLatencyBounds, latency[i]).counts()) json.Int(count);
+    const HistogramFold fold(kLatencyBounds, latency[i]);
+    for (const uint64_t count : fold.counts()) json.Int(count);
     json.EndArray().EndObject();
   }
   json.EndArray();

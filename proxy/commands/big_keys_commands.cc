@@ -1,5 +1,8 @@
 // BIGKEYS: the keys that are big, of the engine and of all upstreams. Tidegate's own; how they are
 // found is proxy/observe/big_keys.h.
+#include "proxy/commands/big_keys_commands.h"
+
+#include <optional>
 #include <vector>
 
 #include "base/text.h"
@@ -27,9 +30,9 @@ std::optional<BigKeyOrder> OrderOf(std::string_view word) {
 }
 
 // Nothing when the error is written.
-std::optional<Wish> ReadWish(SessionCommand& c) {
+std::optional<Wish> ReadWish(SessionCommand& c, size_t options) {
   Wish wish;
-  for (size_t i = 1; i < c.argc(); i += 2) {
+  for (size_t i = options; i < c.argc(); i += 2) {
     const bool more = i + 1 < c.argc();
     if (more && EqualsIgnoreCase(c.arg(i), "count")) {
       constexpr std::string_view kBadCount = "ERR COUNT should be greater than 0";
@@ -79,17 +82,7 @@ void ReplyKey(ReplyWriter& reply, const hotkey::BigKey& key) {
   reply.Integer(key.seen_ms);
 }
 
-ExecStatus CmdBigKeys(SessionCommand& c) {
-  const std::optional<Wish> wish = ReadWish(c);
-  if (!wish) return ExecStatus::kDone;
-  BigKeys& big_keys = c.server().big_keys();
-  if (!big_keys.enabled()) return c.Fail("ERR big keys are not looked for: big-keys is 'no'");
-  const std::vector<hotkey::BigKey> keys =
-      big_keys.table().List(wish->order, static_cast<size_t>(wish->count), c.now_ms());
-  c.reply().Array(keys.size());
-  for (const hotkey::BigKey& key : keys) ReplyKey(c.reply(), key);
-  return ExecStatus::kDone;
-}
+ExecStatus CmdBigKeys(SessionCommand& c) { return ReplyBigKeys(c, 1); }
 
 constexpr CommandSpec kBigKeysCommands[] = {
     {.name = "BIGKEYS",
@@ -106,6 +99,18 @@ constexpr CommandSpec kBigKeysCommands[] = {
 };
 
 }  // namespace
+
+ExecStatus ReplyBigKeys(SessionCommand& c, size_t options) {
+  const std::optional<Wish> wish = ReadWish(c, options);
+  if (!wish) return ExecStatus::kDone;
+  BigKeys& big_keys = c.server().big_keys();
+  if (!big_keys.enabled()) return c.Fail("ERR big keys are not looked for: big-keys is 'no'");
+  const std::vector<hotkey::BigKey> keys =
+      big_keys.table().List(wish->order, static_cast<size_t>(wish->count), c.now_ms());
+  c.reply().Array(keys.size());
+  for (const hotkey::BigKey& key : keys) ReplyKey(c.reply(), key);
+  return ExecStatus::kDone;
+}
 
 static_assert(IsValidFamily(kBigKeysCommands));
 const std::span<const CommandSpec> kBigKeysFamily = kBigKeysCommands;

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "proxy/admin/hot_keys_page.h"
+#include "proxy/commands/big_keys_commands.h"
 #include "proxy/commands/families.h"
 #include "proxy/commands/reply_help.h"
 #include "proxy/observe/hot_key_service.h"
@@ -25,6 +26,8 @@ namespace {
 constexpr int64_t kHotKeysDefault = 10;
 
 constexpr std::string_view kTidegateHelp[] = {
+    "BIGKEYS [COUNT <count>] [BY BYTES|ELEMENTS|RATE]",
+    "    The keys that were found to be big, as BIGKEYS.",
     "EXPLAIN <key>",
     "    Where the key lives by the routes of now, and whether it is hot.",
     "HOTKEYS [COUNT <count>]",
@@ -193,7 +196,20 @@ ExecStatus CmdTidegateExplain(SessionCommand& c) {
 
 constexpr uint32_t kTidegateFlags = kAdmin | kNoScript | kLoading | kStale;
 
+ExecStatus CmdTidegateBigkeys(SessionCommand& c) { return ReplyBigKeys(c, 2); }
+
 constexpr CommandSpec kTidegateSubcommands[] = {
+    {.name = "BIGKEYS",
+     .arity = AtLeast(2),
+     .access = Access::kNone,
+     .scope = Scope::kProcess,
+     .flags = kTidegateFlags,
+     .group = Group::kServer,
+     .since = "0.1.0",
+     .complexity = "O(N) in the number of keys that are listed",
+     .summary = "The keys that were found to be big.",
+     .session_handler = CmdTidegateBigkeys,
+     .tips = "nondeterministic_output"},
     {.name = "EXPLAIN",
      .arity = Exactly(3),
      .access = Access::kNone,

@@ -342,7 +342,8 @@ class Session final : private StreamOwner, private UpstreamClient {
   // Of upstreams: what is kept with the request until its reply comes; it was sent; its reply.
   void ObserveWaiting(const Request& said, const UpstreamCluster& cluster,
                       UpstreamRequest& waiting) const;
-  void ObserveSent(const Request& said, const UpstreamCluster& cluster, uint32_t sequence);
+  void ObserveSent(const Request& said, const UpstreamCluster& cluster, UpstreamLink& link,
+                   uint32_t sequence);
   void ObserveReply(const UpstreamRequest& request, std::string_view reply);
   void ObserveAnswer(const UpstreamRequest& request, const Answer& answer);
   // The same of a transaction, as long as its queue is there: `sent` says which of its commands

@@ -62,13 +62,14 @@ void Session::ObserveWaiting(const Request& said, const UpstreamCluster& cluster
   waiting.key_id = hotkey::IdOf(said.keys[0].hash, waiting.keyspace);
 }
 
-void Session::ObserveSent(const Request& said, const UpstreamCluster& cluster, uint32_t sequence) {
+void Session::ObserveSent(const Request& said, const UpstreamCluster& cluster, UpstreamLink& link,
+                          uint32_t sequence) {
   KeyObserver* const observer = worker_.observer();
   if (observer == nullptr || said.keys.empty() || !KeyObserver::Counts(*said.command)) return;
   const Asked asked{.keyspace = KeyspaceOf(cluster, client_.db), .client = id_};
   observer->Requested(said, asked);
   if (said.keys.size() == 1) return;
-  std::vector<hotkey::KeyId>& ids = upstream_->key_ids[sequence];
+  std::vector<hotkey::KeyId>& ids = link.key_ids[sequence];
   ids.clear();
   for (const KeyRef& key : said.keys.first(KeyObserver::CountedKeys(said)))
     ids.push_back(hotkey::IdOf(key.hash, asked.keyspace));
@@ -90,10 +91,11 @@ void Session::ObserveAnswer(const UpstreamRequest& request, const Answer& answer
       observer->Replied(*request.command, {&request.key_id, 1}, name, asked, answer);
     return;
   }
-  const auto found = upstream_->key_ids.find(request.sequence);
-  if (found == upstream_->key_ids.end()) return;
+  auto& key_ids = request.link->key_ids;
+  const auto found = key_ids.find(request.sequence);
+  if (found == key_ids.end()) return;
   if (observer != nullptr) observer->Replied(*request.command, found->second, "", asked, answer);
-  upstream_->key_ids.erase(found);
+  key_ids.erase(found);
 }
 
 void Session::ObserveSentQueue(const UpstreamCluster& cluster, const std::vector<bool>& sent) {

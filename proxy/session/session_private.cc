@@ -312,7 +312,7 @@ Session::Step SessionPrivate::Block(const Request& request, UpstreamCluster& clu
     return Refuse(request, why);
   }
   ++link_->outstanding;
-  if (!anew_) session_.ObserveSent(request, cluster, waiting.sequence);
+  if (!anew_) session_.ObserveSent(request, cluster, *link_, waiting.sequence);
   KeepForRedirection(request, cluster);
   unblock_ = ClientState::Unblock::kNo;
   session_.worker_.mutable_counters().sessions_suspended.Add(1);

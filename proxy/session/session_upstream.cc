@@ -186,7 +186,7 @@ void SessionForwarder::Placed() {
   if (session_.worker_.big_keys() != nullptr)
     session_.NoteSizeOfRequest(*said_, *cluster_, request_bytes_);
   if (__builtin_expect(session_.worker_.observer() != nullptr, 1))
-    session_.ObserveSent(*said_, *cluster_, link_.next_sequence);
+    session_.ObserveSent(*said_, *cluster_, link_, link_.next_sequence);
   ++link_.next_sequence;
   if (__builtin_expect(on_lane_, 0) && link_.lane_requests > 0) --link_.lane_requests;
   placed_ = true;

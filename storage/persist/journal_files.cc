@@ -177,7 +177,7 @@ Status JournalFiles::Write(const JournalGroup& group, bool sync) {
   bool full = false;
   {
     MutexLock lock(mutex_);
-    if (failed_) return Error{strerror(EIO)};
+    if (!failure_.empty()) return Error{failure_};
     full = current_ == nullptr || current_->written.bytes >= options_.file_bytes_max.count;
     current = current_;
   }
@@ -198,7 +198,7 @@ Status JournalFiles::Write(const JournalGroup& group, bool sync) {
 
 Status JournalFiles::Failed(Status status) {
   MutexLock lock(mutex_);
-  failed_ = true;
+  if (failure_.empty()) failure_ = status.error().message;
   return status;
 }
 
@@ -206,7 +206,7 @@ Status JournalFiles::Sync() {
   std::shared_ptr<Current> current;
   {
     MutexLock lock(mutex_);
-    if (failed_) return Error{strerror(EIO)};
+    if (!failure_.empty()) return Error{failure_};
     current = current_;
   }
   return current == nullptr ? Status() : SyncFile(current);
@@ -222,8 +222,10 @@ Status JournalFiles::SyncFile(const std::shared_ptr<Current>& current) {
   const rocksdb::Status status = current->file->Sync();
   MutexLock lock(mutex_);
   if (!status.ok()) {
-    current->sync_failed = failed_ = true;
-    return StoreError(status, "sync " + PathOf(current->name));
+    current->sync_failed = true;
+    Error error = StoreError(status, "sync " + PathOf(current->name));
+    if (failure_.empty()) failure_ = error.message;
+    return error;
   }
   if (written.bytes > current->synced.bytes) current->synced = written;
   return {};
@@ -252,7 +254,7 @@ Result<uint64_t> JournalFiles::Recover() {
   TG_RETURN_IF_ERROR(BeginFile(last() + 1));
   TG_RETURN_IF_ERROR(WriteKept());
   MutexLock lock(mutex_);
-  failed_ = false;
+  failure_.clear();
   return current_->written.last;
 }
 

@@ -116,8 +116,9 @@ class JournalFiles final {
   mutable Mutex mutex_;
   std::deque<Complete> complete_ TG_GUARDED_BY(mutex_);
   std::shared_ptr<Current> current_ TG_GUARDED_BY(mutex_);  // null: none was begun
-  bool failed_ TG_GUARDED_BY(mutex_) = false;               // nothing more until Recover()
-  uint64_t last_ TG_GUARDED_BY(mutex_) = 0;                 // of the complete ones
+  // What failed: nothing more until Recover(). Empty: nothing.
+  std::string failure_ TG_GUARDED_BY(mutex_);
+  uint64_t last_ TG_GUARDED_BY(mutex_) = 0;  // of the complete ones
 };
 
 }  // namespace tidegate
