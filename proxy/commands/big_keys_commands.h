@@ -1,4 +1,5 @@
-// The handler of BIGKEYS, which TIDEGATE BIGKEYS has too.
+// The handler of BIGKEYS, which TIDEGATE BIGKEYS has too: the same list, with the options one
+// argument further on. Thread: the session's worker.
 #pragma once
 
 #include <cstddef>

@@ -65,7 +65,7 @@ struct UpstreamRequest {
   hotkey::Keyspace keyspace = {};
   uint32_t observed_keys = 0;
   hotkey::KeyId key_id = 0;
-  uint32_t long_key = 0;           // where LongKeys has all of it; 0: nowhere
+  uint32_t long_key = 0;  // where LongKeys has all of it; 0: nowhere
 
   void KeepKey(std::string_view name) {
     key_bytes = static_cast<uint32_t>(name.size());
