@@ -27,6 +27,9 @@ namespace {
 // A key's name in a line of the log.
 constexpr size_t kLoggedNameBytesMax = 64;
 
+// A second: workers look at the options at the end of their turns.
+constexpr int kForgettingTurns = 10;
+
 std::vector<hotkey::AccessRecorder*> RecordersOf(Server& server) {
   std::vector<hotkey::AccessRecorder*> recorders;
   for (const auto& worker : server.workers())
@@ -104,10 +107,20 @@ void HotKeyService::Turn(int64_t now_ns) {
   const bool was_enabled = enabled_.load(std::memory_order_relaxed);
   FollowOptions(now_ns);
   const bool enabled = enabled_.load(std::memory_order_relaxed);
-  if (!enabled && !was_enabled) return;
-  if (!enabled || reset_.exchange(false, std::memory_order_relaxed)) detector_.Reset();
+  if (!enabled) return Forget(was_enabled, now_ns);
+  if (reset_.exchange(false, std::memory_order_relaxed)) detector_.Reset();
   const std::vector<hotkey::HotKeyChange> changes = detector_.Turn(now_ns);
-  if (enabled && !changes.empty()) Tell(changes, now_ns);
+  if (!changes.empty()) Tell(changes, now_ns);
+}
+
+// What workers note until they hear of it still comes in for a while.
+void HotKeyService::Forget(bool was_enabled, int64_t now_ns) {
+  if (was_enabled) forgetting_turns_ = kForgettingTurns;
+  if (forgetting_turns_ == 0) return;
+  --forgetting_turns_;
+  static_cast<void>(detector_.Turn(now_ns));
+  detector_.Reset();
+  static_cast<void>(detector_.Turn(now_ns));  // shows that nothing is left
 }
 
 void HotKeyService::FollowOptions(int64_t /*now_ns*/) {

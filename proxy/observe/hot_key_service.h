@@ -59,6 +59,7 @@ class HotKeyService final {
   void Run();
   void Turn(int64_t now_ns);
   void EndCosts();
+  void Forget(bool was_enabled, int64_t now_ns);
   void FollowOptions(int64_t now_ns);
   std::map<uint16_t, std::string> ClusterNames() const;
   // Those whose time it is, as ids.
@@ -72,6 +73,7 @@ class HotKeyService final {
   CostTracking costs_;
   std::atomic<bool> enabled_{false};
   std::atomic<bool> reset_{false};
+  int forgetting_turns_ = 0;  // left, since it was switched off
 
   // The thread's.
   hotkey::DetectionOptions detection_;

@@ -68,19 +68,14 @@ def shows(tab, condition, seconds=SHOWN_SECONDS_MAX):
 
 
 def page_live(report, start):
-    """The server's own answers, whichever of them this version has."""
+    """The server's own answers."""
     ARTIFACTS.mkdir(parents=True, exist_ok=True)
     with start("--workers", "2") as server, browser.Browser() as chromium, load(server):
         tab = chromium.tab(admin_url(server))
         report.check("requests are counted", shows(tab, "parseFloat(document.querySelector('#tiles dd')?.textContent) > 0"))
         report.check("and drawn", shows(tab, "document.querySelectorAll('.chart path.series-0').length > 0"))
         report.check("commands are listed", shows(tab, COLUMN % ("commands", 0) + ".includes('get')"))
-        offered = [path for path in ("hotkeys", "bigkeys", "slowlog") if status_of(admin_url(server, path))[0] == 200]
-        for path, panel in (("hotkeys", "hot"), ("bigkeys", "big"), ("slowlog", "slow")):
-            if path not in offered:
-                report.check("%s is said to be missing" % path, shows(tab, NOTE % panel + ".startsWith('Not available')"))
-        if "hotkeys" in offered:
-            report.check("the hot key is shown", shows(tab, COLUMN % ("hot", 0) + ".includes('item:hot')"))
+        report.check("the hot key is shown", shows(tab, COLUMN % ("hot", 0) + ".includes('item:hot')"))
         tab.picture(ARTIFACTS / "page-live.png")
         report.equal("nothing complains", tab.complaints(), [])
         elsewhere = [url for url in tab.requested() if not url.startswith(admin_url(server))]
@@ -88,10 +83,9 @@ def page_live(report, start):
         headers = status_of(admin_url(server))[1]
         report.check("the policy of the page is strict", "default-src 'none'" in headers["Content-Security-Policy"] and
                      "unsafe" not in headers["Content-Security-Policy"], headers["Content-Security-Policy"])
-        if "hotkeys" in offered:
-            with load(server, "item:new"):
-                report.check("another hot key is shown within %d s" % HOT_KEY_SECONDS_MAX,
-                             shows(tab, COLUMN % ("hot", 0) + ".includes('item:new')", HOT_KEY_SECONDS_MAX))
+        with load(server, "item:new"):
+            report.check("another hot key is shown within %d s" % HOT_KEY_SECONDS_MAX,
+                         shows(tab, COLUMN % ("hot", 0) + ".includes('item:new')", HOT_KEY_SECONDS_MAX))
 
 
 def page_content(report, start):
