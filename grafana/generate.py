@@ -228,6 +228,9 @@ KEYS = (
           what="Of all accesses, those of the 1, 10 and 100 hottest keys."),
     graph("Keys that become hot", (per_second("tidegate_hot_key_promotions_total"), "became hot"), (per_second("tidegate_hot_key_cool_downs_total"), "cooled down"), unit="ops"),
     graph("Watched", ("sum by (instance) (tidegate_hot_keys_watched{@})", "{{instance}}"), what="Keys whose accesses are counted one by one."),
+    row("Big keys"),
+    graph("Big keys", ("sum by (level) (tidegate_big_keys{@})", "{{level}}"), what="Keys that are big, and those near it. /bigkeys and the page say which."),
+    graph("Keys that become big", (per_second("tidegate_big_key_detections_total"), "found"), unit="ops"),
 )
 
 DASHBOARDS = (
