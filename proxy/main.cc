@@ -136,14 +136,15 @@ void PrintWarnings(const LoadedConfig& config) {
 }
 
 void Reload(Server& server, int argc, char** argv) {
+  const auto refuse = [](const Error& error) {
+    log::Warning("Reload: nothing is changed: " + error.message);
+  };
   Result<LoadedConfig> fresh = LoadConfig(argc, argv);
-  if (fresh.ok()) {
-    for (const std::string& warning : fresh->warnings) log::Warning(warning);
-  }
-  Status status = fresh.ok() ? server.upstream_tls().Add(fresh->options.clusters)
-                             : Status(std::move(fresh).error());
+  if (!fresh.ok()) return refuse(fresh.error());
+  for (const std::string& warning : fresh->warnings) log::Warning(warning);
+  Status status = server.upstream_tls().Add(fresh->options.clusters);
   if (status.ok()) status = ReloadConfig(server.config(), std::move(fresh->options));
-  if (!status.ok()) return log::Warning("Reload: nothing is changed: " + status.error().message);
+  if (!status.ok()) return refuse(status.error());
   server.upstream_tls().Reload();
   const std::shared_ptr<const Options> options = server.config().Snapshot();
   const bool has_upstreams =
@@ -155,6 +156,15 @@ void Reload(Server& server, int argc, char** argv) {
         "upstream cluster at the start");
   }
   server.upstream_control().Switch(*options);
+}
+
+// Null without an address.
+Result<std::unique_ptr<AdminServer>> OpenAdmin(const Options& options, Server& server,
+                                               const std::atomic<bool>& ready) {
+  if (!options.admin_address) return std::unique_ptr<AdminServer>();
+  Result<std::string> token = AdminTokenOf(options);
+  if (!token.ok()) return std::move(token).error();
+  return AdminServer::Create(*options.admin_address, SourcesOf(server, ready), *std::move(token));
 }
 
 int Serve(LoadedConfig config, int argc, char** argv) {
@@ -172,15 +182,9 @@ int Serve(LoadedConfig config, int argc, char** argv) {
   if (Status opened = server.access_log().Open(options.access_log_file); !opened.ok())
     return Fail(opened.error());
   std::atomic<bool> ready{false};
-  std::unique_ptr<AdminServer> admin;
-  if (options.admin_address) {
-    Result<std::string> token = AdminTokenOf(options);
-    if (!token.ok()) return Fail(token.error());
-    Result<std::unique_ptr<AdminServer>> opened =
-        AdminServer::Create(*options.admin_address, SourcesOf(server, ready), *std::move(token));
-    if (!opened.ok()) return Fail(opened.error());
-    admin = std::move(opened).value();
-  }
+  Result<std::unique_ptr<AdminServer>> opened = OpenAdmin(options, server, ready);
+  if (!opened.ok()) return Fail(opened.error());
+  std::unique_ptr<AdminServer> admin = std::move(opened).value();
   if (options.crash_log_enabled) crash_report::Install([&server] { return InfoText(server, {}); });
   server.OnReload([&server, argc, argv, can_reload, logfile = options.logfile,
                    access_log_file = options.access_log_file] {

@@ -54,11 +54,13 @@ class HotKeyDetectorTest : public ::testing::Test {
   }
   std::set<std::string> HotNow() const {
     std::set<std::string> names;
-    for (const HotKey& key : detector_->Report()->keys) names.insert(key.name);
+    const auto report = detector_->Report();
+    for (const HotKey& key : report->keys) names.insert(key.name);
     return names;
   }
   HotKey Find(uint64_t key) const {
-    for (const HotKey& hot : detector_->Report()->keys) {
+    const auto report = detector_->Report();
+    for (const HotKey& hot : report->keys) {
       if (hot.id == IdOfNumber(key)) return hot;
     }
     ADD_FAILURE() << key << " is not hot";

@@ -30,7 +30,8 @@ TEST(KeyObserver, RepliesThatSayThatNothingIsThere) {
 
 // The report of a key; a key that is not hot has no reads and no writes.
 hotkey::HotKey Find(Server& server, std::string_view name) {
-  for (const hotkey::HotKey& key : server.hot_keys().Facts().report->keys) {
+  const auto report = server.hot_keys().Facts().report;
+  for (const hotkey::HotKey& key : report->keys) {
     if (key.name == name) return key;
   }
   return {};
