@@ -44,6 +44,19 @@ std::string NotThere(std::string_view name) {
   return "ERR '" + std::string(name) + "' is not supported in a transaction on an upstream cluster";
 }
 
+// Of what is queued and not sent to an upstream, or cannot be; `decided`: where the transaction is.
+std::string RefusalBeside(TransactionQueue& transaction, const Request& request,
+                          const UpstreamCluster* cluster, const UpstreamCluster* decided) {
+  if (cluster == nullptr && !IsOfProcess(request)) {
+    if (decided != nullptr) return std::string(kMixed);
+    transaction.NoteEngine();
+  } else if (IsForeignToUpstream(request)) {
+    if (decided != nullptr || cluster != nullptr) return NotThere(request.command->full_name);
+    transaction.NoteForeign(*request.command);
+  }
+  return "";
+}
+
 // Of the nodes of a cluster.
 bool MayGoAnywhere(const UpstreamCluster& cluster, const Request& request) {
   if (!request.keys.empty()) return false;
@@ -95,16 +108,8 @@ std::string Session::RefusalInTransaction(const Request& request) {
   UpstreamCluster* const decided =
       transaction_.upstream() != nullptr ? transaction_.upstream() : watched;
   UpstreamCluster* const cluster = placement.upstream;
-  if (cluster == nullptr || IsForeignToUpstream(request)) {
-    if (cluster == nullptr && !IsOfProcess(request)) {
-      if (decided != nullptr) return std::string(kMixed);
-      transaction_.NoteEngine();
-    } else if (IsForeignToUpstream(request)) {
-      if (decided != nullptr || cluster != nullptr) return NotThere(request.command->full_name);
-      transaction_.NoteForeign(*request.command);
-    }
-    return "";
-  }
+  if (cluster == nullptr || IsForeignToUpstream(request))
+    return RefusalBeside(transaction_, request, cluster, decided);
   if (transaction_.engine() || !client_.watches.keys().empty() ||
       (decided != nullptr && decided != cluster))
     return std::string(kMixed);

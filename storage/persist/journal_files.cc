@@ -91,7 +91,7 @@ Status JournalFiles::ListFiles() {
     const std::optional<uint64_t> name = NameOf(file);
     if (!name || !status.ok()) continue;
     Complete complete{*name, 0};
-    status = env.GetFileSize(directory + "/" + file, &complete.bytes);
+    status = env.GetFileSize(PathOf(*name), &complete.bytes);
     complete_.push_back(complete);
   }
   if (!status.ok()) return Error{"read " + directory + ": " + status.ToString()};
