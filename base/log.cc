@@ -36,6 +36,14 @@ struct KindState {
 };
 KindState kinds[std::size(kKindNames)];
 
+void AppendValue(std::string& line, const LogField& field) {
+  if (field.is_number) {
+    line += field.value;
+  } else {
+    AppendJsonString(line, field.value);
+  }
+}
+
 // As Redis: local time.
 std::string TextLine(const timeval& now, LogSeverity severity, std::string_view text,
                      std::span<const LogField> fields) {
@@ -54,11 +62,7 @@ std::string TextLine(const timeval& now, LogSeverity severity, std::string_view 
     line += ' ';
     line += field.name;
     line += '=';
-    if (field.is_number) {
-      line += field.value;
-    } else {
-      AppendJsonString(line, field.value);
-    }
+    AppendValue(line, field);
   }
   line += '\n';
   return line;
@@ -83,11 +87,7 @@ std::string JsonLine(const timeval& now, LogSeverity severity, std::string_view 
     line += ',';
     AppendJsonString(line, field.name);
     line += ':';
-    if (field.is_number) {
-      line += field.value;
-    } else {
-      AppendJsonString(line, field.value);
-    }
+    AppendValue(line, field);
   }
   line += "}\n";
   return line;
