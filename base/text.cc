@@ -25,6 +25,25 @@ uint64_t EightDigits(uint32_t value) {
   return tens | (pairs - 10 * tens) << 8;
 }
 
+// Whether each byte of a word is a digit: its high half is 3, and stays so when 6 is added.
+template <typename Word>
+bool AreDigits(Word word) {
+  constexpr auto kHighHalves = static_cast<Word>(0xf0f0f0f0f0f0f0f0u);
+  constexpr auto kThrees = static_cast<Word>(0x3030303030303030u);
+  constexpr auto kSixes = static_cast<Word>(0x0606060606060606u);
+  return (word & kHighHalves) == kThrees && ((word + kSixes) & kHighHalves) == kThrees;
+}
+
+// Of at least as many bytes as the word has, and at most twice as many.
+template <typename Word>
+bool AreDigits(const char* text, size_t size) {
+  Word first = 0;
+  Word last = 0;
+  std::memcpy(&first, text, sizeof first);
+  std::memcpy(&last, text + size - sizeof last, sizeof last);
+  return AreDigits(first) && AreDigits(last);
+}
+
 // A std::string is needed because strtod wants a terminator. Leading space is refused: strtod would
 // skip it.
 bool CopyNumber(std::string_view text, std::string& copy) {
@@ -113,6 +132,22 @@ size_t FormatUint64(uint64_t value, char* out) {
   const uint64_t text = (word | kAscii) >> (8 * zeros);
   std::memcpy(out, &text, sizeof text);
   return sizeof text - static_cast<size_t>(zeros);
+}
+
+bool IncrementLastDigit(char* text, size_t size) {
+  if (size == 0 || size > kIncrementedDigitsMax) return false;
+  char& last = text[size - 1];
+  if (last < '0' || last >= '9') return false;
+  if (size == 1) {
+    ++last;
+    return true;
+  }
+  if (text[0] == '0') return false;
+  const bool digits = size >= sizeof(uint64_t)   ? AreDigits<uint64_t>(text, size)
+                      : size >= sizeof(uint32_t) ? AreDigits<uint32_t>(text, size)
+                                                 : AreDigits<uint16_t>(text, size);
+  if (digits) ++last;
+  return digits;
 }
 
 size_t FormatInt64(int64_t value, char* out) {

@@ -37,6 +37,12 @@ std::optional<long double> ParseLongDouble(std::string_view text);
 size_t FormatInt64(int64_t value, char* out);
 size_t FormatUint64(uint64_t value, char* out);
 
+// Adds one to the decimal integer that `text` is, when that changes its last digit alone: nine
+// times of ten. False when it does not, and for what is no integer, is negative or has more than
+// kIncrementedDigitsMax digits; nothing is changed then.
+inline constexpr size_t kIncrementedDigitsMax = 16;
+bool IncrementLastDigit(char* text, size_t size);
+
 // With so many digits behind the point: "0.250".
 std::string FormatFixed(double value, int digits);
 std::string ToText(int64_t value);

@@ -59,20 +59,27 @@ class ClientShares final {
   };
 
   void Add(uint64_t client) {
-    Share* lowest = &shares_[0];
-    for (Share& share : shares_) {
-      if (share.client == client) {
-        ++share.count;
-        return;
-      }
-      if (share.count < lowest->count) lowest = &share;
+    // A pipeline's requests come one after the other.
+    if (shares_[last_].client != client) {
+      last_ = IndexFor(client);
+      shares_[last_].client = client;
     }
-    lowest->client = client;
-    ++lowest->count;
+    ++shares_[last_].count;
   }
   const std::array<Share, kClientsPerKey>& shares() const { return shares_; }
 
  private:
+  // Its own, or the lowest count's.
+  size_t IndexFor(uint64_t client) const {
+    size_t lowest = 0;
+    for (size_t i = 0; i < shares_.size(); ++i) {
+      if (shares_[i].client == client) return i;
+      if (shares_[i].count < shares_[lowest].count) lowest = i;
+    }
+    return lowest;
+  }
+
+  size_t last_ = 0;
   std::array<Share, kClientsPerKey> shares_;
 };
 

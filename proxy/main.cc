@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/program_pages.h"
 #include "config/loader.h"
 #include "proxy/admin/admin_access.h"
 #include "proxy/admin/admin_server.h"
@@ -175,6 +176,7 @@ int Serve(LoadedConfig config, int argc, char** argv) {
   if (Status opened = log::OpenFile(options.logfile); !opened.ok()) return Fail(opened.error());
   PrintWarnings(config);
   for (const std::string& warning : config.warnings) log::Warning(warning);
+  MapProgramPages();
   Result<std::unique_ptr<Server>> created =
       Server::Create(std::move(config), ProxyCommandFamilies());
   if (!created.ok()) return Fail(created.error());

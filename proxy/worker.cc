@@ -53,7 +53,7 @@ Worker::Worker(Server& server, int index)
       mailbox_(kMailboxPayloadMax),
       key_observer_(std::make_unique<KeyObserver>(MonotonicNanos())),
       discarded_output_(output_blocks_),
-      read_buffer_(new char[kSharedReadBufferBytes.count]),
+      read_buffer_(new char[kSharedReadBufferBytes.count]()),  // zeroed: in memory from the start
       upstreams_(std::make_unique<WorkerUpstreams>()),
       long_keys_(std::make_unique<LongKeys>()) {
   routers_.emplace_back(MakeRoutes({{.match = "*", .cluster = ""}}, ""));

@@ -30,6 +30,15 @@ ExecStatus AddInteger(CommandContext& context, int64_t delta) {
   const KeyRef& key = context.key();
   Entry* entry = nullptr;
   if (!context.FindString(key, true, &entry)) return ExecStatus::kDone;
+  if (delta == 1 && entry != nullptr && entry->embedded() &&
+      IncrementLastDigit(entry->value_data(), entry->value().size())) {
+    entry->set_raw(false);
+    entry->set_plain_text(false);
+    context.db().Modified(key);
+    context.db().Notify(notify::kString, "incrby", key);
+    context.reply().IntegerText(entry->value());
+    return ExecStatus::kDone;
+  }
   int64_t value = 0;
   if (!ReadInteger(entry, value)) return context.Fail(errors::kNotInteger);
   if (__builtin_add_overflow(value, delta, &value)) return context.Fail(errors::kOverflow);

@@ -20,9 +20,32 @@ Bucket* AllocateBuckets(uint32_t n) {
   return buckets;
 }
 
+template <typename Word>
+bool SameWord(const char* a, const char* b) {
+  Word words[2];
+  std::memcpy(&words[0], a, sizeof(Word));
+  std::memcpy(&words[1], b, sizeof(Word));
+  return words[0] == words[1];
+}
+
+// The first and the last word, which overlap where a key is short, are most of most keys: a call
+// for them costs more than they do.
 bool SameKey(const Entry& entry, std::string_view key) {
   const std::string_view mine = entry.key();
-  return mine.size() == key.size() && std::memcmp(mine.data(), key.data(), key.size()) == 0;
+  const size_t size = key.size();
+  if (mine.size() != size) return false;
+  const char* const a = mine.data();
+  const char* const b = key.data();
+  constexpr size_t kWord = sizeof(uint64_t);
+  if (size >= kWord) {
+    if (!SameWord<uint64_t>(a, b) || !SameWord<uint64_t>(a + size - kWord, b + size - kWord))
+      return false;
+    return size <= 2 * kWord || std::memcmp(a + kWord, b + kWord, size - 2 * kWord) == 0;
+  }
+  constexpr size_t kHalf = sizeof(uint32_t);
+  if (size >= kHalf)
+    return SameWord<uint32_t>(a, b) && SameWord<uint32_t>(a + size - kHalf, b + size - kHalf);
+  return std::memcmp(a, b, size) == 0;
 }
 
 }  // namespace

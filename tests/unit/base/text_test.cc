@@ -94,6 +94,37 @@ TEST(FormatInt64, AgreesWithToStringAtEveryDigitCount) {
   EXPECT_EQ(std::string(out, FormatUint64(18446744073709551615u, out)), "18446744073709551615");
 }
 
+TEST(IncrementLastDigit, IsAddingOneOrNothing) {
+  int incremented = 0;
+  const auto check = [&](const std::string& before) {
+    std::string text = before;
+    const bool done = IncrementLastDigit(text.data(), text.size());
+    incremented += done ? 1 : 0;
+    int64_t value = 0;
+    const bool is_integer = ParseInt64(before, value);
+    EXPECT_EQ(done, is_integer && value >= 0 && before.back() != '9' &&
+                        before.size() <= kIncrementedDigitsMax)
+        << before;
+    EXPECT_EQ(text, done ? std::to_string(value + 1) : before);
+  };
+  for (size_t digits = 1; digits <= 19; ++digits) {
+    const std::string whole = std::string("1234567812345678123").substr(0, digits);
+    check(whole);
+    check(std::string(digits, '9'));
+    check(std::string(digits, '0'));
+    check("-" + whole);
+    for (size_t at = 0; at < digits; ++at) {
+      for (const char c : {'/', ':', ' ', '-', '.', '\0', '\x19', 'a', '\xb1', '8'}) {
+        std::string changed = whole;
+        changed[at] = c;
+        check(changed);
+      }
+    }
+  }
+  EXPECT_GT(incremented, 20);
+  EXPECT_FALSE(IncrementLastDigit(nullptr, 0));
+}
+
 // Right column: what redis-server 7.0.15 answers to ZSCORE.
 TEST(FormatDouble, AgreesWithRedis) {
   EXPECT_EQ(FormatDouble(3.1), "3.1000000000000001");
