@@ -38,6 +38,8 @@ WatchList::WatchList(std::vector<WatchedKey> keys)
   TG_CHECK(keys_.size() <= kWatchedMax);
   for (size_t i = 0; i < keys_.size(); ++i) {
     TG_DCHECK(!Find(keys_[i].id));
+    const size_t bit = BitOf(keys_[i].id);
+    filter_[bit / 64] |= uint64_t{1} << bit % 64;
     size_t at = keys_[i].id & mask_;
     while (places_[at].index >= 0) at = (at + 1) & mask_;
     places_[at] = {.id = keys_[i].id, .index = static_cast<int32_t>(i)};

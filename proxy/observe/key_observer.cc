@@ -31,7 +31,7 @@ void KeyObserver::NoteRequestCosts(const Request& request, const Asked& asked) {
 void KeyObserver::Replied(const Command& command, std::span<const hotkey::KeyId> keys,
                           std::string_view name, const Asked& asked, const Answer& answer) {
   if (keys.empty()) return;
-  const uint64_t bytes = answer.bytes / keys.size();
+  const uint64_t bytes = keys.size() == 1 ? answer.bytes : answer.bytes / keys.size();
   for (const hotkey::KeyId id : keys) {
     if (costs_ != nullptr) costs_->AddReply(id, {.nanos = 0, .bytes = bytes});
     if (!finds_hot_) continue;
@@ -45,6 +45,7 @@ void KeyObserver::Replied(const Command& command, std::span<const hotkey::KeyId>
 }
 
 bool SaysNothingIsThere(std::string_view reply) {
+  if (reply.size() > 1 && reply[0] == '$' && reply[1] != '-') return false;
   constexpr std::string_view kNulls[] = {"$-1\r\n", "_\r\n", "*-1\r\n"};
   if (reply.starts_with('*') && !reply.starts_with("*-1") && !reply.starts_with("*0"))
     reply.remove_prefix(std::min(reply.find('\n'), reply.size() - 1) + 1);

@@ -9,6 +9,8 @@ namespace {
 
 // The null of a value, in RESP2 and RESP3, and of an array.
 bool IsNull(std::string_view reply) {
+  const bool may_be = reply.size() > 1 && (reply[1] == '-' || reply[0] == '_');
+  if (__builtin_expect(!may_be, 1)) return false;
   return reply.starts_with("$-1\r\n") || reply.starts_with("_\r\n") || reply.starts_with("*-1\r\n");
 }
 

@@ -11,7 +11,46 @@ namespace {
 
 constexpr std::string_view kLineEnd = "\r\n";
 
-bool IsResp3Type(char type) { return std::strchr("_,#(=!%~>|", type) != nullptr && type != '\0'; }
+bool IsResp3Type(char type) {
+  switch (type) {
+    case '_':
+    case ',':
+    case '#':
+    case '(':
+    case '=':
+    case '!':
+    case '%':
+    case '~':
+    case '>':
+    case '|':
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Longest length of a bulk that is read here and now.
+constexpr size_t kPlainDigitsMax = 7;
+
+// What most requests are answered with: OK, or one bulk that is here as a whole. Its bytes; 0 when
+// it is anything else, or not well-formed.
+size_t PlainReply(std::string_view bytes) {
+  constexpr std::string_view kOk = "+OK\r\n";
+  if (bytes.size() < kOk.size()) return 0;
+  if (bytes[0] == '+') return bytes.substr(0, kOk.size()) == kOk ? kOk.size() : 0;
+  if (bytes[0] != '$') return 0;
+  size_t size = 0;
+  size_t at = 1;
+  const size_t digits_end = std::min(bytes.size() - 1, 1 + kPlainDigitsMax);
+  for (; at < digits_end && bytes[at] >= '0' && bytes[at] <= '9'; ++at)
+    size = size * 10 + static_cast<size_t>(bytes[at] - '0');
+  if (at == 1 || (bytes[1] == '0' && at > 2)) return 0;
+  const size_t end = at + kLineEnd.size() + size + kLineEnd.size();
+  if (end > bytes.size()) return 0;
+  if (bytes[at] != '\r' || bytes[at + 1] != '\n') return 0;
+  if (bytes[end - 2] != '\r' || bytes[end - 1] != '\n') return 0;
+  return end;
+}
 
 }  // namespace
 
@@ -21,6 +60,11 @@ void ReplyFramer::Restart() {
 }
 
 ReplyFramer::Outcome ReplyFramer::Next(std::string_view bytes) {
+  const bool begins = (at_ | line_scanned_ | body_end_ | depth_) == 0 && !push_;
+  if (__builtin_expect(begins, 1)) {
+    frame_bytes_ = PlainReply(bytes);
+    if (frame_bytes_ != 0) return Outcome::kReply;
+  }
   while (true) {
     switch (body_end_ != 0 ? Body(bytes) : Element(bytes)) {
       case Step::kNeedInput:

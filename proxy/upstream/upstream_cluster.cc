@@ -52,6 +52,7 @@ bool IsReadOfReplicas(const Command& command) {
 UpstreamCluster::UpstreamCluster(UpstreamEnvironment environment, const ClusterOptions& options,
                                  size_t number)
     : environment_(environment),
+      number_(number),
       options_(options),
       tls_(environment.tls == nullptr ? nullptr : environment.tls->Of(options.tls)),
       figures_(std::make_shared<ClusterFigures>(number, options.name, options.kind)) {

@@ -49,7 +49,7 @@ class UpstreamCluster final {
 
   const ClusterOptions& options() const { return options_; }
   const std::string& name() const { return options_.name; }
-  size_t number() const { return figures_->number; }
+  size_t number() const { return number_; }
 
   // Not between a Choose and the use of what it gave: call it at the end of a turn. One that is
   // older than what is known is ignored.
@@ -164,6 +164,7 @@ class UpstreamCluster final {
   void PublishFigures();
 
   UpstreamEnvironment environment_;
+  const size_t number_;
   const ClusterOptions options_;
   const TlsContext* const tls_;
   const std::shared_ptr<ClusterFigures> figures_;

@@ -131,6 +131,11 @@ TEST(ReplyFramer, RefusesWhatNoServerSends) {
                             "$-2\r\n",
                             "$x\r\n",
                             "$3\r\nabcd\r\n",
+                            "$3\r\nabc\n\r",
+                            "$3\nabc\r\n\r\n",
+                            "$03\r\nabc\r\n",
+                            "$00\r\n\r\n",
+                            "$\r\n\r\n\r\n",
                             "*-2\r\n",
                             "*x\r\n",
                             "$600000000\r\n",
@@ -142,9 +147,11 @@ TEST(ReplyFramer, RefusesWhatNoServerSends) {
                             "*1\r\n>1\r\n+a\r\n",
                             ">0\r\n",
                             "$?\r\n"}) {
-    const auto frames = Frames(Protocol::kResp3, bytes, {1});
-    ASSERT_FALSE(frames.empty()) << bytes;
-    EXPECT_TRUE(frames[0].starts_with("garbage: ")) << bytes;
+    for (const size_t piece : {size_t{1}, std::string_view(bytes).size()}) {
+      const auto frames = Frames(Protocol::kResp3, bytes, {piece});
+      ASSERT_FALSE(frames.empty()) << bytes;
+      EXPECT_TRUE(frames[0].starts_with("garbage: ")) << bytes;
+    }
   }
 }
 
