@@ -80,7 +80,7 @@ TEST(YamlPolicies, RefusesWhatMakesNoSense) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"priority: highest", "f:1: 'priority' must be one of low, normal, high"},
       {"policies: 7", "f:1: policies must be a map of keys and values"},
-      {"policies: {rate_limits: {}}", "f:1: unknown key 'rate_limits' in policies, did you mean"},
+      {"policies: {rate_limits: {}}", "f:1: unknown key 'rate_limits' in policies (did you mean"},
       {"policies: {rate_limit: {mode: on}}", "f:1: 'mode' must be one of off, observe, enforce"},
       {"policies: {rate_limit: {mode: off}}",
        "f:1: rate_limit needs rules: a list with at least one"},

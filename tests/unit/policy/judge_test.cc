@@ -193,7 +193,6 @@ TEST_F(JudgeTest, RatesSayHowLongToWait) {
   EXPECT_EQ(ErrorOf({"GET", "item:1"}), "");
   EXPECT_EQ(ErrorOf({"GET", "item:1"}),
             "THROTTLED 3/s per key (rate_limit of route 'item:*'): retry after 334 ms");
-  EXPECT_EQ(ErrorOf({"PING"}), "");
 }
 
 TEST_F(JudgeTest, ATransactionIsExecutedWholeOrNotAtAll) {

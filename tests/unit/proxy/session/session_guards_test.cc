@@ -118,7 +118,7 @@ TEST(SessionGuards, TwoWorkersShareALimit) {
   TestServer server(ProxyCommandFamilies(),
                     With(Limited({.per = RatePer::kKey, .rate = {kRate}, .burst = 10})));
   const auto begin = Clock::now();
-  constexpr auto kTime = std::chrono::milliseconds(2000);
+  static constexpr auto kTime = std::chrono::milliseconds(2000);
   std::atomic<int64_t> passed{0};
   std::vector<std::thread> threads;
   for (int t = 0; t < 2; ++t) {
