@@ -22,12 +22,10 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "config/notify.h"
+#include "config/policy_options.h"
 #include "config/upstream_options.h"
 
 namespace tidegate {
-
-// How far the guards go: watch only, the safe ones act, all act. Guards read it; none exists yet.
-enum class Profile : uint8_t { kObserve, kStandard, kStrict };
 
 enum class LogLevel : uint8_t { kDebug, kVerbose, kNotice, kWarning };
 enum class LogLineFormat : uint8_t { kText, kJson };
@@ -89,6 +87,8 @@ struct RouteOptions {
   MirrorOptions mirror = {};
   // A cluster that has keys of this route until somebody wants them; empty: none has.
   std::string move_from = {};
+  RoutePriority priority = RoutePriority::kNormal;
+  RoutePolicyOptions policies = {};
 
   friend bool operator==(const RouteOptions&, const RouteOptions&) = default;
 };
@@ -264,6 +264,11 @@ struct Options {
   Bytes big_key_warn_bytes = 64_KiB;
   int64_t big_key_elements = 5000;
   Bytes big_key_rate = 10_MiB;  // a second
+
+  // Load shedding: see policy/load_shedding.h.
+  LoadShedding load_shedding = LoadShedding::kAuto;
+  std::chrono::milliseconds load_shedding_wait{50};
+  Bytes load_shedding_memory;  // of the process; 0: no limit
 
   friend bool operator==(const Options&, const Options&) = default;
 };

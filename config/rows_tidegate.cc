@@ -108,8 +108,9 @@ constexpr OptionRow kRows[] = {
      .names = kProfiles,
      .member = NumberMember<&Options::profile>(),
      .run_time = false,
-     .help = "How far guards may go: watch and report, act where it is safe, or act everywhere. "
-             "This version has no guards yet."},
+     .help = "What guards do that do not say it themselves: `observe` counts what they would do, "
+             "`standard` lets those act that change no reply, `strict` all of them. See "
+             "docs/guards/index.md."},
     {.name = "workers",
      .type = kSpecial,
      .initial = "auto",

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "config/near_miss.h"
 #include "config/options.h"
+#include "config/yaml_policies.h"
 
 namespace tidegate {
 namespace {
@@ -26,6 +27,11 @@ constexpr RouteKey kRouteKeys[] = {
     {"move-from", "none", "name of a cluster",
      "An upstream cluster that has keys of this route: each is moved here when a client first "
      "wants it."},
+    {"priority", "normal", "low, normal, high",
+     "Which requests are refused first when load is shed; see "
+     "[load shedding](../guards/load_shedding.md)."},
+    {"policies", "none", "map of `rate_limit`, `key_shape`, `big_key`",
+     "What may act on requests of the route; see [guards](../guards/index.md)."},
 };
 constexpr std::array<std::string_view, 2> kMirrorKeys = {"cluster", "percent"};
 
@@ -85,7 +91,9 @@ void ReadEntry(YamlContext& context, const ConfigNode& entry, RouteOptions& rout
   } else if (entry.key == "move-from") {
     route.move_from = ReadClusterName(context, entry);
   } else if (entry.key == "policies") {
-    context.Fail(entry, "this version of Tidegate has no policies on routes");
+    route.policies = ReadYamlPolicies(context, entry);
+  } else if (entry.key == "priority") {
+    route.priority = ReadYamlPriority(context, entry);
   } else {
     std::vector<std::string_view> names;
     for (const RouteKey& key : kRouteKeys) names.push_back(key.name);

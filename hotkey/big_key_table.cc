@@ -93,6 +93,18 @@ std::vector<BigKey> BigKeyTable::List(BigKeyOrder order, size_t count, int64_t n
   return keys;
 }
 
+std::optional<BigKeySize> BigKeyTable::Find(KeyId id) {
+  if (!MayHold(id)) return std::nullopt;
+  const MutexLock lock(mutex_);
+  const auto found = keys_.find(id);
+  if (found == keys_.end()) return std::nullopt;
+  const BigKey& key = found->second.key;
+  const uint64_t elements = key.elements.value_or(0);
+  return BigKeySize{.bytes = key.bytes,
+                    .elements = elements,
+                    .big = key.bytes >= thresholds_.big_bytes || elements >= thresholds_.elements};
+}
+
 BigKeyCounts BigKeyTable::Counts(int64_t now_ms) {
   const MutexLock lock(mutex_);
   DropOld(now_ms);

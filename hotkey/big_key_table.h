@@ -80,6 +80,13 @@ struct BigKey {
 
 enum class BigKeyOrder : uint8_t { kBytes, kElements, kRate };
 
+// What is known of one key, for who acts on it.
+struct BigKeySize {
+  uint64_t bytes = 0;
+  uint64_t elements = 0;  // 0: not known
+  bool big = false;       // for its size; one that only moves many bytes is not
+};
+
 struct BigKeyCounts {
   uint64_t listed = 0;
   uint64_t big = 0;
@@ -102,6 +109,8 @@ class BigKeyTable final {
   // The largest first; at most so many.
   std::vector<BigKey> List(BigKeyOrder order, size_t count, int64_t now_ms) TG_EXCLUDES(mutex_);
   BigKeyCounts Counts(int64_t now_ms) TG_EXCLUDES(mutex_);
+  // None: it is not listed. Takes the lock only when MayHold().
+  std::optional<BigKeySize> Find(KeyId id) TG_EXCLUDES(mutex_);
   // Whether the key may be listed, without the lock: false is certain, but for a key that somebody
   // is just noting.
   bool MayHold(KeyId id) const {

@@ -1,20 +1,25 @@
 // Route: pattern of keys -> cluster and policies. What a line under `routes:` in the configuration
-// means, on one worker: the name of the cluster, its upstream when it is one, how keys are named
-// there, who else has a part in it, and the chain of filters of this worker. Owner: one worker (its
-// Router); built at start.
+// means, on one worker: its cluster, its upstream when it is one, how keys are named there, who has
+// a part in it, what may act on its requests. Owner: one worker (its Router); built at start, with
+// policies that all workers share.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "policy/filter_chain.h"
 
 namespace tidegate {
 
+class RoutePolicies;
 class RouteMirror;      // proxy/upstream
 class RouteMove;        // proxy/session
 class UpstreamCluster;  // proxy/upstream
+
+// Those of all routes, in the order of the configuration.
+using PolicyList = std::vector<std::shared_ptr<RoutePolicies>>;
 
 // What a key loses and gets in front on its way to an upstream. Every key of the route begins with
 // `strip`, so that no two keys become one.
@@ -34,6 +39,7 @@ struct Route {
   RouteMirror* mirror = nullptr;  // null: none. Outlives the route
   RouteMove* move = nullptr;      // null: no other cluster has its keys. Outlives the route
   uint16_t figures = 0;           // number of its counters, on this worker
+  std::shared_ptr<RoutePolicies> policies = {};  // that all workers share; null: none
 };
 
 }  // namespace tidegate

@@ -91,6 +91,7 @@ AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
   sources.persistence = server.persistence();
   sources.discovery = &server.upstream_control().discovery();
   sources.big_keys = &server.big_keys();
+  sources.policies = &server.policies();
   sources.start_unix_ms = server.start_unix_ms();
   sources.readiness = [&server, &ready] {
     if (server.shutting_down()) return Readiness::kDraining;

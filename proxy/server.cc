@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "policy/policy_registry.h"
 #include "proxy/acceptor.h"
 #include "proxy/background_backup.h"
 #include "proxy/background_save.h"
@@ -108,6 +109,7 @@ void Server::AssembleCommands(const Options& options, Families process_families)
   }
   commands_ = CommandTable::Create(families);
   big_keys_ = std::make_unique<BigKeys>(*commands_);
+  policies_ = std::make_unique<PolicyRegistry>(*commands_);
 }
 
 Status Server::Assemble(Families process_families) {
@@ -135,7 +137,8 @@ Status Server::Assemble(Families process_families) {
   upstream_tls_ = std::move(tls).value();
   const int workers = options->workers > 0 ? options->workers : DefaultWorkers();
   for (int i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>(*this, i));
-  upstream_control_ = std::make_unique<UpstreamControl>(*options, *upstream_tls_, workers_, *loop_);
+  upstream_control_ = std::make_unique<UpstreamControl>(*options, *upstream_tls_, workers_, *loop_,
+                                                        *policies_);
   hot_keys_ = std::make_unique<HotKeyService>(*this);
   workers_left_.store(workers_.size());
   workers_serving_.store(workers_.size());

@@ -46,6 +46,7 @@ class DeclaredCommands;
 class HotKeyService;
 class KeyMoves;
 class Persistence;
+class PolicyRegistry;
 class ScriptTexts;
 class SignalWatcher;
 class Timer;
@@ -133,6 +134,7 @@ class Server final {
   HotKeyService& hot_keys() { return *hot_keys_; }
 
   BigKeys& big_keys() { return *big_keys_; }
+  PolicyRegistry& policies() { return *policies_; }
   Slowlog& slowlog() { return slowlog_; }
   AccessLog& access_log() { return access_log_; }
   LatencyMonitor& latency_monitor() { return latency_monitor_; }
@@ -204,6 +206,7 @@ class Server final {
   ConfigStore config_;
   std::unique_ptr<DeclaredCommands> declared_commands_;  // rows of commands_
   std::unique_ptr<CommandTable> commands_;
+  std::unique_ptr<PolicyRegistry> policies_;  // outlives upstream_control_, which fills it
   std::unique_ptr<Persistence> persistence_;  // outlives the engine, which appends to it
   std::unique_ptr<Engine> engine_;
   EngineThread* engine_thread_ = nullptr;

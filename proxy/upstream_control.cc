@@ -47,8 +47,10 @@ class UpstreamControl::Observer final : public UpstreamObserver {
 };
 
 UpstreamControl::UpstreamControl(const Options& options, const UpstreamTls& tls,
-                                 std::span<const std::unique_ptr<Worker>> workers, EventLoop& loop)
+                                 std::span<const std::unique_ptr<Worker>> workers, EventLoop& loop,
+                                 PolicyRegistry& policies)
     : workers_(workers),
+      policies_(policies),
       discovery_(
           {},
           [this](size_t cluster, const std::shared_ptr<const UpstreamTopology>& known) {
@@ -63,6 +65,7 @@ UpstreamControl::UpstreamControl(const Options& options, const UpstreamTls& tls,
       timer_(std::make_unique<Timer>(loop, [this] { Wait(); })) {
   plan_.listener_clusters = ListenerClusters(options);
   plan_ = PlanFor(options);
+  policies_.Publish(plan_.policies);
   for (const auto& worker : workers_) worker->TakePlan(plan_);
 }
 
@@ -96,6 +99,7 @@ UpstreamPlan UpstreamControl::PlanFor(const Options& options) {
     if (cluster.is_upstream()) plan.clusters.push_back(Planned(cluster));
   }
   plan.routes = options.routes;
+  plan.policies = policies_.Next(options, plan_.policies);
   plan.listener_clusters = plan_.listener_clusters;
   return plan;
 }
@@ -106,8 +110,9 @@ void UpstreamControl::Switch(const Options& options) {
   const auto same = [](const PlannedCluster& a, const PlannedCluster& b) {
     return a.number == b.number;
   };
-  if (plan.routes == plan_.routes && std::equal(plan.clusters.begin(), plan.clusters.end(),
-                                                plan_.clusters.begin(), plan_.clusters.end(), same))
+  if (plan.routes == plan_.routes && plan.policies == plan_.policies &&
+      std::equal(plan.clusters.begin(), plan.clusters.end(), plan_.clusters.begin(),
+                 plan_.clusters.end(), same))
     return;
   if (!plan.clusters.empty()) discovery_.Start();
   const int64_t wait_ns = std::chrono::nanoseconds(kFirstAnswersWait).count();
@@ -138,6 +143,7 @@ void UpstreamControl::Finish() {
     if (!Has(*plan, known.number)) discovery_.Remove(known.number);
   }
   plan_ = *plan;
+  policies_.Publish(plan_.policies);
 }
 
 void UpstreamControl::LogChange(const UpstreamPlan& next) const {

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "config/options.h"
+#include "policy/policy_registry.h"
 #include "proxy/discovery/discovery.h"
 #include "proxy/event/loop.h"
 #include "proxy/upstream/upstream_observer.h"
@@ -37,9 +38,10 @@ inline constexpr std::chrono::milliseconds kFirstAnswersWait{2000};
 class UpstreamControl final {
  public:
   // Before the workers' threads run: they have the clusters and routes of `options` at once. The
-  // workers end before it is destroyed. `loop`: the main thread's.
+  // workers end before it is destroyed. `loop`: the main thread's. `policies` outlives it.
   UpstreamControl(const Options& options, const UpstreamTls& tls,
-                  std::span<const std::unique_ptr<Worker>> workers, EventLoop& loop);
+                  std::span<const std::unique_ptr<Worker>> workers, EventLoop& loop,
+                  PolicyRegistry& policies);
   ~UpstreamControl();
 
   // When the workers' threads run: begins, and waits for the first answers.
@@ -67,6 +69,7 @@ class UpstreamControl final {
   void LogChange(const UpstreamPlan& next) const;
 
   const std::span<const std::unique_ptr<Worker>> workers_;
+  PolicyRegistry& policies_;
   discovery::Discovery discovery_;
   UpstreamPlan plan_;         // that is in force
   std::optional<Next> next_;  // that comes into force

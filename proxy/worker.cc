@@ -9,10 +9,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "hotkey/hot_key_detector.h"
+#include "policy/judge.h"
+#include "policy/load_shedding.h"
 #include "proxy/crash_report.h"
 #include "proxy/observe/big_keys.h"
 #include "proxy/observe/key_observer.h"
 #include "proxy/observe/long_keys.h"
+#include "proxy/observe/memory_stats.h"
 #include "proxy/server.h"
 #include "proxy/session/redaction.h"
 #include "proxy/session/route_move.h"
@@ -55,8 +58,9 @@ Worker::Worker(Server& server, int index)
       discarded_output_(output_blocks_),
       read_buffer_(new char[kSharedReadBufferBytes.count]()),  // zeroed: in memory from the start
       upstreams_(std::make_unique<WorkerUpstreams>()),
+      judge_(std::make_unique<Judge>()),
       long_keys_(std::make_unique<LongKeys>()) {
-  routers_.emplace_back(MakeRoutes({{.match = "*", .cluster = ""}}, ""));
+  routers_.emplace_back(MakeRoutes({{.match = "*", .cluster = ""}}, {}, ""));
   loop_.OnBeforeWait([](void* self) { static_cast<Worker*>(self)->BeforeWait(); }, this);
   tick_ = std::make_unique<Timer>(loop_, [this] { Tick(); });
   epoch_timer_ = std::make_unique<Timer>(loop_, [this] { EndEpoch(); });
@@ -390,6 +394,7 @@ void Worker::RefreshOptions() {
   }
   FollowBigKeys();
   FollowObserving();
+  FollowShedding();
 }
 
 void Worker::FollowBigKeys() {
@@ -439,6 +444,25 @@ void Worker::WatchRequests() {
   if (access_sample_ > 0) slow_ticks_ = 0;
 }
 
+// Above the limit of memory everybody has waited long enough.
+void Worker::FollowShedding() {
+  const bool off = options_->load_shedding == LoadShedding::kOff;
+  const uint64_t limit_bytes = options_->load_shedding_memory.count;
+  const bool over = limit_bytes > 0 && memory_for_shedding_ > limit_bytes;
+  const int64_t base_ns = std::chrono::nanoseconds(options_->load_shedding_wait).count();
+  const uint64_t wait_ticks = over ? 0 : NanosToTicks(LeastShedWaitNanos(base_ns));
+  shed_wait_ticks_ = off ? ~uint64_t{0} : wait_ticks;
+}
+
+// Ten times a second: memory does not grow by much meanwhile, and it costs three system calls.
+void Worker::MeasureMemory() {
+  const bool off = options_->load_shedding == LoadShedding::kOff;
+  const bool measures = !off && options_->load_shedding_memory.count > 0;
+  if (__builtin_expect(!measures && memory_for_shedding_ == 0, 1)) return;
+  memory_for_shedding_ = measures ? ReadResidentBytes() : 0;
+  FollowShedding();
+}
+
 bool Worker::SamplesAccess() {
   return access_sample_ > 0 && engine_thread_->Random() < access_sample_;
 }
@@ -465,6 +489,7 @@ void Worker::MeasureLag() {
 
 void Worker::Tick() {
   MeasureLag();
+  MeasureMemory();
   const int64_t now_ms = UnixMillis();
   const auto budget = std::chrono::nanoseconds(kBackgroundSliceMax).count();
   server_.engine().BackgroundStep(*engine_thread_, now_ms, index_,

@@ -40,6 +40,7 @@ namespace tidegate {
 
 class KeyObserver;
 class BigKeys;
+class Judge;
 class LongKeys;
 class RouteMirror;
 class RouteMove;
@@ -180,6 +181,14 @@ class Worker final {
   // (appendfsync always).
   bool holds_replies() const { return holds_replies_; }
 
+  // Whether the read at hand has waited so long that its requests may have to be refused; and above
+  // load-shedding-memory, any. See policy/load_shedding.h.
+  bool MayShed() const { return loop_.read_waited_ticks() >= shed_wait_ticks_; }
+  // Resident bytes of the process, as of the last tick, while load-shedding-memory is set; else 0.
+  uint64_t memory_for_shedding() const { return memory_for_shedding_; }
+  // Of policies, for one request at a time.
+  Judge& judge() { return *judge_; }
+
   // For sessions.
   EventLoop& loop() { return loop_; }
   OutputBlockPool& output_blocks() { return output_blocks_; }
@@ -280,7 +289,9 @@ class Worker final {
   // worker_plan.cc
   // `everything`: in place of the cluster of the route "*", if it is not empty.
   std::vector<Route> MakeRoutes(const std::vector<RouteOptions>& options,
-                                const std::string& everything);
+                                const PolicyList& policies, const std::string& everything);
+  // Which commands some policy has to be asked about.
+  std::vector<bool> GuardedCommands(const PolicyList& policies) const;
   RouteMirror* MirrorFor(const RouteOptions& route);
   RouteMove* MoveFor(const RouteOptions& route);
   void StepLeaving();
@@ -299,6 +310,8 @@ class Worker final {
   void RefreshOptions();
   void EndEpoch();
   void FollowBigKeys();
+  void FollowShedding();
+  void MeasureMemory();
   void RunWakeTimes();
   void ArmWakeTimer();
   void StepHousekeeping(int64_t now_ms);
@@ -322,6 +335,8 @@ class Worker final {
   uint64_t options_version_ = 0;
   uint64_t slow_ticks_ = 0;
   uint64_t slow_log_ticks_ = ~uint64_t{0};
+  uint64_t shed_wait_ticks_ = ~uint64_t{0};  // above it somebody is shed
+  uint64_t memory_for_shedding_ = 0;
   uint64_t access_sample_ = 0;  // of 2^32 requests so many have a line in the access log
   bool notes_sending_ = false;  // UpstreamEnvironment::notes_sending
   std::string last_error_;
@@ -396,6 +411,7 @@ class Worker final {
   std::thread thread_;
 
   BigKeys* big_keys_ = nullptr;  // the server's, while the options want it
+  const std::unique_ptr<Judge> judge_;
   const std::unique_ptr<LongKeys> long_keys_;
 };
 

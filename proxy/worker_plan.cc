@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "policy/route_policies.h"
 #include "proxy/server.h"
 #include "proxy/session/route_move.h"
 #include "proxy/upstream/route_mirror.h"
@@ -31,11 +32,12 @@ constexpr uint64_t kLeavingStepMillis = 20;
 
 }  // namespace
 
-// This version has no policies to put into the chains; else those of routes that stay would stay.
+// No policy is a filter of the engine's chain yet; else those of routes that stay would stay.
 std::vector<Route> Worker::MakeRoutes(const std::vector<RouteOptions>& options,
-                                      const std::string& everything) {
+                                      const PolicyList& policies, const std::string& everything) {
   std::vector<Route> routes;
-  for (const RouteOptions& route : options) {
+  for (size_t i = 0; i < options.size(); ++i) {
+    const RouteOptions& route = options[i];
     if (route.match == "*" && !everything.empty()) {
       routes.push_back(
           {.match = "*", .cluster = everything, .upstream = upstreams_->Find(everything)});
@@ -51,8 +53,18 @@ std::vector<Route> Worker::MakeRoutes(const std::vector<RouteOptions>& options,
     const bool here = made.upstream == nullptr;
     routes.back().figures =
         route_meter_.NumberOf(made.match, here ? kEngineClusterName : made.cluster);
+    if (i < policies.size()) routes.back().policies = policies[i];
   }
   return routes;
+}
+
+std::vector<bool> Worker::GuardedCommands(const PolicyList& policies) const {
+  std::vector<bool> guarded;
+  for (const Command* command : server_.commands().all()) {
+    guarded.push_back(std::any_of(policies.begin(), policies.end(),
+                                  [command](const auto& one) { return one->Concerns(*command); }));
+  }
+  return guarded;
 }
 
 // These two are made at the start. A reload finds them as they were, with the same clusters:
@@ -88,9 +100,10 @@ void Worker::TakePlan(const UpstreamPlan& plan) {
   for (const Router& router : routers_) everything_before.push_back(router.everything());
   upstreams_->Take(plan, {loop_, output_blocks_, read_buffer(), index_, upstreams_->placement_epoch,
                           &server_.script_texts(), &server_.upstream_tls(), &notes_sending_});
-  routers_[0] = Router(MakeRoutes(plan.routes, ""));
+  const std::vector<bool> guarded = GuardedCommands(plan.policies);
+  routers_[0] = Router(MakeRoutes(plan.routes, plan.policies, ""), guarded);
   for (size_t i = 0; i < plan.listener_clusters.size(); ++i) {
-    Router router(MakeRoutes(plan.routes, plan.listener_clusters[i]));
+    Router router(MakeRoutes(plan.routes, plan.policies, plan.listener_clusters[i]), guarded);
     if (i + 1 < routers_.size()) {
       routers_[i + 1] = std::move(router);
     } else {

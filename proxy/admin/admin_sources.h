@@ -31,6 +31,7 @@
 namespace tidegate {
 
 class BigKeys;
+class PolicyRegistry;
 struct EngineCounters;
 struct MoveCounters;
 
@@ -72,6 +73,7 @@ struct AdminSources {
   const Persistence* persistence = nullptr;         // null without appendonly
   const discovery::Discovery* discovery = nullptr;  // null: none
   BigKeys* big_keys = nullptr;                      // null: there is none
+  const PolicyRegistry* policies = nullptr;         // null: there are none
   int64_t start_unix_ms = 0;
   std::function<Readiness()> readiness;
   std::function<uint64_t()> connections_rejected;

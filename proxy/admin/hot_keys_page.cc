@@ -2,7 +2,9 @@
 
 #include <cmath>
 
+#include "base/clock.h"
 #include "base/shown_text.h"
+#include "policy/policy_registry.h"
 
 namespace tidegate {
 namespace {
@@ -17,6 +19,17 @@ void WriteClients(JsonWriter& json, const hotkey::HotKey& key) {
     json.Key("name").Text(Shown(client.text.name));
     json.Key("user").Text(Shown(client.text.user));
     json.Key("rate").Real(Rounded(client.rate)).EndObject();
+  }
+  json.EndArray();
+}
+
+void WriteActions(JsonWriter& json, const hotkey::HotKey& key, const HotKeyFacts& facts) {
+  json.Key("actions").BeginArray();
+  std::shared_ptr<RoutePolicies> policies;
+  if (facts.policies != nullptr) policies = facts.policies->Of(key.name);
+  if (policies != nullptr) {
+    for (const std::string& action : policies->ActionsOn(key.name, key.id, MonotonicNanos()))
+      json.Text(action);
   }
   json.EndArray();
 }
@@ -53,7 +66,7 @@ void WriteHotKey(JsonWriter& json, const hotkey::HotKey& key, const HotKeyFacts&
   json.Key("reply_bytes").Real(std::round(key.reply_bytes));
   json.Key("share").Real(key.share);
   json.Key("since_ms").Int(facts.UnixMillisOf(key.since_ns));
-  json.Key("actions").BeginArray().EndArray();  // this version has no policies
+  WriteActions(json, key, facts);
   WriteClients(json, key);
 }
 

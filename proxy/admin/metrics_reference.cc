@@ -1,5 +1,6 @@
 #include "proxy/admin/metrics_reference.h"
 
+#include "policy/policy_metrics.h"
 #include "proxy/discovery/discovery_metrics.h"
 #include "proxy/observe/big_key_metrics.h"
 #include "proxy/observe/hot_key_metrics.h"
@@ -51,7 +52,7 @@ What each is good for: [observability](../observability.md).
 }  // namespace
 
 std::vector<MetricGroup> MetricGroups() {
-  std::vector<MetricGroup> groups(7);
+  std::vector<MetricGroup> groups(8);
   groups[0].title = "Process";
   groups[0].rows = {kBuildInfoMetric};
   AppendRows(groups[0].rows, kServerMetrics);
@@ -86,6 +87,8 @@ std::vector<MetricGroup> MetricGroups() {
   groups[6].title = "Hot keys";
   groups[6].rows = {kHotKeysMetric, kTrafficShareMetric};
   AppendRows(groups[6].rows, kHotKeyMetrics);
+  groups[7].title = "Policies";
+  AppendRows(groups[7].rows, kPolicyMetrics);
   return groups;
 }
 

@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/version.h"
 #include "proxy/admin/histogram_fold.h"
+#include "policy/policy_metrics.h"
+#include "policy/policy_registry.h"
 #include "proxy/admin/hot_keys_page.h"
 #include "proxy/admin/request_figures.h"
 #include "proxy/admin/upstream_figures.h"
@@ -141,6 +143,7 @@ Families StatsCollector::Collect() const {
   CollectEngine(out);
   CollectPersistence(out);
   CollectHotKeys(out);
+  CollectPolicies(out);
   CollectBigKeys(out);
   return out;
 }
@@ -378,6 +381,23 @@ void StatsCollector::CollectBigKeys(Families& out) const {
   AddValue(listed, kBigKeysMetric, static_cast<double>(counts.big), "big");
   for (const BigKeyMetric& metric : kBigKeyMetrics)
     AddValue(AddFamily(out, metric.row), metric.row, static_cast<double>(counts.*metric.value));
+}
+
+void StatsCollector::CollectPolicies(Families& out) const {
+  std::vector<PolicyRegistry::Counted> routes;
+  if (sources_.policies != nullptr) routes = sources_.policies->Counters();
+  for (const PolicyMetric& metric : kPolicyMetrics) {
+    prometheus::MetricFamily& family = AddFamily(out, metric.row);
+    for (const PolicyRegistry::Counted& route : routes) {
+      for (size_t i = 0; i < kPolicyKindNames.size(); ++i) {
+        const PolicyFigures& figures = route.counters->figures[i];
+        const uint64_t value = (figures.*metric.value).load(std::memory_order_relaxed);
+        if (value == 0) continue;
+        AddValue(family, metric.row, static_cast<double>(value), std::string(kPolicyKindNames[i]));
+        family.metric.back().label.push_back({std::string(metric.row.second_label), route.route});
+      }
+    }
+  }
 }
 
 void StatsCollector::CollectHotKeys(Families& out) const {

@@ -41,6 +41,7 @@ class StatsCollector final : public prometheus::Collectable {
   void CollectBigKeys(std::vector<prometheus::MetricFamily>& out) const;
   void CollectPersistence(std::vector<prometheus::MetricFamily>& out) const;
   void CollectHotKeys(std::vector<prometheus::MetricFamily>& out) const;
+  void CollectPolicies(std::vector<prometheus::MetricFamily>& out) const;
 
   const AdminSources& sources_;
 };

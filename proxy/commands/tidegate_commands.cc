@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "policy/route_policies.h"
 #include "proxy/admin/hot_keys_page.h"
 #include "proxy/commands/big_keys_commands.h"
 #include "proxy/commands/families.h"
@@ -29,7 +30,7 @@ constexpr std::string_view kTidegateHelp[] = {
     "BIGKEYS [COUNT <count>] [BY BYTES|ELEMENTS|RATE]",
     "    The keys that were found to be big, as BIGKEYS.",
     "EXPLAIN <key>",
-    "    Where the key lives by the routes of now, and whether it is hot.",
+    "    Where the key lives by the routes of now, whether it is hot, and which policies it meets.",
     "HOTKEYS [COUNT <count>]",
     "    The hot keys of now, those with the most accesses first (default: 10; -1: all).",
     "STATS",
@@ -161,6 +162,14 @@ const hotkey::HotKey* FindHot(const HotKeyFacts& facts, hotkey::KeyId id) {
   return nullptr;
 }
 
+void ReplyPolicies(ReplyWriter& reply, const Route& route) {
+  std::vector<std::string> lines;
+  if (route.policies != nullptr) lines = route.policies->Describe();
+  reply.Bulk("policies");
+  reply.Array(lines.size());
+  for (const std::string& line : lines) reply.Bulk(line);
+}
+
 ExecStatus CmdTidegateExplain(SessionCommand& c) {
   const std::string_view key = c.arg(2);
   const Route& route = c.session().router().RouteOfKey(key);
@@ -189,8 +198,7 @@ ExecStatus CmdTidegateExplain(SessionCommand& c) {
   ReplyText(reply, "move-from", route.move != nullptr ? route.move->cluster_name() : "");
   ReplyClasses(reply, hot != nullptr ? hot->classes : hotkey::HotClasses());
   ReplyRate(reply, "accesses", hot != nullptr ? hot->reads + hot->writes : 0);
-  reply.Bulk("policies");
-  reply.Array(0);  // this version has none
+  ReplyPolicies(reply, route);
   return ExecStatus::kDone;
 }
 

@@ -61,8 +61,10 @@ void EventLoop::ReadDeferred() {
   while (deferred_first_ != nullptr && !TurnIsLong()) {
     Stream& stream = *deferred_first_;
     DropDeferred(stream);
+    read_waited_ticks_ = Ticks() - stream.deferred_since_ticks_;
     stream.ReadDeferred();
   }
+  read_waited_ticks_ = 0;
 }
 
 // A loop with an active idle handle does not wait.
@@ -77,6 +79,7 @@ void EventLoop::SetAwake(bool awake) {
 
 void EventLoop::Defer(Stream& stream, bool in_memory) {
   if (in_memory && !awake_) SetAwake(true);
+  stream.deferred_since_ticks_ = Ticks();
   stream.deferred_before_ = deferred_last_;
   stream.deferred_after_ = nullptr;
   (deferred_last_ != nullptr ? deferred_last_->deferred_after_ : deferred_first_) = &stream;

@@ -88,6 +88,10 @@ class EventLoop final {
     return turn_begin_ticks_ != 0 && TicksToNanos(Ticks() - turn_begin_ticks_) > kTurnBudgetNanos;
   }
 
+  // How long the stream that is being read has waited for its turn, since it was seen that it has
+  // bytes: 0 unless a long turn put it off. The measure of a loop that does not keep up.
+  uint64_t read_waited_ticks() const { return read_waited_ticks_; }
+
   // For Stream: read it first in the next turn, after those that wait already; and forget that.
   // `in_memory`: what it has left is not in the socket, so that no event would tell of it.
   void Defer(Stream& stream, bool in_memory);
@@ -107,6 +111,7 @@ class EventLoop final {
   BeforeWaitFn before_wait_ = nullptr;
   void* before_wait_context_ = nullptr;
   uint64_t turn_begin_ticks_ = 0;
+  uint64_t read_waited_ticks_ = 0;
   int64_t turn_begin_cpu_nanos_ = 0;
   int64_t turn_work_nanos_ = 0;
   bool measured_ = false;  // processor time too

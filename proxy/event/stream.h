@@ -128,6 +128,7 @@ class Stream final {
   bool reading_ = false;
   bool closing_ = false;
   bool deferred_ = false;  // in the loop's list
+  uint64_t deferred_since_ticks_ = 0;
   Stream* deferred_before_ = nullptr;
   Stream* deferred_after_ = nullptr;
 };

@@ -11,11 +11,15 @@
 
 namespace tidegate {
 
+class PolicyRegistry;
+
 struct HotKeyFacts {
   bool enabled = false;
   std::shared_ptr<const hotkey::HotKeyReport> report = std::make_shared<hotkey::HotKeyReport>();
   // Names of upstream clusters by hotkey::Keyspace::cluster. The engine is not among them.
   std::map<uint16_t, std::string> clusters = {};
+  // What acts on them; null: nothing. Outlives this.
+  const PolicyRegistry* policies = nullptr;
   // What is to be added to the report's times to make Unix times of them.
   int64_t to_unix_ns = 0;
 

@@ -176,6 +176,7 @@ HotKeyFacts HotKeyService::Facts() const {
   return {.enabled = enabled_.load(std::memory_order_relaxed),
           .report = detector_.Report(),
           .clusters = ClusterNames(),
+          .policies = &server_.policies(),
           .to_unix_ns = UnixMillis() * 1'000'000 - MonotonicNanos()};
 }
 

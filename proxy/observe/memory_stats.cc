@@ -59,6 +59,13 @@ std::optional<AllocatorStats> ReadAllocatorStats() {
 
 }  // namespace
 
+uint64_t ReadResidentBytes() {
+  const std::string statm = ReadSmallFile("/proc/self/statm");
+  std::string_view rest = statm;
+  TakeNumber(rest);  // the virtual size
+  return TakeNumber(rest) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
 MemoryStats ReadMemoryStats() {
   MemoryStats stats;
   const auto page_bytes = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));

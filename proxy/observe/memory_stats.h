@@ -33,6 +33,8 @@ struct MemoryStats {
 };
 
 MemoryStats ReadMemoryStats();
+// Of these the first alone, which is cheap.
+uint64_t ReadResidentBytes();
 
 // Gives back to the system what the allocator keeps unused (MEMORY PURGE). Whether it could.
 bool PurgeAllocator();

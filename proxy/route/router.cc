@@ -31,7 +31,10 @@ bool MeansCatchAll(ForwardRule rule) {
 
 }  // namespace
 
-Router::Router(std::vector<Route> routes) : routes_(std::move(routes)) {
+Router::Router(std::vector<Route> routes, std::vector<bool> guarded)
+    : routes_(std::move(routes)),
+      guarded_(std::move(guarded)),
+      any_guards_(std::find(guarded_.begin(), guarded_.end(), true) != guarded_.end()) {
   std::stable_sort(routes_.begin(), routes_.end(),
                    [](const Route& a, const Route& b) { return a.match.size() > b.match.size(); });
   bool has_catch_all = false;

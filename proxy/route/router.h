@@ -7,7 +7,8 @@
 // cluster, one route and no filters, the default, looks() is false and a batch pays one predictable
 // branch.
 // Otherwise patterns of the form "prefix*" are compared as prefixes, others as globs, longest
-// first: with tens of routes that is cheaper than a tree. Owner: one worker.
+// first: with tens of routes that is cheaper than a tree. Which commands policies have to be asked
+// about is worked out beforehand: it costs a look into a row of bits. Owner: one worker.
 #pragma once
 
 #include <cstdint>
@@ -35,12 +36,17 @@ struct Placement {
 
 class Router final {
  public:
-  // `routes` in the order of the configuration, one of them "*".
-  explicit Router(std::vector<Route> routes);
+  // `routes` in the order of the configuration, one of them "*". `guarded`: for each command of the
+  // table whether a policy has to be asked about it; empty: none has, of any.
+  explicit Router(std::vector<Route> routes, std::vector<bool> guarded = {});
 
   // Whether requests have to be looked at: there are filters or upstreams, or several routes, which
   // are counted apart.
-  bool looks() const { return any_filters_ || any_upstreams_ || routes_.size() > 1; }
+  bool looks() const { return any_filters_ || any_upstreams_ || any_guards_ || routes_.size() > 1; }
+  // Whether policies have to be asked about requests of this command. Of any route: which one a
+  // request takes is not known yet, and to find it out for all of them would cost more than to ask
+  // in vain for some.
+  bool guards(uint32_t command_id) const { return any_guards_ && guarded_[command_id]; }
   // There are, be it as a mirror alone.
   bool any_upstreams() const { return any_upstreams_; }
   // Whether a route does more than to name a cluster: one of the three below.
@@ -64,7 +70,9 @@ class Router final {
   std::vector<Route> routes_;          // longest pattern first
   std::vector<std::string> prefixes_;  // "item:" of "item:*"; for other globs their literal start
   std::vector<bool> is_prefix_;
+  std::vector<bool> guarded_;  // by command; empty without policies
   size_t catch_all_ = 0;
+  bool any_guards_ = false;
   bool any_filters_ = false;
   bool any_upstreams_ = false;
   bool any_prefixes_ = false;

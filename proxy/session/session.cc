@@ -9,6 +9,7 @@
 #include "proxy/event/address.h"
 #include "proxy/server.h"
 #include "proxy/session/proxy_protocol.h"
+#include "proxy/session/session_guards.h"
 #include "proxy/session/session_private.h"
 #include "proxy/worker.h"
 #include "storage/blocking.h"
@@ -129,7 +130,7 @@ std::string Session::FlagLetters() const {
   if (monitor_) letters += 'O';
   if (subscribed()) letters += 'P';
   if (transaction_.open()) letters += 'x';
-  if (blocked() || postponed()) letters += 'b';
+  if (blocked() || postponed() || parked()) letters += 'b';
   if (close_after_reply_) letters += 'c';
   if (kill_) letters += 'A';
   if (client_.watches.dirty()) letters += 'd';
@@ -203,7 +204,7 @@ void Session::Kill() {
 
 void Session::Close() {
   if (stream_.closing()) return;
-  if (postponed()) worker_.mutable_counters().sessions_suspended.Subtract(1);
+  if (postponed() || parked()) worker_.mutable_counters().sessions_suspended.Subtract(1);
   if (suspended()) {
     DisarmDeadline();
     worker_.mutable_counters().sessions_suspended.Subtract(1);
@@ -251,6 +252,7 @@ bool Session::Unblock(ClientState::Unblock how) {
 }
 
 void Session::Resume() {
+  if (parked()) return EndPark();
   if (!suspended() || kill_ || stream_.closing()) return;
   if (__builtin_expect((stops_ & kStopSync) != 0, 0)) {
     woken_while_held_ = true;

@@ -41,6 +41,7 @@
 namespace tidegate {
 
 struct RequestRecord;
+struct SessionGuards;
 class Server;
 class SessionPrivate;
 class Router;
@@ -237,6 +238,8 @@ class Session final : private StreamOwner, private UpstreamClient {
   bool suspended() const { return (stops_ & kStopSuspended) != 0; }
   // Its next command waits for the end of CLIENT PAUSE.
   bool postponed() const { return (stops_ & kStopPostponed) != 0; }
+  // Its next command waits because a rate limit says so.
+  bool parked() const { return (stops_ & kStopParked) != 0; }
   // Inside a handler: the command was executed before and suspended.
   bool resuming() const { return resuming_; }
   // Executes the suspended command again, then goes on. Does nothing when not suspended.
@@ -303,6 +306,7 @@ class Session final : private StreamOwner, private UpstreamClient {
     kStopSync = 16,        // its replies wait for the journal
     kStopUpstream = 32,    // the next request has to wait for replies of an upstream
     kStopPrivate = 64,     // an operation of SessionPrivate is under way, or waits for its turn
+    kStopParked = 128,     // a rate limit
   };
 
   // StreamOwner.
@@ -328,10 +332,20 @@ class Session final : private StreamOwner, private UpstreamClient {
   struct Progress {
     uint64_t ticks = 0;
     size_t output_bytes = 0;
+    bool late = false;  // it has waited so long for its worker that load may have to be shed
   };
   // Something else than a command that was executed here has written output since.
   static constexpr size_t kUnknownOutput = SIZE_MAX;
   Step Advance(const Request& request, bool routed, int64_t now_ms, Progress& progress);
+  // session_guards.cc. The same where policies have to be asked; and where too many requests wait,
+  // nothing: this one is let in.
+  Step AdvanceGuarded(const Request& request, int64_t now_ms, Progress& progress);
+  std::optional<Step> Shed(const Request& request);
+  SessionGuards& Guards();
+  void AskPolicies(const Request& request, SessionGuards& guards);
+  Step AnswerForPolicy(const Request& request, const SessionGuards& guards);
+  void Park(int64_t until_ns);
+  void EndPark();
   // Executes it here: as Advance, with nothing left to be asked.
   Step AdvanceHere(const Request& request, bool routed, int64_t now_ms, Progress& progress);
   ExecStatus ExecuteOne(const Request& request, int64_t now_ms);
@@ -466,7 +480,7 @@ class Session final : private StreamOwner, private UpstreamClient {
   void RetargetReply();
   // ClientState::is_cut_off
   static bool IsCutOff(void* session, const OutputBuffer& reply);
-  void EndWait(Stop stop);  // kStopSuspended or kStopPostponed
+  void EndWait(Stop stop);  // kStopSuspended, kStopPostponed, kStopParked
   void Close();
   void LogClosing(LogSeverity severity, std::string_view why) const;
   static void ObserveError(void* session, std::string_view text);
@@ -487,6 +501,7 @@ class Session final : private StreamOwner, private UpstreamClient {
   const Command* last_command_ = nullptr;
   UpstreamLink* upstream_ = nullptr;          // null: nothing was ever forwarded
   std::unique_ptr<SessionPrivate> private_;   // null: it never needed that
+  std::unique_ptr<SessionGuards> guards_;     // null: no policy was ever asked
   std::unique_ptr<std::string> held_pushes_;  // null: no reply is being written in pieces
   const int64_t created_ms_;
   int64_t last_interaction_ms_;

@@ -47,6 +47,14 @@ inline Session::Step Session::Advance(const Request& request, bool routed, int64
     progress.output_bytes = kUnknownOutput;
     if (!Admit(request, now_ms)) return stops_ != 0 ? Step::kStay : Step::kNext;
   }
+  if (__builtin_expect(progress.late, 0)) {
+    if (const std::optional<Step> step = Shed(request)) {
+      progress.output_bytes = kUnknownOutput;
+      return *step;
+    }
+  }
+  if (__builtin_expect(routed && router().guards(command->id), 0))
+    return AdvanceGuarded(request, now_ms, progress);
   // One that goes on was begun here, wherever the routes lead by now.
   if (__builtin_expect(routed && !resuming_, 0)) {
     if (const std::optional<Step> step = Forward(request, progress.ticks)) {
@@ -104,7 +112,8 @@ size_t Session::Execute(std::span<const Request> requests, int64_t now_ms) {
     worker_.mutable_route_meter().Begin(worker_.engine_counters());
     if (!routed) figures_ = 0;
   }
-  Progress progress{.ticks = Ticks(), .output_bytes = output_.size()};
+  Progress progress{
+      .ticks = Ticks(), .output_bytes = output_.size(), .late = worker_.MayShed()};
   size_t done = 0;
   while (done < requests.size()) {
     const Step step = Advance(requests[done], routed, now_ms, progress);

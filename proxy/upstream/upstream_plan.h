@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config/options.h"
+#include "policy/route.h"
 #include "proxy/upstream/upstream_observer.h"
 #include "proxy/upstream/upstream_topology.h"
 
@@ -26,6 +27,7 @@ struct PlannedCluster {
 struct UpstreamPlan {
   std::vector<PlannedCluster> clusters;  // in the order of the configuration
   std::vector<RouteOptions> routes;
+  PolicyList policies = {};  // one for each of these
   // In place of that of the route "*", for clients of a listener that says so. No reload changes
   // which those are.
   std::vector<std::string> listener_clusters = {};

@@ -346,7 +346,7 @@ TEST(ParseYaml, RefusesWhatThisVersionDoesNotHave) {
   EXPECT_EQ(
       ErrorOf(ParseYaml(
           "routes:\n  - {match: a, cluster: local, policies: {ttl_jitter: {max: 10%}}}\n", "f")),
-      "f:2: this version of Tidegate has no policies on routes");
+      "f:2: unknown key 'ttl_jitter' in policies");
 }
 
 TEST(ParseYaml, ListsThatAreNone) {

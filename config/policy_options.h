@@ -1,0 +1,138 @@
+// What the configuration says about the policies of a route: what may act on its requests, and how
+// far.
+//
+// Each policy has a mode. One that the file does not say follows `profile`: only `strict` enforces
+// what can change a reply; until then such a policy looks on and counts what it would have done.
+// What changes no reply (DEL of a large value as UNLINK) acts in `standard`, too. Plain values,
+// compared when a reload asks whether anything changed; config/yaml_policies.cc reads them,
+// docs/guards/ explains them.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace tidegate {
+
+// How far the guards go: watch only, the safe ones act, all act.
+enum class Profile : uint8_t { kObserve, kStandard, kStrict };
+
+enum class PolicyMode : uint8_t { kOff, kObserve, kEnforce };
+inline constexpr std::array<std::string_view, 3> kPolicyModeNames = {"off", "observe", "enforce"};
+
+// Which commands a policy is about, by what they do to data.
+enum class PolicyAccess : uint8_t { kReads, kWrites, kBoth };
+inline constexpr std::array<std::string_view, 3> kPolicyAccessNames = {"reads", "writes", "both"};
+
+// What a request gets that a policy does not let through. Nil: as if its keys did not exist; blank:
+// the same, but an empty string where a command replies with a string. Only reads can have these
+// two; all others get the error.
+enum class PolicyAnswer : uint8_t { kError, kNil, kBlank };
+inline constexpr std::array<std::string_view, 3> kPolicyAnswerNames = {"error", "nil", "blank"};
+
+// Which requests share one rate.
+enum class RatePer : uint8_t { kKey, kHotKey, kRoute, kClient, kUser };
+inline constexpr std::array<std::string_view, 5> kRatePerNames = {"key", "hot-key", "route",
+                                                                  "client", "user"};
+
+// So many requests in a period.
+struct Rate {
+  int64_t requests = 0;
+  std::chrono::seconds period{1};
+
+  friend bool operator==(const Rate&, const Rate&) = default;
+};
+
+struct RateLimitRule {
+  RatePer per = RatePer::kKey;
+  std::string match = {};  // only keys that match; empty: all of the route
+  Rate rate = {};
+  int64_t burst = 0;  // requests at once, after a pause
+  PolicyAccess access = PolicyAccess::kBoth;
+  std::chrono::milliseconds park{0};  // that a request may wait for its turn before it is over
+  PolicyAnswer over = PolicyAnswer::kError;
+
+  friend bool operator==(const RateLimitRule&, const RateLimitRule&) = default;
+};
+
+struct RateLimitOptions {
+  std::optional<PolicyMode> mode = {};
+  std::vector<RateLimitRule> rules = {};
+
+  friend bool operator==(const RateLimitOptions&, const RateLimitOptions&) = default;
+};
+
+struct KeyShapeOptions {
+  std::optional<PolicyMode> mode = {};
+  std::vector<std::string> allow = {};  // empty: all keys but those of `deny`
+  std::vector<std::string> deny = {};
+  Bytes key_bytes_max = 0_B;  // 0: no limit
+  PolicyAnswer answer = PolicyAnswer::kError;
+
+  bool any() const { return !allow.empty() || !deny.empty() || key_bytes_max.count > 0; }
+  friend bool operator==(const KeyShapeOptions&, const KeyShapeOptions&) = default;
+};
+
+// What becomes of a command that reads a whole big key.
+enum class WholeReads : uint8_t { kRefuse, kCap };
+inline constexpr std::array<std::string_view, 2> kWholeReadsNames = {"refuse", "cap"};
+
+struct BigKeyOptions {
+  std::optional<PolicyMode> mode = {};    // of all but `unlink`
+  std::optional<PolicyMode> unlink = {};  // DEL of a key that is known to be big
+  bool refuse_keys = false;               // the command KEYS
+  // Keys known to have more than that are read in parts alone. 0: no limit.
+  int64_t elements_max = 0;
+  Bytes bytes_max = 0_B;
+  WholeReads whole_reads = WholeReads::kRefuse;
+
+  bool any() const { return refuse_keys || elements_max > 0 || bytes_max.count > 0; }
+  friend bool operator==(const BigKeyOptions&, const BigKeyOptions&) = default;
+};
+
+// Who is served first when not everybody can be.
+enum class RoutePriority : uint8_t { kLow, kNormal, kHigh };
+inline constexpr std::array<std::string_view, 3> kRoutePriorityNames = {"low", "normal", "high"};
+
+struct RoutePolicyOptions {
+  RateLimitOptions rate_limit = {};
+  KeyShapeOptions key_shape = {};
+  BigKeyOptions big_key = {};
+
+  friend bool operator==(const RoutePolicyOptions&, const RoutePolicyOptions&) = default;
+};
+
+// `load-shedding`: as `profile` says, or one of the modes.
+enum class LoadShedding : uint8_t { kAuto, kOff, kObserve, kEnforce };
+
+constexpr PolicyMode ModeOf(LoadShedding shedding, Profile profile) {
+  switch (shedding) {
+    case LoadShedding::kOff:
+      return PolicyMode::kOff;
+    case LoadShedding::kObserve:
+      return PolicyMode::kObserve;
+    case LoadShedding::kEnforce:
+      return PolicyMode::kEnforce;
+    case LoadShedding::kAuto:
+      break;
+  }
+  return profile == Profile::kStrict ? PolicyMode::kEnforce : PolicyMode::kObserve;
+}
+
+// The mode of a policy that changes replies, and of one that does not.
+constexpr PolicyMode ModeOf(const std::optional<PolicyMode>& said, Profile profile) {
+  if (said) return *said;
+  return profile == Profile::kStrict ? PolicyMode::kEnforce : PolicyMode::kObserve;
+}
+constexpr PolicyMode SafeModeOf(const std::optional<PolicyMode>& said, Profile profile) {
+  if (said) return *said;
+  return profile == Profile::kObserve ? PolicyMode::kObserve : PolicyMode::kEnforce;
+}
+
+}  // namespace tidegate

@@ -1,0 +1,297 @@
+#include "config/yaml_policies.h"
+
+#include <algorithm>
+#include <span>
+#include <string>
+
+#include "base/key_pattern.h"
+#include "base/text.h"
+#include "config/near_miss.h"
+#include "config/option_value.h"
+
+namespace tidegate {
+namespace {
+
+constexpr std::array<std::string_view, 3> kPolicyNames = {"rate_limit", "key_shape", "big_key"};
+constexpr std::array<std::string_view, 2> kRateLimitKeys = {"mode", "rules"};
+constexpr std::array<std::string_view, 8> kRuleKeys = {"preset", "per",    "match", "rate",
+                                                       "burst",  "access", "park",  "over"};
+constexpr std::array<std::string_view, 5> kKeyShapeKeys = {"mode", "allow", "deny", "key-bytes-max",
+                                                           "answer"};
+constexpr std::array<std::string_view, 6> kBigKeyKeys = {
+    "mode", "unlink", "keys", "elements-max", "bytes-max", "whole-reads"};
+constexpr std::array<std::string_view, 2> kKeysCommandNames = {"allow", "refuse"};
+constexpr std::array<std::string_view, 1> kPresetNames = {"hot-reads"};
+
+std::string Quoted(std::string_view text) { return "'" + Excerpt(text) + "'"; }
+
+std::string OneOf(std::span<const std::string_view> names) {
+  std::string text;
+  for (const std::string_view name : names) text += (text.empty() ? "" : ", ") + std::string(name);
+  return text;
+}
+
+// What reads all of keys that a hot one is asked for more often than a backend should see.
+RateLimitRule HotReadsPreset() {
+  return {.per = RatePer::kHotKey,
+          .match = {},
+          .rate = {.requests = 400},
+          .burst = 100,
+          .access = PolicyAccess::kReads,
+          .over = PolicyAnswer::kBlank};
+}
+
+class PolicyReader {
+ public:
+  explicit PolicyReader(YamlContext& context) : context_(context) {}
+
+  RoutePolicyOptions Read(const ConfigNode& node) {
+    RoutePolicyOptions policies;
+    if (!context_.ExpectMap(node, "policies")) return policies;
+    for (const ConfigNode& entry : node.items) {
+      if (entry.key == "rate_limit") {
+        ReadRateLimit(entry, policies.rate_limit);
+      } else if (entry.key == "key_shape") {
+        ReadKeyShape(entry, policies.key_shape);
+      } else if (entry.key == "big_key") {
+        ReadBigKey(entry, policies.big_key);
+      } else {
+        FailUnknown(entry, "policies", kPolicyNames);
+      }
+    }
+    return policies;
+  }
+
+  template <typename Enum>
+  Enum ReadName(const ConfigNode& entry, std::span<const std::string_view> names) {
+    const std::string text = context_.ScalarOf(entry);
+    const auto found = std::find(names.begin(), names.end(), text);
+    if (found != names.end()) return static_cast<Enum>(found - names.begin());
+    if (entry.is_scalar()) Fail(entry, "'" + entry.key + "' must be one of " + OneOf(names));
+    return Enum{};
+  }
+
+ private:
+  void Fail(const ConfigNode& node, std::string_view what) { context_.Fail(node, what); }
+
+  void FailUnknown(const ConfigNode& entry, std::string_view where,
+                   std::span<const std::string_view> names) {
+    Fail(entry, "unknown key " + Quoted(entry.key) + " in " + std::string(where) +
+                    DidYouMean(NearestName(entry.key, names)));
+  }
+
+  int64_t ReadNumber(const ConfigNode& entry, int64_t most) {
+    const std::optional<int64_t> number = ParseInt64(context_.ScalarOf(entry));
+    if (number && *number >= 1 && *number <= most) return *number;
+    Fail(entry, "'" + entry.key + "' must be a number from 1 to " + std::to_string(most));
+    return 1;
+  }
+
+  Bytes ReadBytes(const ConfigNode& entry) {
+    const std::optional<int64_t> bytes = ParseMemory(context_.ScalarOf(entry));
+    if (bytes && *bytes >= 1) return Bytes{static_cast<uint64_t>(*bytes)};
+    Fail(entry, "'" + entry.key + "' must be a size above 0, as 512 or 1mb");
+    return 1_B;
+  }
+
+  PolicyMode ReadMode(const ConfigNode& entry) {
+    return ReadName<PolicyMode>(entry, kPolicyModeNames);
+  }
+
+  // --- rate_limit ---
+
+  void ReadRateLimit(const ConfigNode& node, RateLimitOptions& limit) {
+    if (!context_.ExpectMap(node, "rate_limit")) return;
+    for (const ConfigNode& entry : node.items) {
+      if (entry.key == "mode") {
+        limit.mode = ReadMode(entry);
+      } else if (entry.key == "rules") {
+        ReadRules(entry, limit.rules);
+      } else {
+        FailUnknown(entry, "rate_limit", kRateLimitKeys);
+      }
+    }
+    if (limit.rules.empty()) Fail(node, "rate_limit needs rules: a list with at least one");
+  }
+
+  void ReadRules(const ConfigNode& node, std::vector<RateLimitRule>& rules) {
+    if (!node.is_list()) return Fail(node, "'rules' must be a list");
+    if (node.items.size() > kRateLimitRulesMax) {
+      return Fail(node, "'rules' has more than " + std::to_string(kRateLimitRulesMax) + " entries");
+    }
+    for (const ConfigNode& item : node.items) ReadRule(item, rules);
+  }
+
+  void ReadRule(const ConfigNode& node, std::vector<RateLimitRule>& rules) {
+    if (!context_.ExpectMap(node, "a rule")) return;
+    RateLimitRule rule;
+    // What a preset says stands behind everything else, wherever it is written.
+    for (const ConfigNode& entry : node.items) {
+      if (entry.key != "preset") continue;
+      if (context_.ScalarOf(entry) == kPresetNames[0]) {
+        rule = HotReadsPreset();
+      } else {
+        Fail(entry, "'preset' must be one of " + OneOf(kPresetNames));
+      }
+    }
+    bool has_per = rule.rate.requests > 0;
+    for (const ConfigNode& entry : node.items) {
+      has_per = has_per || entry.key == "per";
+      ReadRuleEntry(entry, rule);
+    }
+    if (!has_per) Fail(node, "a rule needs 'per': " + OneOf(kRatePerNames));
+    if (rule.rate.requests == 0) Fail(node, "a rule needs a rate, as 400/s");
+    if (rule.burst == 0) rule.burst = BurstOf(rule.rate);
+    if (rule.over != PolicyAnswer::kError && rule.access != PolicyAccess::kReads) {
+      Fail(node, "'over: " + std::string(kPolicyAnswerNames[static_cast<size_t>(rule.over)]) +
+                     "' is for rules with 'access: reads': a write that is not executed must say "
+                     "so");
+    }
+    rules.push_back(std::move(rule));
+  }
+
+  void ReadRuleEntry(const ConfigNode& entry, RateLimitRule& rule) {
+    if (entry.key == "per") {
+      rule.per = ReadName<RatePer>(entry, kRatePerNames);
+    } else if (entry.key == "match") {
+      rule.match = ReadPattern(entry);
+    } else if (entry.key == "rate") {
+      ReadRate(entry, rule);
+    } else if (entry.key == "burst") {
+      rule.burst = ReadNumber(entry, kRateBurstMax);
+    } else if (entry.key == "access") {
+      rule.access = ReadName<PolicyAccess>(entry, kPolicyAccessNames);
+    } else if (entry.key == "park") {
+      ReadPark(entry, rule);
+    } else if (entry.key == "over") {
+      rule.over = ReadName<PolicyAnswer>(entry, kPolicyAnswerNames);
+    } else if (entry.key != "preset") {
+      FailUnknown(entry, "a rule", kRuleKeys);
+    }
+  }
+
+  void ReadRate(const ConfigNode& entry, RateLimitRule& rule) {
+    const std::optional<Rate> rate = ParseRate(context_.ScalarOf(entry));
+    if (rate) {
+      rule.rate = *rate;
+    } else {
+      Fail(entry, "'rate' must be requests per s, m or h, as 400/s, up to " +
+                      std::to_string(kRatePerSecondMax) + "/s");
+    }
+  }
+
+  void ReadPark(const ConfigNode& entry, RateLimitRule& rule) {
+    const std::optional<std::chrono::milliseconds> park = ParseDuration(context_.ScalarOf(entry));
+    if (park && *park <= kParkMax) {
+      rule.park = *park;
+    } else {
+      Fail(entry, "'park' must be a time with a unit, as 20ms, up to " + PrintDuration(kParkMax));
+    }
+  }
+
+  // --- key_shape ---
+
+  std::string ReadPattern(const ConfigNode& entry) {
+    std::string text = context_.ScalarOf(entry);
+    const Result<KeyPattern> pattern = KeyPattern::Parse(text);
+    if (entry.is_scalar() && !pattern.ok())
+      Fail(entry, "pattern " + Quoted(text) + ": " + pattern.error().message);
+    return text;
+  }
+
+  void ReadPatterns(const ConfigNode& node, std::vector<std::string>& patterns) {
+    if (!node.is_list()) return Fail(node, "'" + node.key + "' must be a list of patterns");
+    if (node.items.size() > kKeyShapePatternsMax) {
+      return Fail(node, "'" + node.key + "' has more than " + std::to_string(kKeyShapePatternsMax) +
+                            " entries");
+    }
+    for (const ConfigNode& item : node.items) patterns.push_back(ReadPattern(item));
+  }
+
+  void ReadKeyShape(const ConfigNode& node, KeyShapeOptions& shape) {
+    if (!context_.ExpectMap(node, "key_shape")) return;
+    for (const ConfigNode& entry : node.items) {
+      if (entry.key == "mode") {
+        shape.mode = ReadMode(entry);
+      } else if (entry.key == "allow") {
+        ReadPatterns(entry, shape.allow);
+      } else if (entry.key == "deny") {
+        ReadPatterns(entry, shape.deny);
+      } else if (entry.key == "key-bytes-max") {
+        shape.key_bytes_max = ReadBytes(entry);
+      } else if (entry.key == "answer") {
+        shape.answer = ReadName<PolicyAnswer>(entry, kPolicyAnswerNames);
+      } else {
+        FailUnknown(entry, "key_shape", kKeyShapeKeys);
+      }
+    }
+    if (!shape.any()) Fail(node, "key_shape needs allow, deny or key-bytes-max");
+  }
+
+  // --- big_key ---
+
+  void ReadBigKey(const ConfigNode& node, BigKeyOptions& big) {
+    if (!context_.ExpectMap(node, "big_key")) return;
+    for (const ConfigNode& entry : node.items) {
+      if (entry.key == "mode") {
+        big.mode = ReadMode(entry);
+      } else if (entry.key == "unlink") {
+        big.unlink = ReadMode(entry);
+      } else if (entry.key == "keys") {
+        big.refuse_keys = ReadName<int>(entry, kKeysCommandNames) != 0;
+      } else if (entry.key == "elements-max") {
+        big.elements_max = ReadNumber(entry, kWholeReadElementsMax);
+      } else if (entry.key == "bytes-max") {
+        big.bytes_max = ReadBytes(entry);
+      } else if (entry.key == "whole-reads") {
+        big.whole_reads = ReadName<WholeReads>(entry, kWholeReadsNames);
+      } else {
+        FailUnknown(entry, "big_key", kBigKeyKeys);
+      }
+    }
+    if (big.whole_reads == WholeReads::kCap && big.elements_max == 0)
+      Fail(node, "'whole-reads: cap' needs elements-max: to how many");
+  }
+
+  YamlContext& context_;
+};
+
+std::optional<std::chrono::seconds> PeriodOf(std::string_view unit) {
+  if (unit == "s") return std::chrono::seconds(1);
+  if (unit == "m") return std::chrono::minutes(1);
+  if (unit == "h") return std::chrono::hours(1);
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Rate> ParseRate(std::string_view text) {
+  const size_t slash = text.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const std::optional<int64_t> requests = ParseInt64(text.substr(0, slash));
+  const std::optional<std::chrono::seconds> period = PeriodOf(text.substr(slash + 1));
+  if (!requests || !period || *requests < 1) return std::nullopt;
+  if (*requests > kRatePerSecondMax * period->count()) return std::nullopt;
+  return Rate{.requests = *requests, .period = *period};
+}
+
+std::string PrintRate(const Rate& rate) {
+  const char unit = rate.period >= std::chrono::hours(1)     ? 'h'
+                    : rate.period >= std::chrono::minutes(1) ? 'm'
+                                                             : 's';
+  return ToText(rate.requests) + "/" + unit;
+}
+
+int64_t BurstOf(const Rate& rate) {
+  return std::max<int64_t>(1, rate.requests / rate.period.count() / 4);
+}
+
+RoutePriority ReadYamlPriority(YamlContext& context, const ConfigNode& entry) {
+  return PolicyReader(context).ReadName<RoutePriority>(entry, kRoutePriorityNames);
+}
+
+RoutePolicyOptions ReadYamlPolicies(YamlContext& context, const ConfigNode& node) {
+  return PolicyReader(context).Read(node);
+}
+
+}  // namespace tidegate

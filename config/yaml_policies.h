@@ -1,0 +1,42 @@
+// Policies of a route, as the YAML file writes them under `policies:`.
+//
+//   policies:
+//     rate_limit: {mode: enforce, rules: [{per: hot-key, rate: 400/s, burst: 100}]}
+//     key_shape:  {allow: ["item:<int>"], key-bytes-max: 64}
+//     big_key:    {keys: refuse, elements-max: 100000}
+//
+// What would limit nothing, or everything, is refused here, where the file has a line for it.
+// Thread: the one that loads. Pure.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "config/config_node.h"
+#include "config/policy_options.h"
+#include "config/yaml_context.h"
+
+namespace tidegate {
+
+// Rules of one route: each costs its requests a look.
+inline constexpr size_t kRateLimitRulesMax = 16;
+// Faster than that nothing needs to be limited; and an interval between two requests is whole
+// nanoseconds, so this is still exact to a hundredth.
+inline constexpr int64_t kRatePerSecondMax = 10'000'000;
+inline constexpr int64_t kRateBurstMax = 1'000'000'000;
+// A client that is kept longer takes its server for dead.
+inline constexpr std::chrono::milliseconds kParkMax{1000};
+// Patterns of `allow`, and of `deny`: each key is held against them one after the other.
+inline constexpr size_t kKeyShapePatternsMax = 64;
+inline constexpr int64_t kWholeReadElementsMax = 1'000'000'000;
+
+// "400/s", "10/m", "1/h"; none: no rate.
+std::optional<Rate> ParseRate(std::string_view text);
+std::string PrintRate(const Rate& rate);
+// What a rule has that does not say: a quarter of a second's requests, at least one.
+int64_t BurstOf(const Rate& rate);
+
+RoutePriority ReadYamlPriority(YamlContext& context, const ConfigNode& entry);
+RoutePolicyOptions ReadYamlPolicies(YamlContext& context, const ConfigNode& node);
+
+}  // namespace tidegate

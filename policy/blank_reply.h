@@ -1,0 +1,23 @@
+// What a read gets from a policy in place of its reply: that of a key that does not exist. For a
+// few commands there is no such reply that an application could take for nothing (TYPE, SCAN,
+// scripts); they get an error instead. Pure. Threads: any.
+#pragma once
+
+#include <cstdint>
+
+#include "base/reply_writer.h"
+#include "config/policy_options.h"
+#include "storage/command.h"
+#include "storage/request.h"
+
+namespace tidegate {
+
+// The kinds of replies to reads of what is not there.
+enum class NothingReply : uint8_t { kNone, kNull, kNulls, kZero, kArray, kSet, kMap };
+
+NothingReply NothingReplyOf(const Command& command);
+
+// `answer`: nil or blank. False: the command has none, and nothing was written.
+bool WriteNothing(const Request& request, PolicyAnswer answer, ReplyWriter& reply);
+
+}  // namespace tidegate

@@ -1,0 +1,134 @@
+#include "policy/judge.h"
+
+#include <utility>
+
+#include "base/shown_text.h"
+#include "config/yaml_policies.h"
+
+namespace tidegate {
+namespace {
+
+std::string OfRoute(const RoutePolicies& policies) {
+  return "route '" + Shown(policies.route()) + "'";
+}
+
+// In whole milliseconds, so that a client that comes after them is let in.
+int64_t MillisCovering(int64_t nanos) { return (nanos + 999'999) / 1'000'000; }
+
+std::string_view NounOf(RatePer per) {
+  switch (per) {
+    case RatePer::kKey:
+      return "key";
+    case RatePer::kHotKey:
+      return "hot key";
+    case RatePer::kRoute:
+      return "route";
+    case RatePer::kClient:
+      return "client address";
+    case RatePer::kUser:
+      break;
+  }
+  return "user";
+}
+
+}  // namespace
+
+void Judge::Begin(const JudgeContext& context) {
+  context_ = context;
+  charges_.Begin(context.in_transaction);
+  verdict_ = {};
+  delays_ = nullptr;
+}
+
+bool Judge::Ask(RoutePolicies& policies, const Request& request, std::span<const KeyRef> keys,
+                hotkey::Keyspace keyspace) {
+  if (verdict_.kind == Verdict::Kind::kAnswer) return false;
+  const DataAccess access = DataAccessOf(*request.command);
+  if (access == DataAccess::kNone) return true;
+  return AskKeyShape(policies, keys) && AskBigKey(policies, request, keys, keyspace) &&
+         AskRateLimit(policies, access, keys, keyspace);
+}
+
+Verdict Judge::End() {
+  if (verdict_.kind == Verdict::Kind::kAnswer) {
+    charges_.GiveBack();
+  } else if (charges_.wait_ns() > 0) {
+    verdict_.wait_ns = charges_.wait_ns();
+    delays_->counters().Count(PolicyKind::kRateLimit, PolicyAct::kDelayed, PolicyMode::kEnforce);
+  }
+  return std::move(verdict_);
+}
+
+void Judge::Refuse(PolicyAnswer answer, std::string error) {
+  verdict_ = {.kind = Verdict::Kind::kAnswer,
+              .answer = context_.in_transaction ? PolicyAnswer::kError : answer,
+              .error = std::move(error)};
+}
+
+bool Judge::AskKeyShape(RoutePolicies& policies, std::span<const KeyRef> keys) {
+  const KeyShape* const shape = policies.key_shape();
+  if (shape == nullptr) return true;
+  for (const KeyRef& key : keys) {
+    const std::string_view fault = shape->FaultOf(key.name);
+    if (fault.empty()) continue;
+    policies.counters().Count(PolicyKind::kKeyShape, PolicyAct::kRefused, shape->mode());
+    if (shape->mode() == PolicyMode::kObserve) return true;
+    Refuse(shape->answer(),
+           "DENIED the key " + std::string(fault) + " (key_shape of " + OfRoute(policies) + ")");
+    return false;
+  }
+  return true;
+}
+
+bool Judge::AskBigKey(RoutePolicies& policies, const Request& request, std::span<const KeyRef> keys,
+                      hotkey::Keyspace keyspace) {
+  const BigKeyGuard* const guard = policies.big_key();
+  if (guard == nullptr || guard->RoleOf(*request.command) == BigKeyRole::kNone) return true;
+  BigKeyGuard::Ruling ruling = guard->Rule(request, keys, keyspace, context_.big_keys);
+  PolicyCounters& counters = policies.counters();
+  if (ruling.unlink) {
+    if (context_.in_transaction) return true;
+    counters.Count(PolicyKind::kBigKey, PolicyAct::kRewritten, guard->unlink_mode());
+    verdict_.unlink = verdict_.unlink || guard->unlink_mode() == PolicyMode::kEnforce;
+    return true;
+  }
+  // A queue is executed as it was said, or not.
+  if (ruling.cap && context_.in_transaction)
+    ruling = {.refusal = "'" + request.command->full_name + "' would read too many elements"};
+  if (ruling.cap) {
+    counters.Count(PolicyKind::kBigKey, PolicyAct::kRewritten, guard->mode());
+    if (guard->mode() == PolicyMode::kEnforce) verdict_.cap = ruling.cap;
+    return true;
+  }
+  if (ruling.refusal.empty()) return true;
+  counters.Count(PolicyKind::kBigKey, PolicyAct::kRefused, guard->mode());
+  if (guard->mode() == PolicyMode::kObserve) return true;
+  Refuse(PolicyAnswer::kError,
+         "TOOBIG " + ruling.refusal + " (big_key of " + OfRoute(policies) + ")");
+  return false;
+}
+
+bool Judge::AskRateLimit(RoutePolicies& policies, DataAccess access, std::span<const KeyRef> keys,
+                         hotkey::Keyspace keyspace) {
+  RateLimit* const limit = policies.rate_limit();
+  if (limit == nullptr) return true;
+  const int64_t waited = charges_.wait_ns();
+  const std::optional<RateLimit::Over> over = limit->Take({.access = access,
+                                                           .keys = keys,
+                                                           .keyspace = keyspace,
+                                                           .client = context_.client,
+                                                           .user = context_.user,
+                                                           .now_ns = context_.now_ns,
+                                                           .hot = context_.hot},
+                                                          charges_);
+  if (charges_.wait_ns() > waited) delays_ = &policies;
+  if (!over) return true;
+  policies.counters().Count(PolicyKind::kRateLimit, PolicyAct::kRefused, PolicyMode::kEnforce);
+  Refuse(over->rule->over, "THROTTLED " + PrintRate(over->rule->rate) + " per " +
+                               std::string(NounOf(over->rule->per)) + " (rate_limit of " +
+                               OfRoute(policies) + "): retry after " +
+                               std::to_string(MillisCovering(over->wait_ns)) + " ms");
+  return false;
+}
+
+}  // namespace tidegate

@@ -1,0 +1,74 @@
+// Judge: what the policies of its routes make of one request, or of a whole transaction.
+//
+//   Begin --> Ask (route 1) --> Ask (route 2) ... --> End: it may go, now or later, or it gets this
+//
+// The order within a route is that of what it costs to find out, and of what is certain: key_shape,
+// big_key, rate_limit. The first that refuses decides, and what rates took until then is given
+// back, so a refused request is charged nowhere. A transaction is asked about command by command
+// and decided once, so it is executed whole or not at all. It knows no session and no clock.
+// Owner: one worker, which uses it again for each request.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "config/policy_options.h"
+#include "hotkey/access_recorder.h"
+#include "hotkey/big_key_table.h"
+#include "hotkey/key_id.h"
+#include "policy/command_access.h"
+#include "policy/rate_limit/rate_limit.h"
+#include "policy/route_policies.h"
+#include "storage/request.h"
+
+namespace tidegate {
+
+// Who asks, and what is known.
+struct JudgeContext {
+  uint64_t client = 0;                          // hash of the address, without the port
+  uint64_t user = 0;                            // hash of the name
+  int64_t now_ns = 0;                           // monotonic
+  const hotkey::AccessRecorder* hot = nullptr;  // null: no key is hot
+  hotkey::BigKeyTable* big_keys = nullptr;      // null: no key is big
+  bool in_transaction = false;
+};
+
+struct Verdict {
+  enum class Kind : uint8_t { kPass, kAnswer };
+  Kind kind = Kind::kPass;
+  // kPass: not before this time has gone by; and in which form.
+  int64_t wait_ns = 0;
+  bool unlink = false;
+  std::optional<CappedRange> cap = {};
+  // kAnswer: the error, or what stands for it if the command has that.
+  PolicyAnswer answer = PolicyAnswer::kError;
+  std::string error = {};
+};
+
+class Judge final {
+ public:
+  void Begin(const JudgeContext& context);
+  // `keys`: those of the request that are the route's. False: it is decided.
+  bool Ask(RoutePolicies& policies, const Request& request, std::span<const KeyRef> keys,
+           hotkey::Keyspace keyspace);
+  // Once.
+  Verdict End();
+
+ private:
+  bool AskKeyShape(RoutePolicies& policies, std::span<const KeyRef> keys);
+  bool AskBigKey(RoutePolicies& policies, const Request& request, std::span<const KeyRef> keys,
+                 hotkey::Keyspace keyspace);
+  bool AskRateLimit(RoutePolicies& policies, DataAccess access, std::span<const KeyRef> keys,
+                    hotkey::Keyspace keyspace);
+  void Refuse(PolicyAnswer answer, std::string error);
+
+  JudgeContext context_;
+  RateCharges charges_;
+  Verdict verdict_;
+  RoutePolicies* delays_ = nullptr;  // the route that the wait is of
+};
+
+}  // namespace tidegate

@@ -1,0 +1,48 @@
+// PolicyCounters: what the policies of one route have done, or would have done in mode observe.
+// Only requests that a policy acts on are counted: these are few, or slow it down anyway, so the
+// workers share the counters. They outlive a reload. Threads: any.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "config/policy_options.h"
+
+namespace tidegate {
+
+enum class PolicyKind : uint8_t { kRateLimit, kKeyShape, kBigKey, kLoadShedding };
+inline constexpr std::array<std::string_view, 4> kPolicyKindNames = {"rate_limit", "key_shape",
+                                                                     "big_key", "load_shedding"};
+
+// What a policy does to a request: answers in place of whoever has the data, keeps it for a moment,
+// or lets it through in another form.
+enum class PolicyAct : uint8_t { kRefused, kDelayed, kRewritten };
+
+struct PolicyFigures {
+  std::atomic<uint64_t> refused{0};
+  std::atomic<uint64_t> delayed{0};
+  std::atomic<uint64_t> rewritten{0};
+  std::atomic<uint64_t> observed{0};   // one of the three, in mode observe
+  std::atomic<uint64_t> forgotten{0};  // keys or clients whose rate had no place any more
+};
+
+struct PolicyCounters {
+  std::array<PolicyFigures, kPolicyKindNames.size()> figures;
+
+  PolicyFigures& of(PolicyKind kind) { return figures[static_cast<size_t>(kind)]; }
+  const PolicyFigures& of(PolicyKind kind) const { return figures[static_cast<size_t>(kind)]; }
+
+  void Count(PolicyKind kind, PolicyAct act, PolicyMode mode) {
+    PolicyFigures& these = of(kind);
+    std::atomic<uint64_t>& which = mode == PolicyMode::kObserve ? these.observed
+                                   : act == PolicyAct::kRefused ? these.refused
+                                   : act == PolicyAct::kDelayed ? these.delayed
+                                                                : these.rewritten;
+    which.fetch_add(1, std::memory_order_relaxed);
+  }
+};
+
+}  // namespace tidegate

@@ -1,0 +1,71 @@
+// RoutePolicies: what may act on the requests of one route. There is one for each route of the
+// configuration, which all workers share: what a policy remembers (rates) has to hold for the whole
+// process. Policies that are off are not there; a route without any has counters alone, so that
+// load shedding has where to count.
+//
+// Made on the main thread at the start and by a reload, then handed to the workers with the routes
+// (proxy/upstream/upstream_plan.h). Threads: any.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/options.h"
+#include "hotkey/key_id.h"
+#include "policy/big_key/big_key_guard.h"
+#include "policy/key_shape/key_shape.h"
+#include "policy/policy_counters.h"
+#include "policy/rate_limit/rate_limit.h"
+#include "storage/command.h"
+
+namespace tidegate {
+
+class RoutePolicies final {
+ public:
+  struct Setting {
+    const RouteOptions& route;
+    Profile profile = Profile::kStandard;
+    bool is_upstream = false;
+    const CommandTable& commands;
+  };
+  // `before`: of the same route, before a reload; null: none.
+  RoutePolicies(const Setting& setting, std::shared_ptr<PolicyCounters> counters,
+                const RoutePolicies* before);
+  RoutePolicies(const RoutePolicies&) = delete;
+  RoutePolicies& operator=(const RoutePolicies&) = delete;
+
+  const std::string& route() const { return route_; }
+  // Made of the same settings.
+  bool IsOf(const Setting& setting) const;
+  // Whether any of them has to be asked about requests of the command.
+  bool Concerns(const Command& command) const;
+
+  // Null: off.
+  RateLimit* rate_limit() { return rate_limit_.get(); }
+  const KeyShape* key_shape() const { return key_shape_.get(); }
+  const BigKeyGuard* big_key() const { return big_key_.get(); }
+  RoutePriority priority() const { return priority_; }
+  PolicyCounters& counters() { return *counters_; }
+
+  // A line for each policy and rule, for TIDEGATE EXPLAIN.
+  std::vector<std::string> Describe() const;
+  // The policies that act on a hot key now: "rate_limit"; those that only look on have "(observe)"
+  // behind their name.
+  std::vector<std::string> ActionsOn(std::string_view key, hotkey::KeyId id, int64_t now_ns) const;
+
+ private:
+  const std::string route_;
+  const RoutePolicyOptions options_;
+  const Profile profile_;
+  const bool is_upstream_;
+  const RoutePriority priority_;
+  const std::shared_ptr<PolicyCounters> counters_;
+  std::unique_ptr<RateLimit> rate_limit_;
+  std::unique_ptr<KeyShape> key_shape_;
+  std::unique_ptr<BigKeyGuard> big_key_;
+};
+
+}  // namespace tidegate

@@ -1,0 +1,227 @@
+// The part of Session that asks the policies of its request's routes, and does what they say:
+//
+//   Advance --> AskPolicies --> passes ----------------------------> Forward, or executed here
+//                  |            passes, but not yet --> parked --------^
+//                  |            passes as UNLINK, as a shorter LRANGE --^
+//                  +----------> an error, or as if there were nothing: behind replies in front
+//
+// One place for the engine and all kinds of upstreams, before it is decided who answers. EXEC is
+// asked about as all that is queued: a transaction is executed whole or not at all. What goes on
+// after a suspension (BLPOP, a busy slot) was asked about when it came. Load shedding is here, too:
+// it needs no policy, and comes first, because it has to be cheap.
+#include "proxy/session/session_guards.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "policy/blank_reply.h"
+#include "policy/load_shedding.h"
+#include "proxy/observe/big_keys.h"
+#include "proxy/observe/key_observer.h"
+#include "proxy/server.h"
+#include "proxy/session/session.h"
+#include "proxy/session/session_private.h"
+#include "proxy/upstream/upstream_cluster.h"
+#include "proxy/worker.h"
+
+namespace tidegate {
+namespace {
+
+hotkey::Keyspace KeyspaceOf(const Route& route, int database) {
+  const uint16_t cluster =
+      route.upstream == nullptr ? uint16_t{0} : KeyspaceNumber(route.upstream->number());
+  return {.cluster = cluster, .database = static_cast<uint16_t>(database)};
+}
+
+// Each route of a request's keys once, with those that are its own. False: it is decided.
+bool AskRoutes(Judge& judge, Router& router, const Request& request, int database) {
+  if (request.keys.size() <= 1) {
+    Route& route = router.RouteOf(request);
+    return route.policies == nullptr ||
+           judge.Ask(*route.policies, request, request.keys, KeyspaceOf(route, database));
+  }
+  std::vector<std::pair<Route*, KeyRef>> left;
+  left.reserve(request.keys.size());
+  for (const KeyRef& key : request.keys) left.emplace_back(&router.RouteOfKey(key.name), key);
+  while (!left.empty()) {
+    Route& route = *left.front().first;
+    const auto others = std::stable_partition(
+        left.begin(), left.end(), [&route](const auto& one) { return one.first == &route; });
+    std::vector<KeyRef> keys;
+    for (auto one = left.begin(); one != others; ++one) keys.push_back(one->second);
+    left.erase(left.begin(), others);
+    if (route.policies != nullptr &&
+        !judge.Ask(*route.policies, request, keys, KeyspaceOf(route, database)))
+      return false;
+  }
+  return true;
+}
+
+// The request as a policy wants it; itself, if none wants anything.
+Request InForm(const Request& request, const CommandTable& commands, SessionGuards& guards) {
+  const Verdict& verdict = guards.verdict;
+  if (!verdict.unlink && !verdict.cap) return request;
+  guards.args.assign(request.args.begin(), request.args.end());
+  Request other = request;
+  if (verdict.unlink) {
+    guards.args[0] = "UNLINK";
+    other.command = commands.Find("unlink");
+  } else {
+    guards.stop_text = std::to_string(verdict.cap->stop);
+    guards.args[3] = guards.stop_text;
+  }
+  other.args = guards.args;
+  return other;
+}
+
+// Rounded up: who wakes early would wait again.
+std::chrono::milliseconds MillisUntil(int64_t until_ns) {
+  constexpr int64_t kMillisecond = 1'000'000;
+  return std::chrono::milliseconds((until_ns - MonotonicNanos() + kMillisecond - 1) / kMillisecond);
+}
+
+}  // namespace
+
+SessionGuards& Session::Guards() {
+  if (guards_ == nullptr) {
+    guards_ = std::make_unique<SessionGuards>();
+    const std::string_view address(peer_address_);
+    guards_->client = KeyHash(address.substr(0, address.rfind(':')));
+    guards_->user = KeyHash(user());
+  }
+  return *guards_;
+}
+
+Session::Step Session::AdvanceGuarded(const Request& request, int64_t now_ms, Progress& progress) {
+  using State = SessionGuards::State;
+  SessionGuards& guards = Guards();
+  if (guards.state == State::kNone && !resuming_) AskPolicies(request, guards);
+  if (guards.state == State::kParked) {
+    if (guards.parked_until_ns > MonotonicNanos()) {
+      Park(guards.parked_until_ns);
+      return Step::kStay;
+    }
+    guards.state = State::kPassed;
+  }
+  std::optional<Step> step;
+  if (guards.state == State::kAnswer) {
+    progress.output_bytes = kUnknownOutput;
+    step = AnswerForPolicy(request, guards);
+  } else {
+    const Request sent = InForm(request, worker_.server().commands(), guards);
+    if (!resuming_) step = Forward(sent, progress.ticks);
+    if (step) {
+      progress.output_bytes = kUnknownOutput;
+    } else {
+      step = AdvanceHere(sent, true, now_ms, progress);
+    }
+  }
+  if (*step != Step::kStay) {
+    guards.state = State::kNone;
+    guards.verdict = {};
+  }
+  return *step;
+}
+
+void Session::AskPolicies(const Request& request, SessionGuards& guards) {
+  using State = SessionGuards::State;
+  guards.state = State::kPassed;
+  const bool executes = transaction_.open() && request.command->full_name == "exec";
+  // It will be refused, or answers nil: nobody has to pay for that.
+  if (executes && (transaction_.refused() || client_.watches.dirty())) return;
+  Judge& judge = worker_.judge();
+  const int64_t now_ns = MonotonicNanos();
+  judge.Begin({.client = guards.client,
+               .user = guards.user,
+               .now_ns = now_ns,
+               .hot = worker_.observer() != nullptr ? &worker_.key_observer().recorder() : nullptr,
+               .big_keys = worker_.big_keys() != nullptr ? &worker_.big_keys()->table() : nullptr,
+               .in_transaction = executes});
+  if (executes) {
+    for (size_t i = 0; i < transaction_.size(); ++i) {
+      if (!AskRoutes(judge, router(), transaction_.at(i).view(), client_.db)) break;
+    }
+  } else {
+    AskRoutes(judge, router(), request, client_.db);
+  }
+  guards.verdict = judge.End();
+  if (guards.verdict.kind == Verdict::Kind::kAnswer) {
+    guards.state = State::kAnswer;
+  } else if (guards.verdict.wait_ns > 0) {
+    guards.parked_until_ns = now_ns + guards.verdict.wait_ns;
+    guards.state = State::kParked;
+  }
+}
+
+Session::Step Session::AnswerForPolicy(const Request& request, const SessionGuards& guards) {
+  if (WaitsForUpstream(0)) return Step::kStay;
+  const Verdict& verdict = guards.verdict;
+  if (verdict.answer != PolicyAnswer::kError && WriteNothing(request, verdict.answer, reply_)) {
+    worker_.mutable_command_stats().Reject(request.command->id);
+    last_command_ = request.command;
+    AfterReply();
+    return Step::kNext;
+  }
+  if (private_ != nullptr && request.command->full_name == "exec") private_->EndWatch();
+  RefuseWith(request, verdict.error);
+  return Step::kNext;
+}
+
+void Session::Park(int64_t until_ns) {
+  StopFor(kStopParked);
+  worker_.mutable_counters().sessions_suspended.Add(1);
+  worker_.WakeAfter(id_, MillisUntil(until_ns));
+}
+
+// Also when somebody wakes it for another reason: AdvanceGuarded looks at the clock.
+void Session::EndPark() {
+  if (kill_ || stream_.closing()) return;
+  EndWait(kStopParked);
+  RunKept();
+}
+
+// What has begun goes on, and what policies have let in goes: they have seen to it that it waits.
+std::optional<Session::Step> Session::Shed(const Request& request) {
+  if (resuming_ || (guards_ != nullptr && guards_->state != SessionGuards::State::kNone))
+    return std::nullopt;
+  const bool executes = transaction_.open() && request.command->full_name == "exec";
+  DataAccess access = DataAccessOf(*request.command);
+  if (executes) access = transaction_.writes() ? DataAccess::kWrite : DataAccess::kRead;
+  if (access == DataAccess::kNone) return std::nullopt;
+  const bool has_queue = executes && transaction_.size() > 0;
+  RoutePolicies* const policies =
+      router().RouteOf(has_queue ? transaction_.at(0).view() : request).policies.get();
+  const Options& options = worker_.options();
+  const LoadClass load_class{
+      .priority = policies != nullptr ? policies->priority() : RoutePriority::kNormal,
+      .access = access};
+  const int64_t waited_ns = TicksToNanos(worker_.loop().read_waited_ticks());
+  const int64_t base_ns = std::chrono::nanoseconds(options.load_shedding_wait).count();
+  const bool late = waited_ns > ShedWaitNanos(load_class, base_ns);
+  const bool needs_memory =
+      executes ? transaction_.denies_oom() : (request.command->spec->flags & kDenyOom) != 0;
+  const bool full =
+      needs_memory && ShedsForMemory(load_class.priority, worker_.memory_for_shedding(),
+                                     options.load_shedding_memory.count);
+  if (!late && !full) return std::nullopt;
+  const PolicyMode mode = ModeOf(options.load_shedding, options.profile);
+  if (mode == PolicyMode::kEnforce && WaitsForUpstream(0)) return Step::kStay;
+  if (policies != nullptr)
+    policies->counters().Count(PolicyKind::kLoadShedding, PolicyAct::kRefused, mode);
+  if (mode != PolicyMode::kEnforce) return std::nullopt;
+  if (private_ != nullptr && executes) private_->EndWatch();
+  RefuseWith(request, late ? "OVERLOADED the request waited " +
+                                 std::to_string(waited_ns / 1'000'000) +
+                                 " ms and was not executed (load shedding): try again later"
+                           : "OVERLOADED the process is short of memory and the command may need "
+                             "more (load shedding): try again later");
+  return Step::kNext;
+}
+
+}  // namespace tidegate

@@ -1,0 +1,35 @@
+// SessionGuards: what the policies have made of the request that a session is at. Kept because a
+// request may be looked at several times before it is through (it waits for replies of an upstream,
+// for a slot, for its turn), and is asked about, counted and charged once.
+// Only sessions have one that a policy was asked about. Owner: the session.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/judge.h"
+#include "storage/request.h"
+
+namespace tidegate {
+
+struct SessionGuards {
+  enum class State : uint8_t {
+    kNone,    // nobody was asked yet
+    kParked,  // it may go, but not yet
+    kPassed,  // it may go
+    kAnswer   // it gets something else
+  };
+  State state = State::kNone;
+  Verdict verdict = {};
+  int64_t parked_until_ns = 0;  // monotonic
+  uint64_t client = 0;          // hash of the address without the port; 0: not known yet
+  uint64_t user = 0;
+
+  // The request in another form: what its arguments are then.
+  std::vector<std::string_view> args = {};
+  std::string stop_text = {};
+};
+
+}  // namespace tidegate

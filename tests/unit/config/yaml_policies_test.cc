@@ -1,0 +1,139 @@
+// Policies of routes, as the YAML file writes them.
+#include "config/yaml_policies.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/loader.h"
+
+namespace tidegate {
+namespace {
+
+using ::testing::StartsWith;
+
+Result<Options> Parse(const std::string& rest) {
+  return ParseYaml("routes: [{match: \"*\", cluster: local, " + rest + "}]\n", "f");
+}
+
+std::string ErrorOf(const std::string& rest) {
+  Result<Options> options = Parse(rest);
+  return options.ok() ? "" : options.error().message;
+}
+
+TEST(YamlPolicies, RateLimits) {
+  Result<Options> options = Parse(
+      "policies: {rate_limit: {mode: enforce, rules: ["
+      "{per: key, match: \"item:<int>\", rate: 90/m, burst: 7, access: reads, park: 20ms, over: "
+      "nil}, "
+      "{per: client, rate: 1000/s}, {preset: hot-reads}, {preset: hot-reads, over: error}]}}");
+  ASSERT_TRUE(options.ok()) << options.error().message;
+  const RateLimitOptions& limit = options->routes[0].policies.rate_limit;
+  EXPECT_EQ(limit.mode, PolicyMode::kEnforce);
+  ASSERT_EQ(limit.rules.size(), 4);
+  EXPECT_EQ(limit.rules[0], (RateLimitRule{.per = RatePer::kKey,
+                                           .match = "item:<int>",
+                                           .rate = {90, std::chrono::minutes(1)},
+                                           .burst = 7,
+                                           .access = PolicyAccess::kReads,
+                                           .park = std::chrono::milliseconds(20),
+                                           .over = PolicyAnswer::kNil}));
+  EXPECT_EQ(limit.rules[1],
+            (RateLimitRule{
+                .per = RatePer::kClient, .rate = {1000, std::chrono::seconds(1)}, .burst = 250}));
+  const RateLimitRule preset{.per = RatePer::kHotKey,
+                             .rate = {400, std::chrono::seconds(1)},
+                             .burst = 100,
+                             .access = PolicyAccess::kReads,
+                             .over = PolicyAnswer::kBlank};
+  EXPECT_EQ(limit.rules[2], preset);
+  EXPECT_EQ(limit.rules[3].over, PolicyAnswer::kError);
+  EXPECT_EQ(limit.rules[3].rate, preset.rate);
+}
+
+TEST(YamlPolicies, ShapesBigKeysAndPriority) {
+  Result<Options> options = Parse(
+      "priority: high, policies: {key_shape: {mode: observe, allow: [\"a:<int>\", b], deny: "
+      "[\"*'*\"], "
+      "key-bytes-max: 1kb, answer: blank}, big_key: {mode: enforce, unlink: off, keys: refuse, "
+      "elements-max: 1000, bytes-max: 1mb, whole-reads: cap}}");
+  ASSERT_TRUE(options.ok()) << options.error().message;
+  const RouteOptions& route = options->routes[0];
+  EXPECT_EQ(route.priority, RoutePriority::kHigh);
+  EXPECT_EQ(route.policies.key_shape, (KeyShapeOptions{.mode = PolicyMode::kObserve,
+                                                       .allow = {"a:<int>", "b"},
+                                                       .deny = {"*'*"},
+                                                       .key_bytes_max = 1_KiB,
+                                                       .answer = PolicyAnswer::kBlank}));
+  EXPECT_EQ(route.policies.big_key, (BigKeyOptions{.mode = PolicyMode::kEnforce,
+                                                   .unlink = PolicyMode::kOff,
+                                                   .refuse_keys = true,
+                                                   .elements_max = 1000,
+                                                   .bytes_max = 1_MiB,
+                                                   .whole_reads = WholeReads::kCap}));
+}
+
+TEST(YamlPolicies, RefusesWhatMakesNoSense) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"priority: highest", "f:1: 'priority' must be one of low, normal, high"},
+      {"policies: 7", "f:1: policies must be a map of keys and values"},
+      {"policies: {rate_limits: {}}", "f:1: unknown key 'rate_limits' in policies (did you mean"},
+      {"policies: {rate_limit: {mode: on}}", "f:1: 'mode' must be one of off, observe, enforce"},
+      {"policies: {rate_limit: {mode: off}}",
+       "f:1: rate_limit needs rules: a list with at least one"},
+      {"policies: {rate_limit: {rules: 1}}", "f:1: 'rules' must be a list"},
+      {"policies: {rate_limit: {rules: [{rate: 1/s}]}}",
+       "f:1: a rule needs 'per': key, hot-key, route, client, user"},
+      {"policies: {rate_limit: {rules: [{per: key}]}}", "f:1: a rule needs a rate, as 400/s"},
+      {"policies: {rate_limit: {rules: [{per: key, rate: 0/s}]}}",
+       "f:1: 'rate' must be requests per s, m or h, as 400/s, up to 10000000/s"},
+      {"policies: {rate_limit: {rules: [{per: key, rate: 400}]}}", "f:1: 'rate' must be requests"},
+      {"policies: {rate_limit: {rules: [{per: key, rate: 10000001/s}]}}",
+       "f:1: 'rate' must be requests"},
+      {"policies: {rate_limit: {rules: [{per: key, rate: 1/s, burst: 0}]}}",
+       "f:1: 'burst' must be a number from 1 to 1000000000"},
+      {"policies: {rate_limit: {rules: [{per: key, rate: 1/s, park: 2s}]}}",
+       "f:1: 'park' must be a time with a unit, as 20ms, up to 1s"},
+      {"policies: {rate_limit: {rules: [{per: key, rate: 1/s, over: nil}]}}",
+       "f:1: 'over: nil' is for rules with 'access: reads'"},
+      {"policies: {rate_limit: {rules: [{per: key, rate: 1/s, match: \"<x>\"}]}}",
+       "f:1: pattern '<x>': '<x>' is none of <int>, <hex>, <word>, <uuid>"},
+      {"policies: {rate_limit: {rules: [{preset: hot}]}}",
+       "f:1: 'preset' must be one of hot-reads"},
+      {"policies: {key_shape: {mode: enforce}}",
+       "f:1: key_shape needs allow, deny or key-bytes-max"},
+      {"policies: {key_shape: {key-bytes-max: 0}}",
+       "f:1: 'key-bytes-max' must be a size above 0, as 512 or 1mb"},
+      {"policies: {big_key: {keys: no}}", "f:1: 'keys' must be one of allow, refuse"},
+      {"policies: {big_key: {whole-reads: cap}}", "f:1: 'whole-reads: cap' needs elements-max"},
+      {"policies: {big_key: {elements: 5}}", "f:1: unknown key 'elements' in big_key"},
+  };
+  for (const auto& [rest, error] : cases) EXPECT_THAT(ErrorOf(rest), StartsWith(error)) << rest;
+}
+
+TEST(YamlPolicies, RatesReadBackAsTheyArePrinted) {
+  for (const char* text : {"400/s", "1/h", "600000000/m"}) {
+    const std::optional<Rate> rate = ParseRate(text);
+    ASSERT_TRUE(rate) << text;
+    EXPECT_EQ(PrintRate(*rate), text);
+  }
+  EXPECT_EQ(BurstOf(*ParseRate("400/s")), 100);
+  EXPECT_EQ(BurstOf(*ParseRate("10/h")), 1);
+}
+
+TEST(PolicyModes, FollowTheProfile) {
+  EXPECT_EQ(ModeOf(std::optional<PolicyMode>(), Profile::kStandard), PolicyMode::kObserve);
+  EXPECT_EQ(ModeOf(std::optional<PolicyMode>(), Profile::kStrict), PolicyMode::kEnforce);
+  EXPECT_EQ(ModeOf(std::optional(PolicyMode::kOff), Profile::kStrict), PolicyMode::kOff);
+  EXPECT_EQ(SafeModeOf({}, Profile::kObserve), PolicyMode::kObserve);
+  EXPECT_EQ(SafeModeOf({}, Profile::kStandard), PolicyMode::kEnforce);
+  EXPECT_EQ(ModeOf(LoadShedding::kAuto, Profile::kStandard), PolicyMode::kObserve);
+  EXPECT_EQ(ModeOf(LoadShedding::kAuto, Profile::kStrict), PolicyMode::kEnforce);
+  EXPECT_EQ(ModeOf(LoadShedding::kOff, Profile::kStrict), PolicyMode::kOff);
+}
+
+}  // namespace
+}  // namespace tidegate
