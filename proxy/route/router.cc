@@ -31,7 +31,8 @@ bool MeansCatchAll(ForwardRule rule) {
 
 }  // namespace
 
-Router::Router(std::vector<Route> routes) : routes_(std::move(routes)) {
+Router::Router(std::vector<Route> routes, bool held)
+    : routes_(std::move(routes)), any_upstreams_(held), any_moves_(held), held_(held) {
   std::stable_sort(routes_.begin(), routes_.end(),
                    [](const Route& a, const Route& b) { return a.match.size() > b.match.size(); });
   bool has_catch_all = false;
