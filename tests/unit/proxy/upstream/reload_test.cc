@@ -18,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "config/option_table.h"
 #include "proxy/commands/families.h"
 #include "proxy/upstream/worker_upstreams.h"
 #include "proxy/upstream_control.h"
