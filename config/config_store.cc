@@ -136,6 +136,8 @@ Status ConfigStore::Apply(std::span<const NameAndValue> asked, bool client_is_lo
     next->clusters = structure->clusters;
     next->routes = structure->routes;
     next->hot_keys_predicted = structure->hot_keys_predicted;
+    next->declared_commands = structure->declared_commands;
+    TakeListeners(*next, *structure);
   }
   std::vector<std::string_view> changed;
   for (const Change& change : changes.value()) {

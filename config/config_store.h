@@ -60,8 +60,8 @@ class ConfigStore final {
   Status Set(std::span<const NameAndValue> changes, bool client_is_local = false)
       TG_EXCLUDES(change_mutex_);
 
-  // The same, and the clusters and routes are those of `structure`: what a reload does. Known to be
-  // right together, as a file that was loaded is.
+  // The same, and the clusters, routes, listeners and declared commands are those of `structure`:
+  // what a reload does. Known to be right together, as a file that was loaded is.
   Status Reload(std::span<const NameAndValue> changes, const Options& structure)
       TG_EXCLUDES(change_mutex_);
 
@@ -83,7 +83,7 @@ class ConfigStore final {
     ApplyHook apply;
   };
 
-  // `structure`: null, or whose clusters and routes are taken.
+  // `structure`: null, or whose clusters, routes and so on are taken.
   Status Apply(std::span<const NameAndValue> asked, bool client_is_local, const Options* structure)
       TG_EXCLUDES(change_mutex_);
   Status RunHooks(const Options& before, const Options& next,

@@ -253,14 +253,23 @@ OptionFault FinishOptions(Options& options) {
   return std::nullopt;
 }
 
-std::vector<std::string> ListenerClusters(const Options& options) {
-  std::vector<std::string> clusters;
-  for (const ListenerOptions& listener : options.listeners) {
-    if (listener.cluster.empty()) continue;
-    if (std::find(clusters.begin(), clusters.end(), listener.cluster) == clusters.end())
-      clusters.push_back(listener.cluster);
-  }
-  return clusters;
+void TakeListeners(Options& options, const Options& from) {
+  options.extra_listeners = from.extra_listeners;
+  options.first_listener_name = from.first_listener_name;
+  options.first_listener_cluster = from.first_listener_cluster;
+  options.unix_listener_name = from.unix_listener_name;
+  options.unix_listener_cluster = from.unix_listener_cluster;
+  options.bind = from.bind;
+  options.port = from.port;
+  options.proxy_protocol = from.proxy_protocol;
+  options.unixsocket = from.unixsocket;
+  options.unixsocketperm = from.unixsocketperm;
+}
+
+bool IsListenerOption(std::string_view name) {
+  constexpr std::string_view kNames[] = {"bind", "port", "proxy-protocol", "unixsocket",
+                                         "unixsocketperm"};
+  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
 }
 
 bool ServesAsCluster(const Options& options) {

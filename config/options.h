@@ -273,8 +273,10 @@ struct Options {
   friend bool operator==(const Options&, const Options&) = default;
 };
 
-// The clusters that listeners name for their clients, each once, in the order of the listeners.
-std::vector<std::string> ListenerClusters(const Options& options);
+// Where the server listens, as `from` says. FinishOptions makes the list of it.
+void TakeListeners(Options& options, const Options& from);
+// Whether that is one of the classic settings that say it, in the option table's words.
+bool IsListenerOption(std::string_view name);
 
 // Whether what no other route takes goes to a Redis Cluster: then clients may take us for one.
 bool ServesAsCluster(const Options& options);

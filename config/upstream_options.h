@@ -91,6 +91,7 @@ struct SentinelOptions {
   std::string primary_name = {};  // "mymaster"
   std::string username = {};
   std::string password = {};
+  std::optional<TlsOptions> tls = {};  // none: as the nodes
 
   friend bool operator==(const SentinelOptions&, const SentinelOptions&) = default;
 };
@@ -142,6 +143,7 @@ struct ClusterOptions {
   RingClusterOptions ring = {};
   TlsOptions tls = {};
 
+  const TlsOptions& sentinel_tls() const { return sentinel.tls ? *sentinel.tls : tls; }
   bool is_upstream() const { return kind != ClusterKind::kEngine; }
 
   friend bool operator==(const ClusterOptions&, const ClusterOptions&) = default;

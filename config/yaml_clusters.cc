@@ -260,7 +260,7 @@ constexpr UpstreamKey kUpstreamKeys[] = {
        cluster.protocol = ReadInteger(context, entry, 2, 3);
      }},
     {"tls", kEvery, "false", "true, false, or a map",
-     "Whether nodes and sentinels are spoken to over TLS. A map turns it on; its keys, all "
+     "Whether nodes are spoken to over TLS. A map turns it on; its keys, all "
      "optional: "
      "`ca-file` and `ca-dir` (whom to trust; neither: whom the system trusts), `cert-file` and "
      "`key-file` (what we show; PEM), `server-name` (that certificates must have; else the host of "
@@ -268,6 +268,11 @@ constexpr UpstreamKey kUpstreamKeys[] = {
      "`ciphersuites` (of 1.3).",
      [](YamlContext& context, const ConfigNode& entry, ClusterOptions& cluster) {
        cluster.tls = ReadTlsOptions(context, entry);
+     }},
+    {"sentinel-tls", kSentinel, "as tls", "true, false, or a map",
+     "The same for the sentinels, with the keys of `tls`.",
+     [](YamlContext& context, const ConfigNode& entry, ClusterOptions& cluster) {
+       cluster.sentinel.tls = ReadTlsOptions(context, entry);
      }},
     {"connect-timeout", kEvery, "1s", "time", "To the end of the handshake.",
      [](YamlContext& context, const ConfigNode& entry, ClusterOptions& cluster) {

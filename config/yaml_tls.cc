@@ -48,7 +48,9 @@ void ReadVersion(YamlContext& context, const ConfigNode& entry, TlsOptions& tls)
   }
 }
 
-void ReadEntry(YamlContext& context, const ConfigNode& entry, TlsOptions& tls) {
+// `where`: the key that this is below.
+void ReadEntry(YamlContext& context, const ConfigNode& entry, std::string_view where,
+               TlsOptions& tls) {
   std::vector<std::string_view> names = {"verify", "min-version"};
   if (entry.key == "verify") {
     tls.verify = ReadFlag(context, entry, true);
@@ -59,7 +61,7 @@ void ReadEntry(YamlContext& context, const ConfigNode& entry, TlsOptions& tls) {
     if (entry.key == key.name) return ReadText(context, entry, tls.*key.member);
     names.push_back(key.name);
   }
-  context.Fail(entry, "unknown key '" + Excerpt(entry.key) + "' in tls" +
+  context.Fail(entry, "unknown key '" + Excerpt(entry.key) + "' in " + std::string(where) +
                           DidYouMean(NearestName(entry.key, names)));
 }
 
@@ -72,11 +74,11 @@ TlsOptions ReadTlsOptions(YamlContext& context, const ConfigNode& entry) {
     return tls;
   }
   tls.enabled = true;
-  for (const ConfigNode& item : entry.items) ReadEntry(context, item, tls);
+  for (const ConfigNode& item : entry.items) ReadEntry(context, item, entry.key, tls);
   if (tls.cert_file.empty() != tls.key_file.empty())
-    context.Fail(entry, "tls needs both of cert-file and key-file, or none");
+    context.Fail(entry, entry.key + " needs both of cert-file and key-file, or none");
   if (!tls.verify && !(tls.ca_file.empty() && tls.ca_directory.empty()))
-    context.Fail(entry, "tls with verify: false looks at no ca-file and no ca-dir");
+    context.Fail(entry, entry.key + " with verify: false looks at no ca-file and no ca-dir");
   return tls;
 }
 

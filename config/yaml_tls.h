@@ -1,6 +1,6 @@
-// TLS settings as the YAML file writes them: `tls: true`, or a map of files, names and versions.
-// Only what they say is read here, no file: who makes connections opens those at the start.
-// Thread: the one that loads. Pure.
+// TLS settings as the YAML file writes them behind `tls` and `sentinel-tls`: `true`, or a map of
+// files, names and versions. Only what they say is read here, no file: who makes connections opens
+// those at the start. Thread: the one that loads. Pure.
 #pragma once
 
 #include "config/config_node.h"

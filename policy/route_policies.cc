@@ -58,7 +58,7 @@ bool RoutePolicies::Concerns(const Command& command) const {
   if (command.full_name == "exec") return any;
   if (big_key_ != nullptr && big_key_->RoleOf(command) != BigKeyRole::kNone) return true;
   if (DataAccessOf(command) == DataAccess::kNone) return false;
-  return rate_limit_ != nullptr || key_shape_ != nullptr;
+  return ConcernsData();
 }
 
 std::vector<std::string> RoutePolicies::Describe() const {

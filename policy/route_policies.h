@@ -42,6 +42,8 @@ class RoutePolicies final {
   bool IsOf(const Setting& setting) const;
   // Whether any of them has to be asked about requests of the command.
   bool Concerns(const Command& command) const;
+  // Whether requests of any command that reads or writes are asked about.
+  bool ConcernsData() const { return rate_limit_ != nullptr || key_shape_ != nullptr; }
 
   // Null: off.
   RateLimit* rate_limit() { return rate_limit_.get(); }

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "base/log.h"
 #include "proxy/event/address.h"
 #include "proxy/server.h"
+#include "proxy/upstream_control.h"
 #include "proxy/worker.h"
 
 namespace tidegate {
@@ -92,45 +94,97 @@ uint16_t BoundPort(int fd) {
                   : reinterpret_cast<sockaddr_in6*>(&address.storage)->sin6_port);
 }
 
+// What tells listeners apart. Of one whose port the system picks its name does.
+std::string PlaceOf(const ListenerOptions& options, const std::string& host) {
+  if (options.is_unix()) return "unix " + options.unixsocket;
+  const std::string place = "tcp " + host + " " + std::to_string(options.port);
+  return options.port != 0 ? place : place + " " + options.name;
+}
+
 }  // namespace
+
+Acceptor::Listener::~Listener() {
+  watcher.reset();
+  close(fd);
+  if (is_unix()) unlink(unix_path.c_str());
+}
 
 Result<std::unique_ptr<Acceptor>> Acceptor::Open(Server& server, EventLoop& loop,
                                                  const Options& options) {
   std::unique_ptr<Acceptor> acceptor(new Acceptor(server, loop));
-  acceptor->clusters_ = ListenerClusters(options);
-  for (const ListenerOptions& listener : options.listeners)
-    TG_RETURN_IF_ERROR(acceptor->OpenListener(listener, options.tcp_backlog));
+  TG_RETURN_IF_ERROR(acceptor->Prepare(options));
+  std::vector<std::unique_ptr<Listener>> opened;
+  for (Prepared& prepared : acceptor->prepared_) acceptor->TakePrepared(prepared, opened);
+  acceptor->prepared_.clear();
+  acceptor->listeners_ = std::move(opened);
   if (acceptor->listeners_.empty()) return Error{"nothing to listen on: set port or unixsocket"};
   return acceptor;
 }
 
-Acceptor::~Acceptor() {
+Acceptor::~Acceptor() = default;
+
+const Acceptor::Listener* Acceptor::FindOpen(const std::string& place) const {
   for (const auto& listener : listeners_) {
-    listener->watcher.reset();
-    close(listener->fd);
-    if (listener->is_unix) unlink(listener->unix_path.c_str());
+    if (listener->place == place) return listener.get();
   }
+  return nullptr;
 }
 
-Status Acceptor::OpenListener(const ListenerOptions& options, int backlog) {
-  if (options.is_unix()) return OpenUnix(options, backlog);
-  uint16_t system_port = 0;
-  for (const BindAddress& address : options.addresses)
-    TG_RETURN_IF_ERROR(OpenTcp(options, address, backlog, system_port));
+Status Acceptor::Prepare(const Options& options) {
+  prepared_.clear();
+  for (const ListenerOptions& listener : options.listeners) {
+    Status status = PrepareListener(listener, options.tcp_backlog);
+    if (status.ok()) continue;
+    prepared_.clear();
+    return status;
+  }
   return {};
 }
 
-Status Acceptor::OpenTcp(const ListenerOptions& options, const BindAddress& bind_address,
-                         int backlog, uint16_t& system_port) {
+Status Acceptor::PrepareListener(const ListenerOptions& options, int backlog) {
+  const auto prepare = [&](const std::string& host, auto open) -> Result<uint16_t> {
+    Prepared next{.fresh = nullptr, .place = PlaceOf(options, host), .options = options};
+    const auto same = [&next](const Prepared& other) { return other.place == next.place; };
+    if (std::any_of(prepared_.begin(), prepared_.end(), same))
+      return Error{"listen on " + next.place + ": two listeners have this address"};
+    if (const Listener* const there = FindOpen(next.place)) {
+      prepared_.push_back(std::move(next));
+      return there->port;
+    }
+    Result<std::unique_ptr<Listener>> opened = open();
+    if (!opened.ok()) return std::move(opened).error();
+    if (*opened == nullptr) return uint16_t{0};
+    const uint16_t port = (*opened)->port;
+    next.fresh = std::move(*opened);
+    next.fresh->place = next.place;
+    prepared_.push_back(std::move(next));
+    return port;
+  };
+  if (options.is_unix()) {
+    Result<uint16_t> opened = prepare("", [&] { return OpenUnix(options, backlog); });
+    return opened.ok() ? Status() : std::move(opened).error();
+  }
   // With a port that the system picks, all addresses share the first one's.
-  const uint16_t port = options.port != 0 ? options.port : system_port;
+  uint16_t port = options.port;
+  for (const BindAddress& address : options.addresses) {
+    Result<uint16_t> opened =
+        prepare(address.host, [&] { return OpenTcp(address, port, backlog); });
+    if (!opened.ok()) return std::move(opened).error();
+    if (port == 0) port = *opened;
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Acceptor::Listener>> Acceptor::OpenTcp(const BindAddress& bind_address,
+                                                              uint16_t port, int backlog) {
   Result<SocketAddress> address = ParseAddress(bind_address.host, port);
   if (!address.ok()) return std::move(address).error();
   const std::string what = "listen on " + AddressText(*address->get());
+  const bool may_miss = bind_address.optional;
   OpenSocket socket(::socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
                              IPPROTO_TCP));
   if (socket.get() < 0) {
-    if (bind_address.optional && AddressIsMissing()) return {};
+    if (may_miss && AddressIsMissing()) return std::unique_ptr<Listener>();
     return SystemError(what);
   }
   const int on = 1;
@@ -138,20 +192,19 @@ Status Acceptor::OpenTcp(const ListenerOptions& options, const BindAddress& bind
   if (address->storage.ss_family == AF_INET6)
     setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   if (bind(socket.get(), address->get(), address->size) != 0) {
-    if (bind_address.optional && AddressIsMissing()) return {};
+    if (may_miss && AddressIsMissing()) return std::unique_ptr<Listener>();
     return SystemError(what);
   }
   if (listen(socket.get(), backlog) != 0) return SystemError(what);
-  system_port = BoundPort(socket.get());
-  if (tcp_port_ == 0) tcp_port_ = system_port;
-  listening_.push_back("tcp " + LocalAddress(socket.get()));
   auto listener = std::make_unique<Listener>();
+  listener->port = BoundPort(socket.get());
+  listener->text = "tcp " + LocalAddress(socket.get());
   listener->fd = socket.Release();
-  AddListener(std::move(listener), options);
-  return {};
+  return listener;
 }
 
-Status Acceptor::OpenUnix(const ListenerOptions& options, int backlog) {
+Result<std::unique_ptr<Acceptor::Listener>> Acceptor::OpenUnix(const ListenerOptions& options,
+                                                               int backlog) {
   const std::string& path = options.unixsocket;
   const std::string what = "listen on " + path;
   sockaddr_un address{};
@@ -166,29 +219,59 @@ Status Acceptor::OpenUnix(const ListenerOptions& options, int backlog) {
   if (options.unixsocketperm != 0 && chmod(path.c_str(), options.unixsocketperm) != 0)
     return SystemError(what);
   if (listen(socket.get(), backlog) != 0) return SystemError(what);
-  listening_.push_back("unix " + path);
   auto listener = std::make_unique<Listener>();
-  listener->fd = socket.Release();
-  listener->is_unix = true;
+  listener->text = "unix " + path;
   listener->unix_path = path;
-  AddListener(std::move(listener), options);
-  return {};
+  listener->fd = socket.Release();
+  return listener;
 }
 
-void Acceptor::AddListener(std::unique_ptr<Listener> listener, const ListenerOptions& options) {
-  listener->proxy_protocol = options.proxy_protocol;
-  if (!options.cluster.empty()) {
-    const auto cluster = std::find(clusters_.begin(), clusters_.end(), options.cluster);
-    listener->router = 1 + static_cast<size_t>(cluster - clusters_.begin());
+void Acceptor::TakePrepared(Prepared& prepared, std::vector<std::unique_ptr<Listener>>& next) {
+  const ListenerOptions& options = prepared.options;
+  std::unique_ptr<Listener> listener = std::move(prepared.fresh);
+  for (auto open = listeners_.begin(); listener == nullptr; ++open) {
+    TG_CHECK(open != listeners_.end());
+    if (*open == nullptr || (*open)->place != prepared.place) continue;
+    listener = std::move(*open);
+    if (listener->is_unix() && options.unixsocketperm != 0)
+      (void)chmod(listener->unix_path.c_str(), options.unixsocketperm);
   }
-  listeners_.push_back(std::move(listener));
+  listener->name = options.name;
+  listener->proxy_protocol = options.proxy_protocol;
+  listening_.push_back(listener->text);
+  if (tcp_port_ == 0) tcp_port_ = listener->port;
+  next.push_back(std::move(listener));
+}
+
+void Acceptor::Commit() {
+  if (prepared_.empty()) return;
+  // Who has connected to one that goes was told that it is there.
+  for (const auto& listener : listeners_) {
+    const auto stays = [&listener](const Prepared& one) { return one.place == listener->place; };
+    if (std::any_of(prepared_.begin(), prepared_.end(), stays)) continue;
+    AcceptAll(*listener);
+    log::Notice("Reload: no longer listening on " + listener->text);
+  }
+  std::vector<std::unique_ptr<Listener>> next;
+  listening_.clear();
+  tcp_port_ = 0;
+  for (Prepared& prepared : prepared_) TakePrepared(prepared, next);
+  prepared_.clear();
+  listeners_ = std::move(next);
+  for (const auto& listener : listeners_) {
+    if (listener->watcher != nullptr) continue;
+    log::Notice("Reload: listening on " + listener->text);
+    Watch(*listener);
+  }
+}
+
+void Acceptor::Watch(Listener& listener) {
+  listener.watcher =
+      std::make_unique<ReadWatcher>(loop_, listener.fd, [this, &listener] { AcceptAll(listener); });
 }
 
 void Acceptor::Start() {
-  for (const auto& listener : listeners_) {
-    Listener* const one = listener.get();
-    one->watcher = std::make_unique<ReadWatcher>(loop_, one->fd, [this, one] { AcceptAll(*one); });
-  }
+  for (const auto& listener : listeners_) Watch(*listener);
 }
 
 void Acceptor::AcceptAll(Listener& listener) {
@@ -217,15 +300,15 @@ void Acceptor::Place(const Listener& listener, int fd, const sockaddr& peer) {
     if (best == nullptr || worker->load() < best->load()) best = worker.get();
   }
   if (sessions >= options->maxclients) return Refuse(fd, kTooManyClientsReply);
-  const bool local = listener.is_unix || IsLoopback(peer);
+  const bool local = listener.is_unix() || IsLoopback(peer);
   if (options->protected_mode && options->requirepass.empty() && !local)
     return Refuse(fd, kProtectedModeReply);
   best->PostConnection(
       {.fd = fd,
-       .is_unix = listener.is_unix,
+       .is_unix = listener.is_unix(),
        .proxy_protocol = listener.proxy_protocol,
-       .router = listener.router,
-       .peer_address = listener.is_unix ? listener.unix_path + ":0" : AddressText(peer),
+       .listener = server_.upstream_control().NumberOfListener(listener.name),
+       .peer_address = listener.is_unix() ? listener.unix_path + ":0" : AddressText(peer),
        .unix_path = listener.unix_path});
 }
 

@@ -4,7 +4,12 @@
 // Why not SO_REUSEPORT: the kernel spreads by hash, so few pooled connections leave workers idle,
 // and unix sockets are not spread at all. What is refused is refused here, with one write: too many
 // clients, and clients from elsewhere in protected mode. Out of descriptors: accepting rests for
-// kAcceptPause instead of spinning. Owner: the main thread.
+// kAcceptPause instead of spinning.
+//
+// A reload may add listeners and remove some. What is new is opened first, so that an address that
+// cannot be had refuses the whole; it accepts once the plan with its cluster is in force. Sockets
+// whose address stays are kept. Of one that goes, who has connected already is let in, and
+// connections that exist go on. Owner: the main thread.
 #pragma once
 
 #include <chrono>
@@ -41,37 +46,60 @@ class Acceptor final {
 
   void Start();
 
+  // A reload: opens what `options` has and there is not. An error leaves everything as it was.
+  Status Prepare(const Options& options);
+  // What was prepared last is in force: what is new accepts, what is gone is closed.
+  void Commit();
+  // It never will be.
+  void Abandon() { prepared_.clear(); }
+
   // "tcp 127.0.0.1:6379", "unix /run/tidegate.sock".
   const std::vector<std::string>& listening() const { return listening_; }
   // Port of the first TCP socket as bound; 0: none.
   uint16_t tcp_port() const { return tcp_port_; }
 
  private:
+  // An open socket.
   struct Listener {
+    ~Listener();
+
     int fd = -1;
-    bool is_unix = false;
+    std::string place;  // what tells it apart: see PlaceOf
+    std::string text;   // as listening() has it
+    uint16_t port = 0;  // of TCP, as bound
+    std::string name;
     bool proxy_protocol = false;
-    size_t router = 0;
-    std::string unix_path;
+    std::string unix_path;  // empty: TCP
     std::unique_ptr<ReadWatcher> watcher;
+
+    bool is_unix() const { return !unix_path.empty(); }
+  };
+  // What shall be: a socket that was opened for it, or one that there is.
+  struct Prepared {
+    std::unique_ptr<Listener> fresh;  // null: `place` is open
+    std::string place;
+    ListenerOptions options;
   };
 
   Acceptor(Server& server, EventLoop& loop) : server_(server), loop_(loop) {}
-  Status OpenListener(const ListenerOptions& options, int backlog);
-  void AddListener(std::unique_ptr<Listener> listener, const ListenerOptions& options);
-  // `system_port`: what a listener with port 0 got so far, 0: nothing yet.
-  Status OpenTcp(const ListenerOptions& options, const BindAddress& address, int backlog,
-                 uint16_t& system_port);
-  Status OpenUnix(const ListenerOptions& options, int backlog);
+  const Listener* FindOpen(const std::string& place) const;
+  Status PrepareListener(const ListenerOptions& options, int backlog);
+  void TakePrepared(Prepared& prepared, std::vector<std::unique_ptr<Listener>>& next);
+  void Watch(Listener& listener);
   void AcceptAll(Listener& listener);
   void Place(const Listener& listener, int fd, const sockaddr& peer);
   void Refuse(int fd, const std::string& reply);
   void Rest();
 
+  // null: the address is not there, and need not be.
+  static Result<std::unique_ptr<Listener>> OpenTcp(const BindAddress& address, uint16_t port,
+                                                   int backlog);
+  static Result<std::unique_ptr<Listener>> OpenUnix(const ListenerOptions& options, int backlog);
+
   Server& server_;
   EventLoop& loop_;
-  std::vector<std::string> clusters_;  // ListenerClusters
   std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<Prepared> prepared_;
   std::vector<std::string> listening_;
   std::unique_ptr<Timer> rest_timer_;
   uint16_t tcp_port_ = 0;

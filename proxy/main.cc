@@ -2,7 +2,6 @@
 // tests can run a whole server in their own process.
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <memory>
@@ -22,7 +21,6 @@
 #include "proxy/background_save.h"
 #include "proxy/commands/families.h"
 #include "proxy/commands/info_sections.h"
-#include "proxy/config_reload.h"
 #include "proxy/crash_report.h"
 #include "proxy/observe/hot_key_service.h"
 #include "proxy/server.h"
@@ -70,22 +68,15 @@ BackupAnswer MakeBackup(Server& server, std::string_view name) {
   return answer;
 }
 
-std::vector<MoveSource> MovesOf(const Worker& worker) {
-  std::vector<MoveSource> moves;
-  for (const auto& move : worker.moves())
-    moves.push_back({move->route(), move->cluster_name(), &move->counters()});
-  return moves;
-}
-
 AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
   AdminSources sources;
   for (const auto& worker : server.workers()) {
     sources.workers.push_back({&worker->counters(), &worker->command_stats(),
-                               &worker->worker_upstreams(), worker->mirrors(), MovesOf(*worker),
+                               &worker->worker_upstreams(), &worker->route_acts(),
                                &worker->route_meter(), &worker->engine_counters(),
                                [&worker] { return worker->mailbox_messages(); }});
   }
-  sources.commands = &server.commands();
+  sources.commands = [&server]() -> const CommandTable& { return server.commands(); };
   sources.engine = &server.engine();
   sources.config = &server.config();
   sources.persistence = server.persistence();
@@ -144,20 +135,8 @@ void Reload(Server& server, int argc, char** argv) {
   Result<LoadedConfig> fresh = LoadConfig(argc, argv);
   if (!fresh.ok()) return refuse(fresh.error());
   for (const std::string& warning : fresh->warnings) log::Warning(warning);
-  Status status = server.upstream_tls().Add(fresh->options.clusters);
-  if (status.ok()) status = ReloadConfig(server.config(), std::move(fresh->options));
+  const Status status = server.Reload(std::move(fresh->options));
   if (!status.ok()) return refuse(status.error());
-  server.upstream_tls().Reload();
-  const std::shared_ptr<const Options> options = server.config().Snapshot();
-  const bool has_upstreams =
-      std::any_of(options->clusters.begin(), options->clusters.end(),
-                  [](const ClusterOptions& cluster) { return cluster.is_upstream(); });
-  if (has_upstreams && server.commands().Find("eval") == nullptr) {
-    log::Warning(
-        "Reload: scripts and declared commands are known after a restart only: there was no "
-        "upstream cluster at the start");
-  }
-  server.upstream_control().Switch(*options);
 }
 
 // Null without an address.

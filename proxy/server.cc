@@ -15,8 +15,7 @@
 #include "proxy/acceptor.h"
 #include "proxy/background_backup.h"
 #include "proxy/background_save.h"
-#include "proxy/commands/declared_commands.h"
-#include "proxy/commands/families.h"
+#include "proxy/commands/command_sets.h"
 #include "proxy/event/loop.h"
 #include "proxy/observe/big_keys.h"
 #include "proxy/observe/hot_key_service.h"
@@ -24,7 +23,6 @@
 #include "proxy/pubsub/key_events.h"
 #include "proxy/server_stats.h"
 #include "proxy/snapshot.h"
-#include "proxy/upstream/key_moves.h"
 #include "proxy/upstream/script_texts.h"
 #include "proxy/upstream/upstream_tls.h"
 #include "proxy/upstream_control.h"
@@ -53,11 +51,6 @@ std::string ExecutablePath() {
   return size > 0 ? std::string(path, static_cast<size_t>(size)) : "";
 }
 
-bool HasUpstreams(const Options& options) {
-  return std::any_of(options.clusters.begin(), options.clusters.end(),
-                     [](const ClusterOptions& cluster) { return cluster.is_upstream(); });
-}
-
 // maxclients is what the system grants descriptors for; said once, at start.
 LoadedConfig FitDescriptors(LoadedConfig config) {
   const int64_t granted = RaiseDescriptorLimit(config.options.maxclients);
@@ -80,7 +73,6 @@ Result<std::unique_ptr<Server>> Server::Create(LoadedConfig config, Families pro
 
 Server::Server(LoadedConfig config)
     : config_(std::move(config)),
-      key_moves_(std::make_unique<KeyMoves>()),
       script_texts_(std::make_unique<ScriptTexts>()),
       start_unix_ms_(UnixMillis()),
       save_status_(start_unix_ms_ / 1000),
@@ -98,23 +90,24 @@ Server::~Server() {
   wake_up_.reset();
 }
 
-void Server::AssembleCommands(const Options& options, Families process_families) {
+Status Server::AssembleCommands(const Options& options, Families process_families) {
   std::vector<std::span<const CommandSpec>> families;
   for (const auto& family : StorageCommandFamilies()) families.push_back(family);
   for (const auto& family : process_families) families.push_back(family);
-  if (HasUpstreams(options)) {
-    families.push_back(kScriptingFamily);
-    declared_commands_ = std::make_unique<DeclaredCommands>(options.declared_commands, families);
-    families.push_back(declared_commands_->family());
-  }
-  commands_ = CommandTable::Create(families);
-  big_keys_ = std::make_unique<BigKeys>(*commands_);
-  policies_ = std::make_unique<PolicyRegistry>(*commands_);
+  command_sets_ = std::make_unique<CommandSets>(std::move(families));
+  Result<const CommandTable*> table = command_sets_->For(options);
+  if (!table.ok()) return std::move(table).error();
+  command_ids_max_ = command_sets_->ids_max();
+  command_ids_known_ = command_sets_->ids_known();
+  commands_ = *table;
+  big_keys_ = std::make_unique<BigKeys>(**table, command_sets_->ids_known());
+  policies_ = std::make_unique<PolicyRegistry>(**table);
+  return {};
 }
 
 Status Server::Assemble(Families process_families) {
   const std::shared_ptr<const Options> options = config_.Snapshot();
-  AssembleCommands(*options, process_families);
+  TG_RETURN_IF_ERROR(AssembleCommands(*options, process_families));
   Result<std::unique_ptr<Engine>> engine = Engine::Create({.databases = options->databases});
   if (!engine.ok()) return std::move(engine).error().WithContext("start the engine");
   engine_ = std::move(engine).value();
@@ -130,8 +123,7 @@ Status Server::Assemble(Families process_families) {
   Result<std::unique_ptr<Acceptor>> acceptor = Acceptor::Open(*this, *loop_, *options);
   if (!acceptor.ok()) return std::move(acceptor).error();
   acceptor_ = std::move(acceptor).value();
-  listening_ = acceptor_->listening();
-  tcp_port_ = acceptor_->tcp_port();
+  FollowListeners();
   Result<std::unique_ptr<UpstreamTls>> tls = UpstreamTls::Create(options->clusters);
   if (!tls.ok()) return std::move(tls).error();
   upstream_tls_ = std::move(tls).value();
@@ -139,6 +131,11 @@ Status Server::Assemble(Families process_families) {
   for (int i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>(*this, i));
   upstream_control_ = std::make_unique<UpstreamControl>(*options, *upstream_tls_, workers_, *loop_,
                                                         *policies_);
+  upstream_control_->OnInForce([this] {
+    if (acceptor_ == nullptr) return;  // it ends
+    acceptor_->Commit();
+    FollowListeners();
+  });
   hot_keys_ = std::make_unique<HotKeyService>(*this);
   workers_left_.store(workers_.size());
   workers_serving_.store(workers_.size());

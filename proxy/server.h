@@ -42,9 +42,8 @@ class EventLoop;
 class BackgroundBackup;
 class BackgroundSave;
 class BigKeys;
-class DeclaredCommands;
+class CommandSets;
 class HotKeyService;
-class KeyMoves;
 class Persistence;
 class PolicyRegistry;
 class ScriptTexts;
@@ -107,6 +106,9 @@ class Server final {
   // Main thread: starts the workers, accepts until shutdown is asked for, drains. The process's
   // exit status. `on_ready` is called once clients can connect.
   int Run(const std::function<void()>& on_ready);
+  // Main thread, while it runs: takes in what of `fresh` may change now, settings and what they are
+  // about: clusters, routes, listeners. An error leaves everything as it was. server_reload.cc
+  Status Reload(Options fresh);
   // Ends Run(). Any thread.
   void RequestShutdown(ShutdownRequest request);
   // SHUTDOWN ABORT: whether a shutdown was going on and is not any more. Draining cannot be undone.
@@ -114,13 +116,16 @@ class Server final {
   bool shutting_down() const { return shutting_down_.load(std::memory_order_relaxed); }
 
   ConfigStore& config() { return config_; }
-  const CommandTable& commands() const { return *commands_; }
+  // Which there are now; a reload may change that. Their rows stay to the end.
+  const CommandTable& commands() const { return *commands_.load(std::memory_order_acquire); }
+  // Of any table there will be all ids are below.
+  size_t command_ids_max() const { return command_ids_max_; }
+  // Commands that the configuration declares have ids from here on; others may have them later.
+  size_t command_ids_known() const { return command_ids_known_; }
   Engine& engine() { return *engine_; }
   // Null without appendonly.
   Persistence* persistence() { return persistence_.get(); }
   std::span<const std::unique_ptr<Worker>> workers() const { return workers_; }
-  // Of the routes with move-from.
-  KeyMoves& key_moves() { return *key_moves_; }
   UpstreamTls& upstream_tls() { return *upstream_tls_; }
   ScriptTexts& script_texts() { return *script_texts_; }
   // Its Switch: the main thread's.
@@ -173,6 +178,8 @@ class Server final {
 
   ServerTotals Totals() const;
   CommandTotals TotalsOfCommand(uint32_t command_id, bool with_latency = false) const;
+  // The id is another command's from now on.
+  void ForgetStatsOf(uint32_t command_id);
   // CONFIG RESETSTAT, for everything here and in the engine.
   void ResetStats();
 
@@ -183,19 +190,22 @@ class Server final {
   // The port of the first TCP listener as it was bound (with port 0 the one the system picked); 0:
   // none.
   uint16_t tcp_port() const { return tcp_port_; }
-  // Listening addresses as "tcp 127.0.0.1:6379", one per socket, for INFO and the log.
+  // Listening addresses as "tcp 127.0.0.1:6379", one per socket, for the log. The main thread's.
   const std::vector<std::string>& listening() const { return listening_; }
 
  private:
   explicit Server(LoadedConfig config);
 
   Status Assemble(Families process_families);
-  void AssembleCommands(const Options& options, Families process_families);
+  Status AssembleCommands(const Options& options, Families process_families);
+  void TakeCommands(const CommandTable& next);
   Status InstallConfigHooks();
   // server_persistence.cc. With appendonly: opens the data directory, loads what is there, and has
   // the engine append to its journal.
   Status OpenPersistence(const Options& options);
   Status StopPersistence();
+  // Where it listens is what the acceptor says.
+  void FollowListeners();
   void WatchSignals();
   void OnTerminationSignal(std::string_view name, const std::string& flags);
   void SaveAndShutdown();
@@ -204,15 +214,16 @@ class Server final {
   void BeginDrain();
 
   ConfigStore config_;
-  std::unique_ptr<DeclaredCommands> declared_commands_;  // rows of commands_
-  std::unique_ptr<CommandTable> commands_;
+  std::unique_ptr<CommandSets> command_sets_;
+  std::atomic<const CommandTable*> commands_{nullptr};  // of them
+  size_t command_ids_max_ = 0;
+  size_t command_ids_known_ = 0;
   std::unique_ptr<PolicyRegistry> policies_;  // outlives upstream_control_, which fills it
   std::unique_ptr<Persistence> persistence_;  // outlives the engine, which appends to it
   std::unique_ptr<Engine> engine_;
   EngineThread* engine_thread_ = nullptr;
   std::unique_ptr<BackgroundSave> background_save_;
   std::unique_ptr<BackgroundBackup> background_backup_;
-  const std::unique_ptr<KeyMoves> key_moves_;
   std::unique_ptr<UpstreamTls> upstream_tls_;          // outlives the workers and the control plane
   std::unique_ptr<UpstreamControl> upstream_control_;  // outlives the workers, which report to it
   std::unique_ptr<ScriptTexts> script_texts_;          // of upstreams; outlives the workers
@@ -237,7 +248,7 @@ class Server final {
   const std::string run_id_;
   const std::string executable_;
   std::vector<std::string> listening_;
-  uint16_t tcp_port_ = 0;
+  std::atomic<uint16_t> tcp_port_{0};
 
   struct StatsBase;  // what RESETSTAT subtracts
   mutable Mutex stats_base_mutex_;

@@ -98,13 +98,19 @@ CommandTotals Server::TotalsOfCommand(uint32_t command_id, bool with_latency) co
   return sum;
 }
 
+void Server::ForgetStatsOf(uint32_t command_id) {
+  MutexLock lock(stats_base_mutex_);
+  stats_base_->commands.resize(command_ids_max_);
+  stats_base_->commands[command_id] = SumOfCommand(workers_, command_id, true);
+}
+
 void Server::ResetStats() {
   {
     MutexLock lock(stats_base_mutex_);
     stats_base_->totals = SumOf(workers_);
     stats_base_->totals.connections_rejected = connections_rejected_.Get();
     stats_base_->commands.clear();
-    for (uint32_t id = 0; id < commands_->size(); ++id)
+    for (uint32_t id = 0; id < command_ids_max_; ++id)
       stats_base_->commands.push_back(SumOfCommand(workers_, id, true));
   }
   for (const auto& worker : workers_)

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/upstream/key_moves.h"
 #include "proxy/upstream/worker_upstreams.h"
 
 namespace tidegate {
@@ -13,6 +14,8 @@ namespace {
 
 // How often is looked whether new clusters have answered.
 constexpr uint64_t kAnswersStepMillis = 5;
+// And whether the routes may open, for which clients wait.
+constexpr uint64_t kHoldStepMillis = 1;
 
 bool Has(const UpstreamPlan& plan, size_t number) {
   return std::any_of(plan.clusters.begin(), plan.clusters.end(),
@@ -62,8 +65,7 @@ UpstreamControl::UpstreamControl(const Options& options, const UpstreamTls& tls,
             }
           },
           &tls),
-      timer_(std::make_unique<Timer>(loop, [this] { Wait(); })) {
-  plan_.listener_clusters = ListenerClusters(options);
+      timer_(std::make_unique<Timer>(loop, [this] { Step(); })) {
   plan_ = PlanFor(options);
   policies_.Publish(plan_.policies);
   for (const auto& worker : workers_) worker->TakePlan(plan_);
@@ -79,6 +81,7 @@ void UpstreamControl::Start() {
 
 void UpstreamControl::Stop() {
   timer_.reset();
+  hold_.reset();
   discovery_.Stop();
 }
 
@@ -100,8 +103,61 @@ UpstreamPlan UpstreamControl::PlanFor(const Options& options) {
   }
   plan.routes = options.routes;
   plan.policies = policies_.Next(options, plan_.policies);
-  plan.listener_clusters = plan_.listener_clusters;
+  plan.listeners = ListenersFor(options);
+  plan.moves = MovesFor(plan);
   return plan;
+}
+
+std::vector<PlannedMove> UpstreamControl::MovesFor(const UpstreamPlan& plan) const {
+  const auto number_of = [&plan](const std::string& name) {
+    for (const PlannedCluster& cluster : plan.clusters) {
+      if (cluster.options.name == name) return cluster.number;
+    }
+    return PlannedMove::kToEngine;
+  };
+  std::vector<PlannedMove> moves;
+  for (const RouteOptions& route : plan.routes) {
+    if (route.move_from.empty()) continue;
+    PlannedMove move{.route = route.match,
+                     .from = number_of(route.move_from),
+                     .to = number_of(route.cluster),
+                     .keys = nullptr};
+    for (const PlannedMove& known : plan_.moves) {
+      if (known.IsOf(move)) move.keys = known.keys;
+    }
+    if (move.keys == nullptr) move.keys = std::make_shared<KeyMoves>();
+    moves.push_back(std::move(move));
+  }
+  return moves;
+}
+
+// Clients keep the number of their listener for life, so none is ever another one's.
+std::vector<PlannedListener> UpstreamControl::ListenersFor(const Options& options) const {
+  std::vector<PlannedListener> listeners = plan_.listeners;
+  std::vector<bool> stays(listeners.size());
+  for (const ListenerOptions& wanted : options.listeners) {
+    const size_t number = NumberOfListener(wanted.name);
+    if (number == 0) {
+      listeners.push_back({.name = wanted.name, .cluster = wanted.cluster});
+      continue;
+    }
+    listeners[number - 1] = {.name = wanted.name, .cluster = wanted.cluster};
+    stays[number - 1] = true;
+  }
+  for (size_t i = 0; i < stays.size(); ++i) {
+    const std::string& cluster = listeners[i].cluster;
+    const auto is_it = [&cluster](const ClusterOptions& one) { return one.name == cluster; };
+    listeners[i].is_lost = !stays[i] && !cluster.empty() &&
+                           std::none_of(options.clusters.begin(), options.clusters.end(), is_it);
+  }
+  return listeners;
+}
+
+size_t UpstreamControl::NumberOfListener(std::string_view name) const {
+  for (size_t i = 0; i < plan_.listeners.size(); ++i) {
+    if (plan_.listeners[i].name == name) return i + 1;
+  }
+  return 0;
 }
 
 void UpstreamControl::Switch(const Options& options) {
@@ -111,13 +167,16 @@ void UpstreamControl::Switch(const Options& options) {
     return a.number == b.number;
   };
   if (plan.routes == plan_.routes && plan.policies == plan_.policies &&
+      plan.listeners == plan_.listeners &&
       std::equal(plan.clusters.begin(), plan.clusters.end(), plan_.clusters.begin(),
-                 plan_.clusters.end(), same))
+                 plan_.clusters.end(), same)) {
+    if (on_in_force_) on_in_force_();
     return;
+  }
   if (!plan.clusters.empty()) discovery_.Start();
   const int64_t wait_ns = std::chrono::nanoseconds(kFirstAnswersWait).count();
   next_.emplace(Next{std::move(plan), MonotonicNanos() + wait_ns});
-  Wait();
+  Step();
 }
 
 bool UpstreamControl::WereAsked(const UpstreamPlan& plan) const {
@@ -127,14 +186,25 @@ bool UpstreamControl::WereAsked(const UpstreamPlan& plan) const {
   });
 }
 
-void UpstreamControl::Wait() {
-  if (!next_) return;
-  if (WereAsked(next_->plan) || MonotonicNanos() >= next_->deadline_ns) return Finish();
-  timer_->StartOnce(kAnswersStepMillis);
+void UpstreamControl::Step() {
+  if (next_ && (WereAsked(next_->plan) || MonotonicNanos() >= next_->deadline_ns)) Finish();
+  if (hold_ != nullptr && hold_->workers_left.load(std::memory_order_acquire) == 0) {
+    for (const auto& worker : workers_)
+      worker->Post([hold = hold_](Worker& at) { at.OpenRoutes(*hold); });
+    hold_.reset();
+  }
+  if (hold_ != nullptr) {
+    timer_->StartOnce(kHoldStepMillis);
+  } else if (next_) {
+    timer_->StartOnce(kAnswersStepMillis);
+  }
 }
 
 // Routes do not follow what is new in their own time: each worker has all of it at once.
 void UpstreamControl::Finish() {
+  const bool moves = !next_->plan.moves.empty() || !plan_.moves.empty();
+  if (moves || hold_ != nullptr) hold_ = std::make_shared<RouteHold>(workers_.size());
+  next_->plan.hold = hold_;
   const auto plan = std::make_shared<const UpstreamPlan>(std::move(next_->plan));
   next_.reset();
   LogChange(*plan);
@@ -144,6 +214,7 @@ void UpstreamControl::Finish() {
   }
   plan_ = *plan;
   policies_.Publish(plan_.policies);
+  if (on_in_force_) on_in_force_();
 }
 
 void UpstreamControl::LogChange(const UpstreamPlan& next) const {

@@ -1,5 +1,5 @@
 // UpstreamControl: between the configuration, the control plane and the workers: which upstream
-// clusters there are, now and after a reload.
+// clusters there are, which keys and whose clients go there, now and after a reload.
 //
 //   discovery --topologies--> each worker          configuration --Switch--> each worker
 //
@@ -11,13 +11,17 @@
 // as it is, with its connections; one whose settings have changed is replaced by a new one. New
 // ones are asked for their nodes first, for kFirstAnswersWait at most; then each worker is given
 // the plan as a whole, with the routes, between two of its turns. What is left of clusters that are
-// gone, the workers see to. Owner: the server; all calls from the main thread.
+// gone, the workers see to; and where routes move keys, they hold requests back until all of them
+// are through with what they had under way (RouteHold), and then are told to open. Owner: the
+// server; all calls from the main thread.
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "config/options.h"
@@ -46,9 +50,17 @@ class UpstreamControl final {
 
   // When the workers' threads run: begins, and waits for the first answers.
   void Start();
-  // From now on there are the clusters and routes of `options`. Returns at once; one that has not
-  // come into force yet does so first.
+  // Called whenever what Switch was given has come into force, behind the posts to the workers.
+  void OnInForce(std::function<void()> callback) { on_in_force_ = std::move(callback); }
+  // From now on there are the clusters, routes and listeners of `options`. Returns at once; one
+  // that has not come into force yet does so first.
   void Switch(const Options& options);
+  // What was given to Switch comes into force now, if it has not yet.
+  void FinishSwitch() {
+    if (next_) Finish();
+  }
+  // Of a listener of the plan that is in force: PlannedListener's. 0: it is none.
+  size_t NumberOfListener(std::string_view name) const;
   // When the workers have ended, and before the loop does.
   void Stop();
 
@@ -63,7 +75,9 @@ class UpstreamControl final {
 
   UpstreamPlan PlanFor(const Options& options);
   PlannedCluster Planned(const ClusterOptions& options);
-  void Wait();
+  std::vector<PlannedListener> ListenersFor(const Options& options) const;
+  std::vector<PlannedMove> MovesFor(const UpstreamPlan& plan) const;
+  void Step();
   bool WereAsked(const UpstreamPlan& plan) const;
   void Finish();
   void LogChange(const UpstreamPlan& next) const;
@@ -71,9 +85,11 @@ class UpstreamControl final {
   const std::span<const std::unique_ptr<Worker>> workers_;
   PolicyRegistry& policies_;
   discovery::Discovery discovery_;
-  UpstreamPlan plan_;         // that is in force
-  std::optional<Next> next_;  // that comes into force
+  UpstreamPlan plan_;                // that is in force
+  std::optional<Next> next_;         // that comes into force
+  std::shared_ptr<RouteHold> hold_;  // of the one in force, until its routes open; null: they are
   std::unique_ptr<Timer> timer_;
+  std::function<void()> on_in_force_;
 };
 
 }  // namespace tidegate

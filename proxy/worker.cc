@@ -18,8 +18,7 @@
 #include "proxy/observe/memory_stats.h"
 #include "proxy/server.h"
 #include "proxy/session/redaction.h"
-#include "proxy/session/route_move.h"
-#include "proxy/upstream/route_mirror.h"
+#include "proxy/session/route_acts.h"
 #include "proxy/upstream/worker_upstreams.h"
 #include "storage/engine_thread.h"
 
@@ -51,16 +50,19 @@ Worker::Worker(Server& server, int index)
       server_monitors_(server.monitors()),
       server_pause_(server.pause()),
       server_saves_(server.save_status()),
-      command_stats_(server.commands().size()),
+      command_stats_(server.command_ids_max()),
       engine_thread_(&server.engine().AddThread(WakeSession, &server)),
       mailbox_(kMailboxPayloadMax),
       key_observer_(std::make_unique<KeyObserver>(MonotonicNanos())),
       discarded_output_(output_blocks_),
       read_buffer_(new char[kSharedReadBufferBytes.count]()),  // zeroed: in memory from the start
       upstreams_(std::make_unique<WorkerUpstreams>()),
+      plan_(std::make_unique<UpstreamPlan>()),
+      acts_(std::make_unique<RouteActs>(*this)),
       judge_(std::make_unique<Judge>()),
       long_keys_(std::make_unique<LongKeys>()) {
-  routers_.emplace_back(MakeRoutes({{.match = "*", .cluster = ""}}, {}, ""));
+  plan_->routes = {{.match = "*", .cluster = ""}};
+  MakeRouters();
   loop_.OnBeforeWait([](void* self) { static_cast<Worker*>(self)->BeforeWait(); }, this);
   tick_ = std::make_unique<Timer>(loop_, [this] { Tick(); });
   epoch_timer_ = std::make_unique<Timer>(loop_, [this] { EndEpoch(); });
@@ -69,13 +71,14 @@ Worker::Worker(Server& server, int index)
   eviction_timer_ = std::make_unique<Timer>(loop_, [this] { StepEviction(); });
   compaction_timer_ = std::make_unique<Timer>(loop_, [this] { StepCompaction(); });
   leaving_timer_ = std::make_unique<Timer>(loop_, [this] { StepLeaving(); });
+  hold_timer_ = std::make_unique<Timer>(loop_, [this] { StepHold(); });
   wake_up_ = std::make_unique<WakeUp>(loop_, [this] { DrainMailbox(); });
   RefreshOptions();
 }
 
-std::span<const std::unique_ptr<RouteMirror>> Worker::mirrors() const { return mirrors_; }
+std::span<const std::unique_ptr<RouteMirror>> Worker::mirrors() const { return acts_->mirrors(); }
 
-std::span<const std::unique_ptr<RouteMove>> Worker::moves() const { return moves_; }
+std::span<const std::unique_ptr<RouteMove>> Worker::moves() const { return acts_->moves(); }
 
 std::span<const std::unique_ptr<UpstreamCluster>> Worker::upstreams() const {
   return upstreams_->clusters();
@@ -333,7 +336,7 @@ void Worker::StepUpstreams() {
     for (const uint64_t id : ids) {
       if (Session* session = FindSession(id)) session->EndUpstreamStop();
     }
-    for (const auto& move : moves_) move->Step();
+    acts_->Step();
     const bool sent = upstreams_->Flush();
     if (!sent && going_on_.empty()) return;
   }
@@ -341,7 +344,7 @@ void Worker::StepUpstreams() {
 }
 
 void Worker::BeforeWait() {
-  if (__builtin_expect(!upstreams_->empty(), 0)) StepUpstreams();
+  if (__builtin_expect(!upstreams_->empty() || !going_on_.empty(), 0)) StepUpstreams();
   while (!dirty_.empty()) {
     if (__builtin_expect(holds_replies_, 0) && (GatherReplies() || HoldReplies())) break;
     flushing_.swap(dirty_);

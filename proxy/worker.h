@@ -42,11 +42,13 @@ class KeyObserver;
 class BigKeys;
 class Judge;
 class LongKeys;
+class RouteActs;
 class RouteMirror;
 class RouteMove;
 class Server;
 class UpstreamCluster;
 class WorkerUpstreams;
+struct RouteHold;
 struct UpstreamPlan;
 
 // Bytes of the buffer all sessions of a worker read into.
@@ -198,8 +200,8 @@ class Worker final {
   OutputBuffer& discarded_output() { return discarded_output_; }
   std::span<char> read_buffer() { return {read_buffer_.get(), kSharedReadBufferBytes.count}; }
   RequestBatch& batch() { return batch_; }
-  // Of clients whose listener says nothing: 0. See UpstreamPlan::listener_clusters for others.
-  Router& router(size_t number = 0) { return routers_[number]; }
+  // By the number of a listener; 0: as the routes say.
+  Router& router(size_t listener = 0) { return routers_[listener]; }
   // Flushed (or closed) at the end of this turn.
   void MarkDirty(Session& session) {
     if (session.dirty()) return;
@@ -210,14 +212,20 @@ class Worker final {
   void GoOnAtEndOfTurn(const Session& session) { going_on_.push_back(session.id()); }
   // This worker's side of each upstream cluster.
   std::span<const std::unique_ptr<UpstreamCluster>> upstreams() const;
-  // What its routes mirror and move, as the configuration has them. Any thread, for counters.
+  // What its routes mirror and move.
   std::span<const std::unique_ptr<RouteMirror>> mirrors() const;
   std::span<const std::unique_ptr<RouteMove>> moves() const;
+  // Any thread, for its Figures().
+  const RouteActs& route_acts() const { return *acts_; }
   WorkerUpstreams& worker_upstreams() { return *upstreams_; }
   // Any thread, for its Figures().
   const WorkerUpstreams& worker_upstreams() const { return *upstreams_; }
   // Which clusters there are, and which keys go to them, from now on. Between two turns.
   void TakePlan(const UpstreamPlan& plan);
+  // All workers have let go of what they had under way by former routes.
+  void OpenRoutes(const RouteHold& hold);
+  // Its next request waits until then.
+  void HoldForRoutes(const Session& session);
   // Executes what CLIENT PAUSE holds back once the pause is over.
   void Postpone(Session& session);
   void EndPause();
@@ -287,13 +295,15 @@ class Worker final {
   void TakeConnection(AcceptedConnection connection);
   void BeforeWait();
   // worker_plan.cc
+  void MakeRouters();
   // `everything`: in place of the cluster of the route "*", if it is not empty.
-  std::vector<Route> MakeRoutes(const std::vector<RouteOptions>& options,
-                                const PolicyList& policies, const std::string& everything);
-  // Which commands some policy has to be asked about.
-  std::vector<bool> GuardedCommands(const PolicyList& policies) const;
+  std::vector<Route> MakeRoutes(const std::string& everything);
+  // For each command's id, whether some policy has to be asked about it.
+  std::vector<bool> GuardedCommands() const;
   RouteMirror* MirrorFor(const RouteOptions& route);
   RouteMove* MoveFor(const RouteOptions& route);
+  void BeginHold(std::shared_ptr<RouteHold> hold);
+  void StepHold();
   void StepLeaving();
   void StepUpstreams();
   // worker_hold.cc. True: what is to be flushed has to wait, for more of it or for the journal.
@@ -366,10 +376,20 @@ class Worker final {
   std::unique_ptr<char[]> read_buffer_;
   RequestBatch batch_;
   std::unique_ptr<WorkerUpstreams> upstreams_;
-  // As the configuration has them at the start: a reload does not change them.
-  std::vector<std::unique_ptr<RouteMirror>> mirrors_;
-  std::vector<std::unique_ptr<RouteMove>> moves_;
-  std::vector<Router> routers_;  // as many as at the start, in their places
+  const std::unique_ptr<UpstreamPlan> plan_;  // that is in force
+  const std::unique_ptr<RouteActs> acts_;
+  // Routes are held: see RouteHold.
+  struct Hold {
+    std::shared_ptr<RouteHold> shared;
+    std::vector<uint64_t> under_way;  // sessions that have requests by the former routes
+    int64_t deadline_ns = 0;
+    bool is_through = false;        // and has said so
+    std::vector<uint64_t> waiting;  // sessions whose next request waits
+  };
+  std::unique_ptr<Hold> hold_;  // null: routes are open
+  // As the routes say, then one for each listener. Sessions refer to theirs, so they keep their
+  // places.
+  std::deque<Router> routers_;
   std::vector<uint64_t> going_on_;
   std::vector<Session*> sessions_;  // each knows its place
   std::unordered_map<uint64_t, Session*> sessions_by_id_;
@@ -407,6 +427,7 @@ class Worker final {
   std::unique_ptr<Timer> eviction_timer_;
   std::unique_ptr<Timer> compaction_timer_;
   std::unique_ptr<Timer> leaving_timer_;
+  std::unique_ptr<Timer> hold_timer_;
   std::unique_ptr<WakeUp> wake_up_;
   std::thread thread_;
 

@@ -10,6 +10,8 @@
 //   BLPOP and its kind  unblocked with an error, by the node, so that nothing popped is lost
 //   subscriptions       follow the route "*"; see Session::FollowRoutes
 //
+// Where a route moves keys, requests are held back for a moment: see RouteHold.
+//
 // Such a cluster is destroyed when nothing is in flight there and no session refers to it.
 #include <algorithm>
 #include <utility>
@@ -18,8 +20,7 @@
 #include "base/clock.h"
 #include "policy/route_policies.h"
 #include "proxy/server.h"
-#include "proxy/session/route_move.h"
-#include "proxy/upstream/route_mirror.h"
+#include "proxy/session/route_acts.h"
 #include "proxy/upstream/worker_upstreams.h"
 #include "proxy/worker.h"
 #include "storage/engine_thread.h"
@@ -30,14 +31,19 @@ namespace {
 // How often is looked whether a cluster may go.
 constexpr uint64_t kLeavingStepMillis = 20;
 
+// How often is looked whether what was under way by former routes is through; and how long requests
+// are held back for that at most. A key that was moved into an engine with a journal is removed
+// from the old cluster two seconds later; what takes longer than a few of these does not answer.
+constexpr uint64_t kHoldStepMillis = 1;
+constexpr int64_t kRoutesHeldNanosMax = 10'000'000'000;
+
 }  // namespace
 
 // No policy is a filter of the engine's chain yet; else those of routes that stay would stay.
-std::vector<Route> Worker::MakeRoutes(const std::vector<RouteOptions>& options,
-                                      const PolicyList& policies, const std::string& everything) {
+std::vector<Route> Worker::MakeRoutes(const std::string& everything) {
   std::vector<Route> routes;
-  for (size_t i = 0; i < options.size(); ++i) {
-    const RouteOptions& route = options[i];
+  for (size_t i = 0; i < plan_->routes.size(); ++i) {
+    const RouteOptions& route = plan_->routes[i];
     if (route.match == "*" && !everything.empty()) {
       routes.push_back(
           {.match = "*", .cluster = everything, .upstream = upstreams_->Find(everything)});
@@ -53,65 +59,68 @@ std::vector<Route> Worker::MakeRoutes(const std::vector<RouteOptions>& options,
     const bool here = made.upstream == nullptr;
     routes.back().figures =
         route_meter_.NumberOf(made.match, here ? kEngineClusterName : made.cluster);
-    if (i < policies.size()) routes.back().policies = policies[i];
+    if (i < plan_->policies.size()) routes.back().policies = plan_->policies[i];
   }
   return routes;
 }
 
-std::vector<bool> Worker::GuardedCommands(const PolicyList& policies) const {
-  std::vector<bool> guarded;
+// Commands that the configuration declares may be others by the next reload, with the same ids: for
+// them it is asked in any case.
+std::vector<bool> Worker::GuardedCommands() const {
+  const PolicyList& policies = plan_->policies;
+  const bool any = std::any_of(policies.begin(), policies.end(),
+                               [](const auto& one) { return one->ConcernsData(); });
+  std::vector<bool> guarded(server_.command_ids_max(), any);
   for (const Command* command : server_.commands().all()) {
-    guarded.push_back(std::any_of(policies.begin(), policies.end(),
-                                  [command](const auto& one) { return one->Concerns(*command); }));
+    if (command->id >= server_.command_ids_known()) continue;
+    guarded[command->id] =
+        std::any_of(policies.begin(), policies.end(),
+                    [command](const auto& one) { return one->Concerns(*command); });
   }
   return guarded;
 }
 
-// These two are made at the start. A reload finds them as they were, with the same clusters:
-// ReloadConfig refuses a file that has others, for both have state that cannot go elsewhere, and
-// their counters are read by other threads.
 RouteMirror* Worker::MirrorFor(const RouteOptions& route) {
   UpstreamCluster* const to = upstreams_->Find(route.mirror.cluster);
-  if (to == nullptr) return nullptr;
-  for (const auto& mirror : mirrors_) {
-    if (mirror->route() == route.match) return mirror.get();
-  }
-  TG_CHECK(!thread_.joinable());
-  return mirrors_
-      .emplace_back(std::make_unique<RouteMirror>(route.match, *to, route.mirror.percent))
-      .get();
+  return to == nullptr ? nullptr : acts_->MirrorFor(route, *to);
 }
 
 RouteMove* Worker::MoveFor(const RouteOptions& route) {
   UpstreamCluster* const from = upstreams_->Find(route.move_from);
   if (from == nullptr) return nullptr;
-  for (const auto& move : moves_) {
-    if (move->route() == route.match) return move.get();
+  for (const PlannedMove& planned : plan_->moves) {
+    if (planned.route == route.match)
+      return acts_->MoveFor(planned, *from, upstreams_->Find(route.cluster));
   }
-  TG_CHECK(!thread_.joinable());
-  return moves_
-      .emplace_back(
-          std::make_unique<RouteMove>(*this, route.match, *from, upstreams_->Find(route.cluster)))
-      .get();
+  TG_CHECK(false);
+  return nullptr;
+}
+
+// In their places.
+void Worker::MakeRouters() {
+  const bool held = hold_ != nullptr;
+  const std::vector<bool> guarded = GuardedCommands();
+  for (size_t i = 0; i <= plan_->listeners.size(); ++i) {
+    Router router(MakeRoutes(i == 0 ? "" : plan_->listeners[i - 1].cluster), guarded, held);
+    if (i < routers_.size()) {
+      routers_[i] = std::move(router);
+    } else {
+      routers_.push_back(std::move(router));
+    }
+  }
 }
 
 void Worker::TakePlan(const UpstreamPlan& plan) {
   std::vector<const UpstreamCluster*> everything_before;
   for (const Router& router : routers_) everything_before.push_back(router.everything());
+  everything_before.resize(plan.listeners.size() + 1);
+  *plan_ = plan;
   upstreams_->Take(plan, {loop_, output_blocks_, read_buffer(), index_, upstreams_->placement_epoch,
                           &server_.script_texts(), &server_.upstream_tls(), &notes_sending_});
-  const std::vector<bool> guarded = GuardedCommands(plan.policies);
-  routers_[0] = Router(MakeRoutes(plan.routes, plan.policies, ""), guarded);
-  for (size_t i = 0; i < plan.listener_clusters.size(); ++i) {
-    Router router(MakeRoutes(plan.routes, plan.policies, plan.listener_clusters[i]), guarded);
-    if (i + 1 < routers_.size()) {
-      routers_[i + 1] = std::move(router);
-    } else {
-      TG_CHECK(sessions_.empty());  // they refer to theirs
-      routers_.push_back(std::move(router));
-      everything_before.push_back(nullptr);
-    }
-  }
+  BeginHold(plan.hold);
+  acts_->BeginPlan();
+  MakeRouters();
+  acts_->EndPlan();
   const bool look = std::any_of(routers_.begin(), routers_.end(),
                                 [](const Router& router) { return router.looks(); });
   if (look && !counts_routes_) {
@@ -121,9 +130,59 @@ void Worker::TakePlan(const UpstreamPlan& plan) {
   }
   StepLeaving();
   for (Session* session : sessions_) {
-    const auto which = static_cast<size_t>(&session->router() - routers_.data());
-    session->FollowRoutes(routers_[which].everything() != everything_before[which]);
+    const size_t listener = session->listener();
+    if (listener > 0 && plan.listeners[listener - 1].is_lost) {
+      session->Kill();
+    } else {
+      session->FollowRoutes(routers_[listener].everything() != everything_before[listener]);
+    }
   }
+  StepHold();
+}
+
+// --- routes that are held ---
+
+// Who waits by a hold that another plan has overtaken goes on waiting, or goes on.
+void Worker::BeginHold(std::shared_ptr<RouteHold> hold) {
+  std::vector<uint64_t> waiting;
+  if (hold_ != nullptr) waiting.swap(hold_->waiting);
+  hold_.reset();
+  if (hold == nullptr) {
+    going_on_.insert(going_on_.end(), waiting.begin(), waiting.end());
+    return;
+  }
+  hold_ = std::make_unique<Hold>();
+  hold_->shared = std::move(hold);
+  hold_->deadline_ns = MonotonicNanos() + kRoutesHeldNanosMax;
+  hold_->waiting = std::move(waiting);
+  for (const Session* session : sessions_) {
+    if (session->HasRequestsUnderWay()) hold_->under_way.push_back(session->id());
+  }
+}
+
+// What comes next of a session waits, so each of them gets there.
+void Worker::StepHold() {
+  if (hold_ == nullptr || hold_->is_through) return;
+  loop_.TurnBegins();
+  std::erase_if(hold_->under_way, [this](uint64_t id) {
+    const Session* const session = FindSession(id);
+    return session == nullptr || !session->HasRequestsUnderWay();
+  });
+  const bool late = MonotonicNanos() >= hold_->deadline_ns;
+  if (!late && (!hold_->under_way.empty() || acts_->finishes()))
+    return hold_timer_->StartOnce(kHoldStepMillis);
+  acts_->GiveUp();
+  hold_->is_through = true;
+  hold_->shared->workers_left.fetch_sub(1, std::memory_order_acq_rel);
+}
+
+void Worker::HoldForRoutes(const Session& session) { hold_->waiting.push_back(session.id()); }
+
+void Worker::OpenRoutes(const RouteHold& hold) {
+  if (hold_ == nullptr || hold_->shared.get() != &hold) return;
+  const std::unique_ptr<Hold> ended = std::move(hold_);
+  MakeRouters();
+  going_on_.insert(going_on_.end(), ended->waiting.begin(), ended->waiting.end());
 }
 
 void Worker::StepLeaving() {
@@ -136,7 +195,7 @@ void Worker::StepLeaving() {
     if (late) one.cluster->EndAll("it was removed from the configuration");
   }
   upstreams_->RemoveLeaving([this](const WorkerUpstreams::Leaving& one) {
-    return !one.cluster->busy() &&
+    return !one.cluster->busy() && !acts_->FinishesWith(*one.cluster) &&
            std::none_of(sessions_.begin(), sessions_.end(),
                         [&one](const Session* session) { return session->RefersTo(*one.cluster); });
   });

@@ -69,9 +69,13 @@ BigKeyGuard::BigKeyGuard(const BigKeyOptions& options, PolicyMode mode, PolicyMo
                          const CommandTable& commands)
     : options_(options),
       mode_(options.any() ? mode : PolicyMode::kOff),
-      unlink_(unlink),
-      roles_(commands.size(), BigKeyRole::kNone) {
-  for (const Command* command : commands.all()) roles_[command->id] = NeededRole(*command);
+      unlink_(unlink) {
+  for (const Command* command : commands.all()) {
+    const BigKeyRole role = NeededRole(*command);
+    if (role == BigKeyRole::kNone) continue;
+    if (roles_.size() <= command->id) roles_.resize(command->id + 1, BigKeyRole::kNone);
+    roles_[command->id] = role;
+  }
 }
 
 BigKeyRole BigKeyGuard::NeededRole(const Command& command) const {

@@ -42,7 +42,9 @@ class BigKeyGuard final {
   BigKeyGuard(const BigKeyOptions& options, PolicyMode mode, PolicyMode unlink,
               const CommandTable& commands);
 
-  BigKeyRole RoleOf(const Command& command) const { return roles_[command.id]; }
+  BigKeyRole RoleOf(const Command& command) const {
+    return command.id < roles_.size() ? roles_[command.id] : BigKeyRole::kNone;
+  }
 
   // What is to become of a request that has a role.
   struct Ruling {
@@ -66,7 +68,7 @@ class BigKeyGuard final {
   const BigKeyOptions options_;
   const PolicyMode mode_;
   const PolicyMode unlink_;
-  std::vector<BigKeyRole> roles_;  // by command
+  std::vector<BigKeyRole> roles_;  // by command id, as far as any has one
 };
 
 }  // namespace tidegate

@@ -33,22 +33,13 @@ namespace tidegate {
 class BigKeys;
 class PolicyRegistry;
 struct EngineCounters;
-struct MoveCounters;
+class RouteActs;
 
-// A route with move-from on one worker.
-struct MoveSource {
-  std::string route;
-  std::string cluster;  // the old one
-  const MoveCounters* counters = nullptr;
-};
-
-// Every worker has the same clusters and routes, in the same order.
 struct WorkerSource {
   const WorkerCounters* counters = nullptr;
   const CommandStats* commands = nullptr;
   const WorkerUpstreams* upstreams = nullptr;
-  std::span<const std::unique_ptr<RouteMirror>> mirrors = {};
-  std::vector<MoveSource> moves = {};
+  const RouteActs* acts = nullptr;  // null: none
   const RouteMeter* routes = nullptr;
   const EngineCounters* engine = nullptr;    // of its thread
   std::function<size_t()> mailbox_messages;  // that wait; null: none ever do
@@ -66,8 +57,8 @@ struct BackupAnswer {
 enum class Readiness : uint8_t { kStarting, kReady, kDraining };
 
 struct AdminSources {
-  std::vector<WorkerSource> workers;  // by index
-  const CommandTable* commands = nullptr;
+  std::vector<WorkerSource> workers;              // by index
+  std::function<const CommandTable&()> commands;  // a reload may change which there are
   Engine* engine = nullptr;
   const ConfigStore* config = nullptr;
   const Persistence* persistence = nullptr;         // null without appendonly

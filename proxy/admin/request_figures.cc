@@ -34,7 +34,7 @@ void AddAll(RouteOfWorkers& engine, const WorkerSource& worker) {
 
 std::array<FineCounts, kRequestClasses> LatencyByClass(const AdminSources& sources) {
   std::array<FineCounts, kRequestClasses> classes;
-  for (const Command* command : sources.commands->all()) {
+  for (const Command* command : sources.commands().all()) {
     FineCounts& of_class = classes[static_cast<size_t>(ClassOf(*command->spec))];
     for (const WorkerSource& worker : sources.workers) {
       const LatencyHistogram* latency =

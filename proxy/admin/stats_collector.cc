@@ -1,6 +1,8 @@
 #include "proxy/admin/stats_collector.h"
 
 #include <algorithm>
+#include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -19,6 +21,7 @@
 #include "proxy/observe/hot_key_metrics.h"
 #include "proxy/observe/route_metrics.h"
 #include "proxy/session/move_metrics.h"
+#include "proxy/session/route_acts.h"
 #include "proxy/upstream/mirror_metrics.h"
 #include "proxy/upstream/upstream_metrics.h"
 #include "storage/cold_metrics.h"
@@ -222,7 +225,7 @@ void StatsCollector::CollectRequests(Families& out) const {
 
 void StatsCollector::CollectCommands(Families& out) const {
   std::vector<const Command*> used;
-  for (const Command* command : sources_.commands->all()) {
+  for (const Command* command : sources_.commands().all()) {
     if (SumOfCommand(sources_, command->id, &CommandCounters::calls) != 0 ||
         SumOfCommand(sources_, command->id, &CommandCounters::rejected) != 0) {
       used.push_back(command);
@@ -298,30 +301,41 @@ void StatsCollector::CollectRoutes(Families& out) const {
   CollectMirrorsAndMoves(out);
 }
 
+namespace {
+
+// What the workers have counted, by route and cluster. While a reload is taken in they may differ.
+using ActSums = std::map<std::pair<std::string, std::string>, uint64_t>;
+
+template <typename Figures, typename Metric>
+void AddSums(const std::vector<std::shared_ptr<const Figures>>& acts, const Metric& metric,
+             ActSums& sums) {
+  for (const auto& act : acts)
+    sums[{act->route, act->cluster}] += (act->counters.*metric.value).Get();
+}
+
+void AddActSeries(prometheus::MetricFamily& family, const MetricRow& row, const ActSums& sums) {
+  for (const auto& [names, sum] : sums) {
+    AddValue(family, row, static_cast<double>(sum), names.first);
+    family.metric.back().label.push_back({std::string(row.second_label), names.second});
+  }
+}
+
+}  // namespace
+
 void StatsCollector::CollectMirrorsAndMoves(Families& out) const {
-  const WorkerSource none;
-  const WorkerSource& first = sources_.workers.empty() ? none : sources_.workers[0];
+  std::vector<RouteActFigures> acts;
+  for (const WorkerSource& worker : sources_.workers) {
+    if (worker.acts != nullptr) acts.push_back(worker.acts->Figures());
+  }
   for (const MirrorMetric& metric : kMirrorMetrics) {
-    prometheus::MetricFamily& family = AddFamily(out, metric.row);
-    for (size_t i = 0; i < first.mirrors.size(); ++i) {
-      uint64_t sum = 0;
-      for (const WorkerSource& worker : sources_.workers)
-        sum += (worker.mirrors[i]->counters().*metric.value).Get();
-      AddValue(family, metric.row, static_cast<double>(sum), first.mirrors[i]->route());
-      family.metric.back().label.push_back(
-          {std::string(metric.row.second_label), first.mirrors[i]->cluster_name()});
-    }
+    ActSums sums;
+    for (const RouteActFigures& of_worker : acts) AddSums(of_worker.mirrors, metric, sums);
+    AddActSeries(AddFamily(out, metric.row), metric.row, sums);
   }
   for (const MoveMetric& metric : kMoveMetrics) {
-    prometheus::MetricFamily& family = AddFamily(out, metric.row);
-    for (size_t i = 0; i < first.moves.size(); ++i) {
-      uint64_t sum = 0;
-      for (const WorkerSource& worker : sources_.workers)
-        sum += (worker.moves[i].counters->*metric.value).Get();
-      AddValue(family, metric.row, static_cast<double>(sum), first.moves[i].route);
-      family.metric.back().label.push_back(
-          {std::string(metric.row.second_label), first.moves[i].cluster});
-    }
+    ActSums sums;
+    for (const RouteActFigures& of_worker : acts) AddSums(of_worker.moves, metric, sums);
+    AddActSeries(AddFamily(out, metric.row), metric.row, sums);
   }
 }
 

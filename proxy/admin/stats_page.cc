@@ -73,7 +73,7 @@ void WriteMemory(JsonWriter& json, const AdminSources& sources, const ServerFact
 
 void WriteCommands(JsonWriter& json, const AdminSources& sources) {
   json.Key("commands").BeginArray();
-  for (const Command* command : sources.commands->all()) {
+  for (const Command* command : sources.commands().all()) {
     const uint64_t calls = SumOfCommand(sources, command->id, &CommandCounters::calls);
     const uint64_t rejected = SumOfCommand(sources, command->id, &CommandCounters::rejected);
     if (calls + rejected == 0) continue;

@@ -7,7 +7,7 @@ namespace tidegate {
 namespace {
 
 ExecStatus CmdInfo(SessionCommand& c) {
-  return ReplyText(c, InfoText(c.server(), c.args().subspan(1)));
+  return ReplyText(c, InfoText(c.server(), c.args().subspan(1), c.session().IsInFrontOfCluster()));
 }
 
 constexpr CommandSpec kInfoCommands[] = {

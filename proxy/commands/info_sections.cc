@@ -38,7 +38,7 @@ void WriteServer(InfoWriter& out, Server& server) {
       .Text("redis_git_sha1", "00000000")
       .Text("redis_git_dirty", "0")
       .Text("redis_build_id", kTidegateVersion)
-      .Text("redis_mode", ServesAsCluster(*options) ? "cluster" : "standalone")
+      .Text("redis_mode", out.serves_as_cluster() ? "cluster" : "standalone")
       .Text("os", OperatingSystem())
       .Number("arch_bits", sizeof(void*) * 8)
       .Text("monotonic_clock", "POSIX clock_gettime")
@@ -300,9 +300,9 @@ void WriteCpu(InfoWriter& out, Server&) {
 
 void WriteModules(InfoWriter& out, Server&) { out.Section("Modules"); }
 
-void WriteCluster(InfoWriter& out, Server& server) {
+void WriteCluster(InfoWriter& out, Server&) {
   out.Section("Cluster");
-  out.Number("cluster_enabled", ServesAsCluster(*server.config().Snapshot()) ? 1 : 0);
+  out.Number("cluster_enabled", out.serves_as_cluster() ? 1 : 0);
 }
 
 int64_t MeanTtlMillis(const DbStats& stats) {
@@ -355,12 +355,17 @@ bool Wanted(const InfoSection& section, std::span<const std::string_view> names)
 
 }  // namespace
 
-std::string InfoText(Server& server, std::span<const std::string_view> names) {
-  InfoWriter out;
+std::string InfoText(Server& server, std::span<const std::string_view> names,
+                     bool serves_as_cluster) {
+  InfoWriter out(serves_as_cluster);
   for (const InfoSection& section : kSections) {
     if (Wanted(section, names)) section.write(out, server);
   }
   return out.Take();
+}
+
+std::string InfoText(Server& server, std::span<const std::string_view> names) {
+  return InfoText(server, names, ServesAsCluster(*server.config().Snapshot()));
 }
 
 }  // namespace tidegate

@@ -13,6 +13,9 @@ namespace tidegate {
 
 // The text for the named sections (any case; "default", "all" and "everything" are sets of them;
 // unknown ones give nothing). No names: default. Thread: any, without holding locks.
+std::string InfoText(Server& server, std::span<const std::string_view> sections,
+                     bool serves_as_cluster);
+// The same for clients of no listener: of the route "*".
 std::string InfoText(Server& server, std::span<const std::string_view> sections);
 
 }  // namespace tidegate

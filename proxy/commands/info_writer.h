@@ -13,6 +13,10 @@ namespace tidegate {
 
 class InfoWriter final {
  public:
+  // For whom: a client that may take us for a cluster, or not.
+  explicit InfoWriter(bool serves_as_cluster) : serves_as_cluster_(serves_as_cluster) {}
+
+  bool serves_as_cluster() const { return serves_as_cluster_; }
   void Section(std::string_view title) {
     if (!text_.empty()) text_ += "\r\n";
     text_ += "# ";
@@ -43,6 +47,7 @@ class InfoWriter final {
   std::string Take() { return std::move(text_); }
 
  private:
+  const bool serves_as_cluster_;
   std::string text_;
 };
 

@@ -25,6 +25,7 @@ struct WatchContext {
   TopologyPublisher& publisher;
   uint32_t seed = 0;
   const TlsContext* tls = nullptr;  // null: servers are spoken to without
+  const TlsContext* sentinel_tls = nullptr;
 };
 
 class ClusterWatcher {

@@ -116,9 +116,15 @@ void Discovery::FollowList() {
   });
   for (const auto& cluster : watched) {
     if (cluster->watcher != nullptr) continue;
-    const TlsContext* const tls = tls_ == nullptr ? nullptr : tls_->Of(cluster->options.tls);
-    cluster->watcher = MakeWatcher(
-        {environment_, cluster->options, cluster->publisher, std::random_device()(), tls});
+    const ClusterOptions& options = cluster->options;
+    const bool has_tls = tls_ != nullptr;
+    cluster->watcher =
+        MakeWatcher({.environment = environment_,
+                     .options = options,
+                     .publisher = cluster->publisher,
+                     .seed = std::random_device()(),
+                     .tls = has_tls ? tls_->Of(options.tls) : nullptr,
+                     .sentinel_tls = has_tls ? tls_->Of(options.sentinel_tls()) : nullptr});
     running_.push_back(cluster);
     cluster->watcher->Start();
   }

@@ -89,7 +89,7 @@ SentinelWatcher::SentinelWatcher(const WatchContext& context)
       states_(context.options.replica_lag_max),
       refresher_(context.environment.loop, context.options.refresh_interval, context.seed,
                  [this] { Refresh(); }),
-      sentinels_(context.environment, SentinelAccess(context.options, context.tls),
+      sentinels_(context.environment, SentinelAccess(context.options, context.sentinel_tls),
                  std::chrono::milliseconds(0), [] {}),
       servers_(context.environment, AccessOf(context.options, context.tls),
                context.options.health_check_interval, [this] { refresher_.Hint(); }) {}
@@ -166,8 +166,9 @@ void SentinelWatcher::Subscribe() {
   if (subscription_ != nullptr &&
       std::find(answered.begin(), answered.end(), subscription_->address()) != answered.end())
     return;
-  subscription_ = std::make_unique<ControlConnection>(
-      context_.environment, answered.front(), SentinelAccess(context_.options, context_.tls));
+  subscription_ =
+      std::make_unique<ControlConnection>(context_.environment, answered.front(),
+                                          SentinelAccess(context_.options, context_.sentinel_tls));
   subscription_->OnMessages(
       [this](std::string_view channel, std::string_view message) { OnEvent(channel, message); },
       [this] {

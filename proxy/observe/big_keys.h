@@ -42,7 +42,8 @@ struct SizedRequest {
 
 class BigKeys final {
  public:
-  explicit BigKeys(const CommandTable& commands) : roles_(commands) {}
+  // See SizeRoles.
+  BigKeys(const CommandTable& commands, size_t known) : roles_(commands, known) {}
 
   // The settings in force; every worker says so when they have changed. Off: all are forgotten.
   void Follow(const Options& options);

@@ -56,14 +56,17 @@ constexpr NamedRole kNamedRoles[] = {
     {"zcard", kCount},
 };
 
+SizeRole RoleOfUnnamed(const CommandSpec& spec) {
+  const bool one_key = spec.keys.first == 1 && spec.keys.last == 1 && spec.find_keys == nullptr;
+  return one_key && spec.access == Access::kRead ? kOther : kNone;
+}
+
 SizeRole RoleOf(const Command& command) {
   const auto* const named =
       std::find_if(std::begin(kNamedRoles), std::end(kNamedRoles),
                    [&](const NamedRole& one) { return one.name == command.full_name; });
   if (named != std::end(kNamedRoles)) return named->role;
-  const CommandSpec& spec = *command.spec;
-  const bool one_key = spec.keys.first == 1 && spec.keys.last == 1 && spec.find_keys == nullptr;
-  return one_key && spec.access == Access::kRead ? kOther : kNone;
+  return RoleOfUnnamed(*command.spec);
 }
 
 bool IsConditional(const Request& request) {
@@ -83,9 +86,13 @@ bool IsAggregate(char first) { return first == '*' || first == '~' || first == '
 
 }  // namespace
 
-SizeRoles::SizeRoles(const CommandTable& commands) : roles_(commands.size(), kNone) {
-  for (const Command* command : commands.all()) roles_[command->id] = RoleOf(*command);
+SizeRoles::SizeRoles(const CommandTable& commands, size_t known) : roles_(known, kNone) {
+  for (const Command* command : commands.all()) {
+    if (command->id < known) roles_[command->id] = RoleOf(*command);
+  }
 }
+
+SizeRole SizeRoles::OfDeclared(const Command& command) { return RoleOfUnnamed(*command.spec); }
 
 std::optional<ValueSize> SizeInRequest(SizeRole role, const Request& request) {
   const auto& args = request.args;

@@ -53,11 +53,17 @@ inline bool MaySaySize(std::string_view reply) {
 
 class SizeRoles final {
  public:
-  explicit SizeRoles(const CommandTable& commands);
+  // Of the commands with the first `known` ids; the others are declared ones, which may change.
+  SizeRoles(const CommandTable& commands, size_t known);
 
-  SizeRole Of(const Command& command) const { return roles_[command.id]; }
+  SizeRole Of(const Command& command) const {
+    return __builtin_expect(command.id < roles_.size(), 1) ? roles_[command.id]
+                                                           : OfDeclared(command);
+  }
 
  private:
+  static SizeRole OfDeclared(const Command& command);
+
   std::vector<SizeRole> roles_;
 };
 

@@ -31,10 +31,13 @@ bool MeansCatchAll(ForwardRule rule) {
 
 }  // namespace
 
-Router::Router(std::vector<Route> routes, std::vector<bool> guarded)
+Router::Router(std::vector<Route> routes, std::vector<bool> guarded, bool held)
     : routes_(std::move(routes)),
       guarded_(std::move(guarded)),
-      any_guards_(std::find(guarded_.begin(), guarded_.end(), true) != guarded_.end()) {
+      any_guards_(std::find(guarded_.begin(), guarded_.end(), true) != guarded_.end()),
+      any_upstreams_(held),
+      any_moves_(held),
+      held_(held) {
   std::stable_sort(routes_.begin(), routes_.end(),
                    [](const Route& a, const Route& b) { return a.match.size() > b.match.size(); });
   bool has_catch_all = false;

@@ -36,9 +36,10 @@ struct Placement {
 
 class Router final {
  public:
-  // `routes` in the order of the configuration, one of them "*". `guarded`: for each command of the
-  // table whether a policy has to be asked about it; empty: none has, of any.
-  explicit Router(std::vector<Route> routes, std::vector<bool> guarded = {});
+  // `routes` in the order of the configuration, one of them "*". `guarded`: for each command's id
+  // whether a policy has to be asked about it; empty: none has, of any. `held`: requests wait, see
+  // RouteHold.
+  explicit Router(std::vector<Route> routes, std::vector<bool> guarded = {}, bool held = false);
 
   // Whether requests have to be looked at: there are filters or upstreams, or several routes, which
   // are counted apart.
@@ -49,11 +50,13 @@ class Router final {
   bool guards(uint32_t command_id) const { return any_guards_ && guarded_[command_id]; }
   // There are, be it as a mirror alone.
   bool any_upstreams() const { return any_upstreams_; }
-  // Whether a route does more than to name a cluster: one of the three below.
+  // Whether a route does more than to name a cluster: one of the three below. Of routes that are
+  // held all requests are looked at as if keys were moved.
   bool any_acts() const { return any_prefixes_ || any_mirrors_ || any_moves_; }
   bool any_prefixes() const { return any_prefixes_; }
   bool any_mirrors() const { return any_mirrors_; }
   bool any_moves() const { return any_moves_; }
+  bool held() const { return held_; }
   // The upstream of the route "*"; null: the engine.
   UpstreamCluster* everything() const { return routes_[catch_all_].upstream; }
   Placement Place(const Request& request);
@@ -78,6 +81,7 @@ class Router final {
   bool any_prefixes_ = false;
   bool any_mirrors_ = false;
   bool any_moves_ = false;
+  bool held_ = false;
 };
 
 }  // namespace tidegate

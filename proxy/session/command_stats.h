@@ -91,7 +91,7 @@ struct CommandCounters {
 
 class CommandStats final {
  public:
-  // `commands` is CommandTable::size().
+  // `commands`: all ids are below.
   explicit CommandStats(size_t commands)
       : count_(commands), counters_(std::make_unique<CommandCounters[]>(commands)) {}
   ~CommandStats() {

@@ -54,6 +54,10 @@ class RouteMove::Move final : private UpstreamClient {
   Move& operator=(const Move&) = delete;
 
   bool over() const { return phase_ == Phase::kOver; }
+  // Nobody knows where the key is, or it is still in the old cluster as well.
+  void GiveUp() {
+    if (phase_ != Phase::kOver && !told_) Fail("ERR the routes have changed");
+  }
   void Step() {
     switch (phase_) {
       case Phase::kAsk:
@@ -73,7 +77,7 @@ class RouteMove::Move final : private UpstreamClient {
   using Words = std::span<const std::string_view>;
 
   Engine& engine() { return owner_.worker_.server().engine(); }
-  KeyMoves& key_moves() { return owner_.worker_.server().key_moves(); }
+  KeyMoves& key_moves() { return *owner_.keys_; }
   Request RequestOf(Words words) {
     return {.command = owner_.worker_.server().commands().Find(words[0]),
             .args = words,
@@ -103,6 +107,7 @@ class RouteMove::Move final : private UpstreamClient {
   bool suspended_ = false;
   Phase phase_ = Phase::kAsk;
   bool restoring_ = false;  // what is awaited is the reply to RESTORE
+  bool told_ = false;       // who waits for the key has been told
   std::string dump_;        // the reply, then the payload alone
   std::string ttl_;         // the reply, then what RESTORE wants
 };
@@ -233,7 +238,7 @@ bool RouteMove::Move::TakeRemoved(std::string_view reply) {
     key_moves().Removed(client_.db, key_);
     return true;
   }
-  log::Warning("move-from: a key of route '" + owner_.route_ + "' is still in cluster '" +
+  log::Warning("move-from: a key of route '" + owner_.route() + "' is still in cluster '" +
                owner_.cluster_name() + "': " + std::string(reply.substr(1, reply.find('\r') - 1)));
   owner_.counters_.failures.Add(1);
   return false;
@@ -251,6 +256,7 @@ void RouteMove::Move::Fail(std::string_view error) {
 
 void RouteMove::Move::Tell(const std::vector<uint64_t>& tickets, const std::string& error) {
   Worker& here = owner_.worker_;
+  told_ = true;
   for (const uint64_t ticket : tickets) {
     if (WorkerOfTicket(ticket) == static_cast<size_t>(here.index())) {
       if (Session* session = here.FindSession(SessionOfTicket(ticket))) session->KeysMoved(error);
@@ -265,16 +271,28 @@ void RouteMove::Move::Tell(const std::vector<uint64_t>& tickets, const std::stri
 
 // --- the route ---
 
-RouteMove::RouteMove(Worker& worker, std::string route, UpstreamCluster& from, UpstreamCluster* to)
+RouteMove::RouteMove(Worker& worker, std::shared_ptr<MoveFigures> figures,
+                     std::shared_ptr<KeyMoves> keys, UpstreamCluster& from, UpstreamCluster* to)
     : worker_(worker),
-      route_(std::move(route)),
+      figures_(std::move(figures)),
+      counters_(figures_->counters),
+      keys_(std::move(keys)),
       from_(from),
       to_(to),
       timer_(worker.loop(), [this] { TakeDue(); }) {}
 
 RouteMove::~RouteMove() = default;
 
-const std::string& RouteMove::cluster_name() const { return from_.name(); }
+void RouteMove::GiveUp() {
+  if (idle()) return;
+  log::Warning("move-from: of route '" + route() + "' " + std::to_string(moves_.size()) +
+               " keys were not moved, or stay in cluster '" + cluster_name() + "' as well");
+  for (const auto& [move, owned] : moves_) owned->GiveUp();
+  ready_.clear();
+  paused_.clear();
+  timer_.Stop();
+  moves_.clear();
+}
 
 void RouteMove::Begin(int database, const KeyRef& key, uint64_t session_id) {
   auto move = std::make_unique<Move>(*this, database, key, session_id);

@@ -30,6 +30,7 @@
 
 namespace tidegate {
 
+class KeyMoves;
 class UpstreamCluster;
 class Worker;
 
@@ -51,21 +52,38 @@ struct MoveCounters {
   WorkerCounter failures;    // times that a key could not be moved, or not be removed
 };
 
+// One per route and worker, and what it is counted under.
+struct MoveFigures {
+  std::string route;      // the pattern
+  std::string cluster;    // the old one
+  MoveCounters counters;  // any thread
+};
+
 class RouteMove final {
  public:
-  // `route` is the route's pattern; `to` null: the engine. All outlive it.
-  RouteMove(Worker& worker, std::string route, UpstreamCluster& from, UpstreamCluster* to);
+  // `keys`: those of this move, of all workers. `to` null: the engine. The clusters outlive it.
+  RouteMove(Worker& worker, std::shared_ptr<MoveFigures> figures, std::shared_ptr<KeyMoves> keys,
+            UpstreamCluster& from, UpstreamCluster* to);
   ~RouteMove();
   RouteMove(const RouteMove&) = delete;
   RouteMove& operator=(const RouteMove&) = delete;
 
-  const std::string& route() const { return route_; }
-  const std::string& cluster_name() const;
-  const MoveCounters& counters() const { return counters_; }  // any thread
+  const std::string& route() const { return figures_->route; }
+  const std::string& cluster_name() const { return figures_->cluster; }
+  const MoveCounters& counters() const { return figures_->counters; }  // any thread
+  const std::shared_ptr<MoveFigures>& figures() const { return figures_; }
+  KeyMoves& keys() const { return *keys_; }
+  bool RefersTo(const UpstreamCluster& cluster) const {
+    return &from_ == &cluster || to_ == &cluster;
+  }
 
   // Begins at the end of the turn. KeyMoves said that the key is this caller's to move.
   void Begin(int database, const KeyRef& key, uint64_t session_id);
   bool full() const { return moves_.size() >= kMovesUnfinishedMax; }
+  // No key is on its way, and none has to be removed from the old cluster any more.
+  bool idle() const { return moves_.empty(); }
+  // Ends what is not through: who waits for a key is told so.
+  void GiveUp();
 
   // At the end of a turn, before what it placed is sent.
   void Step();
@@ -79,10 +97,11 @@ class RouteMove final {
   void ArmTimer();
 
   Worker& worker_;
-  const std::string route_;
+  const std::shared_ptr<MoveFigures> figures_;
+  MoveCounters& counters_;  // of them
+  const std::shared_ptr<KeyMoves> keys_;
   UpstreamCluster& from_;
   UpstreamCluster* const to_;
-  MoveCounters counters_;
   std::map<const Move*, std::unique_ptr<Move>> moves_;
   std::vector<Move*> ready_;
   std::multimap<int64_t, Move*> paused_;  // until when, by the monotonic clock

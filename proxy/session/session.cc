@@ -41,8 +41,9 @@ bool IsLoopbackAddress(std::string_view address) {
 
 Session::Session(Worker& worker, uint64_t id, AcceptedConnection connection)
     : worker_(worker),
-      router_(worker.router(connection.router)),
+      router_(worker.router(connection.listener)),
       id_(id),
+      listener_(connection.listener),
       stream_(*this),
       output_(worker.output_blocks()),
       reply_(output_),

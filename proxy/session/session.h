@@ -110,7 +110,7 @@ struct AcceptedConnection {
   int fd = -1;
   bool is_unix = false;
   bool proxy_protocol = false;  // begins with a PROXY protocol v2 header
-  size_t router = 0;            // of its worker's routers, the one for the listener
+  size_t listener = 0;          // PlannedListener's number
   std::string peer_address;     // "127.0.0.1:50412", "[::1]:50412", "/run/socket:0"
   std::string unix_path;        // of a unix socket
 };
@@ -129,6 +129,8 @@ class Session final : private StreamOwner, private UpstreamClient {
   Worker& worker() const { return worker_; }
   // What its listener's clients have as routes.
   Router& router() const { return router_; }
+  // Its number, see PlannedListener.
+  size_t listener() const { return listener_; }
   // Whether everything that no other route has goes to a Redis Cluster.
   bool IsInFrontOfCluster() const;
   int fd() const { return stream_.fd(); }
@@ -281,6 +283,8 @@ class Session final : private StreamOwner, private UpstreamClient {
   // Lets go of a cluster that is gone, as far as it can by now; `late`: whatever that costs.
   void LeaveCluster(const UpstreamCluster& cluster, bool late);
   bool RefersTo(const UpstreamCluster& cluster) const;
+  // Requests, or a transaction, that went to an upstream and are not answered.
+  bool HasRequestsUnderWay() const;
 
   // Once a second: idle timeout, soft output limit, age. May close.
   void Housekeeping(int64_t now_ms);
@@ -488,6 +492,7 @@ class Session final : private StreamOwner, private UpstreamClient {
   Worker& worker_;
   Router& router_;
   const uint64_t id_;
+  const size_t listener_;
   Stream stream_;
   ClientState client_;
   OutputBuffer output_;

@@ -1,11 +1,12 @@
 // The part of Session that waits until the keys of its next command are where they should be: where
 // a route has move-from (RouteMove).
+#include <algorithm>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
 #include "proxy/route/forward_rule.h"
-#include "proxy/server.h"
 #include "proxy/session/route_move.h"
 #include "proxy/session/session.h"
 #include "proxy/session/session_private.h"
@@ -17,6 +18,10 @@ namespace tidegate {
 // What is about keys that it does not name: those that are still in the old cluster are not known.
 std::string Session::RefusalWhileMoving(const Request& request) const {
   if (!router().any_moves() || ForwardRuleOf(request) == ForwardRule::kHere) return "";
+  const std::span<Route> routes = router().routes();
+  const bool moves = std::any_of(routes.begin(), routes.end(),
+                                 [](const Route& route) { return route.move != nullptr; });
+  if (!moves) return "";  // routes are held
   const std::string& name = request.command->full_name;
   if (TouchesOtherDatabases(request) || name == "flushdb")
     return "ERR '" + name + "' is refused while a route moves keys from another cluster";
@@ -30,11 +35,18 @@ std::string Session::RefusalWhileMoving(const Request& request) const {
 std::optional<Session::Step> Session::MoveKeys(const Request& request) {
   // What has begun to execute has its keys.
   if (resuming_) return std::nullopt;
+  const bool is_exec = transaction_.open() && request.command->full_name == "exec";
+  if (router().held() && (is_exec || ForwardRuleOf(request) != ForwardRule::kHere)) {
+    worker_.HoldForRoutes(*this);
+    StopFor(kStopUpstream);
+    return Step::kStay;
+  }
+  if (router().held()) return std::nullopt;
   if (!move_error_.empty()) {
     if (WaitsForUpstream(0)) return Step::kStay;
     return RefuseMoved(request, std::exchange(move_error_, ""));
   }
-  if (transaction_.open() && request.command->full_name == "exec") {
+  if (is_exec) {
     for (size_t i = 0; i < transaction_.size(); ++i) {
       if (const auto step = MoveKeysOf(request, transaction_.at(i).view().keys)) return step;
     }
@@ -59,8 +71,7 @@ std::optional<Session::Step> Session::MoveKeysOf(const Request& request,
       return RefuseMoved(request, "ERR too many keys wait to be removed from cluster '" +
                                       move->cluster_name() + "'");
     }
-    const KeyMoves::State state =
-        worker_.server().key_moves().Begin(client_.db, key, client_.ticket);
+    const KeyMoves::State state = move->keys().Begin(client_.db, key, client_.ticket);
     if (state == KeyMoves::State::kSettled) continue;
     if (state == KeyMoves::State::kMine) move->Begin(client_.db, key, id_);
     StopFor(kStopUpstream);

@@ -47,6 +47,10 @@ bool Session::IsInFrontOfCluster() const {
   return everything != nullptr && everything->options().kind == ClusterKind::kRedisCluster;
 }
 
+bool Session::HasRequestsUnderWay() const {
+  return awaits_upstream() || (private_ != nullptr && private_->executes());
+}
+
 bool Session::RefersTo(const UpstreamCluster& cluster) const {
   if (transaction_.open() && transaction_.upstream() == &cluster) return true;
   return private_ != nullptr && private_->RefersTo(cluster);

@@ -74,7 +74,7 @@ void Report(const ClusterOptions& options, const char* what,
   }
 }
 
-void PingOne(const ClusterOptions& options, const TlsContext* tls, const UpstreamTopology& known,
+void PingOne(const ClusterOptions& options, const UpstreamTls& tls, const UpstreamTopology& known,
              PingReport& report) {
   std::vector<NodeAddress> configured;
   for (const UpstreamNodeOptions& node : options.nodes)
@@ -82,7 +82,7 @@ void PingOne(const ClusterOptions& options, const TlsContext* tls, const Upstrea
   std::vector<NodeAddress> nodes;
   if (options.kind == ClusterKind::kSentinel) {
     const ControlAccess access{options.sentinel.username, options.sentinel.password,
-                               options.connect_timeout, tls};
+                               options.connect_timeout, tls.Of(options.sentinel_tls())};
     Report(options, "sentinel", PingAll(configured, access), report);
   } else {
     nodes = configured;
@@ -92,7 +92,8 @@ void PingOne(const ClusterOptions& options, const TlsContext* tls, const Upstrea
         std::find(nodes.begin(), nodes.end(), node.address) == nodes.end())
       nodes.push_back(node.address);
   }
-  Report(options, "node", PingAll(nodes, discovery::AccessOf(options, tls)), report);
+  Report(options, "node", PingAll(nodes, discovery::AccessOf(options, tls.Of(options.tls))),
+         report);
   if (known.problem.empty()) return;
   report.text += "cluster '" + options.name + "': " + known.problem + "\n";
   report.is_good = false;
@@ -108,7 +109,7 @@ PingReport PingClusters(std::span<const ClusterOptions> clusters) {
   const auto topologies = FindTopologies(clusters, tls);
   size_t index = 0;
   for (const ClusterOptions& options : clusters) {
-    if (options.is_upstream()) PingOne(options, tls.Of(options.tls), *topologies[index++], report);
+    if (options.is_upstream()) PingOne(options, tls, *topologies[index++], report);
   }
   return report;
 }

@@ -21,14 +21,17 @@ bool IsChosen(uint16_t slot, int percent) {
 
 }  // namespace
 
-RouteMirror::RouteMirror(std::string route, UpstreamCluster& cluster, int percent)
-    : route_(std::move(route)), cluster_(cluster), percent_(percent), link_(new UpstreamLink) {
+RouteMirror::RouteMirror(std::shared_ptr<MirrorFigures> figures, UpstreamCluster& cluster,
+                         int percent)
+    : figures_(std::move(figures)),
+      counters_(figures_->counters),
+      cluster_(cluster),
+      percent_(percent),
+      link_(new UpstreamLink) {
   link_->client = this;
 }
 
 RouteMirror::~RouteMirror() { link_->Leave(); }
-
-const std::string& RouteMirror::cluster_name() const { return cluster_.name(); }
 
 RouteMirror::Choice RouteMirror::ChoiceOf(std::span<const KeyRef> keys) const {
   if (percent_ >= 100) return Choice::kAll;

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -42,6 +43,13 @@ struct MirrorCounters {
   WorkerCounter skipped;  // not sent: it cannot be mirrored as it is
 };
 
+// One per route and worker, and what it is counted under.
+struct MirrorFigures {
+  std::string route;  // the pattern
+  std::string cluster;
+  MirrorCounters counters;  // any thread
+};
+
 // Whose client the write is of.
 struct MirrorOrigin {
   int database = 0;
@@ -50,15 +58,20 @@ struct MirrorOrigin {
 
 class RouteMirror final : private UpstreamClient {
  public:
-  // `route` is the route's pattern. The cluster outlives the mirror.
-  RouteMirror(std::string route, UpstreamCluster& cluster, int percent);
+  // The cluster outlives the mirror.
+  RouteMirror(std::shared_ptr<MirrorFigures> figures, UpstreamCluster& cluster, int percent);
   ~RouteMirror();
   RouteMirror(const RouteMirror&) = delete;
   RouteMirror& operator=(const RouteMirror&) = delete;
 
-  const std::string& route() const { return route_; }
-  const std::string& cluster_name() const;
-  const MirrorCounters& counters() const { return counters_; }  // any thread
+  const std::string& route() const { return figures_->route; }
+  const std::string& cluster_name() const { return figures_->cluster; }
+  const MirrorCounters& counters() const { return figures_->counters; }  // any thread
+  const std::shared_ptr<MirrorFigures>& figures() const { return figures_; }
+  // Whether it does what a route wants that has this cluster and percentage.
+  bool Does(const UpstreamCluster& cluster, int percent) const {
+    return &cluster_ == &cluster && percent_ == percent;
+  }
 
   enum class Choice : uint8_t { kAll, kNone, kSome };
   // By the names of keys that clients use. Without keys: of what is about all of them.
@@ -81,11 +94,11 @@ class RouteMirror final : private UpstreamClient {
   void SendToNodes(const Request& request, const MirrorOrigin& origin);
   void SendParts(const Request& request, const MirrorOrigin& origin);
 
-  const std::string route_;
+  const std::shared_ptr<MirrorFigures> figures_;
+  MirrorCounters& counters_;  // of them
   UpstreamCluster& cluster_;
   const int percent_;
   UpstreamLink* link_;  // deletes itself when neither side needs it
-  MirrorCounters counters_;
 };
 
 }  // namespace tidegate

@@ -1,5 +1,6 @@
 #include "proxy/upstream/upstream_tls.h"
 
+#include <string>
 #include <utility>
 
 #include "base/log.h"
@@ -15,13 +16,21 @@ Result<std::unique_ptr<UpstreamTls>> UpstreamTls::Create(std::span<const Cluster
 Status UpstreamTls::Add(std::span<const ClusterOptions> clusters) {
   MutexLock lock(mutex_);
   for (const ClusterOptions& cluster : clusters) {
-    if (!cluster.tls.enabled || Find(cluster.tls) != nullptr) continue;
-    Result<std::unique_ptr<TlsContext>> made = TlsContext::ForClients(cluster.tls);
-    if (!made.ok())
-      return std::move(made).error().WithContext("tls of the upstream cluster '" + cluster.name +
-                                                 "'");
-    known_.push_back({cluster.tls, cluster.name, std::move(made).value()});
+    TG_RETURN_IF_ERROR(AddOne(cluster.tls, "tls", cluster.name));
+    if (cluster.sentinel.tls)
+      TG_RETURN_IF_ERROR(AddOne(*cluster.sentinel.tls, "sentinel-tls", cluster.name));
   }
+  return {};
+}
+
+Status UpstreamTls::AddOne(const TlsOptions& options, std::string_view key,
+                           std::string_view cluster) {
+  if (!options.enabled || Find(options) != nullptr) return {};
+  const std::string name =
+      std::string(key) + " of the upstream cluster '" + std::string(cluster) + "'";
+  Result<std::unique_ptr<TlsContext>> made = TlsContext::ForClients(options);
+  if (!made.ok()) return std::move(made).error().WithContext(name);
+  known_.push_back({options, name, std::move(made).value()});
   return {};
 }
 
@@ -43,8 +52,8 @@ void UpstreamTls::Reload() {
   for (const Known& known : known_) {
     const Status read = known.context->Reload();
     if (!read.ok())
-      log::Warning("tls of the upstream cluster '" + known.cluster +
-                   "': its files stay as they were read before: " + read.error().message);
+      log::Warning(known.name +
+                   ": its files stay as they were read before: " + read.error().message);
   }
 }
 

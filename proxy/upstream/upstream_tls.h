@@ -6,6 +6,8 @@
 
 #include <memory>
 #include <span>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,11 +34,13 @@ class UpstreamTls final {
   void Reload() TG_EXCLUDES(mutex_);
 
  private:
+  Status AddOne(const TlsOptions& options, std::string_view key, std::string_view cluster)
+      TG_REQUIRES(mutex_);
   TlsContext* Find(const TlsOptions& options) const TG_REQUIRES(mutex_);
 
   struct Known {
     TlsOptions options;
-    std::string cluster;  // that had them first, for people
+    std::string name;  // which cluster's that had them first, for people
     std::unique_ptr<TlsContext> context;
   };
   mutable Mutex mutex_;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What large replies of an upstream do to small ones beside them.
+"""What large replies of an upstream, or large requests (--set), do to small ones beside them.
 
-    tests/bench/upstream_large.py [--binary now=build/release/tidegate] [--binary before=…] [--seconds 5] [--rounds 3]
+    tests/bench/upstream_large.py [--binary now=build/release/tidegate] [--binary before=…] [--seconds 5] [--rounds 3] [--set]
 
 Closed-loop GETs of 1 KB over several connections, each with its latency, without and with a client that GETs 10 MB ten
 times a second; directly at a redis-server, and through Tidegate in front of it (one worker). What counts is the ratio
@@ -50,9 +50,11 @@ def fill(port, large):
             read_exactly(connection, 5)
 
 
-def large_reader(port, large, per_second, fresh, times):
-    """GETs the large value at fixed times until it is ended; `fresh`: over a new connection each time."""
-    reply = len(b"$%d\r\n" % large) + large + 2
+def large_client(port, options, times):
+    """GETs or SETs the large value at fixed times until it is ended; `fresh`: over a new connection each time."""
+    large, per_second, fresh = options.large, options.per_second, options.fresh
+    request = encoded(b"SET", b"large", bytes(large)) if options.set else encoded(b"GET", b"large")
+    reply = len(b"+OK\r\n") if options.set else len(b"$%d\r\n" % large) + large + 2
     connection = connect(port)
     due = time.monotonic()
     while True:
@@ -62,7 +64,7 @@ def large_reader(port, large, per_second, fresh, times):
         if fresh:
             connection.close()
             connection = connect(port)
-        connection.sendall(encoded(b"GET", b"large"))
+        connection.sendall(request)
         read_exactly(connection, reply)
         times.put(time.monotonic() - begun)
 
@@ -97,10 +99,10 @@ def at(latencies, part):
 
 
 def measure(port, options):
-    """Milliseconds at p50, p99 and p99.9 without and with large replies, and of the large ones themselves."""
+    """Milliseconds at p50, p99 and p99.9 without and with large values, and of the large ones themselves."""
     alone = small_latencies(port, options.seconds)
     times = multiprocessing.Queue()
-    reader = multiprocessing.Process(target=large_reader, args=(port, options.large, options.per_second, options.fresh, times))
+    reader = multiprocessing.Process(target=large_client, args=(port, options, times))
     reader.start()
     times.get()
     beside = small_latencies(port, options.seconds)
@@ -131,7 +133,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--large", type=int, default=10_000_000)
     parser.add_argument("--per-second", type=float, default=10)
-    parser.add_argument("--fresh", action="store_true", help="each large GET over a new connection")
+    parser.add_argument("--fresh", action="store_true", help="each large value over a new connection")
+    parser.add_argument("--set", action="store_true", help="the large values are written")
     options = parser.parse_args()
     options.binary = options.binary or ["build/release/tidegate"]
     with tempfile.TemporaryDirectory() as directory:

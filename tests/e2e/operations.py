@@ -7,6 +7,7 @@ import pathlib
 import signal
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -120,6 +121,186 @@ def reload_under_load(report, start):
         report.equal("not one wrong reply", load.wrong[:3], [])
 
 
+def accepts(port):
+    try:
+        resp.Connection(port, timeout=5).close()
+        return True
+    except OSError:
+        return False
+
+
+def reload_listeners(report, start):
+    """Listeners come, change their cluster and go, under load that comes through one that stays and one that goes."""
+    with servers.redis_server() as a, servers.redis_server() as b, reloadable(start, {"a": at(a)}, {"*": "a"}) as (server, reload):
+        ports = [servers.free_port() for _ in range(2)]
+
+        def text(*listeners, more=""):
+            # The flag --port is the first one's.
+            lines = ["listeners:", '  - {name: first, address: "127.0.0.1:1"}']
+            lines += ["  - {name: %s}" % listener for listener in listeners]
+            lines += ["clusters:", "  - {name: local, kind: engine}", "  - {name: a, %s}" % at(a), more, "routes: [{match: '*', cluster: a}]\n"]
+            return "\n".join(lines)
+
+        with Load(server.port) as stays:
+            with_b = "  - {name: b, %s}" % at(b)
+            reload({}, {}, text('more, address: "127.0.0.1:%d", cluster: b' % ports[0], more=with_b))
+            report.check("a listener is there", eventually(lambda: accepts(ports[0]), 10), server.log_text()[-1000:])
+            other = resp.Connection(ports[0], timeout=10)
+            report.equal("with a cluster of its own", other.command("SET", "k", "b"), OK)
+            report.equal("which is another one", (b.connect().command("GET", "k").value, a.connect().command("GET", "k").value), (b"b", None))
+            with Load(ports[0]) as goes:
+                report.check("clients are at work there", goes.goes_on())
+                for number in range(6):
+                    reload({}, {}, text('more, address: "127.0.0.1:%d", cluster: %s' % (ports[0], "ab"[number % 2]), more=with_b))
+                    report.check("clients go on while its cluster changes", goes.goes_on(10))
+                reload({}, {}, text('new, address: "127.0.0.1:%d"' % ports[1], more=with_b))
+                report.check("it goes, another one comes", eventually(lambda: accepts(ports[1]) and not accepts(ports[0]), 10))
+                report.check("who is connected goes on", goes.goes_on())
+            report.equal("not one wrong reply there", goes.wrong[:3], [])
+            report.equal("a client of it is where it was", other.command("GET", "k").value, b"b")
+            refused = server.log_text().count("Reload: nothing is changed")
+            reload({}, {}, text('new, address: "127.0.0.1:%d"' % ports[1], 'taken, address: "127.0.0.1:%d"' % a.port))
+            report.check("an address that is taken", eventually(lambda: server.log_text().count("Reload: nothing is changed") > refused, 10))
+            report.check("is told", "listen on 127.0.0.1:%d: Address already in use" % a.port in server.log_text(), server.log_text()[-500:])
+            report.equal("and nothing has changed", (accepts(ports[1]), other.command("GET", "k").value, names_of(server)), (True, b"b", ["a", "b"]))
+            reload({}, {}, text('new, address: "127.0.0.1:%d"' % ports[1]))
+            report.check("the cluster goes", eventually(lambda: names_of(server) == ["a"], 10))
+            try:
+                left = other.command("GET", "k")
+            except (resp.Closed, OSError):
+                left = None
+            report.equal("and with it the clients whose listener has gone", left, None)
+        report.equal("not one wrong reply", stays.wrong[:3], [])
+
+
+class Counting(Load):
+    """Clients that count in the same keys: whatever becomes of the keys, each increment counts once."""
+
+    keys = 60
+
+    def work(self, port, number):
+        try:
+            connection = resp.Connection(port, timeout=20)
+            while not self.stopping:
+                connection.send(b"".join(resp.encode_command(("INCR", "n%d" % ((key * 7 + number) % self.keys))) for key in range(self.keys)))
+                for _ in range(self.keys):
+                    reply = connection.read()
+                    if reply.kind != "integer":
+                        self.wrong.append(reply)
+                self.rounds_of[number] += 1
+            connection.close()
+        except (OSError, resp.Closed, resp.Timeout, resp.ProtocolError) as error:
+            self.wrong.append(error)
+
+    def __init__(self, port, clients=4):
+        self.rounds_of = [0] * clients
+        super().__init__(port, clients)
+
+    def goes_round(self):
+        """Every client has wanted every key since."""
+        before = list(self.rounds_of)
+        return eventually(lambda: all(now > then + 1 for now, then in zip(self.rounds_of, before)), 30)
+
+
+def reload_moves(report, start):
+    """Keys are moved on from server to server, and mirrored or not, while clients count."""
+    with contextlib.ExitStack() as stack:
+        nodes = {name: stack.enter_context(servers.redis_server()) for name in "abc"}
+        mirror = stack.enter_context(servers.redis_server())
+        lines = ["clusters:", "  - {name: local, kind: engine}"] + ["  - {name: %s, %s}" % (name, at(node)) for name, node in nodes.items()]
+        lines.append("  - {name: copy, %s}" % at(mirror))
+
+        def text(cluster, more=""):
+            return "\n".join(lines) + "\nroutes: [{match: '*', cluster: %s%s}]\n" % (cluster, more)
+
+        server, reload = stack.enter_context(reloadable(start, {"a": at(nodes["a"])}, {"*": "a"}))
+        with Counting(server.port) as load:
+            report.check("clients count", load.goes_round())
+            order = "abc" * 3
+            for old, new in zip(order, order[1:]):
+                changes = server.log_text().count("new routes are in force")
+                reload({}, {}, text(new, ", move-from: %s" % old))
+                eventually(lambda before=changes: server.log_text().count("new routes are in force") > before, 10)
+                report.check("from %s to %s" % (old, new), load.goes_round() and load.goes_round(), load.wrong[:3])
+                reload({}, {}, text(new, ", mirror: {cluster: copy, percent: 50}"))
+                report.check("mirrored meanwhile", load.goes_round())
+        report.equal("no wrong reply", load.wrong[:3], [])
+        total = str(sum(load.rounds_of)).encode()
+        client = server.connect()
+        report.equal("each increment counts once", {client.command("GET", "n%d" % key).value for key in range(Counting.keys)}, {total})
+        report.equal("all keys are in one place", [nodes[name].connect().command("DBSIZE").value for name in "abc"], [0, 0, Counting.keys])
+        report.check("and half of the writes in the mirror too", 0 < mirror.connect().command("DBSIZE").value < Counting.keys)
+
+
+def reload_commands(report, start):
+    """Commands are declared, declared otherwise, and not any more, while clients are at work."""
+    with servers.redis_server("--rename-command", "APPEND", "MY.APPEND", "--rename-command", "STRLEN", "MY.STRLEN") as redis, \
+            reloadable(start, {}, {"*": "local"}) as (server, reload):
+        client = server.connect()
+
+        def declare(*commands):
+            lines = ["commands: [%s]" % ", ".join("{name: %s}" % command for command in commands), "clusters:", "  - {name: local, kind: engine}",
+                     "  - {name: cache, %s}" % at(redis), "routes: [{match: '*', cluster: cache}]\n"]
+            reload({}, {}, "\n".join(lines))
+
+        unknown = lambda *command: client.command(*command).value.startswith(b"ERR unknown command")  # noqa: E731
+        report.check("not known without upstreams", unknown("MY.APPEND", "k", "x") and unknown("EVAL", "return 1", "0"))
+        declare()
+        report.check("scripts come with the first upstream", eventually(lambda: client.command("EVAL", "return 1", "0").value == 1, 10))
+        report.check("what is not declared is still not known", unknown("MY.APPEND", "k", "x"))
+        declare("MY.APPEND, keys: 1")
+        report.check("declared", eventually(lambda: client.command("MY.APPEND", "k", "x").kind == "integer", 10))
+        calls = client.command("MY.APPEND", "k", "y").value
+        declare("MY.STRLEN, keys: 1, access: read", "MY.APPEND, keys: 1")
+        report.check("one more, in front of it", eventually(lambda: client.command("MY.STRLEN", "k").value == calls, 10))
+        report.check("counters stay those of their commands", b"cmdstat_my.append:calls=%d," % calls in client.command("INFO", "commandstats").value,
+                     client.command("INFO", "commandstats").value)
+        client.command("MULTI")
+        client.command("MY.APPEND", "k", "z")
+        declare("MY.STRLEN, keys: 1")
+        other = server.connect()
+        report.check("not declared any more",
+                     eventually(lambda: other.command("MY.APPEND", "k", "x").value.startswith(b"ERR unknown command"), 10))
+        report.equal("what was queued before is executed", client.command("EXEC").value, [resp.Reply("integer", calls + 1)])
+        declare("MY.*, keys: 1")
+        report.check("a pattern", eventually(lambda: other.command("MY.APPEND", "k", "x").value == calls + 2, 10))
+
+
+def reload_ends_what_stays(report, start):
+    """A cluster that leaves answers what it has, but not for ever: after 30 s it is ended."""
+    patient = ", request-timeout: 90s, health-check-interval: 0s"
+    with servers.redis_server("--enable-debug-command", "yes") as old, servers.redis_server() as new:
+        with reloadable(start, {"old": at(old, patient)}, {"*": "old"}) as (server, reload):
+            waits, other = server.connect(timeout=60), server.connect()
+            report.equal("a client is there", waits.command("SET", "k", "1"), OK)
+            sleeps = old.connect(timeout=60)
+            sleeps.send(resp.encode_command(("DEBUG", "SLEEP", "45")))
+            report.check("the node stands still", eventually(lambda: not answers(old), 10))
+            waits.send(resp.encode_command(("GET", "k")) + resp.encode_command(("GET", "k")))
+            report.check("two requests are on their way", eventually(lambda: clusters_of(server)[0]["nodes"][0]["in_flight"] >= 2, 10))
+            began = time.monotonic()
+            reload({"new": at(new)}, {"*": "new"})
+            report.check("it leaves", eventually(lambda: [one["name"] for one in clusters_of(server) if one.get("leaving")] == ["old"], 10))
+            report.equal("others go on at the new one", other.command("SET", "k", "2"), OK)
+            expected = "ERR upstream cluster 'old', 127.0.0.1:%d: it was removed from the configuration" % old.port
+            report.equal("both are told", [waits.read().value.decode() for _ in range(2)], [expected] * 2)
+            report.check("after 30 s", 28 < time.monotonic() - began < 40, time.monotonic() - began)
+            report.equal("the client goes on at the new one", waits.command("GET", "k").value, b"2")
+            report.check("and the old one is gone", eventually(lambda: names_of(server) == ["new"], 10), clusters_of(server))
+            old.process.kill()
+
+
+def answers(server):
+    try:
+        connection = resp.Connection(server.port, timeout=0.3)
+        try:
+            return connection.command("PING").kind == "simple"
+        finally:
+            connection.close()
+    except (OSError, resp.Closed, resp.Timeout):
+        return False
+
+
 def reload_of_a_wrong_file(report, start):
     with servers.redis_server() as a, servers.redis_server() as b:
         with reloadable(start, {"old": at(a)}, {"*": "old"}) as (server, reload):
@@ -178,7 +359,7 @@ def reload_with_state(report, start):
         with reloadable(start, {}, {"*": "local"}) as (server, reload):
             reload({"first": at(a)}, {"*": "first"})
             report.check("the first cluster of all", eventually(lambda: names_of(server) == ["first"], 10), clusters_of(server))
-            report.check("scripts need a restart, and the log says so", "known after a restart only" in server.log_text(), server.log_text()[-500:])
+            report.equal("scripts come with it", server.connect().command("EVAL", "return 1", "0").value, 1)
 
 
 class Hunter(threading.Thread):

@@ -105,9 +105,11 @@ def route_listeners(report, start):
             with open(path, "w", encoding="utf-8") as config:
                 config.write(text.replace("cluster: two}", "cluster: one}").replace("{name: two,", "{name: three,"))
             server.process.send_signal(signal.SIGHUP)
-            report.check("it cannot go", eventually(
-                lambda: "a listener has the cluster 'two': that it goes needs a restart" in server.log_text(), 10))
-            report.equal("and is there still", clients[1].command("GET", "k"), bulk("4"))
+            report.check("a listener has another cluster, and its own goes", eventually(
+                lambda: "cluster 'two' is removed" in server.log_text() and clients[1].command("SET", "own", "1") == OK
+                and one.connect().command("GET", "own") == bulk("1"), 10))
+            report.equal("its clients are where they were, with another cluster", clients[3].command("GET", "own"), bulk("1"))
+            report.equal("and the others see no change", clients[0].command("GET", "k"), bulk("0"))
 
 
 def route_mirror(report, start):
@@ -140,19 +142,23 @@ def route_cluster(report, start):
         nodes = start_cluster(stack)
         eventually(lambda: all(field(node, "cluster_state") == "ok" for node in nodes), 20)
         single = stack.enter_context(servers.redis_server())
-        text = ('clusters:\n  - {name: local, kind: engine}\n  - {name: single, kind: redis, nodes: ["127.0.0.1:%d"]}\n'
+        apart = servers.free_port()
+        text = ('listeners:\n  - {name: a, address: "127.0.0.1:1"}\n  - {name: b, address: "127.0.0.1:%d", cluster: single}\n'
+                'clusters:\n  - {name: local, kind: engine}\n  - {name: single, kind: redis, nodes: ["127.0.0.1:%d"]}\n'
                 '  - {name: shop, kind: redis_cluster, nodes: ["127.0.0.1:%d"]}\n'
                 'routes:\n  - {match: "p:*", cluster: shop, strip-prefix: "p:", add-prefix: "t7:"}\n'
                 '  - {match: "m:*", cluster: local, mirror: {cluster: shop}}\n'
                 '  - {match: "in:*", cluster: shop, move-from: single}\n'
                 '  - {match: "out:*", cluster: local, move-from: shop}\n'
-                '  - {match: "*", cluster: shop}\n' % (single.port, nodes[0].port))
+                '  - {match: "*", cluster: shop}\n' % (apart, single.port, nodes[0].port))
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
             config.write(text)
             config.flush()
             server = stack.enter_context(start("--workers", "2", files=[config.name]))
         client = server.connect(timeout=10)
         report.check("the cluster is known", eventually(lambda: client.command("GET", "x").kind == "nil", 15))
+        enabled = [b"cluster_enabled:1" in one.command("INFO", "cluster").value for one in (client, resp.Connection(apart))]
+        report.equal("INFO is about the cluster of the client's listener", enabled, [True, False])
         keys = range(100)
         report.equal("MSET with other names", client.command("MSET", *[word for key in keys for word in ("p:%d" % key, key)]), OK)
         report.equal("they are there", client.command("EXISTS", *["t7:%d" % key for key in keys]), integer(100))

@@ -4,6 +4,7 @@ The servers have a plain port too, over which the tests themselves talk to them;
 """
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -11,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 
-from discovery import Writer, check_ping, in_front_of, metric, owner_of_slot, primary_of, usable
+from discovery import Writer, check_ping, in_front_of, metric, owner_of_slot, primary_of, topology_of, usable
 from report import eventually
 from support import resp, servers
 from tools import run_tool
@@ -201,6 +202,55 @@ def tls_sentinel(report, start):
         report.check("a write", writer.works())
         old.crash()
         report.check("and writes after a failover", eventually(lambda: writer.works() and primary_of(server) == new.tls_port, 25))
+
+
+def tls_sentinel_apart(report, start):
+    """Sentinels that have TLS and a password, though the nodes have neither; and nodes that have it, though the sentinels do not."""
+    with certificates() as made, contextlib.ExitStack() as stack:
+        fast = ("--repl-diskless-sync-delay", "0")
+        node = start_node(stack, made, *fast)
+        tls_port = servers.free_port()
+        pairs = flags_of(made, tls_port)
+        more = "".join("%s %s\n" % (pairs[i][2:], pairs[i + 1]) for i in range(0, len(pairs), 2))
+        watcher = start_sentinel(stack, node.port, more + "requirepass watching\n")
+        trusting = made.trusting().replace("tls:", "sentinel-tls:")
+        with in_front_of(start, "sentinel", [tls_port], ", primary-name: db, sentinel-password: watching" + trusting) as server:
+            report.equal("the primary by its sentinel", primary_of(server), node.port)
+            report.equal("a write", server.connect().command("SET", "k", "v"), OK)
+            report.equal("it is there", node.connect().command("GET", "k").value, b"v")
+            report.equal("over TLS, for nobody else is let in", watcher.connect().command("PING").value.split()[0], b"NOAUTH")
+        for settings, said in ((", primary-name: db" + trusting, "NOAUTH"),
+                               (", primary-name: db, sentinel-password: wrong" + trusting, "WRONGPASS"),
+                               (", primary-name: db, sentinel-password: watching, sentinel-tls: true", "certificate verify failed")):
+            with in_front_of(start, "sentinel", [tls_port], settings) as server:
+                problem = lambda: json.dumps(topology_of(server))  # noqa: E731
+                report.check("not without the right ones: " + said, eventually(lambda: said in problem(), 10), problem())
+        secure = start_sentinel(stack, node.tls_port, more.replace("tls-port %d" % tls_port, "tls-port 0") + "tls-replication yes\n")
+        with in_front_of(start, "sentinel", [secure.port], ", primary-name: db, sentinel-tls: false" + made.trusting()) as server:
+            report.equal("the other way round", primary_of(server), node.tls_port)
+            report.equal("a write", server.connect().command("SET", "k", "w"), OK)
+        bad = 'clusters:\n  - {name: shop, kind: sentinel, nodes: ["a:1"], primary-name: db, sentinel-tls: {ca-file: /nowhere/ca.pem}}\n'
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
+            config.write(bad)
+            config.flush()
+            status, output = run_tool([servers.find_binary(), "--check-config", config.name])
+            report.check("a file that is not there", status == 1 and "sentinel-tls of the upstream cluster 'shop'" in output, output)
+
+
+def tls_ca_directory(report, start):
+    with certificates() as made, contextlib.ExitStack() as stack:
+        node = start_node(stack, made)
+        trusted, empty = made.directory / "trusted", made.directory / "empty"
+        for directory in (trusted, empty):
+            directory.mkdir()
+        made.authority("other")
+        for name in ("ca.pem", "other.pem"):
+            shutil.copy(made.path(name), trusted)
+        openssl("rehash", str(trusted))
+        with in_front_of_one(start, node.tls_port, ", tls: {ca-dir: %s}" % trusted) as server:
+            report.equal("an authority of the directory", server.connect().command("SET", "k", "v"), OK)
+        refused = error_of(start, node.tls_port, ", tls: {ca-dir: %s}" % empty)
+        report.check("which an empty one does not have", "TLS: certificate verify failed" in refused, refused)
 
 
 def tls_cluster(report, start):

@@ -261,7 +261,6 @@ clusters:
                   ListenerOptions{"sock", {}, 0, "/tmp/t.sock", 0770, false},
                   ListenerOptions{
                       "more", {{"127.0.0.1", false}, {"::1", true}}, 7001, "", 0, false, "main"}));
-  EXPECT_THAT(ListenerClusters(*options), ElementsAre("main"));
 }
 
 TEST(ParseYaml, AdminCanBeOff) {

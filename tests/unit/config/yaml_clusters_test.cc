@@ -142,6 +142,19 @@ TEST(YamlClusters, Tls) {
   for (const auto& [rest, error] : cases) {
     EXPECT_EQ(ErrorOf(ParseYaml("clusters:\n  - " + begin + rest + "\n", "f")), error) << rest;
   }
+  const std::string sentinel =
+      "{name: a, kind: sentinel, nodes: [\"a:1\"], primary-name: m, tls: true, ";
+  EXPECT_EQ(ClusterOf(sentinel + "sentinel-username: u, sentinel-password: p}").sentinel_tls(),
+            TlsOptions{.enabled = true});
+  EXPECT_EQ(ClusterOf(sentinel + "sentinel-tls: false}").sentinel_tls(), TlsOptions{});
+  EXPECT_EQ(ClusterOf(sentinel + "sentinel-tls: {ca-file: c}}").sentinel_tls(),
+            (TlsOptions{.enabled = true, .ca_file = "c"}));
+  EXPECT_EQ(ErrorOf(ParseYaml("clusters:\n  - " + sentinel + "sentinel-tls: {cert-file: x}}", "f")),
+            "f:2: sentinel-tls needs both of cert-file and key-file, or none");
+  EXPECT_EQ(ErrorOf(ParseYaml("clusters:\n  - " + sentinel + "sentinel-tls: {ca: x}}", "f")),
+            "f:2: unknown key 'ca' in sentinel-tls");
+  EXPECT_EQ(ErrorOf(ParseYaml("clusters:\n  - " + begin + "true, sentinel-tls: true}", "f")),
+            "f:2: a cluster of kind redis has no 'sentinel-tls'; it is of kind sentinel");
   EXPECT_THAT(ErrorOf(ParseYaml("clusters:\n  - {name: a, kind: engine, tls: true}\n", "f")),
               StartsWith("f:2: "));
 }

@@ -89,7 +89,7 @@ class AdminFixture {
                                  nullptr,
                                  [] { return size_t{2}; }});
     }
-    sources.commands = commands_.get();
+    sources.commands = [this]() -> const CommandTable& { return *commands_; };
     sources.engine = engine_.get();
     sources.discovery = discovery_.get();
     sources.config = &config_;

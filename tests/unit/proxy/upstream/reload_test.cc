@@ -1,9 +1,15 @@
 // A reload that changes clusters and routes while clients are at work, over real sockets, with the
 // signal that makes it.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -12,8 +18,8 @@
 #include <thread>
 #include <vector>
 
+#include "config/option_table.h"
 #include "proxy/commands/families.h"
-#include "proxy/config_reload.h"
 #include "proxy/upstream/worker_upstreams.h"
 #include "proxy/upstream_control.h"
 #include "tests/support/fake_redis.h"
@@ -38,12 +44,16 @@ class Reloaded {
             ProxyCommandFamilies(),
             [&](Options& options) {
               options.workers = 2;
+              options.port = 0;  // what a reload compares, and what is open, are the same
+              options.extra_listeners = options.listeners;
               Set(options, std::move(clusters), std::move(routes));
             },
             [this](Server& server) {
               server.OnReload([this, &server] {
-                EXPECT_TRUE(ReloadConfig(server.config(), Wanted()).ok());
-                server.upstream_control().Switch(*server.config().Snapshot());
+                Options wanted = Wanted();
+                EXPECT_EQ(FinishOptions(wanted), std::nullopt);
+                const Status status = server.Reload(std::move(wanted));
+                answer_.set_value(status.ok() ? "" : status.error().message);
               });
             }) {
     // The signal is for the server's threads: it would interrupt what clients wait in.
@@ -59,13 +69,28 @@ class Reloaded {
   uint16_t port() const { return server_.port(); }
   Server& operator*() { return *server_; }
 
-  void Reload(std::vector<ClusterOptions> clusters, std::vector<RouteOptions> routes) {
+  using Adjust = std::function<void(Options&)>;
+
+  // Reads other settings; returns why it does not take them in.
+  std::string Read(
+      std::vector<ClusterOptions> clusters, std::vector<RouteOptions> routes,
+      const Adjust& adjust = [](Options&) {}) {
+    std::future<std::string> answer;
     {
       const std::lock_guard lock(mutex_);
       next_ = *server_->config().Snapshot();
       Set(*next_, std::move(clusters), std::move(routes));
+      adjust(*next_);
+      answer_ = {};
+      answer = answer_.get_future();
     }
     kill(getpid(), SIGHUP);
+    return answer.get();
+  }
+  void Reload(
+      std::vector<ClusterOptions> clusters, std::vector<RouteOptions> routes,
+      const Adjust& adjust = [](Options&) {}) {
+    EXPECT_EQ(Read(std::move(clusters), std::move(routes), adjust), "");
     // Every worker has it.
     EXPECT_TRUE(Eventually([this] {
       size_t there = 0;
@@ -141,6 +166,7 @@ class Reloaded {
   sigset_t mask_;  // of the test's thread
   std::mutex mutex_;
   std::optional<Options> next_;  // written under it
+  std::promise<std::string> answer_;
   TestServer server_;
 };
 
@@ -370,6 +396,239 @@ TEST(UpstreamReload, AClusterThatDoesNotAnswerHoldsUpNothing) {
   const std::string reply = client.ReadSome();
   EXPECT_TRUE(reply.starts_with("-ERR upstream cluster 'lost'")) << reply;
   EXPECT_EQ(client.Ask("GET k\r\n", "$1\r\n1\r\n"), "$1\r\n1\r\n");
+}
+
+// --- listeners ---
+
+// Bound, and so nobody else's, as long as it lives.
+class TakenPort {
+ public:
+  TakenPort() : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(bind(fd_, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    port_ = ntohs(address.sin_port);
+  }
+  ~TakenPort() { Free(); }
+  TakenPort(const TakenPort&) = delete;
+  TakenPort& operator=(const TakenPort&) = delete;
+
+  uint16_t port() const { return port_; }
+  void Free() {
+    if (fd_ >= 0) close(std::exchange(fd_, -1));
+  }
+
+ private:
+  int fd_;
+  uint16_t port_ = 0;
+};
+
+ListenerOptions ListenerAt(uint16_t port, std::string cluster = "") {
+  return {.name = "more",
+          .addresses = {{"127.0.0.1", false}},
+          .port = port,
+          .cluster = std::move(cluster)};
+}
+
+bool Accepts(uint16_t port) {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const bool connected = connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  close(fd);
+  return connected;
+}
+
+TEST(UpstreamReload, ListenersComeAndGo) {
+  TestServer a(ProxyCommandFamilies());
+  TestServer b(ProxyCommandFamilies());
+  TakenPort port;
+  const std::vector<ClusterOptions> both = {ClusterAt("a", a.port()), ClusterAt("b", b.port())};
+  Reloaded server(both, {{"*", "a"}});
+  port.Free();
+  server.Reload(both, {{"*", "a"}}, [&](Options& options) {
+    options.extra_listeners.push_back(ListenerAt(port.port(), "b"));
+  });
+  EXPECT_TRUE(Eventually([&] { return Accepts(port.port()); }));
+  TestClient at_new(port.port());
+  TestClient at_old(server.port());
+  EXPECT_EQ(at_new.Ask("SET k b\r\n", "+OK\r\n"), "+OK\r\n");
+  EXPECT_EQ(at_old.Ask("SET k a\r\n", "+OK\r\n"), "+OK\r\n");
+  EXPECT_EQ(at_new.Ask("GET k\r\n", "$1\r\nb\r\n"), "$1\r\nb\r\n");
+
+  // It goes, and who is connected stays where he is.
+  server.Reload(both, {{"*", "a"}}, [](Options& options) { options.extra_listeners.pop_back(); });
+  EXPECT_TRUE(Eventually([&] { return !Accepts(port.port()); }));
+  EXPECT_EQ(at_new.Ask("GET k\r\n", "$1\r\nb\r\n"), "$1\r\nb\r\n");
+  // Until his cluster goes too.
+  server.Reload({both[0]}, {{"*", "a"}});
+  EXPECT_EQ(at_new.ReadToEnd(), "");
+  EXPECT_TRUE(at_new.ended());
+  EXPECT_EQ(at_old.Ask("GET k\r\n", "$1\r\na\r\n"), "$1\r\na\r\n");
+}
+
+TEST(UpstreamReload, ClientsFollowTheClusterOfTheirListener) {
+  TestServer a(ProxyCommandFamilies());
+  TestServer b(ProxyCommandFamilies());
+  const std::vector<ClusterOptions> both = {ClusterAt("a", a.port()), ClusterAt("b", b.port())};
+  Reloaded server(both, {{"*", "a"}});
+  TestClient client(server.port());
+  TestClient subscriber(server.port());
+  EXPECT_EQ(client.Ask("SET k a\r\n", "+OK\r\n"), "+OK\r\n");
+  const std::string subscribed = "*3\r\n$9\r\nsubscribe\r\n$2\r\nch\r\n:1\r\n";
+  EXPECT_EQ(subscriber.Ask("SUBSCRIBE ch\r\n", subscribed), subscribed);
+  server.Reload(both, {{"*", "a"}},
+                [](Options& options) { options.extra_listeners[0].cluster = "b"; });
+  EXPECT_TRUE(Eventually([&] {
+    client.Send("GET k\r\n");
+    return client.ReadSome() == "$-1\r\n";
+  }));
+  EXPECT_TRUE(Eventually([&] { return client.Ask("PUBLISH ch x\r\n", ":1\r\n") == ":1\r\n"; }));
+  TestClient direct(b.port());
+  EXPECT_EQ(direct.Ask("PUBLISH ch y\r\n", ":1\r\n"), ":1\r\n");
+}
+
+TEST(UpstreamReload, AnAddressThatIsTakenRefusesTheWhole) {
+  TestServer a(ProxyCommandFamilies());
+  TestServer b(ProxyCommandFamilies());
+  Reloaded server({ClusterAt("old", a.port())}, {{"*", "old"}});
+  TestClient client(server.port());
+  EXPECT_EQ(client.Ask("SET k a\r\n", "+OK\r\n"), "+OK\r\n");
+  const std::string place = "listen on 127.0.0.1:" + std::to_string(a.port());
+  EXPECT_EQ(server.Read(
+                {ClusterAt("new", b.port())}, {{"*", "new"}},
+                [&](Options& options) { options.extra_listeners.push_back(ListenerAt(a.port())); }),
+            place + ": Address already in use");
+  EXPECT_EQ(client.Ask("GET k\r\n", "$1\r\na\r\n"), "$1\r\na\r\n");
+  EXPECT_TRUE(Accepts(server.port()));
+  // A listener twice is no listener either.
+  const std::string twice =
+      server.Read({ClusterAt("old", a.port())}, {{"*", "old"}}, [&](Options& options) {
+        options.extra_listeners.push_back(ListenerAt(1));
+        options.extra_listeners.push_back(ListenerAt(1));
+      });
+  EXPECT_NE(twice, "");
+}
+
+// --- mirrors and moves ---
+
+RouteOptions Everything(std::string cluster) {
+  return {.match = "*", .cluster = std::move(cluster)};
+}
+
+TEST(UpstreamReload, MirrorsComeChangeAndGo) {
+  TestServer a(ProxyCommandFamilies());
+  TestServer b(ProxyCommandFamilies());
+  TestServer c(ProxyCommandFamilies());
+  const std::vector<ClusterOptions> all = {ClusterAt("a", a.port()), ClusterAt("b", b.port()),
+                                           ClusterAt("c", c.port())};
+  const auto mirrored = [](const std::string& to) {
+    RouteOptions route = Everything("a");
+    route.mirror.cluster = to;
+    return std::vector<RouteOptions>{route};
+  };
+  Reloaded server(all, {Everything("a")});
+  TestClient client(server.port());
+  TestClient at_b(b.port());
+  TestClient at_c(c.port());
+  const auto ask = [](TestClient& client, const std::string& key) {
+    client.Send("GET " + key + "\r\n");
+    return client.ReadSome();
+  };
+  EXPECT_EQ(client.Ask("SET before 1\r\n", "+OK\r\n"), "+OK\r\n");
+  for (int round = 0; round < 3; ++round) {
+    const std::string value = "$1\r\n" + std::to_string(round) + "\r\n";
+    const std::string set = " " + std::to_string(round) + "\r\n";
+    server.Reload(all, mirrored("b"));
+    EXPECT_TRUE(Eventually([&] {
+      EXPECT_EQ(client.Ask("SET to-b" + set, "+OK\r\n"), "+OK\r\n");
+      return ask(at_b, "to-b") == value;
+    }));
+    server.Reload(all, mirrored("c"));
+    EXPECT_TRUE(Eventually([&] {
+      EXPECT_EQ(client.Ask("SET to-c" + set, "+OK\r\n"), "+OK\r\n");
+      return ask(at_c, "to-c") == value;
+    }));
+    server.Reload(all, {Everything("a")});
+  }
+  // The mirror's cluster goes with it.
+  server.Reload(all, mirrored("c"));
+  EXPECT_EQ(client.Ask("SET k 1\r\n", "+OK\r\n"), "+OK\r\n");
+  server.Reload({all[0]}, {Everything("a")});
+  EXPECT_EQ(client.Ask("GET k\r\n", "$1\r\n1\r\n"), "$1\r\n1\r\n");
+  EXPECT_TRUE(Eventually([&] { return server.leaving() == 0; }));
+  EXPECT_EQ(ask(at_b, "before"), "$-1\r\n");
+}
+
+// Clients count all the while, as the keys are moved from one server to the next: each increment
+// counts once, and none of them sees an error.
+TEST(UpstreamReload, KeysMoveOnUnderTraffic) {
+  constexpr int kKeys = 40;
+  constexpr int kClients = 4;
+  TestServer a(ProxyCommandFamilies());
+  TestServer b(ProxyCommandFamilies());
+  TestServer c(ProxyCommandFamilies());
+  const std::vector<ClusterOptions> all = {ClusterAt("a", a.port()), ClusterAt("b", b.port()),
+                                           ClusterAt("c", c.port())};
+  Reloaded server(all, {Everything("a")});
+  std::atomic<bool> stop{false};
+  std::atomic<int> rounds{0};
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> clients;
+  for (int n = 0; n < kClients; ++n) {
+    clients.emplace_back([&, n] {
+      TestClient client(server.port());
+      while (!stop.load()) {
+        std::string sent;
+        for (int i = 0; i < kKeys; ++i)
+          sent += "INCR n" + std::to_string((i * 7 + n) % kKeys) + "\r\n";
+        client.Send(sent);
+        std::string replies;
+        while (std::count(replies.begin(), replies.end(), '\n') < kKeys) {
+          const std::string some = client.ReadSome();
+          if (some.empty()) break;
+          replies += some;
+        }
+        if (std::count(replies.begin(), replies.end(), ':') != kKeys) ++wrong;
+        ++rounds;
+      }
+    });
+  }
+  const auto go_on = [&] {
+    const int before = rounds.load();
+    EXPECT_TRUE(Eventually([&] { return rounds.load() > before + 2 * kClients; }));
+  };
+  std::vector<std::string> names = {"a", "b", "c"};
+  for (int step = 0; step < 6; ++step) {
+    RouteOptions moving = Everything(names[(step + 1) % 3]);
+    moving.move_from = names[step % 3];
+    go_on();
+    server.Reload(all, {moving});
+    go_on();  // every key is wanted
+    server.Reload(all, {Everything(moving.cluster)});
+  }
+  go_on();
+  stop.store(true);
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(wrong.load(), 0);
+  TestClient direct(a.port());
+  std::string sent;
+  std::string expected;
+  const std::string total = std::to_string(rounds.load());
+  for (int i = 0; i < kKeys; ++i) {
+    sent += "GET n" + std::to_string(i) + "\r\n";
+    expected += Bulk(total);
+  }
+  EXPECT_EQ(direct.Ask(sent, expected), expected);
+  for (TestServer* other : {&b, &c}) {
+    TestClient at(other->port());
+    EXPECT_EQ(at.Ask("DBSIZE\r\n", ":0\r\n"), ":0\r\n");
+  }
 }
 
 }  // namespace
