@@ -4,11 +4,14 @@
 //   database,type,key,size_in_bytes,encoding,num_elements,len_largest_element,expiry
 //   0,string,"session:1",96,embstr,1,11,2026-11-26T10:00:00
 //
-// The columns are those of rdbtools, so that what reads its files reads these. Sizes are what the
-// engine takes for the key, as MEMORY USAGE says; Redis takes somewhat more, and about as much more
-// for each key of a kind. Of a string num_elements is 1; len_largest_element of a hash counts a
-// field with its value, of a Bloom filter the bits of all layers in bytes.
+// The columns are those of rdbtools, so that what reads its files reads these. Of a string
+// num_elements is 1; len_largest_element of a hash counts a field with its value, of a Bloom filter
+// the bits of all layers in bytes.
 // Names are text in double quotes: what is no printable UTF-8 is \xNN, a backslash \\, a quote "".
+//
+// Sizes are those of the server that the reader asks about (SizesOf): of Redis they are measured in
+// the RDB form, of an RDB file as it is read, without making its values (rdb/value_measure.h); of
+// Tidegate each value is made and asked.
 // Memory: one value at a time, and the prefixes. Owner: one thread.
 #pragma once
 
@@ -27,7 +30,11 @@ inline constexpr char kOtherPrefixes[] = "(other)";
 // Of keys without a separator.
 inline constexpr char kNoPrefix[] = "(none)";
 
+// Whose MEMORY USAGE the sizes are, and whose OBJECT ENCODING the encodings.
+enum class SizesOf : uint8_t { kRedis, kTidegate };
+
 struct KeyReportOptions {
+  SizesOf sizes = SizesOf::kRedis;
   uint64_t bytes_min = 0;  // smaller keys have no line; they count in the sums all the same
   char separator = ':';
   int depth = 1;  // a prefix ends with the so manieth separator, or the last when there are fewer
@@ -53,5 +60,6 @@ Result<KeyReport> ReportKeys(const DataSource& source, ByteOutput& csv,
 
 // As the names in the lines are written.
 std::string CsvText(std::string_view bytes);
+void AppendCsvText(std::string& text, std::string_view bytes);
 
 }  // namespace tidegate

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "proxy/commands/version.h"
+#include "proxy/tools/live_snapshot.h"
 #include "proxy/tools/report_tool.h"
 #include "proxy/tools/server_feed.h"
 #include "proxy/tools/tool_arguments.h"
@@ -125,7 +126,23 @@ void PrintWritten(const ToolArguments& arguments, const ConvertReport& report) {
         Count(report.written.bytes, "bytes written"));
 }
 
-int Run(const ToolArguments& arguments) {
+// A server that runs is asked for a snapshot, which then is the source.
+Status TakeLiveSource(ToolArguments& arguments) {
+  if (arguments.live.empty()) return {};
+  Result<LiveSnapshot> snapshot = SaveLiveServer({.address = arguments.live,
+                                                  .user = arguments.user,
+                                                  .password_file = arguments.password_file});
+  if (!snapshot.ok()) return std::move(snapshot).error();
+  arguments.source = snapshot->path;
+  if (!arguments.sizes) arguments.sizes = snapshot->kind;
+  return {};
+}
+
+int Run(ToolArguments arguments) {
+  if (Status live = TakeLiveSource(arguments); !live.ok()) {
+    ToolWarn(live.error().message);
+    return kToolNotWell;
+  }
   Result<DataSource> source = FindDataSource(arguments.source);
   if (!source.ok()) {
     ToolWarn(source.error().message);
@@ -136,7 +153,11 @@ int Run(const ToolArguments& arguments) {
                          .databases = arguments.databases,
                          .now_ms = UnixMillis(),
                          .redis_version = std::string(kRedisVersion)};
-  if (arguments.tool == Tool::kReport) return RunReport(*source, arguments, options);
+  if (arguments.tool == Tool::kReport) {
+    const bool ours = source->format == DataFormat::kDataDirectory;
+    arguments.report.sizes = arguments.sizes.value_or(ours ? SizesOf::kTidegate : SizesOf::kRedis);
+    return RunReport(*source, arguments, options);
+  }
   Result<ConvertReport> report = [&] {
     ProgressBar bar;
     options.on_progress = [&bar](const LoadProgress& progress) { bar.Show(progress); };
@@ -168,7 +189,7 @@ std::optional<int> RunDataTool(std::span<const std::string> arguments) {
     std::fputs(std::string(ToolUsage(*tool)).c_str(), stdout);
     return kToolWell;
   }
-  return Run(*parsed);
+  return Run(std::move(*parsed));
 }
 
 }  // namespace tidegate

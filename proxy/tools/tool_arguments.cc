@@ -61,12 +61,20 @@ constexpr std::string_view kCheckUsage =
 
 constexpr std::string_view kReportUsage =
     "usage: tidegate rdb-report SOURCE [OPTION...]\n"
+    "       tidegate rdb-report --live HOST:PORT [OPTION...]\n"
     "\n"
     "Writes a line of CSV for each key, with the columns of rdbtools: database, type,\n"
     "key, size_in_bytes, encoding, num_elements, len_largest_element, expiry. And says\n"
     "what takes the most memory, by the beginning of keys' names.\n"
     "\n"
     "options:\n"
+    "  --live HOST:PORT       let a server on this machine, Tidegate or Redis, make a\n"
+    "                         snapshot (BGSAVE), and report on that\n"
+    "  --user NAME            user to log in as there\n"
+    "  --password-file FILE   file with the password\n"
+    "  --sizes WHOSE          redis: sizes and encodings are those that Redis has (default\n"
+    "                         of RDB and append-only files), tidegate: those of Tidegate\n"
+    "                         (default of data directories); --live: of that server\n"
     "  --to-csv FILE          where the lines go (default: the standard output)\n"
     "  --prefixes-csv FILE    all prefixes: prefix, keys, size_in_bytes, largest\n"
     "  --separator C          what ends a prefix (default ':')\n"
@@ -81,6 +89,9 @@ std::string* TextOption(ToolArguments& arguments, std::string_view name) {
   if (arguments.tool == Tool::kReport) {
     if (name == "--to-csv") return &arguments.to_csv;
     if (name == "--prefixes-csv") return &arguments.prefixes_csv;
+    if (name == "--live") return &arguments.live;
+    if (name == "--user") return &arguments.user;
+    if (name == "--password-file") return &arguments.password_file;
     return nullptr;
   }
   if (name == "--to-rdb") return &arguments.to_rdb;
@@ -99,8 +110,14 @@ bool* SwitchOption(ToolArguments& arguments, std::string_view name) {
 }
 
 // Nothing: it is none of them.
-std::optional<Status> SetReportOption(KeyReportOptions& report, const std::string& name,
+std::optional<Status> SetReportOption(ToolArguments& arguments, const std::string& name,
                                       const std::string& value) {
+  KeyReportOptions& report = arguments.report;
+  if (name == "--sizes") {
+    if (value != "redis" && value != "tidegate") return Error{"--sizes must be redis or tidegate"};
+    arguments.sizes = value == "redis" ? SizesOf::kRedis : SizesOf::kTidegate;
+    return Status();
+  }
   if (name == "--separator") {
     if (value.size() != 1) return Error{"--separator must be one character"};
     report.separator = value[0];
@@ -141,8 +158,7 @@ Status SetOption(ToolArguments& arguments, const std::string& name, const std::s
     return {};
   }
   if (arguments.tool == Tool::kReport) {
-    if (std::optional<Status> set = SetReportOption(arguments.report, name, value))
-      return *std::move(set);
+    if (std::optional<Status> set = SetReportOption(arguments, name, value)) return *std::move(set);
   }
   return Error{"unknown option " + name};
 }
@@ -193,7 +209,9 @@ Result<ToolArguments> ParseToolArguments(Tool tool, std::span<const std::string>
     }
   }
   if (parsed.help) return parsed;
-  if (parsed.source.empty()) return Error{"say a source"};
+  if (parsed.source.empty() == parsed.live.empty()) {
+    return Error{parsed.live.empty() ? "say a source" : "say a source or --live, not both"};
+  }
   TG_RETURN_IF_ERROR(CheckDestination(parsed));
   return parsed;
 }

@@ -29,6 +29,8 @@ struct ToolArguments {
   // kReport. Files; empty: the lines go to the standard output, and the prefixes nowhere.
   std::string to_csv;
   std::string prefixes_csv;
+  std::string live;              // host:port of a server, in place of a source
+  std::optional<SizesOf> sizes;  // none: as the source is
   KeyReportOptions report;
 };
 

@@ -49,6 +49,14 @@ ElementSizes ElementsOfList(const Entry& entry) {
   return sizes.sizes();
 }
 
+}  // namespace
+
+size_t KeyBytes(const Entry& entry) {
+  size_t bytes = MemoryRoundUp(entry.allocated_bytes()) + kTableBytesPerKey;
+  if (!entry.embedded()) bytes += ValueBytes(ValueObject::Of(entry));
+  return bytes;
+}
+
 ElementSizes ElementsOfStream(const StreamValue& stream) {
   Sizes sizes;
   StreamCursor cursor(stream, StreamId(), StreamId::Max());
@@ -61,14 +69,6 @@ ElementSizes ElementsOfStream(const StreamValue& stream) {
     sizes.Add(bytes);
   }
   return sizes.sizes();
-}
-
-}  // namespace
-
-size_t KeyBytes(const Entry& entry) {
-  size_t bytes = MemoryRoundUp(entry.allocated_bytes()) + kTableBytesPerKey;
-  if (!entry.embedded()) bytes += ValueBytes(ValueObject::Of(entry));
-  return bytes;
 }
 
 ElementSizes ElementsOf(const Entry& entry, int64_t now_ms) {

@@ -10,6 +10,8 @@
 
 namespace tidegate {
 
+class StreamValue;
+
 // Memory of the entry with its value, and of its place in the slot's table.
 size_t KeyBytes(const Entry& entry);
 
@@ -20,5 +22,6 @@ struct ElementSizes {
   uint64_t largest_bytes = 0;
 };
 ElementSizes ElementsOf(const Entry& entry, int64_t now_ms);
+ElementSizes ElementsOfStream(const StreamValue& stream);
 
 }  // namespace tidegate

@@ -4,6 +4,7 @@ import csv
 import datetime
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -327,7 +328,7 @@ def key_report(report, start):
             save(report, redis, "redis-server")
             binary = server.command[0]
             tool(binary, "import", folder / "dump.rdb", "--to-server", "127.0.0.1:%d" % server.port)
-            status, output = tool(binary, "rdb-report", folder / "dump.rdb", "--to-csv", folder / "keys.csv")
+            status, output = tool(binary, "rdb-report", folder / "dump.rdb", "--to-csv", folder / "keys.csv", "--sizes", "tidegate")
             report.check("rdb-report of redis-server's file", status == 0 and " keys, " in output, output)
             with open(folder / "keys.csv", newline="", encoding="utf-8") as lines:
                 rows = list(csv.DictReader(lines))
@@ -351,6 +352,89 @@ def key_report(report, start):
             report.check("sizes are within a fifth of Tidegate's MEMORY USAGE, of nearly all", len(far) <= len(rows) // 50, far[:5])
         status, output = tool(binary, "rdb-report", folder / "dump.rdb", "--bytes-min", "1gb")
         report.check("without a file the lines are the output", status == 0 and "database,type,key," in output, output)
+
+
+def of_each_encoding(connection):
+    """Keys of each encoding of Redis 7.0, small and large, some of which expire. Returns how many."""
+    rng = random.Random(SEED)
+
+    def words(count, size=12):
+        return [rng.randbytes(size // 2).hex() for _ in range(count)]
+
+    def pairs(count, size=12):
+        return [word for i, value in enumerate(words(count, size)) for word in ("field:%d" % i, value)]
+
+    def scored(count):
+        return [word for i, member in enumerate(words(count)) for word in (str(i * 0.5), member)]
+
+    commands = [
+        ("SET", "int:small", "7"), ("SET", "int:large", "-9223372036854775808"), ("SET", "embstr:empty", ""),
+        ("SET", "embstr:44", "x" * 44), ("SET", "raw:45", "x" * 45), ("SET", "raw:5000", "x" * 5000), ("SET", "raw:1m", "x" * 1000000),
+        ("RPUSH", "list:small", *words(3)), ("RPUSH", "list:one node", *words(100)), ("RPUSH", "list:many nodes", *words(20000, 40)),
+        ("RPUSH", "list:plain nodes", "x" * 20000, "y" * 30000), ("SADD", "intset:small", "1", "2", "3"),
+        ("SADD", "intset:64 bits", *[str(rng.randrange(2**62)) for _ in range(500)]), ("SADD", "set:small", *words(3)),
+        ("SADD", "set:large", *words(10000)), ("HSET", "hash:listpack", *pairs(100)), ("HSET", "hash:large", *pairs(10000)),
+        ("HSET", "hash:long value", "f", "x" * 500), ("ZADD", "zset:listpack", *scored(100)), ("ZADD", "zset:large", *scored(10000)),
+        ("ZADD", "zset:long member", "1", "x" * 500), ("XADD", "stream:one", "*", "f", "v"), ("PFADD", "raw:hyperloglog", *words(2000)),
+        ("SETBIT", "raw:bits", "80000", "1"),
+    ]
+    commands += [("XADD", "stream:many", "%d-%d" % (1000 + i // 3, i), "sensor", word, "value", word)
+                 for i, word in enumerate(words(5000), 1)]
+    commands += [("XGROUP", "CREATE", "stream:many", "readers", "0"),
+                 ("XREADGROUP", "GROUP", "readers", "one", "COUNT", "1000", "STREAMS", "stream:many", ">"),
+                 ("XREADGROUP", "GROUP", "readers", "two", "COUNT", "10", "STREAMS", "stream:many", ">")]
+    for command in commands:
+        connection.command(*command)
+    names = {command[1] for command in commands if command[0] not in ("XGROUP", "XREADGROUP")}
+    for i, name in enumerate(sorted(names)):
+        if i % 3 == 0:
+            connection.command("PEXPIREAT", name, str(4102444800000 + i))
+    return len(names)
+
+
+def rows_of(path):
+    with open(path, newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+def sizes_of_redis(report, start):
+    """rdb-report beside MEMORY USAGE and OBJECT ENCODING of redis-server, of each encoding; and of servers that run."""
+    with Folder() as folder, servers.redis_server("--dir", folder) as redis:
+        theirs = redis.connect(timeout=30)
+        keys = of_each_encoding(theirs)
+        save(report, redis, "redis-server")
+        with start("--workers", "2", "--dir", folder / "ours") as server:
+            binary = server.command[0]
+            status, output = tool(binary, "rdb-report", folder / "dump.rdb", "--to-csv", folder / "keys.csv")
+            report.check("rdb-report of it", status == 0, output)
+            rows = rows_of(folder / "keys.csv")
+            report.equal("every key has a line", len(rows), keys)
+            for row in rows:
+                size = int(row["size_in_bytes"]) / theirs.command("MEMORY", "USAGE", row["key"], "SAMPLES", "0").value
+                encoding = theirs.command("OBJECT", "ENCODING", row["key"]).value.decode()
+                report.check("%s is within a fifth of MEMORY USAGE, and %s" % (row["key"], encoding),
+                             0.8 <= size <= 1.2 and row["encoding"] == encoding and same_in(theirs, row), (size, row))
+            theirs.command("SET", "new", "since the snapshot")
+            status, output = tool(binary, "rdb-report", "--live", "127.0.0.1:%d" % redis.port, "--to-csv", folder / "live.csv")
+            live = rows_of(folder / "live.csv") if status == 0 else []
+            report.check("--live of a redis-server that runs", status == 0 and len(live) == keys + 1, output)
+
+            ours = server.connect(timeout=30)
+            of_each_encoding(ours)
+            ours.command("CONFIG", "SET", "requirepass", "secret")
+            (folder / "password").write_text("secret\n")
+            command = (binary, "rdb-report", "--live", "127.0.0.1:%d" % server.port, "--to-csv", folder / "ours.csv")
+            status, output = tool(*command)
+            report.check("--live without the password fails", status == 1 and "NOAUTH" in output, output)
+            status, output = tool(*command, "--password-file", folder / "password")
+            live = rows_of(folder / "ours.csv") if status == 0 else []
+            report.check("--live of a Tidegate that runs", status == 0 and len(live) == keys, output)
+            far = [(row["key"], row["size_in_bytes"], usage) for row in live
+                   for usage in [ours.command("MEMORY", "USAGE", row["key"]).value]
+                   if not 0.8 <= int(row["size_in_bytes"]) / usage <= 1.2]
+            report.equal("and its sizes are those of Tidegate", far, [])
+    status, output = tool(binary, "rdb-report", "--live", "127.0.0.1:1")
+    report.check("--live of no server fails", status == 1 and "connect to 127.0.0.1:1" in output, output)
 
 
 def select(connection, database):

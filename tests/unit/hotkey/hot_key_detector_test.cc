@@ -251,6 +251,34 @@ TEST_F(HotKeyDetectorTest, BusyWorkersAreSampledAndStillFindAKey) {
   EXPECT_TRUE(HotNow().contains("key:7"));
 }
 
+// From no access to 5,000 a second, at every millisecond of an epoch and among other keys: how long
+// until it is called hot.
+TEST_F(HotKeyDetectorTest, AStepIsSeenWithinThreeTenthsOfASecond) {
+  constexpr int kPhases = 100;
+  constexpr int64_t kPhaseNanos = kEpochNanos / kPhases;
+  constexpr uint64_t kAccessesOfAPhase = 5;
+  std::vector<int64_t> waits_ms;
+  for (int phase = 0; phase < kPhases; ++phase) {
+    const auto key = static_cast<uint64_t>(100 + phase);
+    const std::string name = "key:" + std::to_string(key);
+    const int64_t begin_ns = now_ns_ + phase * kPhaseNanos;
+    DoOthers(2'000);
+    Do(key, kAccessesOfAPhase * static_cast<uint64_t>(kPhases - phase));
+    EndEpoch();
+    for (int epoch = 0; epoch < 10 && !HotNow().contains(name); ++epoch) {
+      DoOthers(2'000);
+      Do(key, kAccessesOfAPhase * kPhases);
+      EndEpoch();
+    }
+    ASSERT_TRUE(HotNow().contains(name)) << phase;
+    waits_ms.push_back((now_ns_ - begin_ns) / 1'000'000);
+  }
+  std::sort(waits_ms.begin(), waits_ms.end());
+  RecordProperty("p50_ms", std::to_string(waits_ms[kPhases / 2]));
+  RecordProperty("p99_ms", std::to_string(waits_ms[kPhases - 2]));
+  EXPECT_LE(waits_ms[kPhases - 2], 300);
+}
+
 // --- how well it finds them ---
 
 class Zipf final {

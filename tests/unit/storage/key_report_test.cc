@@ -30,7 +30,7 @@ class TextOutput final : public ByteOutput {
 
 class KeyReportTest : public ::testing::Test {
  protected:
-  void Report(const KeyReportOptions& options = {}) {
+  void Report(const KeyReportOptions& options = {.sizes = SizesOf::kTidegate}) {
     Result<SaveReport> saved = engine_.Save(folder_.File("dump.rdb"));
     ASSERT_TRUE(saved.ok()) << saved.error().message;
     TextOutput csv;
@@ -112,6 +112,55 @@ TEST_F(KeyReportTest, TellsOfEveryTypeWhatTheEngineTells) {
   EXPECT_EQ(report_.source.read.keys, rest.size());
 }
 
+// Beside it what redis-server 7.0.15 answers to MEMORY USAGE key SAMPLES 0.
+TEST_F(KeyReportTest, OfRedisSizesAndEncodingsAreThoseOfRedis) {
+  engine_.Run("SET int 123456");
+  engine_.test().RunWords({"SET", "embstr", std::string(44, 'x')});
+  engine_.test().RunWords({"SET", "raw", std::string(1000, 'x')});
+  engine_.Run("SADD intset 1 2 300000");
+  engine_.Run("HSET small field v 1 2");
+  for (int i = 0; i < 1000; ++i) {
+    const std::string number = std::to_string(1000 + i);
+    engine_.test().RunWords({"SADD", "table", "member" + number});
+    engine_.test().RunWords({"ZADD", "skiplist", number, "member" + number});
+    engine_.test().RunWords({"RPUSH", "list", "an element with the number " + number});
+  }
+  engine_.Run("XADD stream 5-1 f v");
+  Report({.sizes = SizesOf::kRedis});
+  const std::map<std::string, std::pair<std::string, int64_t>> redis = {
+      {"int", {"int", 48}},
+      {"embstr", {"embstr", 96}},
+      {"raw", {"raw", 1072}},
+      {"intset", {"intset", 80}},
+      {"small", {"listpack", 80}},
+      {"table", {"hashtable", 48296}},
+      {"skiplist", {"skiplist", 102080}},
+      {"list", {"quicklist", 33504}},
+      {"stream", {"stream", 4728}}};
+  for (const auto& [key, expected] : redis) {
+    const std::vector<std::string> cells = Cells(LineOf(key));
+    ASSERT_EQ(cells.size(), 8u) << LineOf(key);
+    EXPECT_EQ(cells[4], expected.first) << key;
+    EXPECT_NEAR(std::stod(cells[3]) / static_cast<double>(expected.second), 1, 0.05) << key;
+  }
+}
+
+TEST_F(KeyReportTest, OfRedisAnEntryIsWhatTheFileIs) {
+  for (const char* command : {"SET s text PXAT 1800000000250", "RPUSH l 1 two 3",
+                              "SADD i 1 2 300000", "HSET h field v 1 2", "ZADD z 1.5 abc 2 b",
+                              "XADD x 5-1 f v", "XGROUP CREATE x g 0", "BF.ADD b item"})
+    ASSERT_THAT(engine_.Run(command), ::testing::Not(::testing::StartsWith("-"))) << command;
+  Report({.sizes = SizesOf::kRedis});
+  const std::vector<std::string> of_file = lines_;
+  Result<ConvertReport> aof =
+      ConvertToAof({DataFormat::kRdb, folder_.File("dump.rdb")}, folder_.File("one.aof"), {});
+  ASSERT_TRUE(aof.ok()) << aof.error().message;
+  TextOutput csv;
+  ASSERT_TRUE(ReportKeys({DataFormat::kAof, folder_.File("one.aof")}, csv, {}, {}).ok());
+  for (const std::string& line : of_file) EXPECT_THAT(csv.text, HasSubstr(line + "\n"));
+  EXPECT_EQ(of_file.size(), 7u);
+}
+
 TEST_F(KeyReportTest, LargeValuesAreWithinAFifthOfWhatTheyTakeInTheEngine) {
   for (int i = 0; i < 3000; ++i) {
     const std::string number = std::to_string(i);
@@ -135,7 +184,7 @@ TEST_F(KeyReportTest, LargeValuesAreWithinAFifthOfWhatTheyTakeInTheEngine) {
 TEST_F(KeyReportTest, SmallKeysHaveNoLineAndCountAllTheSame) {
   engine_.test().RunWords({"SET", "small", "v"});
   engine_.test().RunWords({"SET", "large", std::string(5000, 'x')});
-  Report({.bytes_min = 4096});
+  Report({.sizes = SizesOf::kTidegate, .bytes_min = 4096});
   ASSERT_EQ(lines_.size(), 1u);
   EXPECT_THAT(lines_[0], HasSubstr("\"large\""));
   EXPECT_EQ(report_.lines, 1u);
@@ -157,6 +206,7 @@ TEST_F(KeyReportTest, PrefixesEndWithTheSeparator) {
   uint64_t bytes = 0;
   for (const PrefixTotal& total : report_.prefixes) bytes += total.bytes;
   EXPECT_EQ(bytes, report_.bytes);
+  lines_.clear();
   Report({.depth = 2});
   EXPECT_EQ(names(), (std::map<std::string, uint64_t>{
                          {"user:1:", 2}, {"user:2:", 1}, {"item:", 1}, {"(none)", 1}}));

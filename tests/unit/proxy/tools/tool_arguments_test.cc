@@ -66,6 +66,10 @@ TEST(ToolArguments, WhatMakesNoSense) {
       {{"check", "a", "--depth", "2"}, "unknown option --depth"},
       {{"rdb-report", "a", "--to-rdb", "b"}, "unknown option --to-rdb"},
       {{"rdb-report", "a", "--depth", "0"}, "--depth must be between"},
+      {{"rdb-report", "a", "--sizes", "mine"}, "--sizes must be redis or tidegate"},
+      {{"rdb-report"}, "say a source"},
+      {{"rdb-report", "a", "--live", "h:1"}, "say a source or --live, not both"},
+      {{"export", "a", "--to-rdb", "b", "--live", "h:1"}, "unknown option --live"},
       {{"rdb-report", "a", "--separator", "::"}, "--separator must be one character"},
       {{"rdb-report", "a", "--bytes-min", "much"}, "--bytes-min must be a size"},
   };
