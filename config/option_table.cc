@@ -158,9 +158,9 @@ OptionFault SetValue(const OptionRow& row, Options& options, std::span<const std
 
 std::span<const OptionGroup> OptionGroups() {
   static const std::array<OptionGroup, 14> kGroups = {
-      kTidegateOptions, kNetworkOptions,  kSecurityOptions,     kProcessOptions,
-      kMemoryOptions,   kKeyspaceOptions, kPersistenceOptions,  kObservabilityOptions,
-      kHotKeyOptions,   kBigKeyOptions,   kLoadSheddingOptions, kReplicationOptions,
+      kTidegateOptions,     kNetworkOptions,  kSecurityOptions,     kProcessOptions,
+      kMemoryOptions,       kKeyspaceOptions, kPersistenceOptions,  kObservabilityOptions,
+      kHotKeyOptions,       kBigKeyOptions,   kLoadSheddingOptions, kReplicationOptions,
       kRedisClusterOptions, kTlsOptions};
   return kGroups;
 }

@@ -180,6 +180,7 @@ void AppendUpstreamExamples(std::string& out) {
       "  #   private-connections: 256   # for WATCH, BLPOP, SUBSCRIBE: one client each\n"
       "  #   private-queue: 1024    # clients that may wait for one\n"
       "  #   max-in-flight: 65536   # of each worker at each node\n"
+      "  #   probe-big-keys: 0      # keys a second that are asked for their size\n"
       "  #   health-check-interval: 1s\n"
       "  #   breaker-failures: 5    # in a row, until a node is left alone for a while; 0: never\n"
       "  #   breaker-error-percent: 50  # the same by the share of its requests\n"

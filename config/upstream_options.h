@@ -139,6 +139,7 @@ struct ClusterOptions {
                                                           // are not read
   std::chrono::milliseconds refresh_interval{5000};       // how often the topology is asked for
   std::chrono::milliseconds health_check_interval{1000};  // 0: nodes are not asked by PING
+  int probe_big_keys = 0;  // keys a second that are asked for their size; 0: none
   SentinelOptions sentinel = {};
   RingClusterOptions ring = {};
   TlsOptions tls = {};

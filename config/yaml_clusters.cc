@@ -20,6 +20,8 @@ constexpr int kUpstreamConnectionsMax = 64;
 constexpr int kUpstreamPrivateConnectionsMax = 10'000;
 constexpr int kUpstreamPrivateQueueMax = 100'000;
 constexpr int kUpstreamInFlightMax = 1'000'000;
+// Above it the probe would be a load of its own for the nodes.
+constexpr int kProbedKeysMax = 10'000;
 constexpr int kBreakerFailuresMax = 1'000'000;
 constexpr int kPercentMax = 100;
 // Redis takes no more databases than an int counts; so many nobody has.
@@ -328,6 +330,13 @@ constexpr UpstreamKey kUpstreamKeys[] = {
      "one answer usable again.",
      [](YamlContext& context, const ConfigNode& entry, ClusterOptions& cluster) {
        cluster.health_check_interval = ReadInterval(context, entry);
+     }},
+    {"probe-big-keys", kEvery, "0", "number, 0 to 10000; 0: never",
+     "Keys a second, of all nodes together, that are asked for their size by SCAN and MEMORY "
+     "USAGE, "
+     "so that big keys are found which no client uses. See docs/big-keys.md.",
+     [](YamlContext& context, const ConfigNode& entry, ClusterOptions& cluster) {
+       cluster.probe_big_keys = ReadInteger(context, entry, 0, kProbedKeysMax);
      }},
     {"refresh-interval", kWithReplicas, "5s", "time, 100ms or more",
      "How often the topology is asked for when nothing seems to happen. Whatever hints at a change "

@@ -48,6 +48,14 @@ void BigKeyTable::Note(const BigKeySighting& sighting, int64_t now_ms) {
   ++detections_;
 }
 
+void BigKeyTable::NoteMoved(KeyId id, uint64_t bytes, int64_t now_ms) {
+  const MutexLock lock(mutex_);
+  const auto found = keys_.find(id);
+  if (found == keys_.end()) return;
+  found->second.key.seen_ms = now_ms;
+  Move(found->second, bytes, now_ms);
+}
+
 void BigKeyTable::Remove(KeyId id) {
   const MutexLock lock(mutex_);
   const auto found = keys_.find(id);

@@ -100,6 +100,8 @@ class BigKeyTable final {
   void SetThresholds(const BigKeyThresholds& thresholds) TG_EXCLUDES(mutex_);
 
   void Note(const BigKeySighting& sighting, int64_t now_ms) TG_EXCLUDES(mutex_);
+  // So many bytes more of a key that is listed; of another nothing happens.
+  void NoteMoved(KeyId id, uint64_t bytes, int64_t now_ms) TG_EXCLUDES(mutex_);
   // It is gone.
   void Remove(KeyId id) TG_EXCLUDES(mutex_);
   // All of a cluster, or of one of its databases.

@@ -71,10 +71,10 @@ BackupAnswer MakeBackup(Server& server, std::string_view name) {
 AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
   AdminSources sources;
   for (const auto& worker : server.workers()) {
-    sources.workers.push_back({&worker->counters(), &worker->command_stats(),
-                               &worker->worker_upstreams(), &worker->route_acts(),
-                               &worker->route_meter(), &worker->engine_counters(),
-                               [&worker] { return worker->mailbox_messages(); }});
+    sources.workers.push_back(
+        {&worker->counters(), &worker->command_stats(), &worker->worker_upstreams(),
+         [&worker] { return worker->route_acts().Figures(); }, &worker->route_meter(),
+         &worker->engine_counters(), [&worker] { return worker->mailbox_messages(); }});
   }
   sources.commands = [&server]() -> const CommandTable& { return server.commands(); };
   sources.engine = &server.engine();

@@ -129,8 +129,8 @@ Status Server::Assemble(Families process_families) {
   upstream_tls_ = std::move(tls).value();
   const int workers = options->workers > 0 ? options->workers : DefaultWorkers();
   for (int i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>(*this, i));
-  upstream_control_ = std::make_unique<UpstreamControl>(*options, *upstream_tls_, workers_, *loop_,
-                                                        *policies_);
+  upstream_control_ =
+      std::make_unique<UpstreamControl>(*options, *upstream_tls_, workers_, *loop_, *policies_);
   upstream_control_->OnInForce([this] {
     if (acceptor_ == nullptr) return;  // it ends
     acceptor_->Commit();

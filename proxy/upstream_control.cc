@@ -6,6 +6,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/observe/big_keys.h"
+#include "proxy/observe/key_observer.h"
+#include "proxy/server.h"
 #include "proxy/upstream/key_moves.h"
 #include "proxy/upstream/worker_upstreams.h"
 
@@ -20,6 +23,24 @@ constexpr uint64_t kHoldStepMillis = 1;
 bool Has(const UpstreamPlan& plan, size_t number) {
   return std::any_of(plan.clusters.begin(), plan.clusters.end(),
                      [number](const PlannedCluster& one) { return one.number == number; });
+}
+
+// What probes find, among what requests and replies say. Clients have the cluster's database as 0.
+discovery::ProbeSink SinkOf(BigKeys& big_keys) {
+  return {.wanted = [&big_keys] { return big_keys.enabled(); },
+          .found =
+              [&big_keys](size_t cluster, const ClusterOptions& options,
+                          const discovery::ProbedKey& key) {
+                hotkey::BigKeySighting size;
+                size.name = key.name;
+                size.cluster = options.name;
+                size.type = key.type;
+                size.bytes = key.bytes;
+                size.exact = true;
+                if (key.elements >= 0) size.elements = static_cast<uint64_t>(key.elements);
+                big_keys.NoteProbed(size, {.cluster = KeyspaceNumber(cluster), .database = 0},
+                                    UnixMillis());
+              }};
 }
 
 }  // namespace
@@ -66,6 +87,7 @@ UpstreamControl::UpstreamControl(const Options& options, const UpstreamTls& tls,
           },
           &tls),
       timer_(std::make_unique<Timer>(loop, [this] { Step(); })) {
+  if (!workers_.empty()) discovery_.SetProbeSink(SinkOf(workers_.front()->server().big_keys()));
   plan_ = PlanFor(options);
   policies_.Publish(plan_.policies);
   for (const auto& worker : workers_) worker->TakePlan(plan_);

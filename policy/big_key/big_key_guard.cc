@@ -67,9 +67,7 @@ bool ReadsAllScores(const Request& request) {
 
 BigKeyGuard::BigKeyGuard(const BigKeyOptions& options, PolicyMode mode, PolicyMode unlink,
                          const CommandTable& commands)
-    : options_(options),
-      mode_(options.any() ? mode : PolicyMode::kOff),
-      unlink_(unlink) {
+    : options_(options), mode_(options.any() ? mode : PolicyMode::kOff), unlink_(unlink) {
   for (const Command* command : commands.all()) {
     const BigKeyRole role = NeededRole(*command);
     if (role == BigKeyRole::kNone) continue;

@@ -22,6 +22,7 @@
 #include "proxy/observe/route_figures.h"
 #include "proxy/observe/save_status.h"
 #include "proxy/observe/slowlog.h"
+#include "proxy/session/route_acts.h"
 #include "proxy/worker.h"
 #include "storage/backup.h"
 #include "storage/command.h"
@@ -33,13 +34,12 @@ namespace tidegate {
 class BigKeys;
 class PolicyRegistry;
 struct EngineCounters;
-class RouteActs;
 
 struct WorkerSource {
   const WorkerCounters* counters = nullptr;
   const CommandStats* commands = nullptr;
   const WorkerUpstreams* upstreams = nullptr;
-  const RouteActs* acts = nullptr;  // null: none
+  std::function<RouteActFigures()> acts;  // mirrors and moves
   const RouteMeter* routes = nullptr;
   const EngineCounters* engine = nullptr;    // of its thread
   std::function<size_t()> mailbox_messages;  // that wait; null: none ever do

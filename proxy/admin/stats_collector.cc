@@ -9,9 +9,9 @@
 
 #include "base/clock.h"
 #include "base/version.h"
-#include "proxy/admin/histogram_fold.h"
 #include "policy/policy_metrics.h"
 #include "policy/policy_registry.h"
+#include "proxy/admin/histogram_fold.h"
 #include "proxy/admin/hot_keys_page.h"
 #include "proxy/admin/request_figures.h"
 #include "proxy/admin/upstream_figures.h"
@@ -325,7 +325,7 @@ void AddActSeries(prometheus::MetricFamily& family, const MetricRow& row, const 
 void StatsCollector::CollectMirrorsAndMoves(Families& out) const {
   std::vector<RouteActFigures> acts;
   for (const WorkerSource& worker : sources_.workers) {
-    if (worker.acts != nullptr) acts.push_back(worker.acts->Figures());
+    acts.push_back(worker.acts());
   }
   for (const MirrorMetric& metric : kMirrorMetrics) {
     ActSums sums;

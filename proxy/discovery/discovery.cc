@@ -41,7 +41,10 @@ Discovery::Discovery(std::span<const ClusterOptions> clusters, Publish publish,
 
 Discovery::~Discovery() {
   Stop();
-  for (const auto& cluster : running_) cluster->watcher.reset();
+  for (const auto& cluster : running_) {
+    cluster->watcher.reset();
+    cluster->probe.reset();
+  }
   wake_up_.reset();
   report_timer_.reset();
   loop_.Run();  // until all handles are closed
@@ -112,21 +115,26 @@ void Discovery::FollowList() {
   std::erase_if(running_, [&watched](const auto& cluster) {
     if (std::find(watched.begin(), watched.end(), cluster) != watched.end()) return false;
     cluster->watcher.reset();
+    cluster->probe.reset();
     return true;
   });
   for (const auto& cluster : watched) {
     if (cluster->watcher != nullptr) continue;
     const ClusterOptions& options = cluster->options;
     const bool has_tls = tls_ != nullptr;
-    cluster->watcher =
-        MakeWatcher({.environment = environment_,
-                     .options = options,
-                     .publisher = cluster->publisher,
-                     .seed = std::random_device()(),
-                     .tls = has_tls ? tls_->Of(options.tls) : nullptr,
-                     .sentinel_tls = has_tls ? tls_->Of(options.sentinel_tls()) : nullptr});
+    const WatchContext context{
+        .environment = environment_,
+        .options = options,
+        .publisher = cluster->publisher,
+        .seed = std::random_device()(),
+        .tls = has_tls ? tls_->Of(options.tls) : nullptr,
+        .sentinel_tls = has_tls ? tls_->Of(options.sentinel_tls()) : nullptr};
+    cluster->watcher = MakeWatcher(context);
     running_.push_back(cluster);
     cluster->watcher->Start();
+    if (!probe_sink_ || cluster->options.probe_big_keys == 0) continue;
+    cluster->probe = std::make_unique<BigKeyProbe>(context, cluster->number, *probe_sink_);
+    cluster->probe->Start();
   }
 }
 

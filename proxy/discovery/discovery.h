@@ -19,12 +19,15 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/thread_annotations.h"
 #include "config/upstream_options.h"
+#include "proxy/discovery/big_key_probe.h"
 #include "proxy/discovery/cluster_watcher.h"
 #include "proxy/discovery/topology_publisher.h"
 #include "proxy/discovery/upstream_report.h"
@@ -48,7 +51,9 @@ struct WatchedCluster {
   const ClusterOptions options;
   TopologyPublisher publisher;  // its readers: any thread
   ReportBox reports;
-  std::unique_ptr<ClusterWatcher> watcher;  // the control thread's, once that runs
+  // The control thread's, once that runs; the probe only where it is wanted.
+  std::unique_ptr<ClusterWatcher> watcher;
+  std::unique_ptr<BigKeyProbe> probe;
 };
 
 class Discovery final {
@@ -64,6 +69,9 @@ class Discovery final {
   ~Discovery();
   Discovery(const Discovery&) = delete;
   Discovery& operator=(const Discovery&) = delete;
+
+  // Where probes of big keys tell what they find; without one there are none. Before Start.
+  void SetProbeSink(ProbeSink sink) { probe_sink_ = std::move(sink); }
 
   // Again: nothing happens.
   void Start();
@@ -95,6 +103,7 @@ class Discovery final {
 
   const Publish publish_;
   const UpstreamTls* const tls_;
+  std::optional<ProbeSink> probe_sink_;
   mutable Mutex mutex_;
   std::vector<std::shared_ptr<WatchedCluster>> watched_ TG_GUARDED_BY(mutex_);
   size_t next_number_ TG_GUARDED_BY(mutex_) = 0;

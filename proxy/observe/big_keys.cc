@@ -132,6 +132,43 @@ void BigKeys::NoteReply(SizeRole role, const Command& command, std::string_view 
               now_ms);
 }
 
+void BigKeys::NoteString(std::string_view name, uint64_t bytes, const SizedRequest& sized,
+                         int64_t now_ms) {
+  const hotkey::KeyId id = hotkey::IdOf(KeyHash(name), sized.keyspace);
+  if (bytes < bytes_min() && !table_.MayHold(id)) return;
+  table_.Note({.id = id,
+               .name = name,
+               .cluster = sized.cluster,
+               .database = sized.keyspace.database,
+               .type = "string",
+               .bytes = bytes,
+               .elements = 1,
+               .exact = true,
+               .moved_bytes = sized.moved_bytes,
+               .source = hotkey::BigKeySource::kReply},
+              now_ms);
+}
+
+void BigKeys::NoteProbed(const hotkey::BigKeySighting& size, hotkey::Keyspace keyspace,
+                         int64_t now_ms) {
+  hotkey::BigKeySighting sighting = size;
+  sighting.id = hotkey::IdOf(KeyHash(size.name), keyspace);
+  sighting.source = hotkey::BigKeySource::kProbe;
+  const bool large = size.bytes.value_or(0) >= bytes_min() ||
+                     size.elements.value_or(0) >= elements_min_.load(std::memory_order_relaxed);
+  if (enabled() && (large || table_.MayHold(sighting.id))) table_.Note(sighting, now_ms);
+}
+
+void BigKeys::NoteMoved(const Request& request, int db, uint64_t bytes, int64_t now_ms) {
+  if (bytes < bytes_min() || request.keys.empty()) return;
+  const hotkey::Keyspace keyspace{.cluster = 0, .database = static_cast<uint16_t>(db)};
+  for (const KeyRef& key : request.keys) {
+    const hotkey::KeyId id = hotkey::IdOf(key.hash, keyspace);
+    if (!table_.MayHold(id)) continue;
+    table_.NoteMoved(id, bytes / request.keys.size(), now_ms);
+  }
+}
+
 BigKeyFacts BigKeys::Facts(int64_t now_ms) {
   return {.enabled = enabled(),
           .counts = table_.Counts(now_ms),

@@ -4,7 +4,10 @@
 //   engine     the SizeWatch of each worker's thread, at a turn's end --> TakeNotes -------+
 //   upstreams  large requests, and those that end that a key is big ----> NoteRequest -----+> table
 //              large replies, and those that are counts ----------------> NoteReply -------+
+//              what the probe of a cluster finds -----------------------> NoteProbed ------+
 //
+// What large requests and replies move of a key of the engine is told apart (NoteMoved): its size
+// is known exactly already.
 // One for the process: a key that clients of two workers use is one key. What it costs where no key
 // is big is said where each of these looks; here is only what has been found. Thread: any.
 #pragma once
@@ -26,6 +29,9 @@ namespace tidegate {
 
 struct Options;
 struct SizeNote;
+
+// Requests for the engine, and their replies, are not looked at below: less than any limit may be.
+inline constexpr uint64_t kMovedBytesMin = 4096;
 
 struct BigKeyFacts {
   bool enabled = false;
@@ -62,6 +68,15 @@ class BigKeys final {
   // `begin`: of the reply. MaySaySize was true.
   void NoteReply(SizeRole role, const Command& command, std::string_view name,
                  std::string_view begin, const SizedRequest& sized, int64_t now_ms);
+
+  // One string of those in a reply to MGET.
+  void NoteString(std::string_view name, uint64_t bytes, const SizedRequest& sized, int64_t now_ms);
+  // A key that nobody may have asked for; `size` is exact.
+  void NoteProbed(const hotkey::BigKeySighting& size, hotkey::Keyspace keyspace, int64_t now_ms);
+
+  // A request for keys of the engine, or its reply, has so many bytes. Of those that are big the
+  // rate is added up; several share them.
+  void NoteMoved(const Request& request, int db, uint64_t bytes, int64_t now_ms);
 
   hotkey::BigKeyTable& table() { return table_; }
   BigKeyFacts Facts(int64_t now_ms);

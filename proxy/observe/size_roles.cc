@@ -17,6 +17,12 @@ using enum SizeRole;
 constexpr NamedRole kNamedRoles[] = {
     {"append", kLength},
     {"del", kRemoves},
+    {"eval", kScript},
+    {"eval_ro", kScript},
+    {"evalsha", kScript},
+    {"evalsha_ro", kScript},
+    {"fcall", kScript},
+    {"fcall_ro", kScript},
     {"flushall", kFlushes},
     {"flushdb", kFlushes},
     {"geoadd", kAdds},
@@ -35,6 +41,7 @@ constexpr NamedRole kNamedRoles[] = {
     {"lpush", kCount},
     {"lpushx", kCount},
     {"lrange", kSomeElements},
+    {"mget", kManyStrings},
     {"mset", kSetsPairs},
     {"psetex", kSets},
     {"restore", kAdds},
@@ -131,6 +138,7 @@ std::optional<ValueSize> SizeInReply(SizeRole role, std::string_view begin, uint
                        .elements = role == kPairs && first == '*' ? *number / 2 : *number,
                        .exact = false};
     case kOther:
+    case kScript:
       if (first == ':') return std::nullopt;
       return ValueSize{
           .bytes = first == '$' ? *number : reply_bytes, .elements = {}, .exact = false};

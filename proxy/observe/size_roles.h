@@ -4,7 +4,8 @@
 // length in front, HLEN and RPUSH answer with the number of elements, HGETALL has them all. Where
 // only a part is seen (LRANGE, HMGET, HSET) it is the least that there is. What nothing is said of
 // (a hash that grows by one HSET after the other) is found by the first HLEN or HGETALL, or by the
-// probe. Requests for several keys say nothing but MSET, DEL and UNLINK.
+// probe. Requests for several keys say nothing but MSET, MGET, DEL and UNLINK. A script that is
+// called with one key may make its reply of anything; as a rule it is what the key holds.
 // A role is one byte for each command, looked up by its number. Immutable after construction;
 // threads: any.
 #pragma once
@@ -20,19 +21,21 @@
 namespace tidegate {
 
 enum class SizeRole : uint8_t {
-  kNone,         // nothing is said, or nobody knows of which key
-  kOther,        // a read of one key: its value is at least what the reply has of it
-  kSets,         // SET: the string is the argument
-  kSetsPairs,    // MSET
-  kAdds,         // the value is at least what is added
-  kRemoves,      // the keys are gone
-  kFlushes,      // all keys are
-  kString,       // GET: the reply is the string
-  kLength,       // STRLEN, APPEND: the reply is the string's length
-  kCount,        // HLEN, RPUSH: the reply is the number of elements
-  kElements,     // SMEMBERS: the reply has all of them
-  kPairs,        // HGETALL: the reply has all of them, two for each
-  kSomeElements  // LRANGE: the reply has elements, maybe not all
+  kNone,          // nothing is said, or nobody knows of which key
+  kOther,         // a read of one key: its value is at least what the reply has of it
+  kSets,          // SET: the string is the argument
+  kSetsPairs,     // MSET
+  kAdds,          // the value is at least what is added
+  kRemoves,       // the keys are gone
+  kFlushes,       // all keys are
+  kString,        // GET: the reply is the string
+  kLength,        // STRLEN, APPEND: the reply is the string's length
+  kCount,         // HLEN, RPUSH: the reply is the number of elements
+  kElements,      // SMEMBERS: the reply has all of them
+  kPairs,         // HGETALL: the reply has all of them, two for each
+  kSomeElements,  // LRANGE: the reply has elements, maybe not all
+  kManyStrings,   // MGET: the reply has a string for each key
+  kScript         // EVAL: of one key, whose value is taken to be at least what the reply has
 };
 
 struct ValueSize {

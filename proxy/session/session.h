@@ -388,6 +388,13 @@ class Session final : private StreamOwner, private UpstreamClient {
   void NoteSizeOfRequest(const Request& said, const UpstreamCluster& cluster, size_t request_bytes);
   void NoteSizeOfReply(const UpstreamRequest& request, std::string_view begin,
                        uint64_t reply_bytes);
+  // The first piece of a reply that is handed on as it comes.
+  void BeginSizeOfPieces(const UpstreamRequest& request, std::string_view piece);
+  // Of EXEC; `sent`: which of the queued commands went there.
+  void NoteSizesOfQueue(const UpstreamCluster& cluster, const std::vector<bool>& sent,
+                        std::string_view reply);
+  // Of the engine: a large request, or its reply.
+  void NoteMovedHere(const Request& request, size_t bytes);
   void CountUpstreamReply(const UpstreamRequest& request, uint64_t ticks, std::string_view reply);
   // What needs a connection of its own, comes upon the state of one, or is about scripts. Nothing:
   // it is none of these. `names`: what turns names in the reply back, where a route rewrote the
@@ -451,10 +458,14 @@ class Session final : private StreamOwner, private UpstreamClient {
   void Account(const Request& request, const Cost& cost);
   // session_notes.cc. Slow log, latency monitor, log of slow requests, access log.
   void NoteSlow(const Request& request, const Cost& cost);
+  // The access log has what was refused, too; the error has just been written. Null: the command
+  // is not known.
+  void NoteRefused(const Request* request);
   // The same of what an upstream answered: the command, and its first key as far as it was kept.
   void NoteSlowUpstream(const UpstreamRequest& request, uint64_t ticks, std::string_view reply,
                         size_t reply_bytes);
-  RequestRecord RecordOf(const Command& command, uint16_t figures, uint64_t ticks) const;
+  // All but the command and what is about its arguments.
+  RequestRecord RecordOf(uint16_t figures, uint64_t ticks) const;
   bool IsForSlowlog(const Command& command, int64_t micros) const;
   void AddToSlowlog(int64_t micros, std::vector<std::string> arguments, std::string node);
   // After each reply: what CLIENT REPLY asked for.

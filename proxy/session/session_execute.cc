@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "proxy/background_save.h"
+#include "proxy/observe/big_keys.h"
 #include "proxy/server.h"
 #include "proxy/session/session.h"
 #include "proxy/session/session_command.h"
@@ -90,6 +91,7 @@ inline Session::Step Session::AdvanceHere(const Request& request, bool routed, i
       output_bytes > progress.output_bytes ? output_bytes - progress.output_bytes : 0;
   if (__builtin_expect(reply_bytes > 0, 1))
     worker_.mutable_counters().reply_bytes.Record(reply_bytes);
+  if (__builtin_expect(reply_bytes >= kMovedBytesMin, 0)) NoteMovedHere(request, reply_bytes);
   const uint64_t ticks = now_ticks - progress.ticks;
   Finished(request, {.ticks = ticks,
                      .worked_ticks = ticks,
@@ -112,8 +114,7 @@ size_t Session::Execute(std::span<const Request> requests, int64_t now_ms) {
     worker_.mutable_route_meter().Begin(worker_.engine_counters());
     if (!routed) figures_ = 0;
   }
-  Progress progress{
-      .ticks = Ticks(), .output_bytes = output_.size(), .late = worker_.MayShed()};
+  Progress progress{.ticks = Ticks(), .output_bytes = output_.size(), .late = worker_.MayShed()};
   size_t done = 0;
   while (done < requests.size()) {
     const Step step = Advance(requests[done], routed, now_ms, progress);
@@ -244,6 +245,7 @@ void Session::RefuseWith(const Request& request, std::string_view error) {
     if (transaction_.open()) transaction_.Refuse();
     reply_.Error(error);
   }
+  NoteRefused(&request);
   AfterReply();
 }
 
@@ -260,6 +262,7 @@ void Session::ExecuteQueued(const Request& request, const TransactionQueue::Kept
   worker_.set_current_request(this, &request);
   if (worker_.counts_routes()) figures_ = router().RouteOf(request).figures;
   const uint32_t errors_before = errors_;
+  const size_t bytes_before = reply_.out().size();
   const uint64_t begin = Ticks();
   if (kept != nullptr) {
     reply_.Replay(kept->reply);
@@ -272,6 +275,8 @@ void Session::ExecuteQueued(const Request& request, const TransactionQueue::Kept
     worker_.server().engine().ExecuteAtomic(worker_.engine_thread(), request, client_, reply_);
   }
   const uint64_t ticks = kept != nullptr ? kept->ticks : Ticks() - begin;
+  const size_t bytes = reply_.out().size();
+  if (bytes >= bytes_before + kMovedBytesMin) NoteMovedHere(request, bytes - bytes_before);
   Account(request, {.ticks = ticks, .worked_ticks = ticks, .failed = errors_ != errors_before});
   errors_ = errors_before;  // EXEC has not failed
 }
@@ -292,6 +297,7 @@ void Session::Refuse(const Request& request) {
     return RefuseWith(request, errors::WrongArity(request.command->full_name));
   if (transaction_.open()) transaction_.Refuse();
   reply_.Error(UnknownCommand(request));
+  NoteRefused(nullptr);
   AfterReply();
 }
 
@@ -315,6 +321,7 @@ void Session::EndRefused(const Request& request) {
   resuming_ = false;
   client_.continuation.reset();
   worker_.mutable_command_stats().Reject(request.command->id);
+  NoteRefused(&request);
   if (!redacted_.empty()) redacted_.clear();
   AfterReply();
 }

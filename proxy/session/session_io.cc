@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proxy/observe/big_keys.h"
 #include "proxy/server.h"
 #include "proxy/session/session.h"
 #include "proxy/session/session_upstream.h"
@@ -73,7 +74,10 @@ inline bool Session::RunBatch(std::string_view bytes, int64_t now_ms, size_t& at
                           : Execute(batch.requests(), now_ms);
   size_t begin = 0;
   for (size_t i = 0; i < done; ++i) {
-    worker_.mutable_counters().request_bytes.Record(batch.end_of(i) - begin);
+    const size_t request_bytes = batch.end_of(i) - begin;
+    worker_.mutable_counters().request_bytes.Record(request_bytes);
+    if (__builtin_expect(request_bytes >= kMovedBytesMin, 0))
+      NoteMovedHere(batch.requests()[i], request_bytes);
     begin = batch.end_of(i);
   }
   const bool reset = parsed_as_authenticated_ && AuthRequired();  // by RESET

@@ -19,6 +19,10 @@
 namespace tidegate {
 namespace {
 
+// What clients call a command that there is not may be anything, a password in the wrong line among
+// it.
+constexpr char kUnknownCommand[] = "unknown";
+
 int64_t MicrosOf(uint64_t ticks) { return TicksToNanos(ticks) / 1000; }
 
 // Arguments as others may see them: secrets replaced, cut as Redis cuts them.
@@ -69,9 +73,8 @@ bool IsSecret(const Command& command) { return (command.spec->flags & kSecretArg
 
 }  // namespace
 
-RequestRecord Session::RecordOf(const Command& command, uint16_t figures, uint64_t ticks) const {
+RequestRecord Session::RecordOf(uint16_t figures, uint64_t ticks) const {
   RequestRecord record;
-  record.command = command.full_name;
   const RouteFigures& route = worker_.route_meter().at(figures);
   record.route = route.route;
   record.cluster = route.cluster;
@@ -94,8 +97,8 @@ void Session::NoteSlow(const Request& request, const Cost& cost) {
   const bool is_slow = IsForLog(worker_, cost.ticks);
   const bool is_sampled = worker_.SamplesAccess();
   if (!is_slow && !is_sampled) return;
-  RequestRecord record =
-      RecordOf(command, worker_.counts_routes() ? figures_ : uint16_t{0}, cost.ticks);
+  RequestRecord record = RecordOf(worker_.counts_routes() ? figures_ : uint16_t{0}, cost.ticks);
+  record.command = command.full_name;
   if (!request.keys.empty() && !IsSecret(command)) {
     record.key = request.keys[0].name.substr(0, kLoggedKeyBytesMax);
     record.key_bytes = request.keys[0].name.size();
@@ -110,6 +113,27 @@ void Session::NoteSlow(const Request& request, const Cost& cost) {
   worker_.AddSlowRequest(std::move(record));
 }
 
+void Session::NoteRefused(const Request* request) {
+  if (!worker_.SamplesAccess()) return;
+  RequestRecord record;
+  if (request == nullptr) {
+    record = RecordOf(0, 0);
+    record.command = kUnknownCommand;
+  } else {
+    const Command& command = *request->command;
+    const bool by_route = worker_.counts_routes() && !request->keys.empty();
+    record = RecordOf(by_route ? router().RouteOf(*request).figures : uint16_t{0}, 0);
+    record.command = command.full_name;
+    if (!request->keys.empty() && !IsSecret(command)) {
+      record.key = request->keys[0].name.substr(0, kLoggedKeyBytesMax);
+      record.key_bytes = request->keys[0].name.size();
+    }
+    record.request_bytes = BytesOf(*request);
+  }
+  record.error = ErrorKind(worker_.last_error());
+  worker_.server().access_log().Write(record);
+}
+
 // Of a transaction each command's time would be that of the whole: EXEC tells it.
 void Session::NoteSlowUpstream(const UpstreamRequest& request, uint64_t ticks,
                                std::string_view reply, size_t reply_bytes) {
@@ -122,7 +146,8 @@ void Session::NoteSlowUpstream(const UpstreamRequest& request, uint64_t ticks,
   const bool is_slow = IsForLog(worker_, ticks);
   const bool is_sampled = worker_.SamplesAccess();
   if (!is_slow && !is_sampled) return;
-  RequestRecord record = RecordOf(command, request.figures, ticks);
+  RequestRecord record = RecordOf(request.figures, ticks);
+  record.command = command.full_name;
   record.node = address;
   if (!IsSecret(command)) {
     record.key = request.kept_key();

@@ -235,8 +235,10 @@ void SessionPrivate::EndExec(const UpstreamRequest& request, std::string_view re
   EndWatch();
   const bool executed = reply.starts_with('*') && !reply.starts_with("*-1");
   if (executed && session_.router().any_mirrors()) session_.MirrorTransaction();
-  if (executed && session_.transaction_.upstream() != nullptr)
+  if (executed && session_.transaction_.upstream() != nullptr) {
     session_.ObserveQueueReply(*session_.transaction_.upstream(), exec_sent_, reply);
+    session_.NoteSizesOfQueue(*session_.transaction_.upstream(), exec_sent_, reply);
+  }
   if (executed && exec_is_spliced_) {
     exec_reply_ = reply;
   } else {

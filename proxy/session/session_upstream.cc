@@ -292,7 +292,8 @@ bool Session::OnUpstreamPiece(const UpstreamRequest& request, std::string_view p
   // Messages of channels come as they come, and many may come meanwhile.
   if (begins && (subscribed() || monitor_)) return false;
   if (begins) held_pushes_ = std::make_unique<std::string>();
-  if (begins) upstream_->reply_head = piece.substr(0, kReplyHeadBytes);
+  if (begins) BeginSizeOfPieces(request, piece);
+  if (upstream_->bulk_lengths != nullptr) upstream_->bulk_lengths->Feed(piece);
   const bool heard = !(stream_.closing() || kill_);
   if (heard && !request.unheard) {
     output_.AppendLarge(piece);
@@ -302,6 +303,7 @@ bool Session::OnUpstreamPiece(const UpstreamRequest& request, std::string_view p
   if (!last) return true;
   if (request.observed_keys != 0) ObserveAnswer(request, {.bytes = upstream_->piece_bytes});
   NoteSizeOfReply(request, upstream_->reply_head, upstream_->piece_bytes);
+  upstream_->bulk_lengths.reset();
   CountUpstreamReply(request, Ticks() - request.begin_ticks, "");
   const std::unique_ptr<std::string> held = std::move(held_pushes_);
   if (heard) output_.AppendLarge(*held);
@@ -314,6 +316,7 @@ void Session::OnUpstreamCut(const UpstreamRequest& request) {
   CountUpstreamReply(request, Ticks() - request.begin_ticks, "-ERR cut off");
   if (request.observed_keys != 0) ObserveAnswer(request, {.failed = true});
   held_pushes_.reset();
+  upstream_->bulk_lengths.reset();
   upstream_->piece_bytes = 0;
   if (!stream_.closing() && !kill_) {
     LogClosing(LogSeverity::kWarning, "is closed: its upstream was lost in the middle of a reply");

@@ -20,6 +20,7 @@
 
 #include "base/reply_writer.h"
 #include "hotkey/key_id.h"
+#include "proxy/upstream/bulk_lengths.h"
 #include "proxy/upstream/early_replies.h"
 #include "proxy/upstream/merged_reply.h"
 #include "proxy/upstream/upstream_client.h"
@@ -51,6 +52,7 @@ struct UpstreamRequest {
   uint8_t calls_script : 1 = 0;  // by its SHA1, and may be sent again with the text
   uint8_t retried : 1 = 0;       // it failed at another node before
   uint8_t is_private : 1 = 0;    // its client sees to redirections itself
+  uint8_t says_no_size : 1 = 0;  // its reply is not about the size of its first key
   uint8_t tries : 4 = 0;         // repetitions after a pause: TRYAGAIN, READONLY; or a NOSCRIPT
   uint8_t unheard : 1 = 0;       // CLIENT REPLY: nobody is told of the reply
   uint8_t is_part : 1 = 0;       // of a request that was split
@@ -119,7 +121,8 @@ struct UpstreamLink {
   std::map<uint32_t, std::unique_ptr<MergedReply>> merged;
   // Of those for several keys that are observed, by their sequence.
   std::map<uint32_t, std::vector<hotkey::KeyId>> key_ids;
-  std::string reply_head;  // how the reply that is handed on in pieces begins
+  std::string reply_head;                     // how the reply that is handed on in pieces begins
+  std::unique_ptr<BulkLengths> bulk_lengths;  // of one to MGET; null: it is none
 
   // Where requests of this session for a cluster of one node go, and what that was chosen for: a
   // saved search. Valid in that epoch and for that lane alone.

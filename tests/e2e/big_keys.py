@@ -92,7 +92,7 @@ def big_keys_engine(report, start):
         report.check("FLUSHALL empties the list", eventually(lambda: not big_keys(server), SEEN_SECONDS_MAX))
 
 
-def check_upstream(report, kind, server, client):
+def check_upstream(report, kind, server, client, behind):
     fill(client)
     for name in ("text", "list"):
         report.check("%s: %s is found by what is written" % (kind, name), is_listed(server, "cache", name.encode(), big=True),
@@ -107,6 +107,24 @@ def check_upstream(report, kind, server, client):
     client.command("GET", "text")
     report.check("%s: a reply of 2 MiB, to the byte" % kind, is_listed(server, "cache", b"text", bytes=2 * MIB, source="reply"),
                  big_keys(server))
+    client.command("SET", "{t}large", "y" * (1536 * KIB))
+    client.command("DEL", "{t}large")
+    report.check("%s: DEL takes it back" % kind, is_gone(server, "cache", b"{t}large"))
+    behind.command("SET", "{t}large", "y" * (1536 * KIB))
+    client.command("MGET", "{t}small", "{t}large", "{t}none")
+    report.check("%s: the reply to MGET, to the byte" % kind, is_listed(server, "cache", b"{t}large", bytes=1536 * KIB, type="string"),
+                 big_keys(server))
+    behind.command("SET", "{t}script", "z" * (1200 * KIB))
+    client.command("EVAL", "return redis.call('GET', KEYS[1])", "1", "{t}script")
+    report.check("%s: the reply to a script with one key" % kind, is_listed(server, "cache", b"{t}script", bytes=1200 * KIB),
+                 big_keys(server))
+    behind.command("SET", "{t}inside", "z" * (1300 * KIB))
+    client.command("MULTI")
+    client.command("GET", "{t}inside")
+    client.command("APPEND", "{t}grown", "g" * (1100 * KIB))
+    client.command("EXEC")
+    report.check("%s: a reply inside of EXEC" % kind, is_listed(server, "cache", b"{t}inside", bytes=1300 * KIB), big_keys(server))
+    report.check("%s: a write inside of EXEC" % kind, is_listed(server, "cache", b"{t}grown", bytes=1100 * KIB), big_keys(server))
     client.command("UNLINK", "text")
     report.check("%s: UNLINK takes it back" % kind, is_gone(server, "cache", b"text"))
     client.command("LTRIM", "list", "0", "99")
@@ -128,16 +146,42 @@ def in_front_of(start, cluster):
 def big_keys_upstream(report, start):
     with servers.redis_server() as one, servers.redis_server() as two:
         nodes = 'nodes: ["127.0.0.1:%d", "127.0.0.1:%d"]' % (one.port, two.port)
-        for kind, cluster in (("redis", 'kind: redis, nodes: ["127.0.0.1:%d"]' % one.port), ("ring", "kind: ring, " + nodes)):
+        for kind, cluster in (("redis", 'kind: redis, nodes: ["127.0.0.1:%d"]' % one.port), ("ring", 'kind: ring, hash-tag: "{}", ' + nodes)):
             for redis in (one, two):
                 redis.connect().command("FLUSHALL")
             with in_front_of(start, cluster) as server:
-                check_upstream(report, kind, server, server.connect(timeout=30))
+                client = server.connect(timeout=30)
+                # Of a ring the node that has the keys of this tag.
+                client.command("SET", "{t}small", "x")
+                behind = next(redis for redis in (one, two) if redis.connect().command("EXISTS", "{t}small").value)
+                check_upstream(report, kind, server, client, behind.connect(timeout=30))
 
 
 def redis_cli(port, option):
     done = subprocess.run(["redis-cli", "-p", str(port), option], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
     return done.returncode, done.stdout.decode(errors="replace")
+
+
+def probed(report, start):
+    """What the probe finds of keys that no client of Tidegate uses."""
+    with servers.redis_server() as one, servers.redis_server() as two:
+        for redis in (one, two):
+            fill(redis.connect(timeout=30))
+            for i in range(300):
+                redis.connect().command("SET", "small:%d" % i, "x")
+        nodes = 'nodes: ["127.0.0.1:%d", "127.0.0.1:%d"]' % (one.port, two.port)
+        with in_front_of(start, "kind: ring, probe-big-keys: 10000, " + nodes) as server:
+            for name, what in ((b"text", {"bytes": 2 * MIB}), (b"list", {"elements": 6000}), (b"hash", {"elements": 6000}),
+                               (b"set", {"elements": 6000}), (b"zset", {"elements": 6000})):
+                report.check("the probe finds the %s" % name.decode(),
+                             eventually(lambda name=name: ("cache", 0, name) in big_keys(server), 10) and
+                             is_listed(server, "cache", name, source="probe", big=True, **what), big_keys(server))
+            report.equal("and nothing else", len(big_keys(server)), 5)
+        one.connect().command("ACL", "SETUSER", "default", "-scan")
+        with in_front_of(start, 'kind: redis, probe-big-keys: 100, nodes: ["127.0.0.1:%d"]' % one.port) as server:
+            report.check("without the permission it says so", eventually(
+                lambda: "The probe of big keys of cluster 'cache' stops" in server.log_text(), 5), server.log_text()[-500:])
+            report.equal("and requests are answered", server.connect().command("GET", "small:1").value, b"x")
 
 
 def big_keys_redis_cli(report, start):

@@ -149,6 +149,8 @@ def access_log(report, start):
             connection.command("GET", "near:" + "k" * 200)
             connection.command("AUTH", SECRET)
             connection.command("CONFIG", "SET", "requirepass", "")
+            connection.command("NOSUCH" + SECRET, "x")
+            connection.command("GET", "near:1", "near:2")
             connection.command("CONFIG", "SET", "access-log-sample", "0")
             connection.command("SET", "after", SECRET)
             text = path.read_text(encoding="utf-8")
@@ -166,6 +168,8 @@ def access_log(report, start):
             report.check("a key is cut", far["key"].startswith("far:kkk") and far["key"].endswith("more bytes)"), far)
             report.equal("and here too", by_command["get", "engine"]["key"], "near:" + "k" * 123 + "... (77 more bytes)")
             report.equal("kind of error", by_command["incr", "engine"].get("error"), "ERR")
+            refused = [(line["command"], line["error"]) for line in lines if line["command"] in ("unknown", "get") and "error" in line]
+            report.equal("what was refused is there", refused, [("unknown", "ERR"), ("get", "ERR")])
             wrong = connection.command("CONFIG", "SET", "access-log-sample", "2")
             report.check("no such share", b"between 0 and 1" in wrong.value, wrong)
 

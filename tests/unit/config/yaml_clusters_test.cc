@@ -46,6 +46,7 @@ clusters:
     max-in-flight: 100
     breaker-failures: 0
     breaker-error-percent: 75
+    probe-big-keys: 200
   - {name: local, kind: redis, nodes: ["[::1]:1"]}
 routes:
   - {match: "a:*", cluster: local}
@@ -67,7 +68,8 @@ routes:
                                                   .private_queue = 9,
                                                   .max_in_flight = 100,
                                                   .breaker_failures = 0,
-                                                  .breaker_error_percent = 75}));
+                                                  .breaker_error_percent = 75,
+                                                  .probe_big_keys = 200}));
   EXPECT_EQ(options->clusters[1].nodes[0].address, (HostPort{"::1", 1}));
   EXPECT_EQ(options->clusters[1].database, std::nullopt);
   // The engine is there also when the file does not name it, under a name that is free.
@@ -91,6 +93,8 @@ TEST(YamlClusters, RefusesWhatMakesNoSense) {
       {", nodes: [\"a:1\"], database: -1}", "f:2: 'database' must be a number from 0 to"},
       {", nodes: [\"a:1\"], connections: 0}", "f:2: 'connections' must be a number from 1 to 64"},
       {", nodes: [\"a:1\"], max-in-flight: 0}", "f:2: 'max-in-flight' must be a number from 1 to"},
+      {", nodes: [\"a:1\"], probe-big-keys: 10001}",
+       "f:2: 'probe-big-keys' must be a number from 0 to 10000"},
       {", nodes: [\"a:1\"], breaker-error-percent: 101}",
        "f:2: 'breaker-error-percent' must be a number from 0 to 100"},
       {", nodes: [\"a:1\"], retry-percent: 20}",

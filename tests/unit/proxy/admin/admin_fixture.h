@@ -72,22 +72,23 @@ class AdminFixture {
     plan_.clusters = {Planned(cache)};
     Reload(plan_);
     for (size_t i = 0; i < kWorkers; ++i) {
-      mirrors_[i].push_back(
-          std::make_unique<RouteMirror>("m:*", *upstreams_[i].clusters()[0], 100));
+      mirrors_[i] = std::make_shared<MirrorFigures>();
+      mirrors_[i]->route = "m:*";
+      mirrors_[i]->cluster = "cache";
+      moves_[i] = std::make_shared<MoveFigures>();
+      moves_[i]->route = "o:*";
+      moves_[i]->cluster = "cache";
     }
   }
 
   AdminSources Sources() {
     AdminSources sources;
     for (size_t i = 0; i < kWorkers; ++i) {
-      sources.workers.push_back({&counters_[i],
-                                 command_stats_[i].get(),
-                                 &upstreams_[i],
-                                 mirrors_[i],
-                                 {{"o:*", "cache", &moves_[i]}},
-                                 &routes_[i],
-                                 nullptr,
-                                 [] { return size_t{2}; }});
+      sources.workers.push_back({&counters_[i], command_stats_[i].get(), &upstreams_[i],
+                                 [this, i] {
+                                   return RouteActFigures{{mirrors_[i]}, {moves_[i]}};
+                                 },
+                                 &routes_[i], nullptr, [] { return size_t{2}; }});
     }
     sources.commands = [this]() -> const CommandTable& { return *commands_; };
     sources.engine = engine_.get();
@@ -107,7 +108,7 @@ class AdminFixture {
     return upstreams_[worker].clusters()[0]->NodeAt({"10.0.0.5", 6379});
   }
   RouteMeter& routes(size_t worker) { return routes_[worker]; }
-  MoveCounters& moves(size_t worker) { return moves_[worker]; }
+  MoveCounters& moves(size_t worker) { return moves_[worker]->counters; }
   // A cluster that a reload brings.
   PlannedCluster Planned(const ClusterOptions& options) {
     const auto watched = discovery_->Add(options);
@@ -139,8 +140,8 @@ class AdminFixture {
   EventLoop loop_;  // that nobody runs
   OutputBlockPool blocks_;
   std::array<WorkerUpstreams, kWorkers> upstreams_;
-  std::array<std::vector<std::unique_ptr<RouteMirror>>, kWorkers> mirrors_;
-  std::array<MoveCounters, kWorkers> moves_;
+  std::array<std::shared_ptr<MirrorFigures>, kWorkers> mirrors_;
+  std::array<std::shared_ptr<MoveFigures>, kWorkers> moves_;
   std::array<RouteMeter, kWorkers> routes_;
   UpstreamPlan plan_;
   std::unique_ptr<discovery::Discovery> discovery_;  // asks nobody: it is never started

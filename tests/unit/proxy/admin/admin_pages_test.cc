@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "proxy/admin/json_writer.h"
+#include "proxy/observe/big_keys.h"
 #include "tests/unit/proxy/admin/admin_fixture.h"
 
 namespace tidegate {
@@ -174,6 +175,65 @@ TEST(AdminPages, StatsHaveTheFigures) {
   EXPECT_THAT(stats, HasSubstr(R"("state":"ready")"));
   EXPECT_THAT(stats, HasSubstr(R"({"name":"echo","calls":1,"failed":1,"rejected":0,)"));
   EXPECT_THAT(stats, HasSubstr(R"("databases":[{"db":0,"keys":0,"with_expiry":0}])"));
+}
+
+TEST(AdminPages, HotKeysAreThoseOfTheReport) {
+  AdminFixture fixture;
+  AdminSources sources = fixture.Sources();
+  hotkey::HotKeyReport report;
+  report.at_ns = 2'000'000;
+  report.reads = 1000;
+  hotkey::HotKey key;
+  key.keyspace = {.cluster = 1, .database = 3};
+  key.name = "<b>\"\xff";
+  key.classes.Set(hotkey::HotClass::kReads, true);
+  key.reads = 900;
+  key.since_ns = 1'000'000;
+  key.clients.push_back(
+      {.rate = 7, .text = {.address = "10.0.0.9:5", .name = "sh\top", .user = "app"}});
+  report.keys.push_back(key);
+  HotKeyFacts facts;
+  facts.enabled = true;
+  facts.report = std::make_shared<hotkey::HotKeyReport>(report);
+  facts.clusters[1] = "cache";
+  sources.hot_keys = [&facts] { return facts; };
+  AdminPages pages(std::move(sources), true);
+  const AdminReply page = Get(pages, "/hotkeys");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_THAT(std::string(page.content_type), StartsWith("application/json"));
+  EXPECT_THAT(page.body, StartsWith(R"({"at_ms":2,"enabled":true,"reads":1000,)"));
+  EXPECT_THAT(page.body, HasSubstr(R"("key":"<b>\"\\xff","key_base64":"PGI+Iv8=",)"));
+  EXPECT_THAT(page.body,
+              HasSubstr(R"("cluster":"cache","db":3,"classes":["read-hot"],"reads":900)"));
+  EXPECT_THAT(page.body, HasSubstr(R"("since_ms":1,)"));
+  EXPECT_THAT(page.body, HasSubstr(R"({"address":"10.0.0.9:5","name":"sh\\x09op",)"));
+}
+
+TEST(AdminPages, BigKeysAreThoseOfTheTable) {
+  AdminFixture fixture;
+  AdminSources sources = fixture.Sources();
+  BigKeys big_keys(sources.commands(), sources.commands().size());
+  sources.big_keys = &big_keys;
+  AdminPages pages(std::move(sources), true);
+  EXPECT_THAT(Get(pages, "/bigkeys").body, HasSubstr(R"("enabled":false)"));
+  big_keys.Follow({});
+  big_keys.table().Note({.id = 1,
+                         .name = "a\nb",
+                         .cluster = "cache",
+                         .type = "hash",
+                         .bytes = 70'000,
+                         .elements = 6000,
+                         .exact = true,
+                         .source = hotkey::BigKeySource::kProbe},
+                        UnixMillis());
+  const AdminReply page = Get(pages, "/bigkeys");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_THAT(std::string(page.content_type), StartsWith("application/json"));
+  EXPECT_THAT(page.body, HasSubstr(R"("enabled":true,"big":1,"listed":1,"keys":[)"));
+  EXPECT_THAT(page.body,
+              HasSubstr(R"({"key":"a\\x0ab","key_base64":"YQpi","cluster":"cache","db":0,)"));
+  EXPECT_THAT(page.body, HasSubstr(R"("type":"hash","bytes":70000,"elements":6000,)"));
+  EXPECT_THAT(page.body, HasSubstr(R"("source":"probe")"));
 }
 
 TEST(AdminPages, StatsHaveLatencyByClassAndRoutes) {
