@@ -98,10 +98,11 @@ Status Server::AssembleCommands(const Options& options, Families process_familie
   Result<const CommandTable*> table = command_sets_->For(options);
   if (!table.ok()) return std::move(table).error();
   command_ids_max_ = command_sets_->ids_max();
-  command_ids_known_ = command_sets_->ids_known();
   commands_ = *table;
-  big_keys_ = std::make_unique<BigKeys>(**table, command_sets_->ids_known());
-  policies_ = std::make_unique<PolicyRegistry>(**table);
+  const CommandTable& known = command_sets_->known();
+  command_ids_known_ = known.size();
+  big_keys_ = std::make_unique<BigKeys>(known, known.size());
+  policies_ = std::make_unique<PolicyRegistry>(known);
   return {};
 }
 

@@ -36,6 +36,12 @@ Declared InPlaces(const Declared& before, const Declared& asked) {
   return placed;
 }
 
+std::vector<std::span<const CommandSpec>> WithScripts(
+    std::vector<std::span<const CommandSpec>> families) {
+  families.push_back(kScriptingFamily);
+  return families;
+}
+
 bool CountsUpstreams(const Options& options) {
   return std::any_of(options.clusters.begin(), options.clusters.end(),
                      [](const ClusterOptions& cluster) { return cluster.is_upstream(); });
@@ -44,11 +50,9 @@ bool CountsUpstreams(const Options& options) {
 }  // namespace
 
 CommandSets::CommandSets(std::vector<std::span<const CommandSpec>> families)
-    : families_(std::move(families)), ids_known_(CommandTable::Create(families_)->size()) {
-  std::vector<std::span<const CommandSpec>> all = families_;
-  all.push_back(kScriptingFamily);
-  ids_max_ = CommandTable::Create(all)->size() + kDeclaredCommandsMax;
-}
+    : families_(std::move(families)),
+      known_(CommandTable::Create(WithScripts(families_))),
+      ids_max_(known_->size() + kDeclaredCommandsMax) {}
 
 Result<const CommandTable*> CommandSets::For(const Options& options) {
   const bool has_upstreams = CountsUpstreams(options);
@@ -68,7 +72,7 @@ Result<const CommandTable*> CommandSets::For(const Options& options) {
   set->declared = InPlaces(current_ == nullptr ? Declared() : current_->declared, asked);
   std::vector<std::span<const CommandSpec>> families = families_;
   if (has_upstreams) {
-    families.push_back(kScriptingFamily);
+    families = WithScripts(std::move(families));
     set->rows = std::make_unique<DeclaredCommands>(set->declared, families);
     families.push_back(set->rows->family());
   }

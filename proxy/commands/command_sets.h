@@ -31,8 +31,9 @@ class CommandSets final {
   Result<const CommandTable*> For(const Options& options);
   // All ids are below.
   size_t ids_max() const { return ids_max_; }
-  // What we know in any case have the ids below.
-  size_t ids_known() const { return ids_known_; }
+  // What we know ourselves, scripts included: their ids are the same in all tables that have them,
+  // and below those of declared commands.
+  const CommandTable& known() const { return *known_; }
 
  private:
   struct Set {
@@ -44,9 +45,9 @@ class CommandSets final {
   };
 
   const std::vector<std::span<const CommandSpec>> families_;
+  const std::unique_ptr<CommandTable> known_;
   std::vector<std::unique_ptr<Set>> sets_;
   Set* current_ = nullptr;
-  size_t ids_known_ = 0;
   size_t ids_max_ = 0;
 };
 

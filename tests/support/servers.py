@@ -28,9 +28,14 @@ def free_port():
         return probe.getsockname()[1]
 
 
+_named_binary = None
+
+
 def find_binary(name=None):
-    """The Tidegate to test: the one named, else the release build, else the dev build. None when there is none."""
-    candidates = [pathlib.Path(name)] if name else [ROOT / "build" / kind / "tidegate" for kind in ("release", "dev")]
+    """The Tidegate to test: the one named, now or before, else the release build, else the dev build. None when there is none."""
+    global _named_binary
+    _named_binary = name or _named_binary
+    candidates = [pathlib.Path(_named_binary)] if _named_binary else [ROOT / "build" / kind / "tidegate" for kind in ("release", "dev")]
     for path in candidates:
         if os.access(path, os.X_OK):
             return path
