@@ -240,7 +240,8 @@ TEST_F(TierTest, RequestsEndWhileEverythingLeavesAtOnce) {
     }
   }
   Evict();  // however little of it the turns had time for
-  EXPECT_GE(Evicted(), 400u);
+  const uint64_t evicted = Evicted();
+  EXPECT_GE(evicted, 400u);
   Words sets = {"SUNIONSTORE", "to"};
   for (int i = 0; i < 200; ++i) sets.push_back("s" + std::to_string(i));
   EXPECT_EQ(Run(sets), ":200\r\n");
@@ -253,7 +254,7 @@ TEST_F(TierTest, RequestsEndWhileEverythingLeavesAtOnce) {
   for (int i = 0; i < 1000; ++i) absent.push_back("{one}absent" + std::to_string(i));
   EXPECT_EQ(testing::ParseResp(Run(absent)).items.size(), 1000u);
   if (kTurnsSuffice) {
-    EXPECT_GT(Evicted(), 800u);
+    EXPECT_GT(Evicted(), evicted);
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "config/config_store.h"
+#include "policy/policy_registry.h"
 #include "proxy/admin/admin_sources.h"
 #include "proxy/discovery/discovery.h"
 #include "proxy/session/route_move.h"
@@ -60,6 +61,7 @@ class AdminFixture {
                                                .session_handler = kHandler}};
     static constexpr std::span<const CommandSpec> kFamilies[] = {kFamily};
     commands_ = CommandTable::Create(kFamilies);
+    policies_ = std::make_unique<PolicyRegistry>(*commands_);
     engine_ = std::move(Engine::Create({})).value();
     for (auto& stats : command_stats_) stats = std::make_unique<CommandStats>(commands_->size());
     const ClusterOptions cache{.name = "cache",
@@ -92,6 +94,7 @@ class AdminFixture {
     }
     sources.commands = [this]() -> const CommandTable& { return *commands_; };
     sources.engine = engine_.get();
+    sources.policies = policies_.get();
     sources.discovery = discovery_.get();
     sources.config = &config_;
     sources.start_unix_ms = UnixMillis() - 5000;
@@ -129,11 +132,19 @@ class AdminFixture {
     return command->id;
   }
 
+  // Those of a route of the policies.
+  PolicyCounters& policy_counters(const std::string& route) {
+    Options options;
+    options.routes = {{.match = route}};
+    return policies_->Next(options, {}).front()->counters();
+  }
+
   Readiness readiness = Readiness::kReady;
 
  private:
   ConfigStore config_;
   std::unique_ptr<CommandTable> commands_;
+  std::unique_ptr<PolicyRegistry> policies_;
   std::unique_ptr<Engine> engine_;
   std::array<WorkerCounters, kWorkers> counters_;
   std::array<std::unique_ptr<CommandStats>, kWorkers> command_stats_;

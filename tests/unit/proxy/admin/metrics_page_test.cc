@@ -61,9 +61,15 @@ Exposition Scrape(AdminPages& pages) {
 TEST(MetricsPage, ExportsTheRowsAndNothingElse) {
   AdminFixture fixture;
   fixture.command_stats(0).Record(fixture.CommandId("PING"), 1000, false, true);
+  PolicyFigures& figures = fixture.policy_counters("user:*").of(PolicyKind::kKeyShape);
+  for (auto* figure : {&figures.refused, &figures.delayed, &figures.rewritten, &figures.observed,
+                       &figures.forgotten})
+    ++*figure;
   AdminPages pages(fixture.Sources(), false);
   pages.Answer({.method = "GET", .path = "/", .host = ""});
   const Exposition page = Scrape(pages);
+  EXPECT_EQ(page.samples.at(R"(tidegate_policy_refused_total{policy="key_shape",route="user:*"})"),
+            1);
 
   std::set<std::string> rows;
   for (const MetricGroup& group : MetricGroups()) {
