@@ -259,8 +259,9 @@ def reload_commands(report, start):
         client.command("MY.APPEND", "k", "z")
         declare("MY.STRLEN, keys: 1")
         other = server.connect()
+        # With too few arguments: as long as it is declared it must not change anything.
         report.check("not declared any more",
-                     eventually(lambda: other.command("MY.APPEND", "k", "x").value.startswith(b"ERR unknown command"), 10))
+                     eventually(lambda: other.command("MY.APPEND").value.startswith(b"ERR unknown command"), 10))
         report.equal("what was queued before is executed", client.command("EXEC").value, [resp.Reply("integer", calls + 1)])
         declare("MY.*, keys: 1")
         report.check("a pattern", eventually(lambda: other.command("MY.APPEND", "k", "x").value == calls + 2, 10))
