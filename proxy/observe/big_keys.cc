@@ -9,8 +9,30 @@
 namespace tidegate {
 namespace {
 
+using hotkey::BigKeySource;
+
 hotkey::KeyId EngineKey(const SizeNote& note) {
   return hotkey::IdOf(note.hash, {.cluster = 0, .database = static_cast<uint16_t>(note.db)});
+}
+
+struct NamedKey {
+  hotkey::KeyId id = 0;
+  std::string_view name;
+};
+
+// A string of which all bytes have come by.
+hotkey::BigKeySighting WholeString(const NamedKey& key, uint64_t bytes, const SizedRequest& sized,
+                                   BigKeySource source) {
+  return {.id = key.id,
+          .name = key.name,
+          .cluster = sized.cluster,
+          .database = sized.keyspace.database,
+          .type = "string",
+          .bytes = bytes,
+          .elements = 1,
+          .exact = true,
+          .moved_bytes = sized.moved_bytes,
+          .source = source};
 }
 
 }  // namespace
@@ -52,7 +74,7 @@ void BigKeys::TakeNotes(const std::vector<SizeNote>& notes, int64_t now_ms) {
                      .bytes = note.size.bytes,
                      .elements = note.size.elements,
                      .exact = true,
-                     .source = hotkey::BigKeySource::kEngine},
+                     .source = BigKeySource::kEngine},
                     now_ms);
         break;
     }
@@ -88,7 +110,7 @@ void BigKeys::NoteRequest(SizeRole role, const Request& request, const SizedRequ
        .elements = size->elements,
        .exact = size->exact,
        .moved_bytes = sized.moved_bytes,
-       .source = hotkey::BigKeySource::kRequest},
+       .source = BigKeySource::kRequest},
       now_ms);
 }
 
@@ -97,16 +119,9 @@ void BigKeys::NotePairs(const Request& request, const SizedRequest& sized, int64
     const hotkey::KeyId id = hotkey::IdOf(request.keys[i].hash, sized.keyspace);
     const uint64_t bytes = request.args[2 * i + 2].size();
     if (bytes < bytes_min() && !table_.MayHold(id)) continue;
-    table_.Note({.id = id,
-                 .name = request.keys[i].name,
-                 .cluster = sized.cluster,
-                 .database = sized.keyspace.database,
-                 .type = "string",
-                 .bytes = bytes,
-                 .elements = 1,
-                 .exact = true,
-                 .moved_bytes = bytes,
-                 .source = hotkey::BigKeySource::kRequest},
+    const SizedRequest part{
+        .keyspace = sized.keyspace, .cluster = sized.cluster, .moved_bytes = bytes};
+    table_.Note(WholeString({id, request.keys[i].name}, bytes, part, BigKeySource::kRequest),
                 now_ms);
   }
 }
@@ -128,7 +143,7 @@ void BigKeys::NoteReply(SizeRole role, const Command& command, std::string_view 
                .elements = size->elements,
                .exact = size->exact,
                .moved_bytes = sized.moved_bytes,
-               .source = hotkey::BigKeySource::kReply},
+               .source = BigKeySource::kReply},
               now_ms);
 }
 
@@ -136,24 +151,14 @@ void BigKeys::NoteString(std::string_view name, uint64_t bytes, const SizedReque
                          int64_t now_ms) {
   const hotkey::KeyId id = hotkey::IdOf(KeyHash(name), sized.keyspace);
   if (bytes < bytes_min() && !table_.MayHold(id)) return;
-  table_.Note({.id = id,
-               .name = name,
-               .cluster = sized.cluster,
-               .database = sized.keyspace.database,
-               .type = "string",
-               .bytes = bytes,
-               .elements = 1,
-               .exact = true,
-               .moved_bytes = sized.moved_bytes,
-               .source = hotkey::BigKeySource::kReply},
-              now_ms);
+  table_.Note(WholeString({id, name}, bytes, sized, BigKeySource::kReply), now_ms);
 }
 
 void BigKeys::NoteProbed(const hotkey::BigKeySighting& size, hotkey::Keyspace keyspace,
                          int64_t now_ms) {
   hotkey::BigKeySighting sighting = size;
   sighting.id = hotkey::IdOf(KeyHash(size.name), keyspace);
-  sighting.source = hotkey::BigKeySource::kProbe;
+  sighting.source = BigKeySource::kProbe;
   const bool large = size.bytes.value_or(0) >= bytes_min() ||
                      size.elements.value_or(0) >= elements_min_.load(std::memory_order_relaxed);
   if (enabled() && (large || table_.MayHold(sighting.id))) table_.Note(sighting, now_ms);
