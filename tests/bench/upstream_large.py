@@ -5,7 +5,8 @@
 
 Closed-loop GETs of 1 KB over several connections, each with its latency, without and with a client that GETs 10 MB ten
 times a second; directly at a redis-server, and through Tidegate in front of it (one worker). What counts is the ratio
-of the two in one round: all processes share the machine.
+of the two in one round: all processes share the machine. With --apart the large value lives on another redis-server than the
+small ones, so that what Tidegate itself makes them wait for shows, and not what a redis-server does that writes 10 MB.
 """
 import argparse
 import multiprocessing
@@ -43,11 +44,10 @@ def read_exactly(connection, size):
         size -= got
 
 
-def fill(port, large):
+def fill(port, key, size):
     with connect(port) as connection:
-        for key, size in ((b"small", SMALL), (b"large", large)):
-            connection.sendall(encoded(b"SET", key, bytes(size)))
-            read_exactly(connection, 5)
+        connection.sendall(encoded(b"SET", key, bytes(size)))
+        read_exactly(connection, 5)
 
 
 def large_client(port, options, times):
@@ -98,11 +98,11 @@ def at(latencies, part):
     return latencies[min(len(latencies) - 1, int(len(latencies) * part))] * 1000
 
 
-def measure(port, options):
+def measure(port, large_port, options):
     """Milliseconds at p50, p99 and p99.9 without and with large values, and of the large ones themselves."""
     alone = small_latencies(port, options.seconds)
     times = multiprocessing.Queue()
-    reader = multiprocessing.Process(target=large_client, args=(port, options, times))
+    reader = multiprocessing.Process(target=large_client, args=(large_port, options, times))
     reader.start()
     times.get()
     beside = small_latencies(port, options.seconds)
@@ -114,14 +114,17 @@ def measure(port, options):
     return [[at(one, part) for part in (0.5, 0.99, 0.999)] for one in (alone, beside)], sorted(large)
 
 
-def targets(options, directory, redis):
+def targets(options, directory, redis, other):
+    """Names, servers (None: straight to the redis-servers)."""
     yield "redis", None
     for one in options.binary:
         name, _, binary = one.rpartition("=")
         config = os.path.join(directory, "config.yaml")
         with open(config, "w", encoding="ascii") as file:
-            file.write('clusters:\n  - {name: cache, kind: redis, nodes: ["127.0.0.1:%d"], request-timeout: 30s}\n'
-                       'routes: [{match: "*", cluster: cache}]\n' % redis.port)
+            file.write("clusters:\n")
+            for cluster, server in (("cache", redis), ("other", other)):
+                file.write('  - {name: %s, kind: redis, nodes: ["127.0.0.1:%d"], request-timeout: 30s}\n' % (cluster, server.port))
+            file.write('routes: [{match: "large", cluster: other}, {match: "*", cluster: cache}]\n')
         yield name or "tidegate", Server([binary, config, "--port", "{port}", "--workers", "1", "--admin-address", "off",
                                           "--dir", directory], directory)
 
@@ -135,21 +138,27 @@ def main():
     parser.add_argument("--per-second", type=float, default=10)
     parser.add_argument("--fresh", action="store_true", help="each large value over a new connection")
     parser.add_argument("--set", action="store_true", help="the large values are written")
+    parser.add_argument("--apart", action="store_true", help="they live on another redis-server")
     options = parser.parse_args()
     options.binary = options.binary or ["build/release/tidegate"]
     with tempfile.TemporaryDirectory() as directory:
-        redis = Server(["redis-server", "--port", "{port}", "--save", "", "--dir", directory], directory)
-        fill(redis.port, options.large)
+        servers = [Server(["redis-server", "--port", "{port}", "--save", "", "--dir", directory], directory)
+                   for _ in range(2 if options.apart else 1)]
+        redis, other = servers[0], servers[-1]
+        fill(redis.port, b"small", SMALL)
+        fill(other.port, b"large", options.large)
         print("%-10s %24s %24s %8s %20s" % ("", "alone p50/p99/p99.9 ms", "beside", "p99.9 x", "large p50/max ms"))
         for _ in range(options.rounds):
-            for name, server in targets(options, directory, redis):
-                (alone, beside), large = measure(server.port if server else redis.port, options)
+            for name, server in targets(options, directory, redis, other):
+                ports = (server.port, server.port) if server else (redis.port, other.port)
+                (alone, beside), large = measure(*ports, options)
                 rss = "" if server is None else "  RSS %d MB" % (server.rss_bytes() >> 20)
                 print("%-10s %24s %24s %8.2f %20s%s" % (name, "/".join("%.2f" % ms for ms in alone), "/".join("%.2f" % ms for ms in beside),
                                                       beside[2] / alone[2], "%.0f/%.0f" % (at(large, 0.5), at(large, 1)), rss), flush=True)
                 if server is not None:
                     server.stop()
-        redis.stop()
+        for server in servers:
+            server.stop()
 
 
 if __name__ == "__main__":
