@@ -277,6 +277,9 @@ class Session final : private StreamOwner, private UpstreamClient {
   // At the end of a turn in which replies of upstreams came that it waited for.
   void EndUpstreamStop();
 
+  // The reply of a forwarded request that a ReplyHook has held. Once.
+  void WriteHeld(uint32_t sequence, std::string_view reply);
+
   // --- a reload has changed the routes; session_reload.cc ---
   // `everything_moved`: the route "*" leads elsewhere.
   void FollowRoutes(bool everything_moved);
@@ -431,6 +434,11 @@ class Session final : private StreamOwner, private UpstreamClient {
   void OnUpstreamReply(const UpstreamRequest& request, std::string_view reply) override;
   bool OnUpstreamPiece(const UpstreamRequest& request, std::string_view piece, bool last) override;
   void OnUpstreamCut(const UpstreamRequest& request) override;
+  // In its turn; before that it is kept.
+  void WriteUpstreamReply(uint32_t sequence, std::string_view reply);
+  // A policy has something to do with it: see ReplyHook.
+  void OnHookedReply(const UpstreamRequest& request, std::string_view reply);
+  void TellHookOfPieces(const UpstreamRequest& request, std::string_view begin);
   // The reply that was awaited next is written, or given up.
   void AfterUpstreamReply(bool heard);
   // What comes between replies, between the pieces of one.

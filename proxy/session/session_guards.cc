@@ -125,6 +125,7 @@ Session::Step Session::AdvanceGuarded(const Request& request, int64_t now_ms, Pr
   if (*step != Step::kStay) {
     guards.state = State::kNone;
     guards.verdict = {};
+    guards.hook.reset();
   }
   return *step;
 }

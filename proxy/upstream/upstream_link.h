@@ -23,6 +23,7 @@
 #include "proxy/upstream/bulk_lengths.h"
 #include "proxy/upstream/early_replies.h"
 #include "proxy/upstream/merged_reply.h"
+#include "proxy/upstream/reply_hook.h"
 #include "proxy/upstream/upstream_client.h"
 
 namespace tidegate {
@@ -65,7 +66,8 @@ struct UpstreamRequest {
   // While keys are observed: where they live, how many (0: none is observed), and which it is if
   // it is one; of several, UpstreamLink::key_ids has them.
   hotkey::Keyspace keyspace = {};
-  uint32_t observed_keys = 0;
+  uint32_t observed_keys : 31 = 0;
+  uint32_t has_hook : 1 = 0;  // UpstreamLink::hooks has something to do with its reply
   hotkey::KeyId key_id = 0;
   uint32_t long_key = 0;  // where LongKeys has all of it; 0: nowhere
 
@@ -121,6 +123,8 @@ struct UpstreamLink {
   std::map<uint32_t, std::unique_ptr<MergedReply>> merged;
   // Of those for several keys that are observed, by their sequence.
   std::map<uint32_t, std::vector<hotkey::KeyId>> key_ids;
+  // Of those whose replies policies look at, by their sequence.
+  std::map<uint32_t, std::unique_ptr<ReplyHook>> hooks;
   std::string reply_head;                     // how the reply that is handed on in pieces begins
   std::unique_ptr<BulkLengths> bulk_lengths;  // of one to MGET; null: it is none
 
