@@ -51,6 +51,7 @@ class ReplyNames;
 class RequestBatch;
 struct Answer;
 struct Placement;
+struct Route;
 struct UpstreamLink;
 struct UpstreamRequest;
 
@@ -348,6 +349,11 @@ class Session final : private StreamOwner, private UpstreamClient {
   // nothing: this one is let in.
   Step AdvanceGuarded(const Request& request, int64_t now_ms, Progress& progress);
   std::optional<Step> Shed(const Request& request);
+  // session_cache.cc. The same as Forward, but for a read whose reply is kept: that is given.
+  std::optional<Step> ForwardCached(const Request& request, Progress& progress);
+  Step AnswerFromCache(const Request& request, std::string_view reply, const Route& route,
+                       Progress& progress);
+  bool MayAnswerFromCache(const Request& request, const Route& route) const;
   SessionGuards& Guards();
   void AskPolicies(const Request& request, SessionGuards& guards);
   Step AnswerForPolicy(const Request& request, const SessionGuards& guards);

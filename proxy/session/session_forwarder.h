@@ -57,6 +57,9 @@ class SessionForwarder final {
   UpstreamRequest Waiting(uint16_t slot) const;
   // It has its number, and the next one's turn is.
   void Placed();
+  // What it makes invalid of what is kept of the cluster.
+  StripeIndex WrittenStripe() const;
+  void BeginWrite();
 
   // session_split.cc
   struct Part {

@@ -115,7 +115,7 @@ Session::Step Session::AdvanceGuarded(const Request& request, int64_t now_ms, Pr
     step = AnswerForPolicy(request, guards);
   } else {
     const Request sent = InForm(request, worker_.server().commands(), guards);
-    if (!resuming_) step = Forward(sent, progress.ticks);
+    if (!resuming_) step = ForwardCached(sent, progress);
     if (step) {
       progress.output_bytes = kUnknownOutput;
     } else {

@@ -27,6 +27,7 @@
 #include "proxy/session/session_forwarder.h"
 #include "proxy/session/session_guards.h"
 #include "proxy/session/session_private.h"
+#include "proxy/upstream/cluster_cache.h"
 #include "proxy/upstream/script_texts.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_connection.h"
@@ -186,10 +187,21 @@ UpstreamRequest SessionForwarder::Waiting(uint16_t slot) const {
   if (__builtin_expect(session_.worker_.observer() != nullptr, 1))
     session_.ObserveWaiting(*said_, *cluster_, waiting);
   waiting.has_hook = HasHook();
+  if (__builtin_expect(cluster_->cache() != nullptr, 0)) waiting.stripe = WrittenStripe();
   return waiting;
 }
 
+StripeIndex SessionForwarder::WrittenStripe() const {
+  return StripeOf(StripesWrittenBy(request_, cluster_->number()));
+}
+
+void SessionForwarder::BeginWrite() {
+  link_.BeginWrite(cluster_->cache()->stripes(), link_.next_sequence,
+                   StripesWrittenBy(request_, cluster_->number()));
+}
+
 void SessionForwarder::Placed() {
+  if (__builtin_expect(cluster_->cache() != nullptr, 0)) BeginWrite();
   if (__builtin_expect(HasHook(), 0))
     link_.hooks[link_.next_sequence] = std::move(session_.guards_->hook);
   if (session_.worker_.big_keys() != nullptr)
