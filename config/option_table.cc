@@ -157,11 +157,11 @@ OptionFault SetValue(const OptionRow& row, Options& options, std::span<const std
 }  // namespace
 
 std::span<const OptionGroup> OptionGroups() {
-  static const std::array<OptionGroup, 14> kGroups = {
-      kTidegateOptions,     kNetworkOptions,  kSecurityOptions,     kProcessOptions,
-      kMemoryOptions,       kKeyspaceOptions, kPersistenceOptions,  kObservabilityOptions,
-      kHotKeyOptions,       kBigKeyOptions,   kLoadSheddingOptions, kReplicationOptions,
-      kRedisClusterOptions, kTlsOptions};
+  static const std::array<OptionGroup, 15> kGroups = {
+      kTidegateOptions,    kNetworkOptions,      kSecurityOptions,     kProcessOptions,
+      kMemoryOptions,      kKeyspaceOptions,     kPersistenceOptions,  kObservabilityOptions,
+      kHotKeyOptions,      kBigKeyOptions,       kLoadSheddingOptions, kLocalCacheOptions,
+      kReplicationOptions, kRedisClusterOptions, kTlsOptions};
   return kGroups;
 }
 

@@ -270,6 +270,9 @@ struct Options {
   std::chrono::milliseconds load_shedding_wait{50};
   Bytes load_shedding_memory;  // of the process; 0: no limit
 
+  // Replies kept in front of upstreams, of all workers together: see policy/local_cache_store.h.
+  Bytes local_cache_memory = 64_MiB;
+
   friend bool operator==(const Options&, const Options&) = default;
 };
 

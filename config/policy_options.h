@@ -96,6 +96,25 @@ struct BigKeyOptions {
   friend bool operator==(const BigKeyOptions&, const BigKeyOptions&) = default;
 };
 
+// Patterns of local_cache, and limits of what it may be set to. Beyond an hour a value that was
+// swapped in behind our back would be wrong for too long; larger entries are no hot keys.
+inline constexpr size_t kLocalCachePatternsMax = 64;
+inline constexpr std::chrono::milliseconds kLocalCacheTtlMin{10};
+inline constexpr std::chrono::milliseconds kLocalCacheTtlMax{3'600'000};
+inline constexpr Bytes kLocalCacheEntryBytesMax = 1_MiB;
+
+// Keys whose replies a local cache keeps: those that are hot now, or those of a shape.
+struct LocalCacheOptions {
+  bool said = false;  // without it a route has none
+  std::optional<PolicyMode> mode = {};
+  bool hot = true;
+  std::vector<std::string> patterns = {};
+  std::chrono::milliseconds ttl_max{10'000};
+  Bytes entry_bytes_max = 64_KiB;
+
+  friend bool operator==(const LocalCacheOptions&, const LocalCacheOptions&) = default;
+};
+
 // Who is served first when not everybody can be.
 enum class RoutePriority : uint8_t { kLow, kNormal, kHigh };
 inline constexpr std::array<std::string_view, 3> kRoutePriorityNames = {"low", "normal", "high"};
@@ -104,6 +123,7 @@ struct RoutePolicyOptions {
   RateLimitOptions rate_limit = {};
   KeyShapeOptions key_shape = {};
   BigKeyOptions big_key = {};
+  LocalCacheOptions local_cache = {};
 
   friend bool operator==(const RoutePolicyOptions&, const RoutePolicyOptions&) = default;
 };

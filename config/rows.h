@@ -23,6 +23,7 @@ extern const OptionGroup kObservabilityOptions;
 extern const OptionGroup kHotKeyOptions;
 extern const OptionGroup kBigKeyOptions;
 extern const OptionGroup kLoadSheddingOptions;
+extern const OptionGroup kLocalCacheOptions;
 extern const OptionGroup kReplicationOptions;
 extern const OptionGroup kRedisClusterOptions;
 extern const OptionGroup kTlsOptions;

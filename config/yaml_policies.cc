@@ -12,7 +12,8 @@
 namespace tidegate {
 namespace {
 
-constexpr std::array<std::string_view, 3> kPolicyNames = {"rate_limit", "key_shape", "big_key"};
+constexpr std::array<std::string_view, 4> kPolicyNames = {"rate_limit", "key_shape", "big_key",
+                                                          "local_cache"};
 constexpr std::array<std::string_view, 2> kRateLimitKeys = {"mode", "rules"};
 constexpr std::array<std::string_view, 8> kRuleKeys = {"preset", "per",    "match", "rate",
                                                        "burst",  "access", "park",  "over"};
@@ -20,6 +21,8 @@ constexpr std::array<std::string_view, 5> kKeyShapeKeys = {"mode", "allow", "den
                                                            "answer"};
 constexpr std::array<std::string_view, 6> kBigKeyKeys = {
     "mode", "unlink", "keys", "elements-max", "bytes-max", "whole-reads"};
+constexpr std::array<std::string_view, 4> kLocalCacheKeys = {"mode", "keys", "ttl-max",
+                                                             "entry-bytes-max"};
 constexpr std::array<std::string_view, 2> kKeysCommandNames = {"allow", "refuse"};
 constexpr std::array<std::string_view, 1> kPresetNames = {"hot-reads"};
 
@@ -55,6 +58,8 @@ class PolicyReader {
         ReadKeyShape(entry, policies.key_shape);
       } else if (entry.key == "big_key") {
         ReadBigKey(entry, policies.big_key);
+      } else if (entry.key == "local_cache") {
+        ReadLocalCache(entry, policies.local_cache);
       } else {
         FailUnknown(entry, "policies", kPolicyNames);
       }
@@ -251,6 +256,56 @@ class PolicyReader {
     }
     if (big.whole_reads == WholeReads::kCap && big.elements_max == 0)
       Fail(node, "'whole-reads: cap' needs elements-max: to how many");
+  }
+
+  // --- local_cache ---
+
+  void ReadLocalCache(const ConfigNode& node, LocalCacheOptions& cache) {
+    if (!context_.ExpectMap(node, "local_cache")) return;
+    cache.said = true;
+    for (const ConfigNode& entry : node.items) {
+      if (entry.key == "mode") {
+        cache.mode = ReadMode(entry);
+      } else if (entry.key == "keys") {
+        ReadCachedKeys(entry, cache);
+      } else if (entry.key == "ttl-max") {
+        ReadTtl(entry, cache);
+      } else if (entry.key == "entry-bytes-max") {
+        ReadEntryBytes(entry, cache);
+      } else {
+        FailUnknown(entry, "local_cache", kLocalCacheKeys);
+      }
+    }
+  }
+
+  void ReadCachedKeys(const ConfigNode& entry, LocalCacheOptions& cache) {
+    if (entry.is_scalar() && context_.ScalarOf(entry) == "hot") return;
+    if (!entry.is_list()) return Fail(entry, "'keys' must be hot, or a list of patterns");
+    if (entry.items.empty() || entry.items.size() > kLocalCachePatternsMax) {
+      return Fail(entry,
+                  "'keys' must have 1 to " + std::to_string(kLocalCachePatternsMax) + " patterns");
+    }
+    cache.hot = false;
+    for (const ConfigNode& item : entry.items) cache.patterns.push_back(ReadPattern(item));
+  }
+
+  void ReadTtl(const ConfigNode& entry, LocalCacheOptions& cache) {
+    const std::optional<std::chrono::milliseconds> ttl = ParseDuration(context_.ScalarOf(entry));
+    if (ttl && *ttl >= kLocalCacheTtlMin && *ttl <= kLocalCacheTtlMax) {
+      cache.ttl_max = *ttl;
+    } else {
+      Fail(entry, "'ttl-max' must be a time with a unit, from " + PrintDuration(kLocalCacheTtlMin) +
+                      " to " + PrintDuration(kLocalCacheTtlMax));
+    }
+  }
+
+  void ReadEntryBytes(const ConfigNode& entry, LocalCacheOptions& cache) {
+    const std::optional<int64_t> bytes = ParseMemory(context_.ScalarOf(entry));
+    if (bytes && *bytes >= 1 && static_cast<uint64_t>(*bytes) <= kLocalCacheEntryBytesMax.count) {
+      cache.entry_bytes_max = Bytes{static_cast<uint64_t>(*bytes)};
+    } else {
+      Fail(entry, "'entry-bytes-max' must be a size from 1 to 1mb");
+    }
   }
 
   YamlContext& context_;

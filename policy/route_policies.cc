@@ -18,6 +18,14 @@ PolicyMode UnlinkMode(const BigKeyOptions& options, Profile profile, bool is_ups
   return SafeModeOf(options.unlink, profile);
 }
 
+// The engine is as near as a cache would be. Where keys are renamed, written to two clusters or on
+// their way to another, what is kept would have to follow.
+bool KeepsReplies(const RoutePolicies::Setting& setting) {
+  const RouteOptions& route = setting.route;
+  return setting.is_upstream && route.strip_prefix.empty() && route.add_prefix.empty() &&
+         route.mirror.cluster.empty() && route.move_from.empty();
+}
+
 }  // namespace
 
 RoutePolicies::RoutePolicies(const Setting& setting, std::shared_ptr<PolicyCounters> counters,
@@ -26,6 +34,7 @@ RoutePolicies::RoutePolicies(const Setting& setting, std::shared_ptr<PolicyCount
       options_(setting.route.policies),
       profile_(setting.profile),
       is_upstream_(setting.is_upstream),
+      keeps_replies_(KeepsReplies(setting)),
       priority_(setting.route.priority),
       counters_(std::move(counters)) {
   const PolicyMode rates = ModeOf(options_.rate_limit.mode, profile_);
@@ -43,12 +52,16 @@ RoutePolicies::RoutePolicies(const Setting& setting, std::shared_ptr<PolicyCount
   if (reads_act || unlink != PolicyMode::kOff) {
     big_key_ = std::make_unique<BigKeyGuard>(options_.big_key, reads, unlink, setting.commands);
   }
+  const PolicyMode cache = SafeModeOf(options_.local_cache.mode, profile_);
+  if (options_.local_cache.said && cache != PolicyMode::kOff && KeepsReplies(setting)) {
+    local_cache_ = std::make_unique<LocalCacheRule>(options_.local_cache, cache, setting.commands);
+  }
 }
 
 bool RoutePolicies::IsOf(const Setting& setting) const {
   return route_ == setting.route.match && options_ == setting.route.policies &&
          priority_ == setting.route.priority && profile_ == setting.profile &&
-         is_upstream_ == setting.is_upstream;
+         is_upstream_ == setting.is_upstream && keeps_replies_ == KeepsReplies(setting);
 }
 
 // EXEC is judged by what it will execute.
@@ -57,6 +70,7 @@ bool RoutePolicies::Concerns(const Command& command) const {
                    (big_key_ != nullptr && big_key_->mode() != PolicyMode::kOff);
   if (command.full_name == "exec") return any;
   if (big_key_ != nullptr && big_key_->RoleOf(command) != BigKeyRole::kNone) return true;
+  if (local_cache_ != nullptr && local_cache_->Covers(command)) return true;
   if (DataAccessOf(command) == DataAccess::kNone) return false;
   return ConcernsData();
 }
@@ -70,6 +84,7 @@ std::vector<std::string> RoutePolicies::Describe() const {
   if (rate_limit_ != nullptr) {
     for (std::string& line : rate_limit_->Describe()) lines.push_back(std::move(line));
   }
+  if (local_cache_ != nullptr) lines.push_back(local_cache_->Describe());
   return lines;
 }
 
@@ -80,6 +95,8 @@ std::vector<std::string> RoutePolicies::ActionsOn(std::string_view key, hotkey::
     actions.push_back(Acting("key_shape", key_shape_->mode()));
   if (rate_limit_ != nullptr && rate_limit_->IsPressed(key, id, now_ns))
     actions.push_back(Acting("rate_limit", rate_limit_->mode()));
+  if (local_cache_ != nullptr && (local_cache_->of_hot_keys() || local_cache_->Names(key)))
+    actions.push_back(Acting("local_cache", local_cache_->mode()));
   return actions;
 }
 

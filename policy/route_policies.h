@@ -17,6 +17,7 @@
 #include "hotkey/key_id.h"
 #include "policy/big_key/big_key_guard.h"
 #include "policy/key_shape/key_shape.h"
+#include "policy/local_cache/local_cache_rule.h"
 #include "policy/policy_counters.h"
 #include "policy/rate_limit/rate_limit.h"
 #include "storage/command.h"
@@ -49,6 +50,8 @@ class RoutePolicies final {
   RateLimit* rate_limit() { return rate_limit_.get(); }
   const KeyShape* key_shape() const { return key_shape_.get(); }
   const BigKeyGuard* big_key() const { return big_key_.get(); }
+  // Asked by the session: it answers in place of an upstream.
+  const LocalCacheRule* local_cache() const { return local_cache_.get(); }
   RoutePriority priority() const { return priority_; }
   PolicyCounters& counters() { return *counters_; }
 
@@ -63,11 +66,13 @@ class RoutePolicies final {
   const RoutePolicyOptions options_;
   const Profile profile_;
   const bool is_upstream_;
+  const bool keeps_replies_;  // local_cache is possible there
   const RoutePriority priority_;
   const std::shared_ptr<PolicyCounters> counters_;
   std::unique_ptr<RateLimit> rate_limit_;
   std::unique_ptr<KeyShape> key_shape_;
   std::unique_ptr<BigKeyGuard> big_key_;
+  std::unique_ptr<LocalCacheRule> local_cache_;
 };
 
 }  // namespace tidegate

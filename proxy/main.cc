@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/program_pages.h"
 #include "config/loader.h"
+#include "policy/local_cache_store.h"
 #include "proxy/admin/admin_access.h"
 #include "proxy/admin/admin_server.h"
 #include "proxy/admin/metrics_reference.h"
@@ -73,8 +74,9 @@ AdminSources SourcesOf(Server& server, const std::atomic<bool>& ready) {
   for (const auto& worker : server.workers()) {
     sources.workers.push_back(
         {&worker->counters(), &worker->command_stats(), &worker->worker_upstreams(),
-         [&worker] { return worker->route_acts().Figures(); }, &worker->route_meter(),
-         &worker->engine_counters(), [&worker] { return worker->mailbox_messages(); }});
+         [&worker] { return worker->route_acts().Figures(); }, &worker->local_cache().figures(),
+         &worker->route_meter(), &worker->engine_counters(),
+         [&worker] { return worker->mailbox_messages(); }});
   }
   sources.commands = [&server]() -> const CommandTable& { return server.commands(); };
   sources.engine = &server.engine();

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "policy/policy_registry.h"
+#include "policy/write_stripes.h"
 #include "proxy/acceptor.h"
 #include "proxy/background_backup.h"
 #include "proxy/background_save.h"
@@ -74,6 +75,7 @@ Result<std::unique_ptr<Server>> Server::Create(LoadedConfig config, Families pro
 Server::Server(LoadedConfig config)
     : config_(std::move(config)),
       script_texts_(std::make_unique<ScriptTexts>()),
+      write_stripes_(std::make_unique<WriteStripes>()),
       start_unix_ms_(UnixMillis()),
       save_status_(start_unix_ms_ / 1000),
       run_id_(MakeRunId()),

@@ -46,6 +46,7 @@ class CommandSets;
 class HotKeyService;
 class Persistence;
 class PolicyRegistry;
+class WriteStripes;
 class ScriptTexts;
 class SignalWatcher;
 class Timer;
@@ -128,6 +129,7 @@ class Server final {
   std::span<const std::unique_ptr<Worker>> workers() const { return workers_; }
   UpstreamTls& upstream_tls() { return *upstream_tls_; }
   ScriptTexts& script_texts() { return *script_texts_; }
+  WriteStripes& write_stripes() { return *write_stripes_; }
   // Its Switch: the main thread's.
   UpstreamControl& upstream_control() { return *upstream_control_; }
 
@@ -227,6 +229,7 @@ class Server final {
   std::unique_ptr<UpstreamTls> upstream_tls_;          // outlives the workers and the control plane
   std::unique_ptr<UpstreamControl> upstream_control_;  // outlives the workers, which report to it
   std::unique_ptr<ScriptTexts> script_texts_;          // of upstreams; outlives the workers
+  std::unique_ptr<WriteStripes> write_stripes_;        // of upstreams; outlives the workers
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<HotKeyService> hot_keys_;  // looks at the workers
   Slowlog slowlog_;

@@ -11,6 +11,7 @@
 #include "hotkey/hot_key_detector.h"
 #include "policy/judge.h"
 #include "policy/load_shedding.h"
+#include "policy/local_cache_store.h"
 #include "proxy/crash_report.h"
 #include "proxy/observe/big_keys.h"
 #include "proxy/observe/key_observer.h"
@@ -56,6 +57,7 @@ Worker::Worker(Server& server, int index)
       key_observer_(std::make_unique<KeyObserver>(MonotonicNanos())),
       discarded_output_(output_blocks_),
       read_buffer_(new char[kSharedReadBufferBytes.count]()),  // zeroed: in memory from the start
+      local_cache_(std::make_unique<LocalCacheStore>(server.write_stripes())),
       upstreams_(std::make_unique<WorkerUpstreams>()),
       plan_(std::make_unique<UpstreamPlan>()),
       acts_(std::make_unique<RouteActs>(*this)),
@@ -398,6 +400,7 @@ void Worker::RefreshOptions() {
   FollowBigKeys();
   FollowObserving();
   FollowShedding();
+  FollowCacheMemory();
 }
 
 void Worker::FollowBigKeys() {

@@ -41,6 +41,7 @@ namespace tidegate {
 class KeyObserver;
 class BigKeys;
 class Judge;
+class LocalCacheStore;
 class LongKeys;
 class RouteActs;
 class RouteMirror;
@@ -190,6 +191,8 @@ class Worker final {
   uint64_t memory_for_shedding() const { return memory_for_shedding_; }
   // Of policies, for one request at a time.
   Judge& judge() { return *judge_; }
+  // Any thread, for its figures.
+  const LocalCacheStore& local_cache() const { return *local_cache_; }
 
   // For sessions.
   EventLoop& loop() { return loop_; }
@@ -298,6 +301,8 @@ class Worker final {
   void MakeRouters();
   // `everything`: in place of the cluster of the route "*", if it is not empty.
   std::vector<Route> MakeRoutes(const std::string& everything);
+  // Which clusters' replies are kept.
+  void FollowCaches();
   // For each command's id, whether some policy has to be asked about it.
   std::vector<bool> GuardedCommands() const;
   RouteMirror* MirrorFor(const RouteOptions& route);
@@ -321,6 +326,7 @@ class Worker final {
   void EndEpoch();
   void FollowBigKeys();
   void FollowShedding();
+  void FollowCacheMemory();
   void MeasureMemory();
   void RunWakeTimes();
   void ArmWakeTimer();
@@ -375,6 +381,7 @@ class Worker final {
   size_t client_bytes_ = 0;
   std::unique_ptr<char[]> read_buffer_;
   RequestBatch batch_;
+  const std::unique_ptr<LocalCacheStore> local_cache_;
   std::unique_ptr<WorkerUpstreams> upstreams_;
   const std::unique_ptr<UpstreamPlan> plan_;  // that is in force
   const std::unique_ptr<RouteActs> acts_;

@@ -18,9 +18,11 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "policy/local_cache_store.h"
 #include "policy/route_policies.h"
 #include "proxy/server.h"
 #include "proxy/session/route_acts.h"
+#include "proxy/upstream/cluster_cache.h"
 #include "proxy/upstream/worker_upstreams.h"
 #include "proxy/worker.h"
 #include "storage/engine_thread.h"
@@ -110,6 +112,33 @@ void Worker::MakeRouters() {
   }
 }
 
+// A worker says which keys it writes before any of them answers from what it keeps: see
+// WriteStripes::Join.
+void Worker::FollowCaches() {
+  FollowCacheMemory();
+  for (const auto& cluster : upstreams_->clusters()) {
+    const bool wanted = std::any_of(routers_.begin(), routers_.end(), [&](Router& router) {
+      return std::any_of(router.routes().begin(), router.routes().end(),
+                         [&cluster](const Route& route) {
+                           return route.upstream == cluster.get() && route.policies != nullptr &&
+                                  route.policies->local_cache() != nullptr;
+                         });
+    });
+    if (wanted == (cluster->cache() != nullptr)) continue;
+    const ClusterCache::Shared shared{.store = *local_cache_,
+                                      .stripes = server_.write_stripes(),
+                                      .workers = server_.workers().size()};
+    cluster->set_cache(wanted ? std::make_unique<ClusterCache>(*cluster, shared) : nullptr);
+  }
+}
+
+// Each worker has its part: what one keeps another cannot use.
+void Worker::FollowCacheMemory() {
+  const size_t workers = std::max<size_t>(server_.workers().size(), 1);
+  local_cache_->SetLimits(options_->local_cache_memory.count / workers,
+                          (kLocalCacheKeysMax + workers - 1) / workers);
+}
+
 void Worker::TakePlan(const UpstreamPlan& plan) {
   std::vector<const UpstreamCluster*> everything_before;
   for (const Router& router : routers_) everything_before.push_back(router.everything());
@@ -120,6 +149,7 @@ void Worker::TakePlan(const UpstreamPlan& plan) {
   BeginHold(plan.hold);
   acts_->BeginPlan();
   MakeRouters();
+  FollowCaches();
   acts_->EndPlan();
   const bool look = std::any_of(routers_.begin(), routers_.end(),
                                 [](const Router& router) { return router.looks(); });

@@ -34,12 +34,14 @@ namespace tidegate {
 class BigKeys;
 class PolicyRegistry;
 struct EngineCounters;
+struct LocalCacheFigures;
 
 struct WorkerSource {
   const WorkerCounters* counters = nullptr;
   const CommandStats* commands = nullptr;
   const WorkerUpstreams* upstreams = nullptr;
   std::function<RouteActFigures()> acts;  // mirrors and moves
+  const LocalCacheFigures* cache = nullptr;
   const RouteMeter* routes = nullptr;
   const EngineCounters* engine = nullptr;    // of its thread
   std::function<size_t()> mailbox_messages;  // that wait; null: none ever do

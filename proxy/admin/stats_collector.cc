@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "policy/local_cache_metrics.h"
 #include "policy/policy_metrics.h"
 #include "policy/policy_registry.h"
 #include "proxy/admin/histogram_fold.h"
@@ -147,6 +148,7 @@ Families StatsCollector::Collect() const {
   CollectPersistence(out);
   CollectHotKeys(out);
   CollectPolicies(out);
+  CollectLocalCache(out);
   CollectBigKeys(out);
   return out;
 }
@@ -411,6 +413,16 @@ void StatsCollector::CollectPolicies(Families& out) const {
         family.metric.back().label.push_back({std::string(metric.row.second_label), route.route});
       }
     }
+  }
+}
+
+void StatsCollector::CollectLocalCache(Families& out) const {
+  for (const LocalCacheMetric& metric : kLocalCacheMetrics) {
+    uint64_t sum = 0;
+    for (const WorkerSource& worker : sources_.workers) {
+      if (worker.cache != nullptr) sum += (worker.cache->*metric.value).Get();
+    }
+    AddValue(AddFamily(out, metric.row), metric.row, static_cast<double>(sum));
   }
 }
 

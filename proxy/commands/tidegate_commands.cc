@@ -17,6 +17,7 @@
 #include "proxy/route/rewritten_request.h"
 #include "proxy/route/router.h"
 #include "proxy/session/route_move.h"
+#include "proxy/upstream/cluster_cache.h"
 #include "proxy/upstream/route_mirror.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_node.h"
@@ -162,9 +163,18 @@ const hotkey::HotKey* FindHot(const HotKeyFacts& facts, hotkey::KeyId id) {
   return nullptr;
 }
 
-void ReplyPolicies(ReplyWriter& reply, const Route& route) {
+// Of this worker.
+std::string CacheProblem(const Route& route, std::string_view key) {
+  const bool caches = route.policies != nullptr && route.policies->local_cache() != nullptr &&
+                      route.upstream != nullptr && route.upstream->cache() != nullptr;
+  return caches ? route.upstream->cache()->ProblemOf(KeyRef::Of(key)) : "";
+}
+
+void ReplyPolicies(ReplyWriter& reply, const Route& route, std::string_view key) {
   std::vector<std::string> lines;
   if (route.policies != nullptr) lines = route.policies->Describe();
+  if (std::string problem = CacheProblem(route, key); !problem.empty())
+    lines.push_back("local_cache is off: " + problem);
   reply.Bulk("policies");
   reply.Array(lines.size());
   for (const std::string& line : lines) reply.Bulk(line);
@@ -198,7 +208,7 @@ ExecStatus CmdTidegateExplain(SessionCommand& c) {
   ReplyText(reply, "move-from", route.move != nullptr ? route.move->cluster_name() : "");
   ReplyClasses(reply, hot != nullptr ? hot->classes : hotkey::HotClasses());
   ReplyRate(reply, "accesses", hot != nullptr ? hot->reads + hot->writes : 0);
-  ReplyPolicies(reply, route);
+  ReplyPolicies(reply, route, key);
   return ExecStatus::kDone;
 }
 

@@ -17,27 +17,9 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/worker_counter.h"
 
 namespace tidegate {
-
-// A counter with one writer.
-class WorkerCounter final {
- public:
-  void Add(uint64_t n) {
-    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-  }
-  void Subtract(uint64_t n) {
-    value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
-  }
-  void Set(uint64_t n) { value_.store(n, std::memory_order_relaxed); }
-  void RaiseTo(uint64_t n) {
-    if (n > Get()) Set(n);
-  }
-  uint64_t Get() const { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<uint64_t> value_{0};
-};
 
 class LatencyHistogram final {
  public:

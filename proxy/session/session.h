@@ -51,6 +51,7 @@ class ReplyNames;
 class RequestBatch;
 struct Answer;
 struct Placement;
+struct Route;
 struct UpstreamLink;
 struct UpstreamRequest;
 
@@ -277,6 +278,9 @@ class Session final : private StreamOwner, private UpstreamClient {
   // At the end of a turn in which replies of upstreams came that it waited for.
   void EndUpstreamStop();
 
+  // The reply of a forwarded request that a ReplyHook has held. Once.
+  void WriteHeld(uint32_t sequence, std::string_view reply);
+
   // --- a reload has changed the routes; session_reload.cc ---
   // `everything_moved`: the route "*" leads elsewhere.
   void FollowRoutes(bool everything_moved);
@@ -345,6 +349,11 @@ class Session final : private StreamOwner, private UpstreamClient {
   // nothing: this one is let in.
   Step AdvanceGuarded(const Request& request, int64_t now_ms, Progress& progress);
   std::optional<Step> Shed(const Request& request);
+  // session_cache.cc. The same as Forward, but for a read whose reply is kept: that is given.
+  std::optional<Step> ForwardCached(const Request& request, Progress& progress);
+  Step AnswerFromCache(const Request& request, std::string_view reply, const Route& route,
+                       Progress& progress);
+  bool MayAnswerFromCache(const Request& request, const Route& route) const;
   SessionGuards& Guards();
   void AskPolicies(const Request& request, SessionGuards& guards);
   Step AnswerForPolicy(const Request& request, const SessionGuards& guards);
@@ -431,6 +440,11 @@ class Session final : private StreamOwner, private UpstreamClient {
   void OnUpstreamReply(const UpstreamRequest& request, std::string_view reply) override;
   bool OnUpstreamPiece(const UpstreamRequest& request, std::string_view piece, bool last) override;
   void OnUpstreamCut(const UpstreamRequest& request) override;
+  // In its turn; before that it is kept.
+  void WriteUpstreamReply(uint32_t sequence, std::string_view reply);
+  // A policy has something to do with it: see ReplyHook.
+  void OnHookedReply(const UpstreamRequest& request, std::string_view reply);
+  void TellHookOfPieces(const UpstreamRequest& request, std::string_view begin);
   // The reply that was awaited next is written, or given up.
   void AfterUpstreamReply(bool heard);
   // What comes between replies, between the pieces of one.

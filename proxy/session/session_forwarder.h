@@ -52,9 +52,14 @@ class SessionForwarder final {
   void Remember(const UpstreamCluster& cluster, UpstreamConnection& connection);
   // Whether it may be sent beside those in flight; else the session has stopped.
   bool MayPlace();
+  // Whether a policy has something to do with its reply.
+  bool HasHook() const;
   UpstreamRequest Waiting(uint16_t slot) const;
   // It has its number, and the next one's turn is.
   void Placed();
+  // What it makes invalid of what is kept of the cluster.
+  StripeIndex WrittenStripe() const;
+  void BeginWrite();
 
   // session_split.cc
   struct Part {

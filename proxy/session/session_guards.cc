@@ -115,7 +115,7 @@ Session::Step Session::AdvanceGuarded(const Request& request, int64_t now_ms, Pr
     step = AnswerForPolicy(request, guards);
   } else {
     const Request sent = InForm(request, worker_.server().commands(), guards);
-    if (!resuming_) step = Forward(sent, progress.ticks);
+    if (!resuming_) step = ForwardCached(sent, progress);
     if (step) {
       progress.output_bytes = kUnknownOutput;
     } else {
@@ -125,6 +125,7 @@ Session::Step Session::AdvanceGuarded(const Request& request, int64_t now_ms, Pr
   if (*step != Step::kStay) {
     guards.state = State::kNone;
     guards.verdict = {};
+    guards.hook.reset();
   }
   return *step;
 }

@@ -5,11 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "policy/judge.h"
+#include "proxy/upstream/reply_hook.h"
 #include "storage/request.h"
 
 namespace tidegate {
@@ -30,6 +32,9 @@ struct SessionGuards {
   // The request in another form: what its arguments are then.
   std::vector<std::string_view> args = {};
   std::string stop_text = {};
+
+  // What a policy does with its reply, if it goes to an upstream; null: nothing.
+  std::unique_ptr<ReplyHook> hook = {};
 };
 
 }  // namespace tidegate

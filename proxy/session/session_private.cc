@@ -9,6 +9,7 @@
 #include "proxy/server.h"
 #include "proxy/session/session_upstream.h"
 #include "proxy/topology/redirect.h"
+#include "proxy/upstream/cluster_cache.h"
 #include "proxy/upstream/redirections.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/worker.h"
@@ -306,12 +307,17 @@ Session::Step SessionPrivate::Block(const Request& request, UpstreamCluster& clu
   connection->set_patience(BlockingMillis(request));
   UpstreamRequest waiting = Waiting(request, ticks);
   session_.ObserveWaiting(request, cluster, waiting);
+  std::vector<StripeIndex> written;
+  if (cluster.cache() != nullptr) written = StripesWrittenBy(request, cluster.number());
+  waiting.stripe = StripeOf(written);
   if (!connection->Place(request, waiting)) {
     const std::string why = connection->refusal();
     EndBlocking();
     return Refuse(request, why);
   }
   ++link_->outstanding;
+  if (!written.empty())
+    link_->BeginWrite(cluster.cache()->stripes(), waiting.sequence, std::move(written));
   if (!anew_) session_.ObserveSent(request, cluster, *link_, waiting.sequence);
   KeepForRedirection(request, cluster);
   unblock_ = ClientState::Unblock::kNo;

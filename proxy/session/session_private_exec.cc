@@ -19,6 +19,7 @@
 #include "proxy/route/split_rule.h"
 #include "proxy/server.h"
 #include "proxy/session/session_private.h"
+#include "proxy/upstream/cluster_cache.h"
 #include "proxy/upstream/reply_framer.h"
 #include "proxy/upstream/script_texts.h"
 #include "proxy/upstream/upstream_cluster.h"
@@ -95,6 +96,18 @@ class ScriptsOfUnit final {
   std::set<std::string> called_;
   std::deque<Call> calls_;
 };
+
+// What the commands between MULTI and EXEC write, where replies are kept.
+std::vector<StripeIndex> StripesOfUnit(std::span<const Request> unit,
+                                       const UpstreamCluster& cluster) {
+  std::vector<StripeIndex> written;
+  if (cluster.cache() == nullptr) return written;
+  for (const Request& request : unit.subspan(1, unit.size() - 2)) {
+    const std::vector<StripeIndex> of_one = StripesWrittenBy(request, cluster.number());
+    written.insert(written.end(), of_one.begin(), of_one.end());
+  }
+  return written;
+}
 
 }  // namespace
 
@@ -197,12 +210,17 @@ Session::Step SessionPrivate::Exec(const Request& request, UpstreamCluster& clus
     EndWatch();
     return Refuse(request, refusal);
   }
-  if (!connection->PlaceUnit(unit, Waiting(request, ticks))) {
+  std::vector<StripeIndex> written = StripesOfUnit(unit, cluster);
+  UpstreamRequest waiting = Waiting(request, ticks);
+  waiting.stripe = StripeOf(written);
+  if (!connection->PlaceUnit(unit, waiting)) {
     const std::string why = connection->refusal();
     EndWatch();
     return Refuse(request, why);
   }
   link_->outstanding += static_cast<uint32_t>(unit.size());
+  if (!written.empty())
+    link_->BeginWrite(cluster.cache()->stripes(), waiting.sequence, std::move(written));
   elsewhere_ = Elsewhere::kNo;
   if (!anew_) session_.ObserveSentQueue(cluster, exec_sent_);
   KeepForRedirection(request, cluster);

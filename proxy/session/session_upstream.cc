@@ -17,6 +17,7 @@
 #include <string>
 #include <utility>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "proxy/observe/key_observer.h"
 #include "proxy/observe/size_roles.h"
@@ -24,7 +25,9 @@
 #include "proxy/server.h"
 #include "proxy/session/session.h"
 #include "proxy/session/session_forwarder.h"
+#include "proxy/session/session_guards.h"
 #include "proxy/session/session_private.h"
+#include "proxy/upstream/cluster_cache.h"
 #include "proxy/upstream/script_texts.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_connection.h"
@@ -163,6 +166,10 @@ bool SessionForwarder::MayPlace() {
   return !session_.WaitsForUpstream(kUpstreamOutstandingMax - 1);
 }
 
+inline bool SessionForwarder::HasHook() const {
+  return session_.guards_ != nullptr && session_.guards_->hook != nullptr;
+}
+
 UpstreamRequest SessionForwarder::Waiting(uint16_t slot) const {
   UpstreamRequest waiting{.link = &link_,
                           .command = request_.command,
@@ -179,10 +186,24 @@ UpstreamRequest SessionForwarder::Waiting(uint16_t slot) const {
   }
   if (__builtin_expect(session_.worker_.observer() != nullptr, 1))
     session_.ObserveWaiting(*said_, *cluster_, waiting);
+  waiting.has_hook = HasHook();
+  if (__builtin_expect(cluster_->cache() != nullptr, 0)) waiting.stripe = WrittenStripe();
   return waiting;
 }
 
+StripeIndex SessionForwarder::WrittenStripe() const {
+  return StripeOf(StripesWrittenBy(request_, cluster_->number()));
+}
+
+void SessionForwarder::BeginWrite() {
+  link_.BeginWrite(cluster_->cache()->stripes(), link_.next_sequence,
+                   StripesWrittenBy(request_, cluster_->number()));
+}
+
 void SessionForwarder::Placed() {
+  if (__builtin_expect(cluster_->cache() != nullptr, 0)) BeginWrite();
+  if (__builtin_expect(HasHook(), 0))
+    link_.hooks[link_.next_sequence] = std::move(session_.guards_->hook);
   if (session_.worker_.big_keys() != nullptr)
     session_.NoteSizeOfRequest(*said_, *cluster_, request_bytes_);
   if (__builtin_expect(session_.worker_.observer() != nullptr, 1))
@@ -266,15 +287,32 @@ void Session::OnUpstreamReply(const UpstreamRequest& request, std::string_view r
   CountUpstreamReply(request, Ticks() - request.begin_ticks, reply);
   if (request.observed_keys != 0) ObserveReply(request, reply);
   if (__builtin_expect(MaySaySize(reply), 0)) NoteSizeOfReply(request, reply, reply.size());
+  if (__builtin_expect(request.has_hook, 0)) return OnHookedReply(request, reply);
+  WriteUpstreamReply(request.sequence, request.unheard ? std::string_view() : reply);
+}
+
+void Session::WriteUpstreamReply(uint32_t sequence, std::string_view reply) {
   UpstreamLink& link = *upstream_;
-  if (request.unheard) reply = {};
-  if (__builtin_expect(request.sequence != link.head_sequence, 0)) {
-    KeepEarlyReply(request.sequence, reply);
+  if (__builtin_expect(sequence != link.head_sequence, 0)) {
+    KeepEarlyReply(sequence, reply);
     return;
   }
   const bool heard = !(stream_.closing() || kill_);
   if (heard) output_.AppendLarge(reply);
   AfterUpstreamReply(heard);
+}
+
+void Session::OnHookedReply(const UpstreamRequest& request, std::string_view reply) {
+  const auto place = upstream_->hooks.find(request.sequence);
+  TG_CHECK(place != upstream_->hooks.end());
+  const std::unique_ptr<ReplyHook> hook = std::move(place->second);
+  upstream_->hooks.erase(place);
+  if (hook->OnReply(request, reply) == ReplyHook::Fate::kHeld) return;
+  WriteUpstreamReply(request.sequence, request.unheard ? std::string_view() : reply);
+}
+
+void Session::WriteHeld(uint32_t sequence, std::string_view reply) {
+  WriteUpstreamReply(sequence, reply);
 }
 
 inline void Session::AfterUpstreamReply(bool heard) {
@@ -292,6 +330,7 @@ bool Session::OnUpstreamPiece(const UpstreamRequest& request, std::string_view p
   // Messages of channels come as they come, and many may come meanwhile.
   if (begins && (subscribed() || monitor_)) return false;
   if (begins) held_pushes_ = std::make_unique<std::string>();
+  if (begins && request.has_hook) TellHookOfPieces(request, piece);
   if (begins) BeginSizeOfPieces(request, piece);
   if (upstream_->bulk_lengths != nullptr) upstream_->bulk_lengths->Feed(piece);
   const bool heard = !(stream_.closing() || kill_);
@@ -309,6 +348,13 @@ bool Session::OnUpstreamPiece(const UpstreamRequest& request, std::string_view p
   if (heard) output_.AppendLarge(*held);
   AfterUpstreamReply(heard);
   return true;
+}
+
+void Session::TellHookOfPieces(const UpstreamRequest& request, std::string_view begin) {
+  const auto place = upstream_->hooks.find(request.sequence);
+  TG_CHECK(place != upstream_->hooks.end());
+  place->second->OnLargeReply(request, begin);
+  upstream_->hooks.erase(place);
 }
 
 // Nothing can tell the client that the rest of a reply will not come, but the end.

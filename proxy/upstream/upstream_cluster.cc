@@ -9,6 +9,7 @@
 #include "proxy/route/split_rule.h"
 #include "proxy/topology/redirect.h"
 #include "proxy/topology/slot_map_builder.h"
+#include "proxy/upstream/cluster_cache.h"
 #include "proxy/upstream/private_connection.h"
 #include "proxy/upstream/redirections.h"
 #include "proxy/upstream/ring_placement.h"
@@ -68,6 +69,7 @@ UpstreamCluster::UpstreamCluster(UpstreamEnvironment environment, const ClusterO
 
 // Connections take themselves out of the lists here when they end.
 UpstreamCluster::~UpstreamCluster() {
+  cache_.reset();
   buried_.clear();
   nodes_.clear();
   retired_.clear();
@@ -106,7 +108,10 @@ void UpstreamCluster::SetTopology(std::shared_ptr<const UpstreamTopology> topolo
       std::exchange(topology_, std::move(topology));
   TakeNodes();
   std::vector<NodeGroup> groups = MakeGroups();
-  if (before == nullptr || !PlacesAlike(*before, groups)) ++environment_.placement_epoch;
+  if (before == nullptr || !PlacesAlike(*before, groups)) {
+    ++environment_.placement_epoch;
+    if (cache_ != nullptr) cache_->DropAll();
+  }
   groups_ = std::move(groups);
   TakeHealth(*topology_);
 }
@@ -197,6 +202,7 @@ bool UpstreamCluster::PlacesAlike(const UpstreamTopology& before,
 }
 
 void UpstreamCluster::Redirected(uint16_t slot, const topology::NodeAddress& address) {
+  if (cache_ != nullptr) cache_->DropAll();
   if (observer_ != nullptr) observer_->OnRedirect(slot, address);
   if (topology_->slots == nullptr) return;
   const topology::ClusterNode* const known = topology_->slots->PrimaryOf(slot);
@@ -372,6 +378,13 @@ UpstreamCluster::Choice UpstreamCluster::ChooseOnRing(std::string_view key,
   return {.node = nodes_[node].get(), .slot = static_cast<uint16_t>(node)};
 }
 
+UpstreamNode* UpstreamCluster::PrimaryOfKey(const KeyRef& key) const {
+  if (ring_ == nullptr) return PrimaryOf(key.slot);
+  return ring_->problem().empty() ? nodes_[ring_->NodeOf(key.name)].get() : nullptr;
+}
+
+void UpstreamCluster::set_cache(std::unique_ptr<ClusterCache> cache) { cache_ = std::move(cache); }
+
 // --- nodes and connections ---
 
 UpstreamNode& UpstreamCluster::NodeAt(const topology::NodeAddress& address) {
@@ -393,6 +406,7 @@ void UpstreamCluster::Bury(std::unique_ptr<PrivateConnection> connection) {
 bool UpstreamCluster::Flush() {
   if (__builtin_expect(!buried_.empty(), 0)) buried_.clear();
   if (__builtin_expect(!retired_.empty(), 0)) RemoveRetired();
+  if (__builtin_expect(cache_ != nullptr && cache_->has_nodes_to_check(), 0)) cache_->CheckNodes();
   if (dirty_.empty()) return false;
   flushing_.swap(dirty_);
   for (UpstreamConnection* connection : flushing_) connection->Flush();
@@ -451,6 +465,7 @@ void UpstreamCluster::PublishFigures() {
 // --- the end ---
 
 void UpstreamCluster::Leave() {
+  cache_.reset();
   figures_->SetLeaving();
   for (const auto* nodes : {&nodes_, &retired_}) {
     for (const std::unique_ptr<UpstreamNode>& node : *nodes) node->DismissWaiting();

@@ -28,6 +28,7 @@
 
 namespace tidegate {
 
+class ClusterCache;
 class PrivateConnection;
 class Redirections;
 class RingPlacement;
@@ -101,6 +102,12 @@ class UpstreamCluster final {
   uint32_t PassingLane() const { return static_cast<uint32_t>(options_.connections) + 1; }
   // The node at that address, which is made when it is not known.
   UpstreamNode& NodeAt(const topology::NodeAddress& address);
+
+  // What is kept of its replies; null: nothing is, and no write has to say so. Between two turns.
+  ClusterCache* cache() const { return cache_.get(); }
+  void set_cache(std::unique_ptr<ClusterCache> cache);
+  // The node that has that key; null: none, now.
+  UpstreamNode* PrimaryOfKey(const KeyRef& key) const;
 
   // At the end of a turn: sends what the turn placed. False: nothing was to be sent.
   bool Flush();
@@ -176,6 +183,7 @@ class UpstreamCluster final {
   std::vector<NodeGroup> groups_;               // of kRedisCluster by shard; of others one
   std::unique_ptr<RingPlacement> ring_;         // of kRing
   std::unique_ptr<Redirections> redirections_;  // where nodes have roles
+  std::unique_ptr<ClusterCache> cache_;
   std::vector<std::unique_ptr<PrivateConnection>> buried_;
   std::vector<UpstreamConnection*> dirty_;
   std::vector<UpstreamConnection*> flushing_;

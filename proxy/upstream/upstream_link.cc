@@ -1,5 +1,7 @@
 #include "proxy/upstream/upstream_link.h"
 
+#include <utility>
+
 #include "base/check.h"
 
 namespace tidegate {
@@ -10,12 +12,14 @@ void UpstreamLink::DeliverPart(const UpstreamRequest& part, std::string_view rep
   if (whole->second->Take(part.slot, reply)) {
     const std::unique_ptr<MergedReply> complete = std::move(whole->second);
     merged.erase(whole);
+    if (part.stripe != kNoStripe) EndWrite(part);
     if (client != nullptr) return client->OnUpstreamReply(part, complete->Whole());
   }
   if (client == nullptr && outstanding == 0) delete this;
 }
 
 bool UpstreamLink::DeliverPiece(const UpstreamRequest& request, std::string_view piece, bool last) {
+  if (last && request.stripe != kNoStripe) EndWrite(request);
   const bool taken = client == nullptr || client->OnUpstreamPiece(request, piece, last);
   if (!taken || !last) return taken;
   --outstanding;
@@ -27,8 +31,26 @@ bool UpstreamLink::DeliverPiece(const UpstreamRequest& request, std::string_view
 void UpstreamLink::Cut(const UpstreamRequest& request) {
   --outstanding;
   if (request.redirected()) --redirected;
+  if (request.stripe != kNoStripe) EndWrite(request);
   if (client != nullptr) return client->OnUpstreamCut(request);
   if (outstanding == 0) delete this;
+}
+
+void UpstreamLink::BeginWrite(WriteStripes& of, uint32_t sequence,
+                              std::vector<StripeIndex> indexes) {
+  stripes = &of;
+  for (const StripeIndex index : indexes) of.Begin(index);
+  if (indexes.size() > 1) written[sequence] = std::move(indexes);
+}
+
+// Of a unit the last reply says that it is through.
+void UpstreamLink::EndWrite(const UpstreamRequest& request) {
+  if (request.part() == RequestPart::kUnitPart) return;
+  if (request.stripe != kSeveralStripes) return stripes->End(request.stripe);
+  const auto found = written.find(request.sequence);
+  TG_CHECK(found != written.end());
+  for (const StripeIndex index : found->second) stripes->End(index);
+  written.erase(found);
 }
 
 }  // namespace tidegate

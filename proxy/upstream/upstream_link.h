@@ -20,9 +20,11 @@
 
 #include "base/reply_writer.h"
 #include "hotkey/key_id.h"
+#include "policy/write_stripes.h"
 #include "proxy/upstream/bulk_lengths.h"
 #include "proxy/upstream/early_replies.h"
 #include "proxy/upstream/merged_reply.h"
+#include "proxy/upstream/reply_hook.h"
 #include "proxy/upstream/upstream_client.h"
 
 namespace tidegate {
@@ -65,9 +67,12 @@ struct UpstreamRequest {
   // While keys are observed: where they live, how many (0: none is observed), and which it is if
   // it is one; of several, UpstreamLink::key_ids has them.
   hotkey::Keyspace keyspace = {};
-  uint32_t observed_keys = 0;
+  uint32_t observed_keys : 31 = 0;
+  uint32_t has_hook : 1 = 0;  // UpstreamLink::hooks has something to do with its reply
   hotkey::KeyId key_id = 0;
   uint32_t long_key = 0;  // where LongKeys has all of it; 0: nowhere
+  // A write where replies are kept: what it makes invalid, see UpstreamLink::written.
+  StripeIndex stripe = kNoStripe;
 
   void KeepKey(std::string_view name) {
     key_bytes = static_cast<uint32_t>(name.size());
@@ -121,6 +126,12 @@ struct UpstreamLink {
   std::map<uint32_t, std::unique_ptr<MergedReply>> merged;
   // Of those for several keys that are observed, by their sequence.
   std::map<uint32_t, std::vector<hotkey::KeyId>> key_ids;
+  // Of those whose replies policies look at, by their sequence.
+  std::map<uint32_t, std::unique_ptr<ReplyHook>> hooks;
+  // Of writes of several keys, where replies are kept, by their sequence: what they make invalid.
+  // And whose stripes; null: it has written nothing there yet.
+  std::map<uint32_t, std::vector<StripeIndex>> written;
+  WriteStripes* stripes = nullptr;
   std::string reply_head;                     // how the reply that is handed on in pieces begins
   std::unique_ptr<BulkLengths> bulk_lengths;  // of one to MGET; null: it is none
 
@@ -142,6 +153,7 @@ struct UpstreamLink {
       if (request.redirected()) --redirected;
       if (request.is_part) return DeliverPart(request, reply);
     }
+    if (__builtin_expect(request.stripe != kNoStripe, 0)) EndWrite(request);
     if (client != nullptr) return client->OnUpstreamReply(request, reply);
     if (outstanding == 0) delete this;
   }
@@ -149,6 +161,10 @@ struct UpstreamLink {
   // See UpstreamClient. Of a request that is none of several parts.
   bool DeliverPiece(const UpstreamRequest& request, std::string_view piece, bool last);
   void Cut(const UpstreamRequest& request);
+  // A request with a stripe, of which this is the whole if there are several: it will be sent now.
+  void BeginWrite(WriteStripes& of, uint32_t sequence, std::vector<StripeIndex> indexes);
+  // Its reply is there, or will not come: before its client hears of that.
+  void EndWrite(const UpstreamRequest& request);
   // The client goes.
   void Leave() {
     client = nullptr;

@@ -1,0 +1,101 @@
+// The part of Session that answers reads from replies that are kept (local_cache):
+//
+//   AdvanceGuarded --> policies let it in --> ForwardCached --> a reply is kept: written
+//                                                  |----------> else: Forward, and the reply is
+//                                                               fetched once more, to be kept
+//
+// Only while the client waits for no other reply: its commands take effect in the order in which it
+// says them, and a reply from here would be older than what is on its way. A client that watches
+// keys, is in MULTI or wants no replies gets everything from its upstream.
+#include "base/clock.h"
+#include "policy/route_policies.h"
+#include "proxy/observe/key_observer.h"
+#include "proxy/server.h"
+#include "proxy/session/session.h"
+#include "proxy/session/session_private.h"
+#include "proxy/session/session_upstream.h"
+#include "proxy/upstream/cluster_cache.h"
+#include "proxy/upstream/upstream_cluster.h"
+#include "proxy/worker.h"
+
+namespace tidegate {
+namespace {
+
+hotkey::Keyspace KeyspaceOf(const UpstreamCluster& cluster, int database) {
+  return {.cluster = KeyspaceNumber(cluster.number()), .database = static_cast<uint16_t>(database)};
+}
+
+// A key that is written often would be fetched as often in vain.
+bool IsReadHot(KeyObserver* observer, hotkey::KeyId id) {
+  if (observer == nullptr) return false;
+  const hotkey::WatchedKey* const key = observer->recorder().Find(id);
+  return key != nullptr && key->classes.any() && !key->classes.Has(hotkey::HotClass::kWrites);
+}
+
+}  // namespace
+
+bool Session::MayAnswerFromCache(const Request& request, const Route& route) const {
+  if (route.upstream == nullptr || route.upstream->cache() == nullptr ||
+      route.policies == nullptr || router_.held())
+    return false;
+  const LocalCacheRule* const rule = route.policies->local_cache();
+  if (rule == nullptr || !rule->Covers(*request.command)) return false;
+  if (!rule->of_hot_keys()) return rule->Names(request.keys[0].name);
+  return IsReadHot(worker_.observer(),
+                   hotkey::IdOf(request.keys[0].hash, KeyspaceOf(*route.upstream, client_.db)));
+}
+
+std::optional<Session::Step> Session::ForwardCached(const Request& request, Progress& progress) {
+  const bool is_plain = request.keys.size() == 1 && reply_mode_ == ReplyMode::kOn &&
+                        !transaction_.open() &&
+                        (private_ == nullptr || private_->watched() == nullptr);
+  if (!is_plain) return Forward(request, progress.ticks);
+  const Route& route = router().RouteOfKey(request.keys[0].name);
+  if (!MayAnswerFromCache(request, route)) return Forward(request, progress.ticks);
+  ClusterCache& cache = *route.upstream->cache();
+  const LocalCacheRule& rule = *route.policies->local_cache();
+  const bool observes = rule.mode() == PolicyMode::kObserve;
+  if (!observes && !awaits_upstream()) {
+    const std::string_view reply = cache.Find(request, client_.db, protocol());
+    if (!reply.empty()) return AnswerFromCache(request, reply, route, progress);
+  }
+  const std::optional<Step> step = Forward(request, progress.ticks);
+  if (step != Step::kNext) return step;
+  if (observes) {
+    cache.CountObserved();
+  } else {
+    cache.Missed(request, client_.db, rule);
+  }
+  return step;
+}
+
+// As a reply of the upstream would be written and counted.
+Session::Step Session::AnswerFromCache(const Request& request, std::string_view reply,
+                                       const Route& route, Progress& progress) {
+  const Command& command = *request.command;
+  last_command_ = &command;
+  figures_ = route.figures;
+  output_.AppendLarge(reply);
+  const uint64_t now_ticks = Ticks();
+  const uint64_t ticks = now_ticks - progress.ticks;
+  worker_.mutable_counters().commands_processed.Add(1);
+  worker_.mutable_counters().reply_bytes.Record(reply.size());
+  worker_.mutable_command_stats().Record(command.id, ticks, false, worker_.latency_tracking());
+  if (worker_.counts_routes()) {
+    worker_.mutable_route_meter().CountReply(figures_, command, ticks, worker_.latency_tracking(),
+                                             reply);
+  }
+  if (worker_.observer() != nullptr) {
+    worker_.observer()->Answered(
+        request, {.keyspace = KeyspaceOf(*route.upstream, client_.db), .client = id_},
+        {.bytes = reply.size(), .missed = SaysNothingIsThere(reply)});
+  }
+  if (ticks >= worker_.slow_ticks())
+    NoteSlow(request, {.ticks = ticks, .worked_ticks = ticks, .reply_bytes = reply.size()});
+  if (worker_.attention()) worker_.FeedMonitors(*this, request, redacted_);
+  AfterReply();
+  progress.ticks = now_ticks;
+  return closing() || output_.size() > kUnsentOutputBytesMax.count ? Step::kLast : Step::kNext;
+}
+
+}  // namespace tidegate
