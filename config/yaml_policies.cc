@@ -12,7 +12,8 @@
 namespace tidegate {
 namespace {
 
-constexpr std::array<std::string_view, 3> kPolicyNames = {"rate_limit", "key_shape", "big_key"};
+constexpr std::array<std::string_view, 4> kPolicyNames = {"rate_limit", "key_shape", "big_key",
+                                                          "single_flight"};
 constexpr std::array<std::string_view, 2> kRateLimitKeys = {"mode", "rules"};
 constexpr std::array<std::string_view, 8> kRuleKeys = {"preset", "per",    "match", "rate",
                                                        "burst",  "access", "park",  "over"};
@@ -20,6 +21,9 @@ constexpr std::array<std::string_view, 5> kKeyShapeKeys = {"mode", "allow", "den
                                                            "answer"};
 constexpr std::array<std::string_view, 6> kBigKeyKeys = {
     "mode", "unlink", "keys", "elements-max", "bytes-max", "whole-reads"};
+constexpr std::array<std::string_view, 5> kSingleFlightKeys = {"mode", "keys", "lease-max",
+                                                               "wait-max", "over"};
+constexpr std::array<std::string_view, 2> kFlightAnswerNames = {"error", "nil"};
 constexpr std::array<std::string_view, 2> kKeysCommandNames = {"allow", "refuse"};
 constexpr std::array<std::string_view, 1> kPresetNames = {"hot-reads"};
 
@@ -55,6 +59,8 @@ class PolicyReader {
         ReadKeyShape(entry, policies.key_shape);
       } else if (entry.key == "big_key") {
         ReadBigKey(entry, policies.big_key);
+      } else if (entry.key == "single_flight") {
+        ReadSingleFlight(entry, policies.single_flight);
       } else {
         FailUnknown(entry, "policies", kPolicyNames);
       }
@@ -199,11 +205,11 @@ class PolicyReader {
     return text;
   }
 
-  void ReadPatterns(const ConfigNode& node, std::vector<std::string>& patterns) {
+  void ReadPatterns(const ConfigNode& node, std::vector<std::string>& patterns,
+                    size_t most = kKeyShapePatternsMax) {
     if (!node.is_list()) return Fail(node, "'" + node.key + "' must be a list of patterns");
-    if (node.items.size() > kKeyShapePatternsMax) {
-      return Fail(node, "'" + node.key + "' has more than " + std::to_string(kKeyShapePatternsMax) +
-                            " entries");
+    if (node.items.size() > most) {
+      return Fail(node, "'" + node.key + "' has more than " + std::to_string(most) + " entries");
     }
     for (const ConfigNode& item : node.items) patterns.push_back(ReadPattern(item));
   }
@@ -251,6 +257,44 @@ class PolicyReader {
     }
     if (big.whole_reads == WholeReads::kCap && big.elements_max == 0)
       Fail(node, "'whole-reads: cap' needs elements-max: to how many");
+  }
+
+  // --- single_flight ---
+
+  void ReadSingleFlight(const ConfigNode& node, SingleFlightOptions& flight) {
+    if (!context_.ExpectMap(node, "single_flight")) return;
+    for (const ConfigNode& entry : node.items) {
+      if (entry.key == "mode") {
+        flight.mode = ReadMode(entry);
+      } else if (entry.key == "keys") {
+        ReadFlightKeys(entry, flight);
+      } else if (entry.key == "lease-max") {
+        flight.lease_max = ReadTime(entry, kFlightLeaseLeast, kFlightLeaseMost);
+      } else if (entry.key == "wait-max") {
+        flight.wait_max = ReadTime(entry, std::chrono::milliseconds(1), kFlightWaitMost);
+      } else if (entry.key == "over") {
+        flight.over = ReadName<PolicyAnswer>(entry, kFlightAnswerNames);
+      } else {
+        FailUnknown(entry, "single_flight", kSingleFlightKeys);
+      }
+    }
+    if (!flight.any()) Fail(node, "single_flight needs keys: a list of patterns, or learned");
+  }
+
+  void ReadFlightKeys(const ConfigNode& entry, SingleFlightOptions& flight) {
+    if (entry.is_list()) return ReadPatterns(entry, flight.keys, kFlightPatternsMax);
+    flight.learned = context_.ScalarOf(entry) == "learned";
+    if (entry.is_scalar() && !flight.learned)
+      Fail(entry, "'keys' must be a list of patterns, or learned");
+  }
+
+  std::chrono::milliseconds ReadTime(const ConfigNode& entry, std::chrono::milliseconds least,
+                                     std::chrono::milliseconds most) {
+    const std::optional<std::chrono::milliseconds> time = ParseDuration(context_.ScalarOf(entry));
+    if (time && *time >= least && *time <= most) return *time;
+    Fail(entry, "'" + entry.key + "' must be a time with a unit, from " + PrintDuration(least) +
+                    " to " + PrintDuration(most));
+    return most;
   }
 
   YamlContext& context_;

@@ -23,6 +23,9 @@
 
 namespace tidegate {
 
+class LeaseTable;
+class SingleFlight;
+
 class RoutePolicies final {
  public:
   struct Setting {
@@ -30,10 +33,12 @@ class RoutePolicies final {
     Profile profile = Profile::kStandard;
     bool is_upstream = false;
     const CommandTable& commands;
+    LeaseTable* leases = nullptr;  // of the process; null: reads wait for nobody
   };
   // `before`: of the same route, before a reload; null: none.
   RoutePolicies(const Setting& setting, std::shared_ptr<PolicyCounters> counters,
                 const RoutePolicies* before);
+  ~RoutePolicies();
   RoutePolicies(const RoutePolicies&) = delete;
   RoutePolicies& operator=(const RoutePolicies&) = delete;
 
@@ -49,6 +54,7 @@ class RoutePolicies final {
   RateLimit* rate_limit() { return rate_limit_.get(); }
   const KeyShape* key_shape() const { return key_shape_.get(); }
   const BigKeyGuard* big_key() const { return big_key_.get(); }
+  SingleFlight* single_flight() { return single_flight_.get(); }
   RoutePriority priority() const { return priority_; }
   PolicyCounters& counters() { return *counters_; }
 
@@ -68,6 +74,7 @@ class RoutePolicies final {
   std::unique_ptr<RateLimit> rate_limit_;
   std::unique_ptr<KeyShape> key_shape_;
   std::unique_ptr<BigKeyGuard> big_key_;
+  std::unique_ptr<SingleFlight> single_flight_;
 };
 
 }  // namespace tidegate

@@ -47,6 +47,7 @@ class RouteMirror;
 class RouteMove;
 class Server;
 class UpstreamCluster;
+class WorkerFlights;
 class WorkerUpstreams;
 struct RouteHold;
 struct UpstreamPlan;
@@ -190,6 +191,7 @@ class Worker final {
   uint64_t memory_for_shedding() const { return memory_for_shedding_; }
   // Of policies, for one request at a time.
   Judge& judge() { return *judge_; }
+  WorkerFlights& flights() { return *flights_; }
 
   // For sessions.
   EventLoop& loop() { return loop_; }
@@ -375,6 +377,7 @@ class Worker final {
   size_t client_bytes_ = 0;
   std::unique_ptr<char[]> read_buffer_;
   RequestBatch batch_;
+  const std::unique_ptr<WorkerFlights> flights_;  // upstreams answer it
   std::unique_ptr<WorkerUpstreams> upstreams_;
   const std::unique_ptr<UpstreamPlan> plan_;  // that is in force
   const std::unique_ptr<RouteActs> acts_;

@@ -1,5 +1,6 @@
 #include "proxy/admin/metrics_reference.h"
 
+#include "policy/flight_metrics.h"
 #include "policy/policy_metrics.h"
 #include "proxy/discovery/discovery_metrics.h"
 #include "proxy/observe/big_key_metrics.h"
@@ -89,6 +90,7 @@ std::vector<MetricGroup> MetricGroups() {
   AppendRows(groups[6].rows, kHotKeyMetrics);
   groups[7].title = "Policies";
   AppendRows(groups[7].rows, kPolicyMetrics);
+  AppendRows(groups[7].rows, kFlightMetrics);
   return groups;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "policy/flight_metrics.h"
 #include "policy/policy_metrics.h"
 #include "policy/policy_registry.h"
 #include "proxy/admin/histogram_fold.h"
@@ -147,6 +148,7 @@ Families StatsCollector::Collect() const {
   CollectPersistence(out);
   CollectHotKeys(out);
   CollectPolicies(out);
+  CollectFlights(out);
   CollectBigKeys(out);
   return out;
 }
@@ -410,6 +412,20 @@ void StatsCollector::CollectPolicies(Families& out) const {
         AddValue(family, metric.row, static_cast<double>(value), std::string(kPolicyKindNames[i]));
         family.metric.back().label.push_back({std::string(metric.row.second_label), route.route});
       }
+    }
+  }
+}
+
+void StatsCollector::CollectFlights(Families& out) const {
+  std::vector<PolicyRegistry::Counted> routes;
+  if (sources_.policies != nullptr) routes = sources_.policies->Counters();
+  for (const FlightMetric& metric : kFlightMetrics) {
+    prometheus::MetricFamily& family = AddFamily(out, metric.row);
+    for (const PolicyRegistry::Counted& route : routes) {
+      const FlightFigures& figures = route.counters->flight;
+      if (figures.leases.load(std::memory_order_relaxed) == 0) continue;
+      const uint64_t value = (figures.*metric.value).load(std::memory_order_relaxed);
+      AddValue(family, metric.row, static_cast<double>(value), route.route);
     }
   }
 }
