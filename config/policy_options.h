@@ -115,6 +115,19 @@ struct LocalCacheOptions {
   friend bool operator==(const LocalCacheOptions&, const LocalCacheOptions&) = default;
 };
 
+// What becomes of a read whose key somebody else is loading, when that takes too long.
+struct SingleFlightOptions {
+  std::optional<PolicyMode> mode = {};
+  std::vector<std::string> keys = {};  // those that a cache has; empty: `learned` says
+  bool learned = false;                // keys that are seen to be used as a cache's
+  std::chrono::milliseconds lease_max{3000};
+  std::chrono::milliseconds wait_max{1500};
+  PolicyAnswer over = PolicyAnswer::kNil;  // or kError
+
+  bool any() const { return learned || !keys.empty(); }
+  friend bool operator==(const SingleFlightOptions&, const SingleFlightOptions&) = default;
+};
+
 // Who is served first when not everybody can be.
 enum class RoutePriority : uint8_t { kLow, kNormal, kHigh };
 inline constexpr std::array<std::string_view, 3> kRoutePriorityNames = {"low", "normal", "high"};
@@ -124,6 +137,7 @@ struct RoutePolicyOptions {
   KeyShapeOptions key_shape = {};
   BigKeyOptions big_key = {};
   LocalCacheOptions local_cache = {};
+  SingleFlightOptions single_flight = {};
 
   friend bool operator==(const RoutePolicyOptions&, const RoutePolicyOptions&) = default;
 };

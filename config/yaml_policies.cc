@@ -12,8 +12,8 @@
 namespace tidegate {
 namespace {
 
-constexpr std::array<std::string_view, 4> kPolicyNames = {"rate_limit", "key_shape", "big_key",
-                                                          "local_cache"};
+constexpr std::array<std::string_view, 5> kPolicyNames = {
+    "rate_limit", "key_shape", "big_key", "local_cache", "single_flight"};
 constexpr std::array<std::string_view, 2> kRateLimitKeys = {"mode", "rules"};
 constexpr std::array<std::string_view, 8> kRuleKeys = {"preset", "per",    "match", "rate",
                                                        "burst",  "access", "park",  "over"};
@@ -23,6 +23,9 @@ constexpr std::array<std::string_view, 6> kBigKeyKeys = {
     "mode", "unlink", "keys", "elements-max", "bytes-max", "whole-reads"};
 constexpr std::array<std::string_view, 4> kLocalCacheKeys = {"mode", "keys", "ttl-max",
                                                              "entry-bytes-max"};
+constexpr std::array<std::string_view, 5> kSingleFlightKeys = {"mode", "keys", "lease-max",
+                                                               "wait-max", "over"};
+constexpr std::array<std::string_view, 2> kFlightAnswerNames = {"error", "nil"};
 constexpr std::array<std::string_view, 2> kKeysCommandNames = {"allow", "refuse"};
 constexpr std::array<std::string_view, 1> kPresetNames = {"hot-reads"};
 
@@ -60,6 +63,8 @@ class PolicyReader {
         ReadBigKey(entry, policies.big_key);
       } else if (entry.key == "local_cache") {
         ReadLocalCache(entry, policies.local_cache);
+      } else if (entry.key == "single_flight") {
+        ReadSingleFlight(entry, policies.single_flight);
       } else {
         FailUnknown(entry, "policies", kPolicyNames);
       }
@@ -204,11 +209,11 @@ class PolicyReader {
     return text;
   }
 
-  void ReadPatterns(const ConfigNode& node, std::vector<std::string>& patterns) {
+  void ReadPatterns(const ConfigNode& node, std::vector<std::string>& patterns,
+                    size_t most = kKeyShapePatternsMax) {
     if (!node.is_list()) return Fail(node, "'" + node.key + "' must be a list of patterns");
-    if (node.items.size() > kKeyShapePatternsMax) {
-      return Fail(node, "'" + node.key + "' has more than " + std::to_string(kKeyShapePatternsMax) +
-                            " entries");
+    if (node.items.size() > most) {
+      return Fail(node, "'" + node.key + "' has more than " + std::to_string(most) + " entries");
     }
     for (const ConfigNode& item : node.items) patterns.push_back(ReadPattern(item));
   }
@@ -306,6 +311,45 @@ class PolicyReader {
     } else {
       Fail(entry, "'entry-bytes-max' must be a size from 1 to 1mb");
     }
+  }
+
+    }
+  // --- single_flight ---
+
+  void ReadSingleFlight(const ConfigNode& node, SingleFlightOptions& flight) {
+    if (!context_.ExpectMap(node, "single_flight")) return;
+    for (const ConfigNode& entry : node.items) {
+      if (entry.key == "mode") {
+        flight.mode = ReadMode(entry);
+      } else if (entry.key == "keys") {
+        ReadFlightKeys(entry, flight);
+      } else if (entry.key == "lease-max") {
+        flight.lease_max = ReadTime(entry, kFlightLeaseLeast, kFlightLeaseMost);
+      } else if (entry.key == "wait-max") {
+        flight.wait_max = ReadTime(entry, std::chrono::milliseconds(1), kFlightWaitMost);
+      } else if (entry.key == "over") {
+        flight.over = ReadName<PolicyAnswer>(entry, kFlightAnswerNames);
+      } else {
+        FailUnknown(entry, "single_flight", kSingleFlightKeys);
+      }
+    }
+    if (!flight.any()) Fail(node, "single_flight needs keys: a list of patterns, or learned");
+  }
+
+  void ReadFlightKeys(const ConfigNode& entry, SingleFlightOptions& flight) {
+    if (entry.is_list()) return ReadPatterns(entry, flight.keys, kFlightPatternsMax);
+    flight.learned = context_.ScalarOf(entry) == "learned";
+    if (entry.is_scalar() && !flight.learned)
+      Fail(entry, "'keys' must be a list of patterns, or learned");
+  }
+
+  std::chrono::milliseconds ReadTime(const ConfigNode& entry, std::chrono::milliseconds least,
+                                     std::chrono::milliseconds most) {
+    const std::optional<std::chrono::milliseconds> time = ParseDuration(context_.ScalarOf(entry));
+    if (time && *time >= least && *time <= most) return *time;
+    Fail(entry, "'" + entry.key + "' must be a time with a unit, from " + PrintDuration(least) +
+                    " to " + PrintDuration(most));
+    return most;
   }
 
   YamlContext& context_;

@@ -4,6 +4,7 @@
 //     rate_limit: {mode: enforce, rules: [{per: hot-key, rate: 400/s, burst: 100}]}
 //     key_shape:  {allow: ["item:<int>"], key-bytes-max: 64}
 //     big_key:    {keys: refuse, elements-max: 100000}
+//     single_flight: {keys: ["item:*"], wait-max: 500ms}
 //
 // What would limit nothing, or everything, is refused here, where the file has a line for it.
 // Thread: the one that loads. Pure.
@@ -28,6 +29,13 @@ inline constexpr int64_t kRateBurstMax = 1'000'000'000;
 inline constexpr std::chrono::milliseconds kParkMax{1000};
 // Patterns of `allow`, and of `deny`: each key is held against them one after the other.
 inline constexpr size_t kKeyShapePatternsMax = 64;
+// Patterns of single_flight's `keys`: likewise.
+inline constexpr size_t kFlightPatternsMax = 64;
+// A lease that is longer would keep a key from being loaded for as long when its client has gone.
+inline constexpr std::chrono::milliseconds kFlightLeaseMost{10'000};
+inline constexpr std::chrono::milliseconds kFlightLeaseLeast{50};
+// A read that waits longer is one that its client has given up.
+inline constexpr std::chrono::milliseconds kFlightWaitMost{1500};
 inline constexpr int64_t kWholeReadElementsMax = 1'000'000'000;
 
 // "400/s", "10/m", "1/h"; none: no rate.

@@ -13,9 +13,9 @@
 
 namespace tidegate {
 
-enum class PolicyKind : uint8_t { kRateLimit, kKeyShape, kBigKey, kLoadShedding };
-inline constexpr std::array<std::string_view, 4> kPolicyKindNames = {"rate_limit", "key_shape",
-                                                                     "big_key", "load_shedding"};
+enum class PolicyKind : uint8_t { kRateLimit, kKeyShape, kBigKey, kLoadShedding, kSingleFlight };
+inline constexpr std::array<std::string_view, 5> kPolicyKindNames = {
+    "rate_limit", "key_shape", "big_key", "load_shedding", "single_flight"};
 
 // What a policy does to a request: answers in place of whoever has the data, keeps it for a moment,
 // or lets it through in another form.
@@ -29,8 +29,20 @@ struct PolicyFigures {
   std::atomic<uint64_t> forgotten{0};  // keys or clients whose rate had no place any more
 };
 
+// Of single_flight alone.
+struct FlightFigures {
+  std::atomic<uint64_t> leases{0};    // reads that got nil at once and are expected to load the key
+  std::atomic<uint64_t> promoted{0};  // of these: they had waited, and nobody had loaded it
+  std::atomic<uint64_t> parked{0};    // reads that waited
+  std::atomic<uint64_t> released{0};  // of these: the key was loaded
+  std::atomic<uint64_t> timed_out{0};  // of these: it was not, in time
+  std::atomic<uint64_t> passed{0};     // reads that got nil at once, because too many waited
+  std::atomic<uint64_t> waiting{0};    // now
+};
+
 struct PolicyCounters {
   std::array<PolicyFigures, kPolicyKindNames.size()> figures;
+  FlightFigures flight;
 
   PolicyFigures& of(PolicyKind kind) { return figures[static_cast<size_t>(kind)]; }
   const PolicyFigures& of(PolicyKind kind) const { return figures[static_cast<size_t>(kind)]; }

@@ -31,7 +31,8 @@ PolicyList PolicyRegistry::Next(const Options& options, const PolicyList& before
     const RoutePolicies::Setting setting{.route = route,
                                          .profile = options.profile,
                                          .is_upstream = IsUpstream(options, route.cluster),
-                                         .commands = commands_};
+                                         .commands = commands_,
+                                         .leases = &leases_};
     const auto same = std::find_if(before.begin(), before.end(),
                                    [&setting](const auto& known) { return known->IsOf(setting); });
     list.push_back(same != before.end()

@@ -17,6 +17,7 @@
 #include "policy/policy_counters.h"
 #include "policy/route.h"
 #include "policy/route_policies.h"
+#include "policy/single_flight/lease_table.h"
 #include "storage/command.h"
 
 namespace tidegate {
@@ -39,11 +40,14 @@ class PolicyRegistry final {
   std::vector<Counted> Counters() const TG_EXCLUDES(mutex_);
   // Those of the route that a key takes, where no listener says otherwise; null: none is in force.
   std::shared_ptr<RoutePolicies> Of(std::string_view key) const TG_EXCLUDES(mutex_);
+  // Of all routes.
+  LeaseTable& leases() { return leases_; }
 
  private:
   std::shared_ptr<PolicyCounters> CountersOf(const std::string& route) TG_REQUIRES(mutex_);
 
   const CommandTable& commands_;
+  LeaseTable leases_;
   mutable Mutex mutex_;
   PolicyList now_ TG_GUARDED_BY(mutex_);  // the longest pattern first
   std::map<std::string, std::shared_ptr<PolicyCounters>> counters_ TG_GUARDED_BY(mutex_);

@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "base/clock.h"
 #include "policy/command_access.h"
+#include "policy/single_flight/single_flight.h"
 
 namespace tidegate {
 namespace {
@@ -56,7 +58,16 @@ RoutePolicies::RoutePolicies(const Setting& setting, std::shared_ptr<PolicyCount
   if (options_.local_cache.said && cache != PolicyMode::kOff && KeepsReplies(setting)) {
     local_cache_ = std::make_unique<LocalCacheRule>(options_.local_cache, cache, setting.commands);
   }
+  if (options_.single_flight.any() && options_.single_flight.mode != PolicyMode::kOff &&
+      setting.leases != nullptr) {
+    setting.leases->Use();
+    single_flight_ =
+        std::make_unique<SingleFlight>(options_.single_flight, profile_, *setting.leases,
+                                       before != nullptr ? before->single_flight_.get() : nullptr);
+  }
 }
+
+RoutePolicies::~RoutePolicies() = default;
 
 bool RoutePolicies::IsOf(const Setting& setting) const {
   return route_ == setting.route.match && options_ == setting.route.policies &&
@@ -67,11 +78,16 @@ bool RoutePolicies::IsOf(const Setting& setting) const {
 // EXEC is judged by what it will execute.
 bool RoutePolicies::Concerns(const Command& command) const {
   const bool any = rate_limit_ != nullptr || key_shape_ != nullptr ||
-                   (big_key_ != nullptr && big_key_->mode() != PolicyMode::kOff);
+                   (big_key_ != nullptr && big_key_->mode() != PolicyMode::kOff) ||
+                   single_flight_ != nullptr;
   if (command.full_name == "exec") return any;
   if (big_key_ != nullptr && big_key_->RoleOf(command) != BigKeyRole::kNone) return true;
   if (local_cache_ != nullptr && local_cache_->Covers(command)) return true;
-  if (DataAccessOf(command) == DataAccess::kNone) return false;
+  if (single_flight_ != nullptr && command.full_name == "watch") return single_flight_->learns();
+  const DataAccess access = DataAccessOf(command);
+  if (access == DataAccess::kNone) return false;
+  if (single_flight_ != nullptr && (access == DataAccess::kWrite || command.full_name == "get"))
+    return true;
   return ConcernsData();
 }
 
@@ -85,6 +101,7 @@ std::vector<std::string> RoutePolicies::Describe() const {
     for (std::string& line : rate_limit_->Describe()) lines.push_back(std::move(line));
   }
   if (local_cache_ != nullptr) lines.push_back(local_cache_->Describe());
+  if (single_flight_ != nullptr) lines.push_back(single_flight_->Describe(MonotonicNanos()));
   return lines;
 }
 

@@ -24,6 +24,9 @@
 
 namespace tidegate {
 
+class LeaseTable;
+class SingleFlight;
+
 class RoutePolicies final {
  public:
   struct Setting {
@@ -31,10 +34,12 @@ class RoutePolicies final {
     Profile profile = Profile::kStandard;
     bool is_upstream = false;
     const CommandTable& commands;
+    LeaseTable* leases = nullptr;  // of the process; null: reads wait for nobody
   };
   // `before`: of the same route, before a reload; null: none.
   RoutePolicies(const Setting& setting, std::shared_ptr<PolicyCounters> counters,
                 const RoutePolicies* before);
+  ~RoutePolicies();
   RoutePolicies(const RoutePolicies&) = delete;
   RoutePolicies& operator=(const RoutePolicies&) = delete;
 
@@ -52,6 +57,7 @@ class RoutePolicies final {
   const BigKeyGuard* big_key() const { return big_key_.get(); }
   // Asked by the session: it answers in place of an upstream.
   const LocalCacheRule* local_cache() const { return local_cache_.get(); }
+  SingleFlight* single_flight() { return single_flight_.get(); }
   RoutePriority priority() const { return priority_; }
   PolicyCounters& counters() { return *counters_; }
 
@@ -73,6 +79,7 @@ class RoutePolicies final {
   std::unique_ptr<KeyShape> key_shape_;
   std::unique_ptr<BigKeyGuard> big_key_;
   std::unique_ptr<LocalCacheRule> local_cache_;
+  std::unique_ptr<SingleFlight> single_flight_;
 };
 
 }  // namespace tidegate

@@ -20,6 +20,7 @@
 #include "proxy/server.h"
 #include "proxy/session/redaction.h"
 #include "proxy/session/route_acts.h"
+#include "proxy/session/worker_flights.h"
 #include "proxy/upstream/worker_upstreams.h"
 #include "storage/engine_thread.h"
 
@@ -58,6 +59,7 @@ Worker::Worker(Server& server, int index)
       discarded_output_(output_blocks_),
       read_buffer_(new char[kSharedReadBufferBytes.count]()),  // zeroed: in memory from the start
       local_cache_(std::make_unique<LocalCacheStore>(server.write_stripes())),
+      flights_(std::make_unique<WorkerFlights>(*this)),
       upstreams_(std::make_unique<WorkerUpstreams>()),
       plan_(std::make_unique<UpstreamPlan>()),
       acts_(std::make_unique<RouteActs>(*this)),
@@ -88,7 +90,10 @@ std::span<const std::unique_ptr<UpstreamCluster>> Worker::upstreams() const {
 
 const EngineCounters& Worker::engine_counters() const { return engine_thread_->counters; }
 
-Worker::~Worker() { TG_CHECK(sessions_.empty()); }
+Worker::~Worker() {
+  TG_CHECK(sessions_.empty());
+  flights_->Stop();
+}
 
 void Worker::Start() {
   thread_ = std::thread([this] { Run(); });

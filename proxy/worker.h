@@ -48,6 +48,7 @@ class RouteMirror;
 class RouteMove;
 class Server;
 class UpstreamCluster;
+class WorkerFlights;
 class WorkerUpstreams;
 struct RouteHold;
 struct UpstreamPlan;
@@ -193,6 +194,7 @@ class Worker final {
   Judge& judge() { return *judge_; }
   // Any thread, for its figures.
   const LocalCacheStore& local_cache() const { return *local_cache_; }
+  WorkerFlights& flights() { return *flights_; }
 
   // For sessions.
   EventLoop& loop() { return loop_; }
@@ -382,6 +384,7 @@ class Worker final {
   std::unique_ptr<char[]> read_buffer_;
   RequestBatch batch_;
   const std::unique_ptr<LocalCacheStore> local_cache_;
+  const std::unique_ptr<WorkerFlights> flights_;  // upstreams answer it
   std::unique_ptr<WorkerUpstreams> upstreams_;
   const std::unique_ptr<UpstreamPlan> plan_;  // that is in force
   const std::unique_ptr<RouteActs> acts_;

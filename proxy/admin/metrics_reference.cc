@@ -1,6 +1,7 @@
 #include "proxy/admin/metrics_reference.h"
 
 #include "policy/local_cache_metrics.h"
+#include "policy/flight_metrics.h"
 #include "policy/policy_metrics.h"
 #include "proxy/discovery/discovery_metrics.h"
 #include "proxy/observe/big_key_metrics.h"
@@ -91,6 +92,7 @@ std::vector<MetricGroup> MetricGroups() {
   groups[7].title = "Policies";
   AppendRows(groups[7].rows, kPolicyMetrics);
   AppendRows(groups[7].rows, kLocalCacheMetrics);
+  AppendRows(groups[7].rows, kFlightMetrics);
   return groups;
 }
 

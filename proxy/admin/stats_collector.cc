@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/version.h"
 #include "policy/local_cache_metrics.h"
+#include "policy/flight_metrics.h"
 #include "policy/policy_metrics.h"
 #include "policy/policy_registry.h"
 #include "proxy/admin/histogram_fold.h"
@@ -149,6 +150,7 @@ Families StatsCollector::Collect() const {
   CollectHotKeys(out);
   CollectPolicies(out);
   CollectLocalCache(out);
+  CollectFlights(out);
   CollectBigKeys(out);
   return out;
 }
@@ -423,6 +425,20 @@ void StatsCollector::CollectLocalCache(Families& out) const {
       if (worker.cache != nullptr) sum += (worker.cache->*metric.value).Get();
     }
     AddValue(AddFamily(out, metric.row), metric.row, static_cast<double>(sum));
+  }
+}
+
+void StatsCollector::CollectFlights(Families& out) const {
+  std::vector<PolicyRegistry::Counted> routes;
+  if (sources_.policies != nullptr) routes = sources_.policies->Counters();
+  for (const FlightMetric& metric : kFlightMetrics) {
+    prometheus::MetricFamily& family = AddFamily(out, metric.row);
+    for (const PolicyRegistry::Counted& route : routes) {
+      const FlightFigures& figures = route.counters->flight;
+      if (figures.leases.load(std::memory_order_relaxed) == 0) continue;
+      const uint64_t value = (figures.*metric.value).load(std::memory_order_relaxed);
+      AddValue(family, metric.row, static_cast<double>(value), route.route);
+    }
   }
 }
 

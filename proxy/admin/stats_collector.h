@@ -43,6 +43,7 @@ class StatsCollector final : public prometheus::Collectable {
   void CollectHotKeys(std::vector<prometheus::MetricFamily>& out) const;
   void CollectPolicies(std::vector<prometheus::MetricFamily>& out) const;
   void CollectLocalCache(std::vector<prometheus::MetricFamily>& out) const;
+  void CollectFlights(std::vector<prometheus::MetricFamily>& out) const;
 
   const AdminSources& sources_;
 };

@@ -217,6 +217,7 @@ void Session::Close() {
   stops_ = 0;
   LeaveUpstream();
   private_.reset();
+  if (guards_ != nullptr) guards_->flights.reset();
   set_monitor(false);
   subscriptions_.reset();
   stream_.Close();

@@ -43,6 +43,7 @@ namespace tidegate {
 struct RequestRecord;
 struct SessionGuards;
 class Server;
+class SessionFlights;
 class SessionPrivate;
 class Router;
 class UpstreamCluster;
@@ -241,7 +242,7 @@ class Session final : private StreamOwner, private UpstreamClient {
   bool suspended() const { return (stops_ & kStopSuspended) != 0; }
   // Its next command waits for the end of CLIENT PAUSE.
   bool postponed() const { return (stops_ & kStopPostponed) != 0; }
-  // Its next command waits because a rate limit says so.
+  // Its next command waits because a policy says so.
   bool parked() const { return (stops_ & kStopParked) != 0; }
   // Inside a handler: the command was executed before and suspended.
   bool resuming() const { return resuming_; }
@@ -280,6 +281,8 @@ class Session final : private StreamOwner, private UpstreamClient {
 
   // The reply of a forwarded request that a ReplyHook has held. Once.
   void WriteHeld(uint32_t sequence, std::string_view reply);
+  // Its reads that wait until somebody else has loaded their key; null: none ever might have.
+  SessionFlights* flights() const;
 
   // --- a reload has changed the routes; session_reload.cc ---
   // `everything_moved`: the route "*" leads elsewhere.
@@ -314,7 +317,7 @@ class Session final : private StreamOwner, private UpstreamClient {
     kStopSync = 16,        // its replies wait for the journal
     kStopUpstream = 32,    // the next request has to wait for replies of an upstream
     kStopPrivate = 64,     // an operation of SessionPrivate is under way, or waits for its turn
-    kStopParked = 128,     // a rate limit
+    kStopParked = 128,     // a rate limit, or somebody else loads its key
   };
 
   // StreamOwner.
@@ -359,6 +362,11 @@ class Session final : private StreamOwner, private UpstreamClient {
   Step AnswerForPolicy(const Request& request, const SessionGuards& guards);
   void Park(int64_t until_ns);
   void EndPark();
+  // session_flights.cc. Of the engine: the read at hand found nothing, and waits; what it wrote
+  // behind the mark is taken back. And no read of this client may wait for long from now on.
+  friend class SessionFlights;
+  bool KeepsMiss(const Request& request, size_t mark);
+  void HastenReads();
   // Executes it here: as Advance, with nothing left to be asked.
   Step AdvanceHere(const Request& request, bool routed, int64_t now_ms, Progress& progress);
   ExecStatus ExecuteOne(const Request& request, int64_t now_ms);

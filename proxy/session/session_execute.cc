@@ -82,6 +82,10 @@ inline Session::Step Session::AdvanceHere(const Request& request, bool routed, i
     progress.output_bytes = kUnknownOutput;
     return Step::kNext;
   }
+  if (__builtin_expect(guards_ != nullptr, 0) && KeepsMiss(request, progress.output_bytes)) {
+    progress.output_bytes = kUnknownOutput;
+    return Step::kStay;
+  }
   if (__builtin_expect(routed, 0) && router().any_mirrors() && errors_ == errors_before)
     Mirror(request, request);
   const uint64_t now_ticks = Ticks();

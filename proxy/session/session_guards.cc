@@ -31,13 +31,14 @@
 #include "proxy/worker.h"
 
 namespace tidegate {
-namespace {
 
 hotkey::Keyspace KeyspaceOf(const Route& route, int database) {
   const uint16_t cluster =
       route.upstream == nullptr ? uint16_t{0} : KeyspaceNumber(route.upstream->number());
   return {.cluster = cluster, .database = static_cast<uint16_t>(database)};
 }
+
+namespace {
 
 // Each route of a request's keys once, with those that are its own. False: it is decided.
 bool AskRoutes(Judge& judge, Router& router, const Request& request, int database) {
@@ -101,7 +102,11 @@ SessionGuards& Session::Guards() {
 Session::Step Session::AdvanceGuarded(const Request& request, int64_t now_ms, Progress& progress) {
   using State = SessionGuards::State;
   SessionGuards& guards = Guards();
-  if (guards.state == State::kNone && !resuming_) AskPolicies(request, guards);
+  if (guards.state == State::kNone && !resuming_) {
+    AskPolicies(request, guards);
+    if (guards.state != State::kAnswer && worker_.flights().leases().used())
+      SessionFlights::BeginFor(*this, request);
+  }
   if (guards.state == State::kParked) {
     if (guards.parked_until_ns > MonotonicNanos()) {
       Park(guards.parked_until_ns);
@@ -119,12 +124,14 @@ Session::Step Session::AdvanceGuarded(const Request& request, int64_t now_ms, Pr
     if (step) {
       progress.output_bytes = kUnknownOutput;
     } else {
+      if (guards.flights != nullptr) guards.flights->BeforeExecution();
       step = AdvanceHere(sent, true, now_ms, progress);
     }
   }
   if (*step != Step::kStay) {
     guards.state = State::kNone;
     guards.verdict = {};
+    if (guards.flights != nullptr) guards.flights->End();
     guards.hook.reset();
   }
   return *step;

@@ -10,11 +10,18 @@
 #include <string_view>
 #include <vector>
 
+#include "hotkey/key_id.h"
 #include "policy/judge.h"
+#include "proxy/session/session_flights.h"
 #include "proxy/upstream/reply_hook.h"
 #include "storage/request.h"
 
 namespace tidegate {
+
+struct Route;
+
+// Where the keys of a route live, for a client in that database.
+hotkey::Keyspace KeyspaceOf(const Route& route, int database);
 
 struct SessionGuards {
   enum class State : uint8_t {
@@ -35,6 +42,9 @@ struct SessionGuards {
 
   // What a policy does with its reply, if it goes to an upstream; null: nothing.
   std::unique_ptr<ReplyHook> hook = {};
+
+  // Its reads that wait for somebody else's load; null: no route of its had them.
+  std::unique_ptr<SessionFlights> flights = {};
 };
 
 }  // namespace tidegate

@@ -49,6 +49,7 @@ void Session::OnRead(size_t size) {
   if (__builtin_expect(stops_ != 0, 0)) {
     if (!own) input_.Append(bytes, 0);
     if (stops_ == kStopProxyHeader) return RunKept();
+    if (stops_ == kStopParked) HastenReads();
     if (input_.size() > kSuspendedInputBytesMax.count) stream_.StopReading();
     return;
   }

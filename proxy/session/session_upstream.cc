@@ -24,6 +24,7 @@
 #include "proxy/route/forward_rule.h"
 #include "proxy/server.h"
 #include "proxy/session/session.h"
+#include "proxy/session/session_flights.h"
 #include "proxy/session/session_forwarder.h"
 #include "proxy/session/session_guards.h"
 #include "proxy/session/session_private.h"
@@ -202,8 +203,10 @@ void SessionForwarder::BeginWrite() {
 
 void SessionForwarder::Placed() {
   if (__builtin_expect(cluster_->cache() != nullptr, 0)) BeginWrite();
-  if (__builtin_expect(HasHook(), 0))
-    link_.hooks[link_.next_sequence] = std::move(session_.guards_->hook);
+  if (__builtin_expect(session_.guards_ != nullptr, 0)) {
+    if (HasHook()) link_.hooks[link_.next_sequence] = std::move(session_.guards_->hook);
+    if (link_.unwritten() > kUnansweredOfOne) session_.HastenReads();
+  }
   if (session_.worker_.big_keys() != nullptr)
     session_.NoteSizeOfRequest(*said_, *cluster_, request_bytes_);
   if (__builtin_expect(session_.worker_.observer() != nullptr, 1))
@@ -217,6 +220,7 @@ void SessionForwarder::Placed() {
 bool Session::WaitsForUpstream(size_t unwritten_at_most) {
   if (upstream_ == nullptr || upstream_->unwritten() <= unwritten_at_most) return false;
   StopFor(kStopUpstream);
+  HastenReads();
   upstream_resume_at_ = static_cast<uint32_t>(unwritten_at_most / 2);
   return true;
 }
@@ -312,6 +316,7 @@ void Session::OnHookedReply(const UpstreamRequest& request, std::string_view rep
 }
 
 void Session::WriteHeld(uint32_t sequence, std::string_view reply) {
+  if (upstream_ == nullptr) return;
   WriteUpstreamReply(sequence, reply);
 }
 
@@ -401,6 +406,7 @@ void Session::EndUpstreamStop() {
   constexpr uint8_t kBoth = kStopUpstream | kStopPrivate;
   if (!goes_on || (stops_ & kBoth) == 0) return;
   stops_ = static_cast<uint8_t>(stops_ & ~kBoth);
+  if (SessionFlights* const mine = flights()) mine->EndOperation();
   last_interaction_ms_ = UnixMillis();  // it waited for us: it has not been idle
   if (output_.size() > kUnsentOutputBytesMax.count && !OutputHasRoom()) return;
   RunKept();

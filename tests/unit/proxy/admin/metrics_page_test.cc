@@ -65,6 +65,7 @@ TEST(MetricsPage, ExportsTheRowsAndNothingElse) {
   for (auto* figure : {&figures.refused, &figures.delayed, &figures.rewritten, &figures.observed,
                        &figures.forgotten})
     ++*figure;
+  ++fixture.policy_counters("user:*").flight.leases;
   AdminPages pages(fixture.Sources(), false);
   pages.Answer({.method = "GET", .path = "/", .host = ""});
   const Exposition page = Scrape(pages);

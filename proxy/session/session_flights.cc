@@ -1,0 +1,310 @@
+#include "proxy/session/session_flights.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/shown_text.h"
+#include "policy/command_access.h"
+#include "policy/route_policies.h"
+#include "proxy/session/session.h"
+#include "proxy/session/session_guards.h"
+#include "proxy/session/session_private.h"
+#include "proxy/session/session_upstream.h"
+#include "proxy/worker.h"
+
+namespace tidegate {
+namespace {
+
+std::string TooLong(std::string_view route) {
+  return "THROTTLED the key is being loaded (single_flight of route '" + Shown(route) +
+         "'): try again later";
+}
+
+// Holds the nil of a read.
+class FlightReadHook final : public ReplyHook {
+ public:
+  FlightReadHook(SessionFlights& flights, FlightRead read)
+      : flights_(flights), read_(std::move(read)) {}
+
+  Fate OnReply(const UpstreamRequest& request, std::string_view& reply) override {
+    return flights_.TakeReply(read_, request.sequence, reply) ? Fate::kHeld : Fate::kWritten;
+  }
+  void OnLargeReply(const UpstreamRequest& request, std::string_view begin) override {
+    flights_.TakeReply(read_, request.sequence, begin);
+  }
+
+ private:
+  SessionFlights& flights_;  // as long as there is somebody to get the reply
+  const FlightRead read_;
+};
+
+// Notes writes when they have been executed, or when nothing more will be heard of them.
+class FlightWriteHook final : public ReplyHook {
+ public:
+  FlightWriteHook(WorkerFlights& flights, std::vector<FlightWrite> writes)
+      : flights_(flights), writes_(std::move(writes)) {}
+  ~FlightWriteHook() override { flights_.NoteWritten(writes_); }
+
+  Fate OnReply(const UpstreamRequest& /*request*/, std::string_view& /*reply*/) override {
+    return Fate::kWritten;
+  }
+  void OnLargeReply(const UpstreamRequest& /*request*/, std::string_view /*begin*/) override {}
+
+ private:
+  WorkerFlights& flights_;
+  const std::vector<FlightWrite> writes_;
+};
+
+}  // namespace
+
+SessionFlights* Session::flights() const {
+  return guards_ == nullptr ? nullptr : guards_->flights.get();
+}
+
+bool Session::KeepsMiss(const Request& request, size_t mark) {
+  SessionFlights* const mine = flights();
+  return mine != nullptr && mine->KeepsMiss(request, mark);
+}
+
+void Session::HastenReads() {
+  if (SessionFlights* const mine = flights()) mine->Hasten();
+}
+
+SessionFlights::~SessionFlights() {
+  WorkerFlights& worker = session_.worker_.flights();
+  for (const Parked& parked : parked_) worker.parking().Forget(parked.number);
+  if (here_) worker.parking().Forget(here_->number);
+  for (const hotkey::KeyId id : leads_) worker.Abandon(id, session_.client_.ticket);
+}
+
+// --- the request at hand ---
+
+void SessionFlights::BeginFor(Session& session, const Request& request) {
+  std::unique_ptr<SessionFlights>& flights = session.guards_->flights;
+  if (flights == nullptr) flights = std::make_unique<SessionFlights>(session);
+  if (session.transaction_.open() && request.command->full_name == "exec") {
+    for (size_t i = 0; i < session.transaction_.size(); ++i)
+      flights->BeginWrite(session.transaction_.at(i).view());
+  } else {
+    flights->Begin(request);
+  }
+  flights->HookWrites();
+}
+
+void SessionFlights::Begin(const Request& request) {
+  if (request.command->full_name == "get") return BeginRead(request);
+  BeginWrite(request);
+}
+
+// Who watches keys, or wants no reply, is told what is there.
+bool SessionFlights::MayWait() const {
+  return session_.reply_mode_ == ReplyMode::kOn && !session_.resuming_ &&
+         !session_.transaction_.open() && session_.client_.watches.keys().empty() &&
+         (session_.private_ == nullptr || session_.private_->watched() == nullptr);
+}
+
+void SessionFlights::BeginRead(const Request& request) {
+  if (request.keys.size() != 1 || !MayWait()) return;
+  const KeyRef& key = request.keys[0];
+  const Route& route = session_.router().RouteOf(request);
+  SingleFlight* const flight =
+      route.policies == nullptr ? nullptr : route.policies->single_flight();
+  // A key that is on the way from one cluster to another has not been looked for everywhere.
+  if (flight == nullptr || route.move != nullptr || !flight->Looks(key.name)) return;
+  const hotkey::Keyspace keyspace = KeyspaceOf(route, session_.client_.db);
+  const uint16_t place = LoadTimes::PlaceOf(key.name);
+  const hotkey::KeyId id = hotkey::IdOf(key.hash, keyspace);
+  FlightRead read{.policies = route.policies,
+                  .key = {.id = id,
+                          .keyspace = keyspace,
+                          .name = std::string(key.name),
+                          .lease_ns = flight->LeaseNanos(place),
+                          .route = route.policies->route(),
+                          .counters = &route.policies->counters()},
+                  .place = place,
+                  .generation = flight->leases().GenerationOf(id)};
+  if (route.upstream == nullptr) {
+    here_.emplace(Here{.read = std::move(read)});
+  } else {
+    session_.guards_->hook = std::make_unique<FlightReadHook>(*this, std::move(read));
+  }
+}
+
+void SessionFlights::BeginWrite(const Request& request) {
+  const bool writes = DataAccessOf(*request.command) == DataAccess::kWrite;
+  const bool makes = MayMakeKeys(*request.command);
+  for (const KeyRef& key : request.keys) {
+    const Route& route = session_.router().RouteOfKey(key.name);
+    SingleFlight* const flight =
+        route.policies == nullptr ? nullptr : route.policies->single_flight();
+    if (flight == nullptr || !flight->Looks(key.name)) continue;
+    const hotkey::Keyspace keyspace = KeyspaceOf(route, session_.client_.db);
+    const hotkey::KeyId id = hotkey::IdOf(key.hash, keyspace);
+    flight->NoteUse(request, key, keyspace, MonotonicNanos());
+    if (writes) AnswerOwn(id);
+    if (!makes) continue;
+    std::erase(leads_, id);
+    writes_.push_back({id, LoadTimes::PlaceOf(key.name), route.policies});
+  }
+}
+
+void SessionFlights::HookWrites() {
+  if (writes_.empty()) return;
+  session_.guards_->hook =
+      std::make_unique<FlightWriteHook>(session_.worker_.flights(), std::exchange(writes_, {}));
+}
+
+// A hook that is still there went nowhere: the request was executed here, or by an operation that
+// the session waits for.
+void SessionFlights::End() {
+  if ((session_.stops_ & Session::kStopPrivate) != 0) deferred_ = std::move(session_.guards_->hook);
+  here_.reset();
+}
+
+// What the same client reads and then writes is answered as it was when it read.
+void SessionFlights::AnswerOwn(hotkey::KeyId id) {
+  for (const Parked& parked : parked_) {
+    if (parked.id == id) session_.worker_.flights().parking().Answer(parked.number);
+  }
+}
+
+// --- what was found ---
+
+bool SessionFlights::LeadsAnother(hotkey::KeyId id, int64_t now_ns) {
+  LeaseTable& leases = session_.worker_.flights().leases();
+  std::erase_if(leads_, [&](hotkey::KeyId one) {
+    return !leases.Leads(one, session_.client_.ticket, now_ns);
+  });
+  return std::any_of(leads_.begin(), leads_.end(), [id](hotkey::KeyId one) { return one != id; });
+}
+
+void SessionFlights::Lead(hotkey::KeyId id) {
+  std::erase(leads_, id);
+  if (leads_.size() >= kLeasesOfClientMax) leads_.erase(leads_.begin());
+  leads_.push_back(id);
+}
+
+int64_t SessionFlights::DeadlineFor(const FlightRead& read, bool is_behind, int64_t now_ns) {
+  const int64_t wait_ns = read.policies->single_flight()->WaitNanos(read.place);
+  const bool is_short = is_behind || LeadsAnother(read.key.id, now_ns);
+  return now_ns + (is_short ? std::min(wait_ns, kShortWaitNanos) : wait_ns);
+}
+
+ReadParking::Parked SessionFlights::Miss(const FlightRead& read, ParkedRead parked,
+                                         int64_t now_ns) {
+  SingleFlight& flight = *read.policies->single_flight();
+  flight.NoteNil(read.key.name, read.key.id, now_ns);
+  const PolicyMode mode = flight.ModeFor(read.key.name, now_ns);
+  if (mode == PolicyMode::kOff) return {};
+  parked.client = session_.client_.ticket;
+  parked.wants_error = flight.wants_error();
+  const bool may_wait = mode == PolicyMode::kEnforce;
+  const ReadParking::Parked missed = session_.worker_.flights().parking().Missed(
+      read.key, parked, read.generation, may_wait, now_ns);
+  if (missed.place == ReadParking::Place::kLeads) Lead(read.key.id);
+  if (missed.place == ReadParking::Place::kWaits)
+    read.policies->counters().Count(PolicyKind::kSingleFlight, PolicyAct::kDelayed, mode);
+  return may_wait ? missed : ReadParking::Parked();
+}
+
+bool SessionFlights::TakeReply(const FlightRead& read, uint32_t sequence, std::string_view reply) {
+  if (!IsNilReply(reply)) {
+    if (!reply.starts_with('$')) return false;
+    // Replies come in order: what was read before may not be newer.
+    AnswerOwn(read.key.id);
+    session_.worker_.flights().NoteFound(read.key.id);
+    return false;
+  }
+  const int64_t now_ns = MonotonicNanos();
+  const bool is_behind = session_.upstream_->unwritten() > kUnansweredOfOne || session_.stops_ != 0;
+  const ReadParking::Parked missed = Miss(
+      read, {.sequence = sequence, .deadline_ns = DeadlineFor(read, is_behind, now_ns)}, now_ns);
+  if (missed.place != ReadParking::Place::kWaits) return false;
+  parked_.push_back({missed.number, sequence, read.key.id, reply.front() == '_'});
+  return true;
+}
+
+void SessionFlights::EndRead(const ParkedRead& read, ParkEnd end, const ParkedKey& key,
+                             std::string_view reply) {
+  if (end == ParkEnd::kLeads) Lead(key.id);
+  if (end == ParkEnd::kError)
+    key.counters->Count(PolicyKind::kSingleFlight, PolicyAct::kRefused, PolicyMode::kEnforce);
+  if (read.is_here) return EndHere(end);
+  const auto parked = std::find_if(parked_.begin(), parked_.end(), [&read](const Parked& one) {
+    return one.sequence == read.sequence;
+  });
+  if (parked == parked_.end()) return;
+  const bool is_resp3 = parked->is_resp3;
+  parked_.erase(parked);
+  if (end == ParkEnd::kValue) return session_.WriteHeld(read.sequence, reply);
+  if (end == ParkEnd::kError)
+    return session_.WriteHeld(read.sequence, "-" + TooLong(key.route) + "\r\n");
+  session_.WriteHeld(read.sequence, is_resp3 ? "_\r\n" : "$-1\r\n");
+}
+
+void SessionFlights::Hasten() {
+  ReadParking& parking = session_.worker_.flights().parking();
+  const int64_t deadline_ns = MonotonicNanos() + kShortWaitNanos;
+  for (const Parked& parked : parked_) parking.Hasten(parked.number, deadline_ns);
+  if (here_ && here_->number != 0) parking.Hasten(here_->number, deadline_ns);
+}
+
+// --- of the engine ---
+
+void SessionFlights::BeforeExecution() {
+  if (!here_) return;
+  WorkerFlights& flights = session_.worker_.flights();
+  flights.parking().Forget(std::exchange(here_->number, 0));
+  here_->read.generation = flights.leases().GenerationOf(here_->read.key.id);
+}
+
+void SessionFlights::EndHere(ParkEnd end) {
+  if (!here_) return;
+  here_->number = 0;
+  here_->end = end;
+  session_.Resume();
+}
+
+bool SessionFlights::KeepsMiss(const Request& request, size_t mark) {
+  if (!here_) return false;
+  OutputBuffer& output = session_.output_;
+  constexpr size_t kNilBytesMax = 5;
+  const size_t bytes = output.size() - mark;
+  if (bytes > kNilBytesMax || !IsNilReply(output.CopyFrom(mark))) {
+    session_.worker_.flights().NoteFound(here_->read.key.id);
+    return false;
+  }
+  const std::optional<ParkEnd> end = here_->end;
+  if (end == ParkEnd::kError) {
+    output.Truncate(mark);
+    session_.reply_.Error(TooLong(here_->read.key.route));
+    return false;
+  }
+  const int64_t now_ns = MonotonicNanos();
+  const bool is_over = here_->deadline_ns != 0 && here_->deadline_ns <= now_ns;
+  if (is_over || (end && *end != ParkEnd::kAgain)) return false;
+  const std::span<const Request> batch = session_.worker_.batch().requests();
+  const bool is_last = !batch.empty() && batch.back().args.data() == request.args.data();
+  if (!TakeMissHere(now_ns, is_last)) return false;
+  output.Truncate(mark);
+  session_.ForgetResumption();
+  session_.StopFor(Session::kStopParked);
+  session_.worker_.mutable_counters().sessions_suspended.Add(1);
+  return true;
+}
+
+// What waited goes on waiting for no longer than it might at first.
+bool SessionFlights::TakeMissHere(int64_t now_ns, bool is_last) {
+  const int64_t deadline_ns = DeadlineFor(here_->read, !is_last, now_ns);
+  here_->deadline_ns =
+      here_->deadline_ns == 0 ? deadline_ns : std::min(here_->deadline_ns, deadline_ns);
+  const ReadParking::Parked missed =
+      Miss(here_->read, {.is_here = true, .deadline_ns = here_->deadline_ns}, now_ns);
+  here_->number = missed.number;
+  here_->end.reset();
+  return missed.place == ReadParking::Place::kWaits;
+}
+
+}  // namespace tidegate
