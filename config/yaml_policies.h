@@ -4,6 +4,8 @@
 //     rate_limit: {mode: enforce, rules: [{per: hot-key, rate: 400/s, burst: 100}]}
 //     key_shape:  {allow: ["item:<int>"], key-bytes-max: 64}
 //     big_key:    {keys: refuse, elements-max: 100000}
+//     negative_cache: {mode: enforce, ttl: 30s, answer: nil}
+//     bloom:      {mode: enforce, on-absent: {sentinel: "null"}}
 //
 // What would limit nothing, or everything, is refused here, where the file has a line for it.
 // Thread: the one that loads. Pure.
@@ -29,6 +31,16 @@ inline constexpr std::chrono::milliseconds kParkMax{1000};
 // Patterns of `allow`, and of `deny`: each key is held against them one after the other.
 inline constexpr size_t kKeyShapePatternsMax = 64;
 inline constexpr int64_t kWholeReadElementsMax = 1'000'000'000;
+// For how long, and of how many keys, it may be remembered that they are absent.
+inline constexpr std::chrono::milliseconds kNegativeTtlMin{100};
+inline constexpr std::chrono::milliseconds kNegativeTtlMax = std::chrono::hours(1);
+inline constexpr int64_t kNegativeKeysMax = 10'000'000;
+// Of a sentinel, or of an error.
+inline constexpr size_t kAbsentTextBytesMax = 1024;
+// How often a filter of all keys may be built anew, and how fast keys may be walked through for it.
+inline constexpr std::chrono::milliseconds kBloomRebuildMin = std::chrono::seconds(1);
+inline constexpr std::chrono::milliseconds kBloomRebuildMax = std::chrono::hours(24 * 30);
+inline constexpr int64_t kBloomScanRateMax = 10'000'000;
 
 // "400/s", "10/m", "1/h"; none: no rate.
 std::optional<Rate> ParseRate(std::string_view text);

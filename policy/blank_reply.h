@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "base/reply_writer.h"
 #include "config/policy_options.h"
@@ -17,7 +18,9 @@ enum class NothingReply : uint8_t { kNone, kNull, kNulls, kZero, kArray, kSet, k
 
 NothingReply NothingReplyOf(const Command& command);
 
-// `answer`: nil or blank. False: the command has none, and nothing was written.
-bool WriteNothing(const Request& request, PolicyAnswer answer, ReplyWriter& reply);
+// `answer`: nil or blank, which is `blank` in place of a string. False: the command has none, and
+// nothing was written.
+bool WriteNothing(const Request& request, PolicyAnswer answer, ReplyWriter& reply,
+                  std::string_view blank = "");
 
 }  // namespace tidegate

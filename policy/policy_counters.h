@@ -13,9 +13,16 @@
 
 namespace tidegate {
 
-enum class PolicyKind : uint8_t { kRateLimit, kKeyShape, kBigKey, kLoadShedding };
-inline constexpr std::array<std::string_view, 4> kPolicyKindNames = {"rate_limit", "key_shape",
-                                                                     "big_key", "load_shedding"};
+enum class PolicyKind : uint8_t {
+  kRateLimit,
+  kKeyShape,
+  kBigKey,
+  kLoadShedding,
+  kNegativeCache,
+  kBloom,
+};
+inline constexpr std::array<std::string_view, 6> kPolicyKindNames = {
+    "rate_limit", "key_shape", "big_key", "load_shedding", "negative_cache", "bloom"};
 
 // What a policy does to a request: answers in place of whoever has the data, keeps it for a moment,
 // or lets it through in another form.

@@ -43,6 +43,9 @@ RoutePolicies::RoutePolicies(const Setting& setting, std::shared_ptr<PolicyCount
   if (reads_act || unlink != PolicyMode::kOff) {
     big_key_ = std::make_unique<BigKeyGuard>(options_.big_key, reads, unlink, setting.commands);
   }
+  absent_keys_ = AbsentKeys::Create(
+      {.policies = options_, .is_upstream = is_upstream_, .commands = setting.commands}, counters_,
+      before != nullptr ? before->absent_keys_ : nullptr);
 }
 
 bool RoutePolicies::IsOf(const Setting& setting) const {
@@ -53,8 +56,7 @@ bool RoutePolicies::IsOf(const Setting& setting) const {
 
 // EXEC is judged by what it will execute.
 bool RoutePolicies::Concerns(const Command& command) const {
-  const bool any = rate_limit_ != nullptr || key_shape_ != nullptr ||
-                   (big_key_ != nullptr && big_key_->mode() != PolicyMode::kOff);
+  const bool any = ConcernsData() || (big_key_ != nullptr && big_key_->mode() != PolicyMode::kOff);
   if (command.full_name == "exec") return any;
   if (big_key_ != nullptr && big_key_->RoleOf(command) != BigKeyRole::kNone) return true;
   if (DataAccessOf(command) == DataAccess::kNone) return false;
@@ -69,6 +71,9 @@ std::vector<std::string> RoutePolicies::Describe() const {
   }
   if (rate_limit_ != nullptr) {
     for (std::string& line : rate_limit_->Describe()) lines.push_back(std::move(line));
+  }
+  if (absent_keys_ != nullptr) {
+    for (std::string& line : absent_keys_->Describe()) lines.push_back(std::move(line));
   }
   return lines;
 }

@@ -15,6 +15,7 @@
 
 #include "config/options.h"
 #include "hotkey/key_id.h"
+#include "policy/absent_keys.h"
 #include "policy/big_key/big_key_guard.h"
 #include "policy/key_shape/key_shape.h"
 #include "policy/policy_counters.h"
@@ -49,6 +50,7 @@ class RoutePolicies final {
   RateLimit* rate_limit() { return rate_limit_.get(); }
   const KeyShape* key_shape() const { return key_shape_.get(); }
   const BigKeyGuard* big_key() const { return big_key_.get(); }
+  const std::shared_ptr<AbsentKeys>& absent_keys() const { return absent_keys_; }
   RoutePriority priority() const { return priority_; }
   PolicyCounters& counters() { return *counters_; }
 
@@ -68,6 +70,7 @@ class RoutePolicies final {
   std::unique_ptr<RateLimit> rate_limit_;
   std::unique_ptr<KeyShape> key_shape_;
   std::unique_ptr<BigKeyGuard> big_key_;
+  std::shared_ptr<AbsentKeys> absent_keys_;
 };
 
 }  // namespace tidegate

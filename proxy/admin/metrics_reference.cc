@@ -89,6 +89,7 @@ std::vector<MetricGroup> MetricGroups() {
   AppendRows(groups[6].rows, kHotKeyMetrics);
   groups[7].title = "Policies";
   AppendRows(groups[7].rows, kPolicyMetrics);
+  AppendRows(groups[7].rows, kAbsentMetrics);
   return groups;
 }
 

@@ -42,6 +42,7 @@ class StatsCollector final : public prometheus::Collectable {
   void CollectPersistence(std::vector<prometheus::MetricFamily>& out) const;
   void CollectHotKeys(std::vector<prometheus::MetricFamily>& out) const;
   void CollectPolicies(std::vector<prometheus::MetricFamily>& out) const;
+  void CollectAbsentKeys(std::vector<prometheus::MetricFamily>& out) const;
 
   const AdminSources& sources_;
 };

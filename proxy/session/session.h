@@ -348,6 +348,8 @@ class Session final : private StreamOwner, private UpstreamClient {
   // nothing: this one is let in.
   Step AdvanceGuarded(const Request& request, int64_t now_ms, Progress& progress);
   std::optional<Step> Shed(const Request& request);
+  Step AdvanceWatched(const Request& request, int64_t now_ms, Progress& progress,
+                      SessionGuards& guards);
   SessionGuards& Guards();
   void AskPolicies(const Request& request, SessionGuards& guards);
   Step AnswerForPolicy(const Request& request, const SessionGuards& guards);

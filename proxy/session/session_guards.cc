@@ -25,6 +25,7 @@
 #include "proxy/observe/big_keys.h"
 #include "proxy/observe/key_observer.h"
 #include "proxy/server.h"
+#include "proxy/session/absence_hook.h"
 #include "proxy/session/session.h"
 #include "proxy/session/session_private.h"
 #include "proxy/upstream/upstream_cluster.h"
@@ -39,8 +40,19 @@ hotkey::Keyspace KeyspaceOf(const Route& route, int database) {
   return {.cluster = cluster, .database = static_cast<uint16_t>(database)};
 }
 
+// A reply that may say that there is nothing is no longer than that.
+constexpr size_t kNothingBytesMax = 8;
+
+// What may write any key is no business of one route.
+void NoteWriteOfAny(Judge& judge, Router& router) {
+  for (const Route& route : router.routes()) {
+    if (route.policies != nullptr) judge.NoteWriteOfAny(*route.policies);
+  }
+}
+
 // Each route of a request's keys once, with those that are its own. False: it is decided.
 bool AskRoutes(Judge& judge, Router& router, const Request& request, int database) {
+  if (MayWriteUnnamedKeys(*request.command, !request.keys.empty())) NoteWriteOfAny(judge, router);
   if (request.keys.size() <= 1) {
     Route& route = router.RouteOf(request);
     return route.policies == nullptr ||
@@ -119,15 +131,34 @@ Session::Step Session::AdvanceGuarded(const Request& request, int64_t now_ms, Pr
     if (step) {
       progress.output_bytes = kUnknownOutput;
     } else {
-      step = AdvanceHere(sent, true, now_ms, progress);
+      step = AdvanceWatched(sent, now_ms, progress, guards);
     }
   }
   if (*step != Step::kStay) {
     guards.state = State::kNone;
     guards.verdict = {};
     guards.hook.reset();
+    guards.absence = nullptr;
   }
   return *step;
+}
+
+// Executed here: what the engine replies is looked at where it stands. What CLIENT REPLY keeps back
+// is not there.
+Session::Step Session::AdvanceWatched(const Request& request, int64_t now_ms, Progress& progress,
+                                      SessionGuards& guards) {
+  const size_t mark = output_.Mark();
+  const Step step = AdvanceHere(request, true, now_ms, progress);
+  if (step == Step::kStay || guards.absence == nullptr) return step;
+  const size_t end = output_.Mark();
+  const bool may_be_nothing = end > mark && end - mark <= kNothingBytesMax;
+  const std::string_view instead =
+      guards.absence->OnOwnReply(may_be_nothing ? output_.CopyFrom(mark) : std::string());
+  if (instead.empty()) return step;
+  output_.Truncate(mark);
+  reply_.Replay(instead);
+  progress.output_bytes = kUnknownOutput;
+  return step;
 }
 
 void Session::AskPolicies(const Request& request, SessionGuards& guards) {
@@ -143,7 +174,9 @@ void Session::AskPolicies(const Request& request, SessionGuards& guards) {
                .now_ns = now_ns,
                .hot = worker_.observer() != nullptr ? &worker_.key_observer().recorder() : nullptr,
                .big_keys = worker_.big_keys() != nullptr ? &worker_.big_keys()->table() : nullptr,
-               .in_transaction = executes});
+               .in_transaction = executes,
+               .watches = !client_.watches.keys().empty() ||
+                          (private_ != nullptr && private_->watched() != nullptr)});
   if (executes) {
     for (size_t i = 0; i < transaction_.size(); ++i) {
       if (!AskRoutes(judge, router(), transaction_.at(i).view(), client_.db)) break;
@@ -152,6 +185,12 @@ void Session::AskPolicies(const Request& request, SessionGuards& guards) {
     AskRoutes(judge, router(), request, client_.db);
   }
   guards.verdict = judge.End();
+  if (guards.verdict.absence != nullptr) {
+    auto hook =
+        std::make_unique<AbsenceHook>(std::move(guards.verdict.absence), std::move(guards.hook));
+    guards.absence = hook.get();
+    guards.hook = std::move(hook);
+  }
   if (guards.verdict.kind == Verdict::Kind::kAnswer) {
     guards.state = State::kAnswer;
   } else if (guards.verdict.wait_ns > 0) {
@@ -163,7 +202,8 @@ void Session::AskPolicies(const Request& request, SessionGuards& guards) {
 Session::Step Session::AnswerForPolicy(const Request& request, const SessionGuards& guards) {
   if (WaitsForUpstream(0)) return Step::kStay;
   const Verdict& verdict = guards.verdict;
-  if (verdict.answer != PolicyAnswer::kError && WriteNothing(request, verdict.answer, reply_)) {
+  if (verdict.answer != PolicyAnswer::kError &&
+      WriteNothing(request, verdict.answer, reply_, verdict.blank)) {
     worker_.mutable_command_stats().Reject(request.command->id);
     last_command_ = request.command;
     AfterReply();

@@ -16,6 +16,8 @@
 
 namespace tidegate {
 
+class AbsenceHook;
+
 struct SessionGuards {
   enum class State : uint8_t {
     kNone,    // nobody was asked yet
@@ -35,6 +37,8 @@ struct SessionGuards {
 
   // What a policy does with its reply, if it goes to an upstream; null: nothing.
   std::unique_ptr<ReplyHook> hook = {};
+  // The hook, if it looks at replies of the engine as well. Only while the request is not placed.
+  AbsenceHook* absence = nullptr;
 };
 
 }  // namespace tidegate
