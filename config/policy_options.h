@@ -128,6 +128,52 @@ struct SingleFlightOptions {
   friend bool operator==(const SingleFlightOptions&, const SingleFlightOptions&) = default;
 };
 
+// What a read gets whose key is not there: what it would get anyway, nothing, a text in place of a
+// value, an error.
+enum class OnAbsent : uint8_t { kObserve, kNil, kSentinel, kError };
+inline constexpr std::array<std::string_view, 4> kOnAbsentNames = {"observe", "nil", "sentinel",
+                                                                   "error"};
+
+struct AbsentAnswer {
+  OnAbsent kind = OnAbsent::kNil;
+  std::string text = {};  // of sentinel and error
+
+  friend bool operator==(const AbsentAnswer&, const AbsentAnswer&) = default;
+};
+
+// Both act only where a rule says `mode: enforce`: no profile makes them.
+struct NegativeCacheOptions {
+  bool any = false;
+  PolicyMode mode = PolicyMode::kObserve;
+  std::chrono::milliseconds ttl{0};  // 0: as long as fits who may write, see NegativeTtl
+  int64_t keys_max = 100'000;
+  AbsentAnswer answer = {};
+
+  friend bool operator==(const NegativeCacheOptions&, const NegativeCacheOptions&) = default;
+};
+
+struct BloomOptions {
+  bool any = false;
+  PolicyMode mode = PolicyMode::kObserve;
+  std::string file =
+      {};  // of all keys that exist, one a line; empty: the route's cluster is walked
+  bool scripts_name_keys = false;  // scripts make no keys but those they are called with
+  AbsentAnswer on_absent = {.kind = OnAbsent::kObserve};
+  bool spare = false;  // answers before anybody is asked
+  std::chrono::milliseconds rebuild = std::chrono::hours(24);
+  int64_t scan_rate = 20'000;  // keys a second
+
+  friend bool operator==(const BloomOptions&, const BloomOptions&) = default;
+};
+
+// How long a key is taken for absent where the rule does not say: what the engine has only this
+// process writes, what an upstream has perhaps others do.
+constexpr std::chrono::milliseconds NegativeTtl(const NegativeCacheOptions& options,
+                                                bool is_upstream) {
+  if (options.ttl.count() > 0) return options.ttl;
+  return is_upstream ? std::chrono::seconds(5) : std::chrono::seconds(30);
+}
+
 // Who is served first when not everybody can be.
 enum class RoutePriority : uint8_t { kLow, kNormal, kHigh };
 inline constexpr std::array<std::string_view, 3> kRoutePriorityNames = {"low", "normal", "high"};
@@ -138,6 +184,8 @@ struct RoutePolicyOptions {
   BigKeyOptions big_key = {};
   LocalCacheOptions local_cache = {};
   SingleFlightOptions single_flight = {};
+  NegativeCacheOptions negative_cache = {};
+  BloomOptions bloom = {};
 
   friend bool operator==(const RoutePolicyOptions&, const RoutePolicyOptions&) = default;
 };

@@ -12,8 +12,9 @@
 namespace tidegate {
 namespace {
 
-constexpr std::array<std::string_view, 5> kPolicyNames = {
-    "rate_limit", "key_shape", "big_key", "local_cache", "single_flight"};
+constexpr std::array<std::string_view, 7> kPolicyNames = {
+    "rate_limit",    "key_shape",      "big_key", "local_cache",
+    "single_flight", "negative_cache", "bloom"};
 constexpr std::array<std::string_view, 2> kRateLimitKeys = {"mode", "rules"};
 constexpr std::array<std::string_view, 8> kRuleKeys = {"preset", "per",    "match", "rate",
                                                        "burst",  "access", "park",  "over"};
@@ -26,6 +27,12 @@ constexpr std::array<std::string_view, 4> kLocalCacheKeys = {"mode", "keys", "tt
 constexpr std::array<std::string_view, 5> kSingleFlightKeys = {"mode", "keys", "lease-max",
                                                                "wait-max", "over"};
 constexpr std::array<std::string_view, 2> kFlightAnswerNames = {"error", "nil"};
+constexpr std::array<std::string_view, 4> kNegativeCacheKeys = {"mode", "ttl", "keys-max",
+                                                                "answer"};
+constexpr std::array<std::string_view, 7> kBloomKeys = {"mode",  "file",    "scripts",  "on-absent",
+                                                        "spare", "rebuild", "scan-rate"};
+constexpr std::array<std::string_view, 2> kScriptsNames = {"any-keys", "named-keys"};
+constexpr std::array<std::string_view, 2> kNoYesNames = {"no", "yes"};
 constexpr std::array<std::string_view, 2> kKeysCommandNames = {"allow", "refuse"};
 constexpr std::array<std::string_view, 1> kPresetNames = {"hot-reads"};
 
@@ -65,6 +72,10 @@ class PolicyReader {
         ReadLocalCache(entry, policies.local_cache);
       } else if (entry.key == "single_flight") {
         ReadSingleFlight(entry, policies.single_flight);
+      } else if (entry.key == "negative_cache") {
+        ReadNegativeCache(entry, policies.negative_cache);
+      } else if (entry.key == "bloom") {
+        ReadBloom(entry, policies.bloom);
       } else {
         FailUnknown(entry, "policies", kPolicyNames);
       }
@@ -313,7 +324,6 @@ class PolicyReader {
     }
   }
 
-    }
   // --- single_flight ---
 
   void ReadSingleFlight(const ConfigNode& node, SingleFlightOptions& flight) {
@@ -343,6 +353,34 @@ class PolicyReader {
       Fail(entry, "'keys' must be a list of patterns, or learned");
   }
 
+  // --- negative_cache, bloom ---
+
+  // "nil", "observe", {sentinel: "null"}, {error: "NOSUCH item"}
+  AbsentAnswer ReadAbsentAnswer(const ConfigNode& entry, OnAbsent least) {
+    AbsentAnswer answer{.kind = least};
+    const std::span<const std::string_view> names(
+        kOnAbsentNames.begin() + static_cast<size_t>(least), kOnAbsentNames.end());
+    const ConfigNode& node = entry.is_map() && entry.items.size() == 1 ? entry.items[0] : entry;
+    const std::string name = &node == &entry ? context_.ScalarOf(entry) : node.key;
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found != names.end())
+      answer.kind = static_cast<OnAbsent>(found - names.begin() + static_cast<int>(least));
+    const bool has_text = answer.kind == OnAbsent::kSentinel || answer.kind == OnAbsent::kError;
+    if (found == names.end() || has_text != (&node != &entry)) {
+      Fail(entry, "'" + entry.key + "' must be " + (least == OnAbsent::kNil ? "" : "observe, ") +
+                      "nil, {sentinel: text} or {error: text}");
+      return answer;
+    }
+    if (!has_text) return answer;
+    answer.text = context_.ScalarOf(node);
+    if (answer.text.size() > kAbsentTextBytesMax) {
+      Fail(node, "the text has more than " + std::to_string(kAbsentTextBytesMax) + " bytes");
+    }
+    if (answer.kind == OnAbsent::kError && answer.text.find_first_of("\r\n") != std::string::npos)
+      Fail(node, "the text of an error is one line");
+    return answer;
+  }
+
   std::chrono::milliseconds ReadTime(const ConfigNode& entry, std::chrono::milliseconds least,
                                      std::chrono::milliseconds most) {
     const std::optional<std::chrono::milliseconds> time = ParseDuration(context_.ScalarOf(entry));
@@ -350,6 +388,51 @@ class PolicyReader {
     Fail(entry, "'" + entry.key + "' must be a time with a unit, from " + PrintDuration(least) +
                     " to " + PrintDuration(most));
     return most;
+  }
+
+  void ReadNegativeCache(const ConfigNode& node, NegativeCacheOptions& negative) {
+    if (!context_.ExpectMap(node, "negative_cache")) return;
+    negative.any = true;
+    for (const ConfigNode& entry : node.items) {
+      if (entry.key == "mode") {
+        negative.mode = ReadMode(entry);
+      } else if (entry.key == "ttl") {
+        negative.ttl = ReadTime(entry, kNegativeTtlMin, kNegativeTtlMax);
+      } else if (entry.key == "keys-max") {
+        negative.keys_max = ReadNumber(entry, kNegativeKeysMax);
+      } else if (entry.key == "answer") {
+        negative.answer = ReadAbsentAnswer(entry, OnAbsent::kNil);
+      } else {
+        FailUnknown(entry, "negative_cache", kNegativeCacheKeys);
+      }
+    }
+  }
+
+  void ReadBloom(const ConfigNode& node, BloomOptions& bloom) {
+    if (!context_.ExpectMap(node, "bloom")) return;
+    bloom.any = true;
+    for (const ConfigNode& entry : node.items) {
+      if (entry.key == "mode") {
+        bloom.mode = ReadMode(entry);
+      } else if (entry.key == "file") {
+        bloom.file = context_.ScalarOf(entry);
+        if (entry.is_scalar() && bloom.file.empty()) Fail(entry, "'file' must be a path");
+      } else if (entry.key == "scripts") {
+        bloom.scripts_name_keys = ReadName<int>(entry, kScriptsNames) != 0;
+      } else if (entry.key == "on-absent") {
+        bloom.on_absent = ReadAbsentAnswer(entry, OnAbsent::kObserve);
+      } else if (entry.key == "spare") {
+        bloom.spare = ReadName<int>(entry, kNoYesNames) != 0;
+      } else if (entry.key == "rebuild") {
+        bloom.rebuild = ReadTime(entry, kBloomRebuildMin, kBloomRebuildMax);
+      } else if (entry.key == "scan-rate") {
+        bloom.scan_rate = ReadNumber(entry, kBloomScanRateMax);
+      } else {
+        FailUnknown(entry, "bloom", kBloomKeys);
+      }
+    }
+    if (bloom.spare && bloom.on_absent.kind == OnAbsent::kObserve)
+      Fail(node, "'spare: yes' needs on-absent: what absent keys get");
   }
 
   YamlContext& context_;

@@ -5,6 +5,8 @@
 //     key_shape:  {allow: ["item:<int>"], key-bytes-max: 64}
 //     big_key:    {keys: refuse, elements-max: 100000}
 //     single_flight: {keys: ["item:*"], wait-max: 500ms}
+//     negative_cache: {mode: enforce, ttl: 30s, answer: nil}
+//     bloom:      {mode: enforce, on-absent: {sentinel: "null"}}
 //
 // What would limit nothing, or everything, is refused here, where the file has a line for it.
 // Thread: the one that loads. Pure.
@@ -37,6 +39,16 @@ inline constexpr std::chrono::milliseconds kFlightLeaseLeast{50};
 // A read that waits longer is one that its client has given up.
 inline constexpr std::chrono::milliseconds kFlightWaitMost{1500};
 inline constexpr int64_t kWholeReadElementsMax = 1'000'000'000;
+// For how long, and of how many keys, it may be remembered that they are absent.
+inline constexpr std::chrono::milliseconds kNegativeTtlMin{100};
+inline constexpr std::chrono::milliseconds kNegativeTtlMax = std::chrono::hours(1);
+inline constexpr int64_t kNegativeKeysMax = 10'000'000;
+// Of a sentinel, or of an error.
+inline constexpr size_t kAbsentTextBytesMax = 1024;
+// How often a filter of all keys may be built anew, and how fast keys may be walked through for it.
+inline constexpr std::chrono::milliseconds kBloomRebuildMin = std::chrono::seconds(1);
+inline constexpr std::chrono::milliseconds kBloomRebuildMax = std::chrono::hours(24 * 30);
+inline constexpr int64_t kBloomScanRateMax = 10'000'000;
 
 // "400/s", "10/m", "1/h"; none: no rate.
 std::optional<Rate> ParseRate(std::string_view text);

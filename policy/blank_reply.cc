@@ -45,19 +45,20 @@ constexpr std::array<std::pair<std::string_view, NothingReply>, 34> kReplies = {
     {"zscore", NothingReply::kNull},
 }};
 
-void WriteNull(PolicyAnswer answer, ReplyWriter& reply) {
+void WriteNull(PolicyAnswer answer, ReplyWriter& reply, std::string_view blank) {
   if (answer == PolicyAnswer::kBlank) {
-    reply.Bulk("");
+    reply.Bulk(blank);
   } else {
     reply.Null();
   }
 }
 
 // One for each key, or for each field of one.
-void WriteNulls(const Request& request, PolicyAnswer answer, ReplyWriter& reply) {
+void WriteNulls(const Request& request, PolicyAnswer answer, ReplyWriter& reply,
+                std::string_view blank) {
   const size_t fields = request.args.size() - (request.command->full_name == "mget" ? 1 : 2);
   reply.Array(fields);
-  for (size_t i = 0; i < fields; ++i) WriteNull(answer, reply);
+  for (size_t i = 0; i < fields; ++i) WriteNull(answer, reply, blank);
 }
 
 }  // namespace
@@ -69,17 +70,40 @@ NothingReply NothingReplyOf(const Command& command) {
   return found == kReplies.end() ? NothingReply::kNone : found->second;
 }
 
-bool WriteNothing(const Request& request, PolicyAnswer answer, ReplyWriter& reply) {
+bool IsNothing(NothingReply kind, std::string_view reply) {
+  switch (kind) {
+    case NothingReply::kNull:
+      return reply == "$-1\r\n" || reply == "_\r\n";
+    case NothingReply::kZero:
+      return reply == ":0\r\n";
+    case NothingReply::kArray:
+    case NothingReply::kSet:
+    case NothingReply::kMap:
+      return reply == "*0\r\n" || reply == "~0\r\n" || reply == "%0\r\n";
+    case NothingReply::kNone:
+    case NothingReply::kNulls:
+      break;
+  }
+  return false;
+}
+
+bool MayBeNothing(std::string_view reply) {
+  return IsNothing(NothingReply::kNull, reply) || IsNothing(NothingReply::kZero, reply) ||
+         IsNothing(NothingReply::kArray, reply);
+}
+
+bool WriteNothing(const Request& request, PolicyAnswer answer, ReplyWriter& reply,
+                  std::string_view blank) {
   switch (NothingReplyOf(*request.command)) {
     case NothingReply::kNone:
       return false;
     case NothingReply::kNull:
       // A rank or a score is no string: there is no blank one.
       WriteNull(request.command->spec->group == Group::kSortedSet ? PolicyAnswer::kNil : answer,
-                reply);
+                reply, blank);
       break;
     case NothingReply::kNulls:
-      WriteNulls(request, answer, reply);
+      WriteNulls(request, answer, reply, blank);
       break;
     case NothingReply::kZero:
       reply.Integer(0);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "base/reply_writer.h"
 #include "config/policy_options.h"
@@ -17,7 +18,14 @@ enum class NothingReply : uint8_t { kNone, kNull, kNulls, kZero, kArray, kSet, k
 
 NothingReply NothingReplyOf(const Command& command);
 
-// `answer`: nil or blank. False: the command has none, and nothing was written.
-bool WriteNothing(const Request& request, PolicyAnswer answer, ReplyWriter& reply);
+// Whether an encoded reply says that there is nothing, as replies of that kind do; a kNulls is not
+// looked into. And whether it is that of any kind.
+bool IsNothing(NothingReply kind, std::string_view reply);
+bool MayBeNothing(std::string_view reply);
+
+// `answer`: nil or blank, which is `blank` in place of a string. False: the command has none, and
+// nothing was written.
+bool WriteNothing(const Request& request, PolicyAnswer answer, ReplyWriter& reply,
+                  std::string_view blank = "");
 
 }  // namespace tidegate

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "config/policy_options.h"
 #include "storage/command.h"
@@ -18,6 +19,17 @@ inline DataAccess DataAccessOf(const Command& command) {
   if (command.spec->access == Access::kWrite) return DataAccess::kWrite;
   if ((command.spec->flags & kMayReplicate) == 0) return DataAccess::kNone;
   return command.full_name.ends_with("_ro") ? DataAccess::kRead : DataAccess::kWrite;
+}
+
+// Whether a write may be of keys that nobody named: scripts, SWAPDB, commands of modules without
+// keys. Not what only removes, is published, or is about scripts themselves.
+inline bool MayWriteUnnamedKeys(const Command& command, bool names_keys) {
+  if (DataAccessOf(command) != DataAccess::kWrite) return false;
+  const std::string_view name = command.full_name;
+  if (name == "eval" || name == "evalsha" || name == "fcall") return true;
+  if (names_keys || command.spec->group == Group::kPubSub) return false;
+  return !name.starts_with("flush") && !name.starts_with("function|") &&
+         !name.starts_with("script|");
 }
 
 constexpr bool Covers(PolicyAccess covered, DataAccess access) {

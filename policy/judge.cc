@@ -31,6 +31,10 @@ std::string_view NounOf(RatePer per) {
   return "user";
 }
 
+bool Deletes(const Command& command) {
+  return command.full_name == "del" || command.full_name == "unlink";
+}
+
 }  // namespace
 
 void Judge::Begin(const JudgeContext& context) {
@@ -46,12 +50,14 @@ bool Judge::Ask(RoutePolicies& policies, const Request& request, std::span<const
   const DataAccess access = DataAccessOf(*request.command);
   if (access == DataAccess::kNone) return true;
   return AskKeyShape(policies, keys) && AskBigKey(policies, request, keys, keyspace) &&
+         AskAbsentKeys(policies, request, access, keys, keyspace) &&
          AskRateLimit(policies, access, keys, keyspace);
 }
 
 Verdict Judge::End() {
   if (verdict_.kind == Verdict::Kind::kAnswer) {
     charges_.GiveBack();
+    verdict_.absence.reset();
   } else if (charges_.wait_ns() > 0) {
     verdict_.wait_ns = charges_.wait_ns();
     delays_->counters().Count(PolicyKind::kRateLimit, PolicyAct::kDelayed, PolicyMode::kEnforce);
@@ -105,6 +111,48 @@ bool Judge::AskBigKey(RoutePolicies& policies, const Request& request, std::span
   if (guard->mode() == PolicyMode::kObserve) return true;
   Refuse(PolicyAnswer::kError,
          "TOOBIG " + ruling.refusal + " (big_key of " + OfRoute(policies) + ")");
+  return false;
+}
+
+AbsenceWatch& Judge::Absence() {
+  if (verdict_.absence == nullptr) verdict_.absence = std::make_unique<AbsenceWatch>();
+  return *verdict_.absence;
+}
+
+void Judge::NoteWriteOfAny(const RoutePolicies& policies) {
+  if (verdict_.kind == Verdict::Kind::kAnswer || policies.absent_keys() == nullptr) return;
+  Absence().AddWriteOfAny(policies.absent_keys());
+}
+
+// In a transaction only writes are looked at: what its reads find is the data's alone.
+bool Judge::AskAbsentKeys(RoutePolicies& policies, const Request& request, DataAccess access,
+                          std::span<const KeyRef> keys, hotkey::Keyspace keyspace) {
+  const std::shared_ptr<AbsentKeys>& absent = policies.absent_keys();
+  if (absent == nullptr || keys.empty()) return true;
+  if (access == DataAccess::kWrite) {
+    Absence().AddWrite(absent, keys, Deletes(*request.command));
+    return true;
+  }
+  if (context_.in_transaction || !absent->Concerns(request)) return true;
+  AbsentKeys::Read read{.command = request.command, .key = keys[0], .keyspace = keyspace};
+  const AbsentRuling ruling = absent->Answer(read, request, !context_.watches, context_.now_ns);
+  if (ruling.answer == nullptr) {
+    Absence().AddRead(absent, read);
+    return true;
+  }
+  switch (ruling.answer->kind) {
+    case OnAbsent::kError:
+      Refuse(PolicyAnswer::kError, AbsentError(*ruling.answer));
+      break;
+    case OnAbsent::kSentinel:
+      Refuse(PolicyAnswer::kBlank, "");
+      verdict_.blank = ruling.answer->text;
+      break;
+    case OnAbsent::kNil:
+    case OnAbsent::kObserve:
+      Refuse(PolicyAnswer::kNil, "");
+      break;
+  }
   return false;
 }
 

@@ -3,13 +3,14 @@
 //   Begin --> Ask (route 1) --> Ask (route 2) ... --> End: it may go, now or later, or it gets this
 //
 // The order within a route is that of what it costs to find out, and of what is certain: key_shape,
-// big_key, rate_limit. The first that refuses decides, and what rates took until then is given
-// back, so a refused request is charged nowhere. A transaction is asked about command by command
-// and decided once, so it is executed whole or not at all. It knows no session and no clock.
-// Owner: one worker, which uses it again for each request.
+// big_key, absent keys, rate_limit. The first that refuses decides, and what rates took until then
+// is given back, so a refused request is charged nowhere. A transaction is asked about command by
+// command and decided once, so it is executed whole or not at all. It knows no session and no
+// clock. Owner: one worker, which uses it again for each request.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,6 +20,7 @@
 #include "hotkey/access_recorder.h"
 #include "hotkey/big_key_table.h"
 #include "hotkey/key_id.h"
+#include "policy/absence_watch.h"
 #include "policy/command_access.h"
 #include "policy/rate_limit/rate_limit.h"
 #include "policy/route_policies.h"
@@ -34,6 +36,7 @@ struct JudgeContext {
   const hotkey::AccessRecorder* hot = nullptr;  // null: no key is hot
   hotkey::BigKeyTable* big_keys = nullptr;      // null: no key is big
   bool in_transaction = false;
+  bool watches = false;  // keys, since WATCH: what its reads find has to be of the data
 };
 
 struct Verdict {
@@ -46,6 +49,9 @@ struct Verdict {
   // kAnswer: the error, or what stands for it if the command has that.
   PolicyAnswer answer = PolicyAnswer::kError;
   std::string error = {};
+  std::string blank = {};  // in place of strings, with PolicyAnswer::kBlank
+  // kPass: what lives until the reply has come, or the request is gone; null: nothing.
+  std::unique_ptr<AbsenceWatch> absence = {};
 };
 
 class Judge final {
@@ -54,6 +60,8 @@ class Judge final {
   // `keys`: those of the request that are the route's. False: it is decided.
   bool Ask(RoutePolicies& policies, const Request& request, std::span<const KeyRef> keys,
            hotkey::Keyspace keyspace);
+  // The request may write keys that it does not name: so this route is told.
+  void NoteWriteOfAny(const RoutePolicies& policies);
   // Once.
   Verdict End();
 
@@ -61,8 +69,11 @@ class Judge final {
   bool AskKeyShape(RoutePolicies& policies, std::span<const KeyRef> keys);
   bool AskBigKey(RoutePolicies& policies, const Request& request, std::span<const KeyRef> keys,
                  hotkey::Keyspace keyspace);
+  bool AskAbsentKeys(RoutePolicies& policies, const Request& request, DataAccess access,
+                     std::span<const KeyRef> keys, hotkey::Keyspace keyspace);
   bool AskRateLimit(RoutePolicies& policies, DataAccess access, std::span<const KeyRef> keys,
                     hotkey::Keyspace keyspace);
+  AbsenceWatch& Absence();
   void Refuse(PolicyAnswer answer, std::string error);
 
   JudgeContext context_;

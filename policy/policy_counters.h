@@ -13,9 +13,18 @@
 
 namespace tidegate {
 
-enum class PolicyKind : uint8_t { kRateLimit, kKeyShape, kBigKey, kLoadShedding, kSingleFlight };
-inline constexpr std::array<std::string_view, 5> kPolicyKindNames = {
-    "rate_limit", "key_shape", "big_key", "load_shedding", "single_flight"};
+enum class PolicyKind : uint8_t {
+  kRateLimit,
+  kKeyShape,
+  kBigKey,
+  kLoadShedding,
+  kSingleFlight,
+  kNegativeCache,
+  kBloom,
+};
+inline constexpr std::array<std::string_view, 7> kPolicyKindNames = {
+    "rate_limit",    "key_shape",      "big_key", "load_shedding",
+    "single_flight", "negative_cache", "bloom"};
 
 // What a policy does to a request: answers in place of whoever has the data, keeps it for a moment,
 // or lets it through in another form.

@@ -60,6 +60,11 @@ std::vector<PolicyRegistry::Counted> PolicyRegistry::Counters() const {
   return counted;
 }
 
+PolicyList PolicyRegistry::Now() const {
+  const MutexLock lock(mutex_);
+  return now_;
+}
+
 std::shared_ptr<RoutePolicies> PolicyRegistry::Of(std::string_view key) const {
   const MutexLock lock(mutex_);
   for (const auto& policies : now_) {

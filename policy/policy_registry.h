@@ -38,6 +38,8 @@ class PolicyRegistry final {
     std::shared_ptr<const PolicyCounters> counters;
   };
   std::vector<Counted> Counters() const TG_EXCLUDES(mutex_);
+  // All that are in force.
+  PolicyList Now() const TG_EXCLUDES(mutex_);
   // Those of the route that a key takes, where no listener says otherwise; null: none is in force.
   std::shared_ptr<RoutePolicies> Of(std::string_view key) const TG_EXCLUDES(mutex_);
   // Of all routes.

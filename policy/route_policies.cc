@@ -54,16 +54,25 @@ RoutePolicies::RoutePolicies(const Setting& setting, std::shared_ptr<PolicyCount
   if (reads_act || unlink != PolicyMode::kOff) {
     big_key_ = std::make_unique<BigKeyGuard>(options_.big_key, reads, unlink, setting.commands);
   }
-  const PolicyMode cache = SafeModeOf(options_.local_cache.mode, profile_);
-  if (options_.local_cache.said && cache != PolicyMode::kOff && KeepsReplies(setting)) {
-    local_cache_ = std::make_unique<LocalCacheRule>(options_.local_cache, cache, setting.commands);
-  }
   if (options_.single_flight.any() && options_.single_flight.mode != PolicyMode::kOff &&
       setting.leases != nullptr) {
     setting.leases->Use();
     single_flight_ =
         std::make_unique<SingleFlight>(options_.single_flight, profile_, *setting.leases,
                                        before != nullptr ? before->single_flight_.get() : nullptr);
+  }
+  absent_keys_ = AbsentKeys::Create(
+      {.policies = options_,
+       .is_upstream = is_upstream_,
+       .commands = setting.commands,
+       .leases = single_flight_ != nullptr ? setting.leases : nullptr},
+      counters_,
+      before != nullptr ? before->absent_keys_ : nullptr);
+  const PolicyMode cache = SafeModeOf(options_.local_cache.mode, profile_);
+  if (options_.local_cache.said && cache != PolicyMode::kOff && KeepsReplies(setting)) {
+    const bool keeps_nothing = single_flight_ == nullptr && absent_keys_ == nullptr;
+    local_cache_ = std::make_unique<LocalCacheRule>(options_.local_cache, cache, setting.commands,
+                                                    keeps_nothing);
   }
 }
 
@@ -77,9 +86,8 @@ bool RoutePolicies::IsOf(const Setting& setting) const {
 
 // EXEC is judged by what it will execute.
 bool RoutePolicies::Concerns(const Command& command) const {
-  const bool any = rate_limit_ != nullptr || key_shape_ != nullptr ||
-                   (big_key_ != nullptr && big_key_->mode() != PolicyMode::kOff) ||
-                   single_flight_ != nullptr;
+  const bool any = ConcernsData() || single_flight_ != nullptr ||
+                   (big_key_ != nullptr && big_key_->mode() != PolicyMode::kOff);
   if (command.full_name == "exec") return any;
   if (big_key_ != nullptr && big_key_->RoleOf(command) != BigKeyRole::kNone) return true;
   if (local_cache_ != nullptr && local_cache_->Covers(command)) return true;
@@ -102,6 +110,9 @@ std::vector<std::string> RoutePolicies::Describe() const {
   }
   if (local_cache_ != nullptr) lines.push_back(local_cache_->Describe());
   if (single_flight_ != nullptr) lines.push_back(single_flight_->Describe(MonotonicNanos()));
+  if (absent_keys_ != nullptr) {
+    for (std::string& line : absent_keys_->Describe()) lines.push_back(std::move(line));
+  }
   return lines;
 }
 

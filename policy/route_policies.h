@@ -15,6 +15,7 @@
 
 #include "config/options.h"
 #include "hotkey/key_id.h"
+#include "policy/absent_keys.h"
 #include "policy/big_key/big_key_guard.h"
 #include "policy/key_shape/key_shape.h"
 #include "policy/local_cache/local_cache_rule.h"
@@ -49,7 +50,9 @@ class RoutePolicies final {
   // Whether any of them has to be asked about requests of the command.
   bool Concerns(const Command& command) const;
   // Whether requests of any command that reads or writes are asked about.
-  bool ConcernsData() const { return rate_limit_ != nullptr || key_shape_ != nullptr; }
+  bool ConcernsData() const {
+    return rate_limit_ != nullptr || key_shape_ != nullptr || absent_keys_ != nullptr;
+  }
 
   // Null: off.
   RateLimit* rate_limit() { return rate_limit_.get(); }
@@ -58,6 +61,7 @@ class RoutePolicies final {
   // Asked by the session: it answers in place of an upstream.
   const LocalCacheRule* local_cache() const { return local_cache_.get(); }
   SingleFlight* single_flight() { return single_flight_.get(); }
+  const std::shared_ptr<AbsentKeys>& absent_keys() const { return absent_keys_; }
   RoutePriority priority() const { return priority_; }
   PolicyCounters& counters() { return *counters_; }
 
@@ -80,6 +84,7 @@ class RoutePolicies final {
   std::unique_ptr<BigKeyGuard> big_key_;
   std::unique_ptr<LocalCacheRule> local_cache_;
   std::unique_ptr<SingleFlight> single_flight_;
+  std::shared_ptr<AbsentKeys> absent_keys_;
 };
 
 }  // namespace tidegate

@@ -150,6 +150,9 @@ void Worker::TakePlan(const UpstreamPlan& plan) {
   acts_->BeginPlan();
   MakeRouters();
   FollowCaches();
+  if (index_ == 0) {
+    for (const Route& route : routers_[0].routes()) acts_->FindKeysFor(route);
+  }
   acts_->EndPlan();
   const bool look = std::any_of(routers_.begin(), routers_.end(),
                                 [](const Router& router) { return router.looks(); });

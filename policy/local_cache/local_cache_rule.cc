@@ -15,8 +15,8 @@ constexpr std::array<std::string_view, 15> kCovered = {
 }  // namespace
 
 LocalCacheRule::LocalCacheRule(const LocalCacheOptions& options, PolicyMode mode,
-                               const CommandTable& commands)
-    : options_(options), mode_(mode) {
+                               const CommandTable& commands, bool keeps_nothing)
+    : options_(options), mode_(mode), keeps_nothing_(keeps_nothing) {
   for (const std::string_view name : kCovered) {
     const Command* const command = commands.Find(name);
     if (command == nullptr) continue;

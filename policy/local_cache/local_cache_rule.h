@@ -18,11 +18,15 @@ namespace tidegate {
 
 class LocalCacheRule final {
  public:
-  LocalCacheRule(const LocalCacheOptions& options, PolicyMode mode, const CommandTable& commands);
+  // `keeps_nothing`: also replies that say that there is nothing; false where another policy of the
+  // route has to see each of them.
+  LocalCacheRule(const LocalCacheOptions& options, PolicyMode mode, const CommandTable& commands,
+                 bool keeps_nothing);
 
   PolicyMode mode() const { return mode_; }
   int64_t ttl_max_ns() const { return std::chrono::nanoseconds(options_.ttl_max).count(); }
   size_t entry_bytes_max() const { return options_.entry_bytes_max.count; }
+  bool keeps_nothing() const { return keeps_nothing_; }
   bool Covers(const Command& command) const {
     return command.id < covered_.size() && covered_[command.id];
   }
@@ -34,6 +38,7 @@ class LocalCacheRule final {
  private:
   const LocalCacheOptions options_;
   const PolicyMode mode_;
+  const bool keeps_nothing_;
   std::vector<bool> covered_;  // by command
   std::vector<KeyPattern> patterns_;
 };

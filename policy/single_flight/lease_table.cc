@@ -111,6 +111,14 @@ uint64_t LeaseTable::Abandon(hotkey::KeyId id, uint64_t client, int64_t now_ns) 
   return lease.waiters > 0 ? lease.workers : 0;
 }
 
+bool LeaseTable::Has(hotkey::KeyId id, int64_t now_ns) const {
+  if (!MayHave(id)) return false;
+  Shard& shard = ShardOf(id);
+  const MutexLock lock(shard.mutex);
+  const auto found = shard.leases.find(id);
+  return found != shard.leases.end() && found->second.until_ns > now_ns;
+}
+
 bool LeaseTable::Leads(hotkey::KeyId id, uint64_t client, int64_t now_ns) {
   if (!MayHave(id)) return false;
   Shard& shard = ShardOf(id);

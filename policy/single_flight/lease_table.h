@@ -56,6 +56,9 @@ class LeaseTable final {
     return StripeOf(id).leases.load(std::memory_order_seq_cst) != 0;
   }
 
+  // Whether somebody is expected to write the key.
+  bool Has(hotkey::KeyId id, int64_t now_ns) const;
+
   struct Asker {
     hotkey::KeyId id = 0;
     uint32_t generation = 0;  // from before the read
@@ -118,7 +121,7 @@ class LeaseTable final {
 
   Stripe& StripeOf(hotkey::KeyId id) { return stripes_[id % kLeaseStripes]; }
   const Stripe& StripeOf(hotkey::KeyId id) const { return stripes_[id % kLeaseStripes]; }
-  Shard& ShardOf(hotkey::KeyId id) { return shards_[id / kLeaseStripes % kLeaseShards]; }
+  Shard& ShardOf(hotkey::KeyId id) const { return shards_[id / kLeaseStripes % kLeaseShards]; }
   Missed Lead(Shard& shard, const Asker& asker) TG_REQUIRES(shard.mutex);
   Missed Join(Lease& lease, const Asker& asker);
   static Missed LeadAnew(Lease& lease, const Asker& asker);

@@ -416,6 +416,21 @@ void StatsCollector::CollectPolicies(Families& out) const {
       }
     }
   }
+  CollectAbsentKeys(out);
+}
+
+void StatsCollector::CollectAbsentKeys(Families& out) const {
+  PolicyList routes;
+  if (sources_.policies != nullptr) routes = sources_.policies->Now();
+  const int64_t now_ns = MonotonicNanos();
+  for (const AbsentMetric& metric : kAbsentMetrics) {
+    prometheus::MetricFamily& family = AddFamily(out, metric.row);
+    for (const std::shared_ptr<RoutePolicies>& route : routes) {
+      if (route->absent_keys() == nullptr) continue;
+      const std::optional<double> value = metric.value(*route->absent_keys(), now_ns);
+      if (value) AddValue(family, metric.row, *value, route->route());
+    }
+  }
 }
 
 void StatsCollector::CollectLocalCache(Families& out) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "policy/route_policies.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_plan.h"
 
@@ -25,6 +26,7 @@ Act* TakeOver(std::vector<std::unique_ptr<Act>>& from, std::vector<std::unique_p
 void RouteActs::BeginPlan() {
   mirrors_before_ = std::exchange(mirrors_, {});
   moves_before_ = std::exchange(moves_, {});
+  key_scans_before_ = std::exchange(key_scans_, {});
 }
 
 RouteMirror* RouteActs::MirrorFor(const RouteOptions& route, UpstreamCluster& to) {
@@ -38,6 +40,21 @@ RouteMirror* RouteActs::MirrorFor(const RouteOptions& route, UpstreamCluster& to
       .emplace_back(
           std::make_unique<RouteMirror>(MirrorFiguresFor(route), to, route.mirror.percent))
       .get();
+}
+
+// Keys that are still to be moved are not where they would be looked for: then nothing is known.
+void RouteActs::FindKeysFor(const Route& route) {
+  if (route.policies == nullptr || route.move != nullptr) return;
+  const std::shared_ptr<AbsentKeys>& keys = route.policies->absent_keys();
+  if (keys == nullptr || keys->known_keys() == nullptr) return;
+  const auto is_it = [&](const std::unique_ptr<RouteKeyScan>& one) {
+    return one->Does(keys.get(), route);
+  };
+  if (TakeOver(key_scans_before_, key_scans_, is_it) != nullptr) return;
+  key_scans_.push_back(std::make_unique<RouteKeyScan>(
+      worker_, keys,
+      RouteKeyScan::Source{
+          .match = route.match, .prefixes = route.prefixes, .cluster = route.upstream}));
 }
 
 RouteMove* RouteActs::MoveFor(const PlannedMove& planned, UpstreamCluster& from,
@@ -58,6 +75,7 @@ void RouteActs::EndPlan() {
   for (std::unique_ptr<RouteMove>& move : moves_before_) finishing_.push_back(std::move(move));
   moves_before_.clear();
   mirrors_before_.clear();
+  key_scans_before_.clear();
   RemoveFinished();
   PublishFigures();
 }

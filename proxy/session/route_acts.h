@@ -1,5 +1,5 @@
 // RouteActs: what the routes of one worker do beside naming a cluster: their mirrors and moves, and
-// what those have counted.
+// what those have counted; and who finds the keys for their filters.
 //
 // A reload asks for each route's again. One that does what the route wants is found again, with
 // what it has under way; another is made. What no route asks for any more ends: a mirror at once,
@@ -14,6 +14,8 @@
 
 #include "base/thread_annotations.h"
 #include "config/options.h"
+#include "policy/route.h"
+#include "proxy/session/route_key_scan.h"
 #include "proxy/session/route_move.h"
 #include "proxy/upstream/route_mirror.h"
 
@@ -34,6 +36,7 @@ class RouteActs final {
   // Not from a callback of a connection: all routes ask between the two.
   void BeginPlan();
   RouteMirror* MirrorFor(const RouteOptions& route, UpstreamCluster& to);
+  void FindKeysFor(const Route& route);
   RouteMove* MoveFor(const PlannedMove& planned, UpstreamCluster& from, UpstreamCluster* to);
   void EndPlan();
 
@@ -61,9 +64,11 @@ class RouteActs final {
   std::vector<std::unique_ptr<RouteMirror>> mirrors_;
   std::vector<std::unique_ptr<RouteMove>> moves_;
   std::vector<std::unique_ptr<RouteMove>> finishing_;
+  std::vector<std::unique_ptr<RouteKeyScan>> key_scans_;
   // Those that no route of the plan at hand has asked for.
   std::vector<std::unique_ptr<RouteMirror>> mirrors_before_;
   std::vector<std::unique_ptr<RouteMove>> moves_before_;
+  std::vector<std::unique_ptr<RouteKeyScan>> key_scans_before_;
   mutable Mutex figures_mutex_;
   RouteActFigures figures_ TG_GUARDED_BY(figures_mutex_);
 };

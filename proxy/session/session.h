@@ -357,6 +357,9 @@ class Session final : private StreamOwner, private UpstreamClient {
   Step AnswerFromCache(const Request& request, std::string_view reply, const Route& route,
                        Progress& progress);
   bool MayAnswerFromCache(const Request& request, const Route& route) const;
+  bool IsKnownAbsent(SessionGuards& guards, size_t mark);
+  Step AdvanceWatched(const Request& request, int64_t now_ms, Progress& progress,
+                      SessionGuards& guards);
   SessionGuards& Guards();
   void AskPolicies(const Request& request, SessionGuards& guards);
   Step AnswerForPolicy(const Request& request, const SessionGuards& guards);

@@ -63,8 +63,10 @@ SessionFlights* Session::flights() const {
   return guards_ == nullptr ? nullptr : guards_->flights.get();
 }
 
+// Nobody waits for a load of what is known not to be there.
 bool Session::KeepsMiss(const Request& request, size_t mark) {
   SessionFlights* const mine = flights();
+  if (mine != nullptr && IsKnownAbsent(*guards_, mark)) return false;
   return mine != nullptr && mine->KeepsMiss(request, mark);
 }
 
@@ -128,7 +130,7 @@ void SessionFlights::BeginRead(const Request& request) {
   if (route.upstream == nullptr) {
     here_.emplace(Here{.read = std::move(read)});
   } else {
-    session_.guards_->hook = std::make_unique<FlightReadHook>(*this, std::move(read));
+    session_.guards_->AddHook(std::make_unique<FlightReadHook>(*this, std::move(read)));
   }
 }
 
@@ -152,15 +154,8 @@ void SessionFlights::BeginWrite(const Request& request) {
 
 void SessionFlights::HookWrites() {
   if (writes_.empty()) return;
-  session_.guards_->hook =
-      std::make_unique<FlightWriteHook>(session_.worker_.flights(), std::exchange(writes_, {}));
-}
-
-// A hook that is still there went nowhere: the request was executed here, or by an operation that
-// the session waits for.
-void SessionFlights::End() {
-  if ((session_.stops_ & Session::kStopPrivate) != 0) deferred_ = std::move(session_.guards_->hook);
-  here_.reset();
+  session_.guards_->AddHook(
+      std::make_unique<FlightWriteHook>(session_.worker_.flights(), std::exchange(writes_, {})));
 }
 
 // What the same client reads and then writes is answered as it was when it read.

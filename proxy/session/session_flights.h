@@ -54,9 +54,7 @@ class SessionFlights final {
   // What it wrote behind the mark is taken back, and it waits; false: it does not.
   bool KeepsMiss(const Request& request, size_t mark);
   // It is through, or on its way.
-  void End();
-  // What it began has ended: an operation that the session stopped for.
-  void EndOperation() { deferred_.reset(); }
+  void End() { here_.reset(); }
   // A reply of an upstream to a read; of `is_large` this is the beginning. True: it is held.
   bool TakeReply(const FlightRead& read, uint32_t sequence, std::string_view reply);
   // See ReadParkingHost.
@@ -99,7 +97,6 @@ class SessionFlights final {
   std::vector<Parked> parked_;
   std::vector<hotkey::KeyId> leads_;
   std::vector<FlightWrite> writes_;
-  std::unique_ptr<ReplyHook> deferred_;
 };
 
 }  // namespace tidegate

@@ -22,9 +22,11 @@
 #include "base/hash.h"
 #include "policy/blank_reply.h"
 #include "policy/load_shedding.h"
+#include "proxy/commands/unnamed_writes.h"
 #include "proxy/observe/big_keys.h"
 #include "proxy/observe/key_observer.h"
 #include "proxy/server.h"
+#include "proxy/session/absence_hook.h"
 #include "proxy/session/session.h"
 #include "proxy/session/session_private.h"
 #include "proxy/upstream/upstream_cluster.h"
@@ -40,8 +42,22 @@ hotkey::Keyspace KeyspaceOf(const Route& route, int database) {
 
 namespace {
 
+// A reply that may say that there is nothing is no longer than that.
+constexpr size_t kNothingBytesMax = 8;
+
+// What may write any key is no business of one route.
+void NoteWriteOfAny(Judge& judge, Router& router) {
+  for (const Route& route : router.routes()) {
+    if (route.policies != nullptr) judge.NoteWriteOfAny(*route.policies);
+  }
+}
+
 // Each route of a request's keys once, with those that are its own. False: it is decided.
 bool AskRoutes(Judge& judge, Router& router, const Request& request, int database) {
+  const bool names_keys = !request.keys.empty();
+  if (MayWriteUnnamedKeys(*request.command, names_keys) ||
+      (names_keys && WritesUnnamedKeys(request)))
+    NoteWriteOfAny(judge, router);
   if (request.keys.size() <= 1) {
     Route& route = router.RouteOf(request);
     return route.policies == nullptr ||
@@ -89,6 +105,11 @@ std::chrono::milliseconds MillisUntil(int64_t until_ns) {
 
 }  // namespace
 
+void SessionGuards::AddHook(std::unique_ptr<ReplyHook> added) {
+  if (absence != nullptr) return absence->SetNext(std::move(added));
+  hook = std::move(added);
+}
+
 SessionGuards& Session::Guards() {
   if (guards_ == nullptr) {
     guards_ = std::make_unique<SessionGuards>();
@@ -125,7 +146,7 @@ Session::Step Session::AdvanceGuarded(const Request& request, int64_t now_ms, Pr
       progress.output_bytes = kUnknownOutput;
     } else {
       if (guards.flights != nullptr) guards.flights->BeforeExecution();
-      step = AdvanceHere(sent, true, now_ms, progress);
+      step = AdvanceWatched(sent, now_ms, progress, guards);
     }
   }
   if (*step != Step::kStay) {
@@ -133,8 +154,31 @@ Session::Step Session::AdvanceGuarded(const Request& request, int64_t now_ms, Pr
     guards.verdict = {};
     if (guards.flights != nullptr) guards.flights->End();
     guards.hook.reset();
+    guards.absence = nullptr;
   }
   return *step;
+}
+
+// Executed here: what the engine replies is looked at where it stands. What CLIENT REPLY keeps back
+// is not there.
+bool Session::IsKnownAbsent(SessionGuards& guards, size_t mark) {
+  if (guards.absence == nullptr) return false;
+  const size_t end = output_.Mark();
+  const bool may_be_nothing = end > mark && end - mark <= kNothingBytesMax;
+  const std::string_view instead =
+      guards.absence->OnOwnReply(may_be_nothing ? output_.CopyFrom(mark) : std::string());
+  if (instead.empty()) return false;
+  output_.Truncate(mark);
+  reply_.Replay(instead);
+  return true;
+}
+
+Session::Step Session::AdvanceWatched(const Request& request, int64_t now_ms, Progress& progress,
+                                      SessionGuards& guards) {
+  const size_t mark = output_.Mark();
+  const Step step = AdvanceHere(request, true, now_ms, progress);
+  if (step != Step::kStay && IsKnownAbsent(guards, mark)) progress.output_bytes = kUnknownOutput;
+  return step;
 }
 
 void Session::AskPolicies(const Request& request, SessionGuards& guards) {
@@ -150,7 +194,9 @@ void Session::AskPolicies(const Request& request, SessionGuards& guards) {
                .now_ns = now_ns,
                .hot = worker_.observer() != nullptr ? &worker_.key_observer().recorder() : nullptr,
                .big_keys = worker_.big_keys() != nullptr ? &worker_.big_keys()->table() : nullptr,
-               .in_transaction = executes});
+               .in_transaction = executes,
+               .watches = !client_.watches.keys().empty() ||
+                          (private_ != nullptr && private_->watched() != nullptr)});
   if (executes) {
     for (size_t i = 0; i < transaction_.size(); ++i) {
       if (!AskRoutes(judge, router(), transaction_.at(i).view(), client_.db)) break;
@@ -159,6 +205,11 @@ void Session::AskPolicies(const Request& request, SessionGuards& guards) {
     AskRoutes(judge, router(), request, client_.db);
   }
   guards.verdict = judge.End();
+  if (guards.verdict.absence != nullptr) {
+    auto hook = std::make_unique<AbsenceHook>(std::move(guards.verdict.absence));
+    guards.absence = hook.get();
+    guards.hook = std::move(hook);
+  }
   if (guards.verdict.kind == Verdict::Kind::kAnswer) {
     guards.state = State::kAnswer;
   } else if (guards.verdict.wait_ns > 0) {
@@ -170,7 +221,8 @@ void Session::AskPolicies(const Request& request, SessionGuards& guards) {
 Session::Step Session::AnswerForPolicy(const Request& request, const SessionGuards& guards) {
   if (WaitsForUpstream(0)) return Step::kStay;
   const Verdict& verdict = guards.verdict;
-  if (verdict.answer != PolicyAnswer::kError && WriteNothing(request, verdict.answer, reply_)) {
+  if (verdict.answer != PolicyAnswer::kError &&
+      WriteNothing(request, verdict.answer, reply_, verdict.blank)) {
     worker_.mutable_command_stats().Reject(request.command->id);
     last_command_ = request.command;
     AfterReply();

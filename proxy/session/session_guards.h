@@ -18,6 +18,7 @@
 
 namespace tidegate {
 
+class AbsenceHook;
 struct Route;
 
 // Where the keys of a route live, for a client in that database.
@@ -42,9 +43,14 @@ struct SessionGuards {
 
   // What a policy does with its reply, if it goes to an upstream; null: nothing.
   std::unique_ptr<ReplyHook> hook = {};
+  // One more: what is known of absent keys is asked first.
+  void AddHook(std::unique_ptr<ReplyHook> added);
 
   // Its reads that wait for somebody else's load; null: no route of its had them.
   std::unique_ptr<SessionFlights> flights = {};
+
+  // The hook, if it looks at replies of the engine as well. Only while the request is not placed.
+  AbsenceHook* absence = nullptr;
 };
 
 }  // namespace tidegate

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "proxy/server.h"
+#include "proxy/session/session_guards.h"
 #include "proxy/session/session_upstream.h"
 #include "proxy/topology/redirect.h"
 #include "proxy/upstream/cluster_cache.h"
@@ -192,6 +193,7 @@ Session::Step SessionPrivate::Placed(const Request& request, Operation op) {
   op_command_ = request.command;
   session_.StopFor(Session::kStopPrivate);
   if (!anew_) {
+    hook_ = session_.guards_ == nullptr ? nullptr : std::move(session_.guards_->hook);
     unheard_ = session_.reply_mode_ != ReplyMode::kOn;
     session_.NoteForwarded(request);
   }
@@ -201,6 +203,7 @@ Session::Step SessionPrivate::Placed(const Request& request, Operation op) {
 // The operation is through, or it is the session's turn in a line.
 void SessionPrivate::Settle() {
   op_ = Operation::kNone;
+  if (!anew_) hook_.reset();
   session_.worker_.GoOnAtEndOfTurn(session_);
 }
 
@@ -496,6 +499,7 @@ void SessionPrivate::BeginAnew() {
                                                : Block(request, cluster, ticks);
   session_.RetargetReply();
   if (step != Session::Step::kStay) anew_ = false;
+  if (step == Session::Step::kNext) hook_.reset();
 }
 
 }  // namespace tidegate

@@ -29,6 +29,7 @@
 #include "proxy/session/session.h"
 #include "proxy/upstream/private_pool.h"
 #include "proxy/upstream/private_subscriber.h"
+#include "proxy/upstream/reply_hook.h"
 #include "proxy/upstream/reply_names.h"
 
 namespace tidegate {
@@ -147,6 +148,7 @@ class SessionPrivate final : private UpstreamClient,
   Session& session_;
   UpstreamLink* link_;
   Operation op_ = Operation::kNone;
+  std::unique_ptr<ReplyHook> hook_;       // of the operation: lives as long as it does
   bool unheard_ = false;                  // the operation's command: CLIENT REPLY
   const Command* op_command_ = nullptr;   // of it
   PrivateConnection* watch_ = nullptr;    // since WATCH

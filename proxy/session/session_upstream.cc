@@ -406,7 +406,6 @@ void Session::EndUpstreamStop() {
   constexpr uint8_t kBoth = kStopUpstream | kStopPrivate;
   if (!goes_on || (stops_ & kBoth) == 0) return;
   stops_ = static_cast<uint8_t>(stops_ & ~kBoth);
-  if (SessionFlights* const mine = flights()) mine->EndOperation();
   last_interaction_ms_ = UnixMillis();  // it waited for us: it has not been idle
   if (output_.size() > kUnsentOutputBytesMax.count && !OutputHasRoom()) return;
   RunKept();

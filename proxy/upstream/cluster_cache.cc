@@ -6,10 +6,10 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/hash.h"
-#include "base/text.h"
+#include "policy/blank_reply.h"
 #include "policy/command_access.h"
 #include "policy/route_policies.h"
-#include "proxy/commands/declared_commands.h"
+#include "proxy/commands/unnamed_writes.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_node.h"
 #include "storage/command.h"
@@ -20,21 +20,6 @@ namespace {
 // Cells of the memory of which keys were read lately, each with 16 bits of one key's hash: a key
 // that is read once is not worth a fetch.
 constexpr size_t kSeenCells = 4096;
-
-bool HasStore(const Request& request) {
-  return std::any_of(request.args.begin() + 1, request.args.end(), [](std::string_view arg) {
-    return EqualsIgnoreCase(arg, "store") || EqualsIgnoreCase(arg, "storedist");
-  });
-}
-
-// Writes whose keys are not all among those that they name, as far as anybody can tell.
-bool WritesUnnamedKeys(const Request& request) {
-  const Command& command = *request.command;
-  if (request.keys.empty() || command.spec->group == Group::kScripting) return true;
-  // What the configuration declares is a module's: what that does to keys nobody says.
-  if (command.spec->handler == RefuseAsUnknown) return true;
-  return HasStore(request) && (command.full_name == "sort" || command.full_name.starts_with("geo"));
-}
 
 uint64_t IdOf(const CachedRead& read) {
   uint64_t id = read.hash ^ (uint64_t{read.command} << 32 | static_cast<uint32_t>(read.database));
@@ -127,7 +112,8 @@ void ClusterCache::Missed(const Request& request, int database, const LocalCache
                                        .stamp = stamp,
                                        .sent_ns = now_ns,
                                        .ttl_max_ns = rule.ttl_max_ns(),
-                                       .bytes_max = rule.entry_bytes_max()});
+                                       .bytes_max = rule.entry_bytes_max(),
+                                       .keeps_nothing = rule.keeps_nothing()});
   // One at a time.
   if (sent) Rest(read_id, INT64_MAX);
 }
@@ -151,9 +137,13 @@ void ClusterCache::Fetched(FetchedReply fetched) {
   const CachedRead read = ReadOf(request, fetched.database);
   const int64_t now_ns = MonotonicNanos();
   const bool is_reply = !fetched.reply.empty() && fetched.reply.front() != '-';
-  if (!is_reply || fetched.reply.size() > fetched.bytes_max) {
+  const bool is_unwanted = !fetched.keeps_nothing && MayBeNothing(fetched.reply);
+  if (!is_reply || is_unwanted || fetched.reply.size() > fetched.bytes_max) {
     // A lost connection has its own pause.
-    if (!fetched.reply.empty()) Rest(fetched.read_id, now_ns + kRefusedRestNanos);
+    if (!fetched.reply.empty()) {
+      const int64_t rest_ns = is_unwanted ? kOvertakenRestNanos : kRefusedRestNanos;
+      Rest(fetched.read_id, now_ns + rest_ns);
+    }
     shared_.store.mutable_figures().discarded.Add(1);
     return;
   }

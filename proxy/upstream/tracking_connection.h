@@ -52,6 +52,7 @@ struct FetchedReply {
   int64_t sent_ns = 0;
   int64_t ttl_max_ns = 0;
   size_t bytes_max = 0;
+  bool keeps_nothing = true;  // also a reply that says that there is nothing
   uint64_t source = 0;
   // Empty: it will not come.
   std::string_view reply = {};

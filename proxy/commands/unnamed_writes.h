@@ -1,0 +1,13 @@
+// Writes whose keys are not all among those that they name, as far as anybody can tell. Pure.
+// Threads: any.
+#pragma once
+
+#include "storage/request.h"
+
+namespace tidegate {
+
+// Scripts, FLUSHALL, SWAPDB, SORT and GEORADIUS with STORE, and commands that the configuration
+// declares. False for reads.
+bool WritesUnnamedKeys(const Request& request);
+
+}  // namespace tidegate
