@@ -61,13 +61,12 @@ RoutePolicies::RoutePolicies(const Setting& setting, std::shared_ptr<PolicyCount
         std::make_unique<SingleFlight>(options_.single_flight, profile_, *setting.leases,
                                        before != nullptr ? before->single_flight_.get() : nullptr);
   }
-  absent_keys_ = AbsentKeys::Create(
-      {.policies = options_,
-       .is_upstream = is_upstream_,
-       .commands = setting.commands,
-       .leases = single_flight_ != nullptr ? setting.leases : nullptr},
-      counters_,
-      before != nullptr ? before->absent_keys_ : nullptr);
+  absent_keys_ =
+      AbsentKeys::Create({.policies = options_,
+                          .is_upstream = is_upstream_,
+                          .commands = setting.commands,
+                          .leases = single_flight_ != nullptr ? setting.leases : nullptr},
+                         counters_, before != nullptr ? before->absent_keys_ : nullptr);
   const PolicyMode cache = SafeModeOf(options_.local_cache.mode, profile_);
   if (options_.local_cache.said && cache != PolicyMode::kOff && KeepsReplies(setting)) {
     const bool keeps_nothing = single_flight_ == nullptr && absent_keys_ == nullptr;

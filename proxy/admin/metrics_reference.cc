@@ -1,7 +1,8 @@
 #include "proxy/admin/metrics_reference.h"
 
-#include "policy/local_cache_metrics.h"
+#include "policy/absent_metrics.h"
 #include "policy/flight_metrics.h"
+#include "policy/local_cache_metrics.h"
 #include "policy/policy_metrics.h"
 #include "proxy/discovery/discovery_metrics.h"
 #include "proxy/observe/big_key_metrics.h"

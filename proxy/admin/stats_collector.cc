@@ -9,8 +9,9 @@
 
 #include "base/clock.h"
 #include "base/version.h"
-#include "policy/local_cache_metrics.h"
+#include "policy/absent_metrics.h"
 #include "policy/flight_metrics.h"
+#include "policy/local_cache_metrics.h"
 #include "policy/policy_metrics.h"
 #include "policy/policy_registry.h"
 #include "proxy/admin/histogram_fold.h"

@@ -27,7 +27,7 @@ class AbsenceHook final : public ReplyHook {
 
  private:
   std::unique_ptr<AbsenceWatch> watch_;  // null: the reply has come
-  std::unique_ptr<ReplyHook> next_;  // null: nothing
+  std::unique_ptr<ReplyHook> next_;      // null: nothing
   std::string instead_;
 };
 
