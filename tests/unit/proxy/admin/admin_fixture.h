@@ -86,11 +86,17 @@ class AdminFixture {
   AdminSources Sources() {
     AdminSources sources;
     for (size_t i = 0; i < kWorkers; ++i) {
-      sources.workers.push_back({&counters_[i], command_stats_[i].get(), &upstreams_[i],
-                                 [this, i] {
-                                   return RouteActFigures{{mirrors_[i]}, {moves_[i]}};
-                                 },
-                                 &routes_[i], nullptr, [] { return size_t{2}; }});
+      sources.workers.push_back({.counters = &counters_[i],
+                                 .commands = command_stats_[i].get(),
+                                 .upstreams = &upstreams_[i],
+                                 .acts =
+                                     [this, i] {
+                                       return RouteActFigures{{mirrors_[i]}, {moves_[i]}};
+                                     },
+                                 .cache = nullptr,
+                                 .routes = &routes_[i],
+                                 .engine = nullptr,
+                                 .mailbox_messages = [] { return size_t{2}; }});
     }
     sources.commands = [this]() -> const CommandTable& { return *commands_; };
     sources.engine = engine_.get();
