@@ -193,12 +193,14 @@ UpstreamRequest SessionForwarder::Waiting(uint16_t slot) const {
 }
 
 StripeIndex SessionForwarder::WrittenStripe() const {
-  return StripeOf(StripesWrittenBy(request_, cluster_->number()));
+  return StripeWrittenBy(request_, cluster_->number());
 }
 
 void SessionForwarder::BeginWrite() {
-  link_.BeginWrite(cluster_->cache()->stripes(), link_.next_sequence,
-                   StripesWrittenBy(request_, cluster_->number()));
+  WriteStripes& stripes = cluster_->cache()->stripes();
+  const StripeIndex one = WrittenStripe();
+  if (one != kSeveralStripes) return link_.BeginWrite(stripes, one);
+  link_.BeginWrite(stripes, link_.next_sequence, StripesWrittenBy(request_, cluster_->number()));
 }
 
 void SessionForwarder::Placed() {

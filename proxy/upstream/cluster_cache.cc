@@ -30,11 +30,19 @@ uint64_t IdOf(const CachedRead& read) {
 
 }  // namespace
 
-std::vector<StripeIndex> StripesWrittenBy(const Request& request, size_t cluster) {
+StripeIndex StripeWrittenBy(const Request& request, size_t cluster) {
   const Command& command = *request.command;
   if (DataAccessOf(command) != DataAccess::kWrite || command.spec->group == Group::kPubSub)
-    return {};
-  if (WritesUnnamedKeys(request)) return {WriteStripes::OfCluster(cluster)};
+    return kNoStripe;
+  if (WritesUnnamedKeys(request)) return WriteStripes::OfCluster(cluster);
+  return request.keys.size() == 1 ? WriteStripes::OfKey(request.keys[0].hash, cluster)
+                                  : kSeveralStripes;
+}
+
+std::vector<StripeIndex> StripesWrittenBy(const Request& request, size_t cluster) {
+  const StripeIndex one = StripeWrittenBy(request, cluster);
+  if (one == kNoStripe) return {};
+  if (one != kSeveralStripes) return {one};
   std::vector<StripeIndex> written;
   written.reserve(request.keys.size());
   for (const KeyRef& key : request.keys) written.push_back(WriteStripes::OfKey(key.hash, cluster));

@@ -46,7 +46,8 @@ inline constexpr size_t kRestingReadsMax = 4096;
 // What of a request makes replies that are kept of the cluster invalid: nothing, its keys, or all
 // there is.
 std::vector<StripeIndex> StripesWrittenBy(const Request& request, size_t cluster);
-// The same for a request in flight: none, one, or that there are several.
+// The same for a request in flight: none, one, or that there are several. Allocates nothing.
+StripeIndex StripeWrittenBy(const Request& request, size_t cluster);
 StripeIndex StripeOf(const std::vector<StripeIndex>& written);
 
 class ClusterCache final {

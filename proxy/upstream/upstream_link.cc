@@ -36,6 +36,11 @@ void UpstreamLink::Cut(const UpstreamRequest& request) {
   if (outstanding == 0) delete this;
 }
 
+void UpstreamLink::BeginWrite(WriteStripes& of, StripeIndex index) {
+  stripes = &of;
+  if (index != kNoStripe) of.Begin(index);
+}
+
 void UpstreamLink::BeginWrite(WriteStripes& of, uint32_t sequence,
                               std::vector<StripeIndex> indexes) {
   stripes = &of;

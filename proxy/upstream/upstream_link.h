@@ -163,6 +163,8 @@ struct UpstreamLink {
   void Cut(const UpstreamRequest& request);
   // A request with a stripe, of which this is the whole if there are several: it will be sent now.
   void BeginWrite(WriteStripes& of, uint32_t sequence, std::vector<StripeIndex> indexes);
+  // The same with one, or none.
+  void BeginWrite(WriteStripes& of, StripeIndex index);
   // Its reply is there, or will not come: before its client hears of that.
   void EndWrite(const UpstreamRequest& request);
   // The client goes.
