@@ -100,6 +100,19 @@ TEST(YamlPolicies, KeptRepliesAndLoads) {
   EXPECT_EQ(options->routes[0].policies.single_flight, SingleFlightOptions{.learned = true});
 }
 
+TEST(YamlPolicies, TimesToLive) {
+  Result<Options> options = Parse(
+      "policies: {ttl_jitter: {mode: enforce, keys: [\"item:*\"], share: 20, per-second: 5}}");
+  ASSERT_TRUE(options.ok()) << options.error().message;
+  EXPECT_EQ(
+      options->routes[0].policies.ttl_jitter,
+      (TtlJitterOptions{
+          .mode = PolicyMode::kEnforce, .keys = {"item:*"}, .share_percent = 20, .per_second = 5}));
+  options = Parse("policies: {ttl_jitter: {keys: learned}, single_flight: {keys: learned}}");
+  ASSERT_TRUE(options.ok()) << options.error().message;
+  EXPECT_EQ(options->routes[0].policies.ttl_jitter, TtlJitterOptions{.learned = true});
+}
+
 TEST(YamlPolicies, KeysThatDoNotExist) {
   Result<Options> options = Parse(
       "policies: {negative_cache: {mode: enforce, ttl: 2s, keys-max: 1000, answer: {sentinel: "
@@ -143,6 +156,12 @@ TEST(YamlPolicies, RefusesGuardsThatMakeNoSense) {
       {"single_flight: {keys: learned, wait-max: 2s}",
        "f:1: 'wait-max' must be a time with a unit, from 1ms to 1500ms"},
       {"single_flight: {keys: learned, over: blank}", "f:1: 'over' must be one of error, nil"},
+      {"ttl_jitter: {}", "f:1: ttl_jitter needs keys: a list of patterns, or learned"},
+      {"ttl_jitter: {keys: learned}",
+       "f:1: ttl_jitter of learned keys needs single_flight with 'keys: learned'"},
+      {"ttl_jitter: {keys: [a], share: 51}", "f:1: 'share' must be a number from 1 to 50"},
+      {"ttl_jitter: {keys: [a], per-second: 0}",
+       "f:1: 'per-second' must be a number from 1 to 10000000"},
       {"negative_cache: {ttl: 1ms}", "f:1: 'ttl' must be a time with a unit, from 100ms to 1h"},
       {"negative_cache: {keys-max: 0}", "f:1: 'keys-max' must be a number from 1 to 10000000"},
       {"negative_cache: {answer: observe}",
