@@ -152,8 +152,8 @@ def avalanche(options):
                     connection.read(60)
             took = time.monotonic() - begin
             for first in range(0, count, step):
-                connection.send(b"".join(resp.encode_command(("EXPIRETIME", "item:%d" % i)) for i in range(first, first + step)))
-                seconds.update(connection.read(60).value for _ in range(step))
+                connection.send(b"".join(resp.encode_command(("PEXPIRETIME", "item:%d" % i)) for i in range(first, first + step)))
+                seconds.update(connection.read(60).value // 1000 for _ in range(step))
             most = max(seconds.values())
             print("%-9s %d keys set in %.1f s expire in %d different seconds; most in one: %d (%.2f %%)" % (name, count, took, len(seconds), most, 100 * most / count), flush=True)
 
