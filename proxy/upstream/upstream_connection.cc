@@ -1,6 +1,7 @@
 #include "proxy/upstream/upstream_connection.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/check.h"
@@ -20,6 +21,16 @@ constexpr std::string_view kNoSuchScriptReply =
     "-NOSCRIPT No matching script. Please use EVAL.\r\n";
 // Of it, what all versions say; less of it a script may give as an error of its own.
 constexpr std::string_view kNoSuchScript = kNoSuchScriptReply.substr(0, 28);
+
+// What Redis says of a text that becomes no script: so no node ever had it.
+bool IsOfNoScript(std::string_view error) {
+  constexpr std::array<std::string_view, 5> kBeginnings = {
+      "-ERR Error compiling script", "-ERR Invalid script shebang",
+      "-ERR Unexpected engine in script shebang", "-ERR Unknown lua shebang option",
+      "-ERR Unexpected flag in script shebang"};
+  return std::any_of(kBeginnings.begin(), kBeginnings.end(),
+                     [error](std::string_view begin) { return error.starts_with(begin); });
+}
 
 // The queue's front is taken off by moving a mark; beyond so many the room is given back.
 constexpr size_t kQueueSlackMax = 4096;
@@ -499,9 +510,7 @@ bool UpstreamConnection::TakeError(const UpstreamRequest& request, std::string_v
   }
   if (TakeRedirection(request, error) || TakeUnknownScript(request, error)) return true;
   counters_.error_replies.Add(1);
-  // What no node compiles none ever had.
-  if (request.given_text != 0 && error.starts_with("-ERR Error compiling script"))
-    error = kNoSuchScriptReply;
+  if (request.given_text != 0 && IsOfNoScript(error)) error = kNoSuchScriptReply;
   return false;
 }
 
