@@ -193,12 +193,15 @@ UpstreamRequest SessionForwarder::Waiting(uint16_t slot) const {
 }
 
 StripeIndex SessionForwarder::WrittenStripe() const {
-  return StripeOf(StripesWrittenBy(request_, cluster_->number()));
+  return StripeWrittenBy(request_, cluster_->number());
 }
 
 void SessionForwarder::BeginWrite() {
-  link_.BeginWrite(cluster_->cache()->stripes(), link_.next_sequence,
-                   StripesWrittenBy(request_, cluster_->number()));
+  const StripeIndex stripe = WrittenStripe();
+  if (stripe == kNoStripe) return;
+  std::vector<StripeIndex> several;
+  if (stripe == kSeveralStripes) AppendStripesWrittenBy(request_, cluster_->number(), several);
+  link_.BeginWrite(cluster_->cache()->stripes(), link_.next_sequence, stripe, std::move(several));
 }
 
 void SessionForwarder::Placed() {
