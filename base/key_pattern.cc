@@ -163,6 +163,13 @@ bool KeyPattern::Matches(std::string_view key) const {
   return (states >> parts_ & 1) != 0;
 }
 
+std::vector<KeyPattern> ParsedPatterns(const std::vector<std::string>& texts) {
+  std::vector<KeyPattern> patterns;
+  patterns.reserve(texts.size());
+  for (const std::string& text : texts) patterns.push_back(KeyPattern::Parse(text).value());
+  return patterns;
+}
+
 bool MatchesAny(const std::vector<KeyPattern>& patterns, std::string_view key) {
   return std::any_of(patterns.begin(), patterns.end(),
                      [key](const KeyPattern& pattern) { return pattern.Matches(key); });

@@ -51,6 +51,9 @@ class KeyPattern final {
   size_t parts_ = 0;
 };
 
+// Of texts that were parsed before, and are known to be right.
+std::vector<KeyPattern> ParsedPatterns(const std::vector<std::string>& texts);
+
 // Those that a key has to have one of, or may have none of.
 bool MatchesAny(const std::vector<KeyPattern>& patterns, std::string_view key);
 

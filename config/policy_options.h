@@ -128,6 +128,18 @@ struct SingleFlightOptions {
   friend bool operator==(const SingleFlightOptions&, const SingleFlightOptions&) = default;
 };
 
+// Keys that would expire in one second with too many others expire somewhat earlier.
+struct TtlJitterOptions {
+  std::optional<PolicyMode> mode = {};
+  std::vector<std::string> keys = {};
+  bool learned = false;        // keys that the route's single_flight has learned
+  int64_t share_percent = 10;  // of the time to live, at most
+  int64_t per_second = 1000;   // that may expire together
+
+  bool any() const { return learned || !keys.empty(); }
+  friend bool operator==(const TtlJitterOptions&, const TtlJitterOptions&) = default;
+};
+
 // What a read gets whose key is not there: what it would get anyway, nothing, a text in place of a
 // value, an error.
 enum class OnAbsent : uint8_t { kObserve, kNil, kSentinel, kError };
@@ -184,6 +196,7 @@ struct RoutePolicyOptions {
   BigKeyOptions big_key = {};
   LocalCacheOptions local_cache = {};
   SingleFlightOptions single_flight = {};
+  TtlJitterOptions ttl_jitter = {};
   NegativeCacheOptions negative_cache = {};
   BloomOptions bloom = {};
 

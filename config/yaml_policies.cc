@@ -12,9 +12,9 @@
 namespace tidegate {
 namespace {
 
-constexpr std::array<std::string_view, 7> kPolicyNames = {
-    "rate_limit",    "key_shape",      "big_key", "local_cache",
-    "single_flight", "negative_cache", "bloom"};
+constexpr std::array<std::string_view, 8> kPolicyNames = {
+    "rate_limit",    "key_shape",  "big_key",        "local_cache",
+    "single_flight", "ttl_jitter", "negative_cache", "bloom"};
 constexpr std::array<std::string_view, 2> kRateLimitKeys = {"mode", "rules"};
 constexpr std::array<std::string_view, 8> kRuleKeys = {"preset", "per",    "match", "rate",
                                                        "burst",  "access", "park",  "over"};
@@ -26,6 +26,7 @@ constexpr std::array<std::string_view, 4> kLocalCacheKeys = {"mode", "keys", "tt
                                                              "entry-bytes-max"};
 constexpr std::array<std::string_view, 5> kSingleFlightKeys = {"mode", "keys", "lease-max",
                                                                "wait-max", "over"};
+constexpr std::array<std::string_view, 4> kTtlJitterKeys = {"mode", "keys", "share", "per-second"};
 constexpr std::array<std::string_view, 2> kFlightAnswerNames = {"error", "nil"};
 constexpr std::array<std::string_view, 4> kNegativeCacheKeys = {"mode", "ttl", "keys-max",
                                                                 "answer"};
@@ -72,6 +73,8 @@ class PolicyReader {
         ReadLocalCache(entry, policies.local_cache);
       } else if (entry.key == "single_flight") {
         ReadSingleFlight(entry, policies.single_flight);
+      } else if (entry.key == "ttl_jitter") {
+        ReadTtlJitter(entry, policies.ttl_jitter);
       } else if (entry.key == "negative_cache") {
         ReadNegativeCache(entry, policies.negative_cache);
       } else if (entry.key == "bloom") {
@@ -80,6 +83,8 @@ class PolicyReader {
         FailUnknown(entry, "policies", kPolicyNames);
       }
     }
+    if (policies.ttl_jitter.learned && !policies.single_flight.learned)
+      Fail(node, "ttl_jitter of learned keys needs single_flight with 'keys: learned'");
     return policies;
   }
 
@@ -332,7 +337,7 @@ class PolicyReader {
       if (entry.key == "mode") {
         flight.mode = ReadMode(entry);
       } else if (entry.key == "keys") {
-        ReadFlightKeys(entry, flight);
+        ReadKindsOfKeys(entry, flight.keys, flight.learned);
       } else if (entry.key == "lease-max") {
         flight.lease_max = ReadTime(entry, kFlightLeaseLeast, kFlightLeaseMost);
       } else if (entry.key == "wait-max") {
@@ -346,11 +351,31 @@ class PolicyReader {
     if (!flight.any()) Fail(node, "single_flight needs keys: a list of patterns, or learned");
   }
 
-  void ReadFlightKeys(const ConfigNode& entry, SingleFlightOptions& flight) {
-    if (entry.is_list()) return ReadPatterns(entry, flight.keys, kFlightPatternsMax);
-    flight.learned = context_.ScalarOf(entry) == "learned";
-    if (entry.is_scalar() && !flight.learned)
-      Fail(entry, "'keys' must be a list of patterns, or learned");
+  // Patterns, or "learned".
+  void ReadKindsOfKeys(const ConfigNode& entry, std::vector<std::string>& keys, bool& learned) {
+    if (entry.is_list()) return ReadPatterns(entry, keys, kKeysPatternsMax);
+    learned = context_.ScalarOf(entry) == "learned";
+    if (entry.is_scalar() && !learned) Fail(entry, "'keys' must be a list of patterns, or learned");
+  }
+
+  // --- ttl_jitter ---
+
+  void ReadTtlJitter(const ConfigNode& node, TtlJitterOptions& jitter) {
+    if (!context_.ExpectMap(node, "ttl_jitter")) return;
+    for (const ConfigNode& entry : node.items) {
+      if (entry.key == "mode") {
+        jitter.mode = ReadMode(entry);
+      } else if (entry.key == "keys") {
+        ReadKindsOfKeys(entry, jitter.keys, jitter.learned);
+      } else if (entry.key == "share") {
+        jitter.share_percent = ReadNumber(entry, kJitterShareMax);
+      } else if (entry.key == "per-second") {
+        jitter.per_second = ReadNumber(entry, kJitterPerSecondMax);
+      } else {
+        FailUnknown(entry, "ttl_jitter", kTtlJitterKeys);
+      }
+    }
+    if (!jitter.any()) Fail(node, "ttl_jitter needs keys: a list of patterns, or learned");
   }
 
   // --- negative_cache, bloom ---

@@ -5,6 +5,7 @@
 //     key_shape:  {allow: ["item:<int>"], key-bytes-max: 64}
 //     big_key:    {keys: refuse, elements-max: 100000}
 //     single_flight: {keys: ["item:*"], wait-max: 500ms}
+//     ttl_jitter: {keys: ["item:*"], share: 10}
 //     negative_cache: {mode: enforce, ttl: 30s, answer: nil}
 //     bloom:      {mode: enforce, on-absent: {sentinel: "null"}}
 //
@@ -31,8 +32,11 @@ inline constexpr int64_t kRateBurstMax = 1'000'000'000;
 inline constexpr std::chrono::milliseconds kParkMax{1000};
 // Patterns of `allow`, and of `deny`: each key is held against them one after the other.
 inline constexpr size_t kKeyShapePatternsMax = 64;
-// Patterns of single_flight's `keys`: likewise.
-inline constexpr size_t kFlightPatternsMax = 64;
+// Patterns of `keys` of single_flight and of ttl_jitter: likewise.
+inline constexpr size_t kKeysPatternsMax = 64;
+// A time to live that is shortened by more is another one.
+inline constexpr int64_t kJitterShareMax = 50;
+inline constexpr int64_t kJitterPerSecondMax = 10'000'000;
 // A lease that is longer would keep a key from being loaded for as long when its client has gone.
 inline constexpr std::chrono::milliseconds kFlightLeaseMost{10'000};
 inline constexpr std::chrono::milliseconds kFlightLeaseLeast{50};

@@ -4,6 +4,7 @@
 
 #include "base/shown_text.h"
 #include "config/yaml_policies.h"
+#include "policy/flights.h"
 
 namespace tidegate {
 namespace {
@@ -49,9 +50,11 @@ bool Judge::Ask(RoutePolicies& policies, const Request& request, std::span<const
   if (verdict_.kind == Verdict::Kind::kAnswer) return false;
   const DataAccess access = DataAccessOf(*request.command);
   if (access == DataAccess::kNone) return true;
-  return AskKeyShape(policies, keys) && AskBigKey(policies, request, keys, keyspace) &&
-         AskAbsentKeys(policies, request, access, keys, keyspace) &&
-         AskRateLimit(policies, access, keys, keyspace);
+  const bool passes = AskKeyShape(policies, keys) && AskBigKey(policies, request, keys, keyspace) &&
+                      AskAbsentKeys(policies, request, access, keys, keyspace) &&
+                      AskRateLimit(policies, access, keys, keyspace);
+  if (passes && policies.ttl_jitter() != nullptr) AskTtlJitter(policies, request, access, keys);
+  return passes;
 }
 
 Verdict Judge::End() {
@@ -154,6 +157,23 @@ bool Judge::AskAbsentKeys(RoutePolicies& policies, const Request& request, DataA
       break;
   }
   return false;
+}
+
+// A queue is executed as it was said.
+void Judge::AskTtlJitter(RoutePolicies& policies, const Request& request, DataAccess access,
+                         std::span<const KeyRef> keys) {
+  TtlJitter& jitter = *policies.ttl_jitter();
+  if (access != DataAccess::kWrite || keys.size() != 1 || context_.in_transaction) return;
+  const std::string_view key = keys[0].name;
+  const bool is_one =
+      jitter.Names(key) || (jitter.of_learned_keys() && policies.single_flight() != nullptr &&
+                            policies.single_flight()->HasLearned(key, context_.now_ns));
+  if (!is_one) return;
+  lot_ = lot_ * 6364136223846793005u + static_cast<uint64_t>(context_.now_ns);
+  const std::optional<ShorterTtl> shorter = jitter.Rule(request, context_.unix_ms, lot_);
+  if (!shorter) return;
+  policies.counters().Count(PolicyKind::kTtlJitter, PolicyAct::kRewritten, jitter.mode());
+  if (jitter.mode() == PolicyMode::kEnforce) verdict_.ttl = shorter;
 }
 
 bool Judge::AskRateLimit(RoutePolicies& policies, DataAccess access, std::span<const KeyRef> keys,

@@ -3,10 +3,10 @@
 //   Begin --> Ask (route 1) --> Ask (route 2) ... --> End: it may go, now or later, or it gets this
 //
 // The order within a route is that of what it costs to find out, and of what is certain: key_shape,
-// big_key, absent keys, rate_limit. The first that refuses decides, and what rates took until then
-// is given back, so a refused request is charged nowhere. A transaction is asked about command by
-// command and decided once, so it is executed whole or not at all. It knows no session and no
-// clock. Owner: one worker, which uses it again for each request.
+// big_key, absent keys, rate_limit; ttl_jitter refuses nothing. The first that refuses decides, and
+// what rates took until then is given back, so a refused request is charged nowhere. A transaction
+// is asked about command by command and decided once, so it is executed whole or not at all. It
+// knows no session and no clock. Owner: one worker, which uses it again for each request.
 #pragma once
 
 #include <cstdint>
@@ -24,15 +24,17 @@
 #include "policy/command_access.h"
 #include "policy/rate_limit/rate_limit.h"
 #include "policy/route_policies.h"
+#include "policy/ttl_jitter/ttl_jitter.h"
 #include "storage/request.h"
 
 namespace tidegate {
 
 // Who asks, and what is known.
 struct JudgeContext {
-  uint64_t client = 0;                          // hash of the address, without the port
-  uint64_t user = 0;                            // hash of the name
-  int64_t now_ns = 0;                           // monotonic
+  uint64_t client = 0;  // hash of the address, without the port
+  uint64_t user = 0;    // hash of the name
+  int64_t now_ns = 0;   // monotonic
+  int64_t unix_ms = 0;
   const hotkey::AccessRecorder* hot = nullptr;  // null: no key is hot
   hotkey::BigKeyTable* big_keys = nullptr;      // null: no key is big
   bool in_transaction = false;
@@ -46,6 +48,7 @@ struct Verdict {
   int64_t wait_ns = 0;
   bool unlink = false;
   std::optional<CappedRange> cap = {};
+  std::optional<ShorterTtl> ttl = {};
   // kAnswer: the error, or what stands for it if the command has that.
   PolicyAnswer answer = PolicyAnswer::kError;
   std::string error = {};
@@ -73,6 +76,8 @@ class Judge final {
                      std::span<const KeyRef> keys, hotkey::Keyspace keyspace);
   bool AskRateLimit(RoutePolicies& policies, DataAccess access, std::span<const KeyRef> keys,
                     hotkey::Keyspace keyspace);
+  void AskTtlJitter(RoutePolicies& policies, const Request& request, DataAccess access,
+                    std::span<const KeyRef> keys);
   AbsenceWatch& Absence();
   void Refuse(PolicyAnswer answer, std::string error);
 
@@ -80,6 +85,7 @@ class Judge final {
   RateCharges charges_;
   Verdict verdict_;
   RoutePolicies* delays_ = nullptr;  // the route that the wait is of
+  uint64_t lot_ = 1;
 };
 
 }  // namespace tidegate

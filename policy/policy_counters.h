@@ -19,12 +19,13 @@ enum class PolicyKind : uint8_t {
   kBigKey,
   kLoadShedding,
   kSingleFlight,
+  kTtlJitter,
   kNegativeCache,
   kBloom,
 };
-inline constexpr std::array<std::string_view, 7> kPolicyKindNames = {
-    "rate_limit",    "key_shape",      "big_key", "load_shedding",
-    "single_flight", "negative_cache", "bloom"};
+inline constexpr std::array<std::string_view, 8> kPolicyKindNames = {
+    "rate_limit",    "key_shape",  "big_key",        "load_shedding",
+    "single_flight", "ttl_jitter", "negative_cache", "bloom"};
 
 // What a policy does to a request: answers in place of whoever has the data, keeps it for a moment,
 // or lets it through in another form.

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "policy/command_access.h"
 #include "policy/single_flight/single_flight.h"
+#include "policy/ttl_jitter/ttl_jitter.h"
 
 namespace tidegate {
 namespace {
@@ -61,6 +62,14 @@ RoutePolicies::RoutePolicies(const Setting& setting, std::shared_ptr<PolicyCount
         std::make_unique<SingleFlight>(options_.single_flight, profile_, *setting.leases,
                                        before != nullptr ? before->single_flight_.get() : nullptr);
   }
+  const PolicyMode jitter = ModeOf(options_.ttl_jitter.mode, profile_);
+  if (options_.ttl_jitter.any() && jitter != PolicyMode::kOff) {
+    const bool goes_on = before != nullptr && before->ttl_jitter_ != nullptr &&
+                         before->options_.ttl_jitter == options_.ttl_jitter &&
+                         before->ttl_jitter_->mode() == jitter;
+    ttl_jitter_ =
+        goes_on ? before->ttl_jitter_ : std::make_shared<TtlJitter>(options_.ttl_jitter, jitter);
+  }
   absent_keys_ =
       AbsentKeys::Create({.policies = options_,
                           .is_upstream = is_upstream_,
@@ -95,6 +104,7 @@ bool RoutePolicies::Concerns(const Command& command) const {
   if (access == DataAccess::kNone) return false;
   if (single_flight_ != nullptr && (access == DataAccess::kWrite || command.full_name == "get"))
     return true;
+  if (ttl_jitter_ != nullptr && access == DataAccess::kWrite) return true;
   return ConcernsData();
 }
 
@@ -109,6 +119,7 @@ std::vector<std::string> RoutePolicies::Describe() const {
   }
   if (local_cache_ != nullptr) lines.push_back(local_cache_->Describe());
   if (single_flight_ != nullptr) lines.push_back(single_flight_->Describe(MonotonicNanos()));
+  if (ttl_jitter_ != nullptr) lines.push_back(ttl_jitter_->Describe());
   if (absent_keys_ != nullptr) {
     for (std::string& line : absent_keys_->Describe()) lines.push_back(std::move(line));
   }

@@ -27,6 +27,7 @@ namespace tidegate {
 
 class LeaseTable;
 class SingleFlight;
+class TtlJitter;
 
 class RoutePolicies final {
  public:
@@ -61,6 +62,7 @@ class RoutePolicies final {
   // Asked by the session: it answers in place of an upstream.
   const LocalCacheRule* local_cache() const { return local_cache_.get(); }
   SingleFlight* single_flight() { return single_flight_.get(); }
+  TtlJitter* ttl_jitter() { return ttl_jitter_.get(); }
   const std::shared_ptr<AbsentKeys>& absent_keys() const { return absent_keys_; }
   RoutePriority priority() const { return priority_; }
   PolicyCounters& counters() { return *counters_; }
@@ -84,6 +86,7 @@ class RoutePolicies final {
   std::unique_ptr<BigKeyGuard> big_key_;
   std::unique_ptr<LocalCacheRule> local_cache_;
   std::unique_ptr<SingleFlight> single_flight_;
+  std::shared_ptr<TtlJitter> ttl_jitter_;  // what it counted goes on after a reload
   std::shared_ptr<AbsentKeys> absent_keys_;
 };
 

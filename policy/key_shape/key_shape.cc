@@ -5,13 +5,6 @@
 namespace tidegate {
 namespace {
 
-std::vector<KeyPattern> Parsed(const std::vector<std::string>& texts) {
-  std::vector<KeyPattern> patterns;
-  patterns.reserve(texts.size());
-  for (const std::string& text : texts) patterns.push_back(KeyPattern::Parse(text).value());
-  return patterns;
-}
-
 std::string Listed(std::string_view name, const std::vector<KeyPattern>& patterns) {
   if (patterns.empty()) return "";
   std::string text = " " + std::string(name);
@@ -22,8 +15,8 @@ std::string Listed(std::string_view name, const std::vector<KeyPattern>& pattern
 }  // namespace
 
 KeyShape::KeyShape(const KeyShapeOptions& options, PolicyMode mode)
-    : allow_(Parsed(options.allow)),
-      deny_(Parsed(options.deny)),
+    : allow_(ParsedPatterns(options.allow)),
+      deny_(ParsedPatterns(options.deny)),
       key_bytes_max_(options.key_bytes_max.count),
       mode_(mode),
       answer_(options.answer) {}

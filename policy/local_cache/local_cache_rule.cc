@@ -23,8 +23,7 @@ LocalCacheRule::LocalCacheRule(const LocalCacheOptions& options, PolicyMode mode
     if (covered_.size() <= command->id) covered_.resize(command->id + 1);
     covered_[command->id] = true;
   }
-  for (const std::string& text : options.patterns)
-    patterns_.push_back(KeyPattern::Parse(text).value());
+  patterns_ = ParsedPatterns(options.patterns);
 }
 
 std::string LocalCacheRule::Describe() const {

@@ -11,13 +11,6 @@
 namespace tidegate {
 namespace {
 
-std::vector<KeyPattern> Parsed(const std::vector<std::string>& texts) {
-  std::vector<KeyPattern> patterns;
-  patterns.reserve(texts.size());
-  for (const std::string& text : texts) patterns.push_back(KeyPattern::Parse(text).value());
-  return patterns;
-}
-
 int64_t NanosOf(std::chrono::milliseconds time) { return std::chrono::nanoseconds(time).count(); }
 
 template <size_t N>
@@ -66,7 +59,7 @@ SingleFlight::SingleFlight(const SingleFlightOptions& options, Profile profile, 
                            const SingleFlight* before)
     : options_(options),
       profile_(profile),
-      keys_(Parsed(options.keys)),
+      keys_(ParsedPatterns(options.keys)),
       leases_(leases),
       times_(before != nullptr ? before->times_ : std::make_shared<LoadTimes>()),
       classes_(!options.learned ? nullptr
@@ -78,7 +71,7 @@ SingleFlight::SingleFlight(const SingleFlightOptions& options, Profile profile, 
 // learned when that was said, or in `strict`.
 PolicyMode SingleFlight::ModeFor(std::string_view key, int64_t now_ns) const {
   if (MatchesAny(keys_, key)) return SafeModeOf(options_.mode, profile_);
-  if (classes_ == nullptr || !classes_->Has(key, now_ns)) return PolicyMode::kOff;
+  if (!HasLearned(key, now_ns)) return PolicyMode::kOff;
   return ModeOf(options_.mode, profile_);
 }
 

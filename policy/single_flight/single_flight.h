@@ -45,6 +45,10 @@ class SingleFlight final {
 
   LeaseTable& leases() { return leases_; }
   bool learns() const { return classes_ != nullptr; }
+  // Keys like this are seen to be used as a cache's.
+  bool HasLearned(std::string_view key, int64_t now_ns) const {
+    return classes_ != nullptr && classes_->Has(key, now_ns);
+  }
   bool wants_error() const { return options_.over == PolicyAnswer::kError; }
 
   // Of reads of this key that find nothing; kOff: nothing is done.

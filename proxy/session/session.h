@@ -361,7 +361,7 @@ class Session final : private StreamOwner, private UpstreamClient {
   Step AdvanceWatched(const Request& request, int64_t now_ms, Progress& progress,
                       SessionGuards& guards);
   SessionGuards& Guards();
-  void AskPolicies(const Request& request, SessionGuards& guards);
+  void AskPolicies(const Request& request, int64_t now_ms, SessionGuards& guards);
   Step AnswerForPolicy(const Request& request, const SessionGuards& guards);
   void Park(int64_t until_ns);
   void EndPark();

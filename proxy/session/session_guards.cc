@@ -2,7 +2,7 @@
 //
 //   Advance --> AskPolicies --> passes ----------------------------> Forward, or executed here
 //                  |            passes, but not yet --> parked --------^
-//                  |            passes as UNLINK, as a shorter LRANGE --^
+//                  |            passes as UNLINK, as a shorter LRANGE, with less EX --^
 //                  +----------> an error, or as if there were nothing: behind replies in front
 //
 // One place for the engine and all kinds of upstreams, before it is decided who answers. EXEC is
@@ -83,15 +83,15 @@ bool AskRoutes(Judge& judge, Router& router, const Request& request, int databas
 // The request as a policy wants it; itself, if none wants anything.
 Request InForm(const Request& request, const CommandTable& commands, SessionGuards& guards) {
   const Verdict& verdict = guards.verdict;
-  if (!verdict.unlink && !verdict.cap) return request;
+  if (!verdict.unlink && !verdict.cap && !verdict.ttl) return request;
   guards.args.assign(request.args.begin(), request.args.end());
   Request other = request;
   if (verdict.unlink) {
     guards.args[0] = "UNLINK";
     other.command = commands.Find("unlink");
   } else {
-    guards.stop_text = std::to_string(verdict.cap->stop);
-    guards.args[3] = guards.stop_text;
+    guards.number_text = std::to_string(verdict.cap ? verdict.cap->stop : verdict.ttl->value);
+    guards.args[verdict.cap ? 3 : verdict.ttl->argument] = guards.number_text;
   }
   other.args = guards.args;
   return other;
@@ -124,7 +124,7 @@ Session::Step Session::AdvanceGuarded(const Request& request, int64_t now_ms, Pr
   using State = SessionGuards::State;
   SessionGuards& guards = Guards();
   if (guards.state == State::kNone && !resuming_) {
-    AskPolicies(request, guards);
+    AskPolicies(request, now_ms, guards);
     if (guards.state != State::kAnswer && worker_.flights().leases().used())
       SessionFlights::BeginFor(*this, request);
   }
@@ -181,7 +181,7 @@ Session::Step Session::AdvanceWatched(const Request& request, int64_t now_ms, Pr
   return step;
 }
 
-void Session::AskPolicies(const Request& request, SessionGuards& guards) {
+void Session::AskPolicies(const Request& request, int64_t now_ms, SessionGuards& guards) {
   using State = SessionGuards::State;
   guards.state = State::kPassed;
   const bool executes = transaction_.open() && request.command->full_name == "exec";
@@ -192,6 +192,7 @@ void Session::AskPolicies(const Request& request, SessionGuards& guards) {
   judge.Begin({.client = guards.client,
                .user = guards.user,
                .now_ns = now_ns,
+               .unix_ms = now_ms,
                .hot = worker_.observer() != nullptr ? &worker_.key_observer().recorder() : nullptr,
                .big_keys = worker_.big_keys() != nullptr ? &worker_.big_keys()->table() : nullptr,
                .in_transaction = executes,

@@ -39,7 +39,7 @@ struct SessionGuards {
 
   // The request in another form: what its arguments are then.
   std::vector<std::string_view> args = {};
-  std::string stop_text = {};
+  std::string number_text = {};
 
   // What a policy does with its reply, if it goes to an upstream; null: nothing.
   std::unique_ptr<ReplyHook> hook = {};

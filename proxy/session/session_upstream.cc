@@ -55,13 +55,19 @@ Session::Step SessionForwarder::Forward(UpstreamCluster& cluster) {
   return __builtin_expect(remembered, 1) ? ForwardTo(*link_.connection) : Choose(cluster);
 }
 
+// EVAL text numkeys …: with another number Redis does not look at the text.
+bool HasItsKeys(const Request& eval) {
+  const std::optional<int64_t> keys = ParseInt64(eval.args[2]);
+  return keys && *keys >= 0 && static_cast<uint64_t>(*keys) <= eval.args.size() - 3;
+}
+
 // Texts are kept when they are sent, not when a node has taken them: a reply tells no session what
 // was asked for. What ends a script may not stand behind it in line.
 Session::Step SessionForwarder::ForwardScript(UpstreamCluster& cluster) {
   const std::string_view name = request_.command->full_name;
   ScriptTexts& texts = session_.worker_.server().script_texts();
   if (name == "eval" || name == "eval_ro") {
-    texts.Keep(request_.args[1]);
+    if (HasItsKeys(request_)) texts.Keep(request_.args[1]);
   } else if (name == "script|load") {
     texts.Keep(request_.args[2]);
   } else if (name == "script|flush") {

@@ -3,11 +3,11 @@
 // the primary, it is a replica) can be sent again with the text.
 //
 // Kept is what comes in SCRIPT LOAD and EVAL, when it is sent, so also what a node then refuses to
-// compile: whoever calls that hears the node's word. SCRIPT FLUSH forgets everything. Bounded in
-// number and bytes; the one that was used longest ago goes first. A text that is known already, the
-// usual case of EVAL, is recognized by a quick hash and a comparison; its SHA1 is computed once.
-// One per process, for all clusters: a script is its text, whoever sent it. Any thread; the lock is
-// held for a look-up. Cost: nothing for who sends no script.
+// compile: whoever calls that hears of NOSCRIPT all the same. SCRIPT FLUSH forgets everything.
+// Bounded in number and bytes; the one that was used longest ago goes first. A text that is known
+// already, the usual case of EVAL, is recognized by a quick hash and a comparison; its SHA1 is
+// computed once. One per process, for all clusters: a script is its text, whoever sent it. Any
+// thread; the lock is held for a look-up. Cost: nothing for who sends no script.
 #pragma once
 
 #include <cstdint>

@@ -16,6 +16,11 @@
 namespace tidegate {
 namespace {
 
+constexpr std::string_view kNoSuchScriptReply =
+    "-NOSCRIPT No matching script. Please use EVAL.\r\n";
+// Of it, what all versions say; less of it a script may give as an error of its own.
+constexpr std::string_view kNoSuchScript = kNoSuchScriptReply.substr(0, 28);
+
 // The queue's front is taken off by moving a mark; beyond so many the room is given back.
 constexpr size_t kQueueSlackMax = 4096;
 
@@ -492,7 +497,7 @@ bool UpstreamConnection::TakeUnasked(std::string_view frame) {
   return false;
 }
 
-bool UpstreamConnection::TakeError(const UpstreamRequest& request, std::string_view error) {
+bool UpstreamConnection::TakeError(const UpstreamRequest& request, std::string_view& error) {
   if (node_.cluster().ErrorReply(node_, error)) {
     node_.Failed(CircuitBreaker::Failure::kNotServing, 1,
                  "it says " + std::string(FirstLine(error).substr(1)));
@@ -501,6 +506,9 @@ bool UpstreamConnection::TakeError(const UpstreamRequest& request, std::string_v
   }
   if (TakeRedirection(request, error) || TakeUnknownScript(request, error)) return true;
   counters_.error_replies.Add(1);
+  // What no node compiles none ever had.
+  if (request.given_text != 0 && error.starts_with("-ERR Error compiling script"))
+    error = kNoSuchScriptReply;
   return false;
 }
 
@@ -518,11 +526,9 @@ bool UpstreamConnection::TakeRedirection(const UpstreamRequest& request, std::st
 // script from then on. Not when others of the session for the same keys are behind it: they would
 // overtake it, and a client that pipelines has to expect a NOSCRIPT anyway.
 bool UpstreamConnection::TakeUnknownScript(UpstreamRequest request, std::string_view error) {
-  // The whole of what a node says, for a script may give an error of its own that begins so.
-  constexpr std::string_view kUnknown = "-NOSCRIPT No matching script";
   ScriptTexts* const texts = node_.environment().script_texts;
   if (request.calls_script == 0 || request.link == nullptr || texts == nullptr ||
-      !error.starts_with(kUnknown) || HasAnother(*request.link, request.slot))
+      !error.starts_with(kNoSuchScript) || HasAnother(*request.link, request.slot))
     return false;
   const auto text = texts->Find(CalledScript(log_->Front()));
   if (text == nullptr) return false;
@@ -532,6 +538,7 @@ bool UpstreamConnection::TakeUnknownScript(UpstreamRequest request, std::string_
   if (!request.redirected()) ++request.link->redirected;
   ++request.tries;
   request.calls_script = 0;
+  request.given_text = 1;
   if (!PlaceEncoded(encoded, request, false))
     request.link->Deliver(request, "-" + refusal_ + "\r\n");
   return true;

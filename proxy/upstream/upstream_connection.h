@@ -155,7 +155,7 @@ class UpstreamConnection final {
   bool TakeEndOfLarge(std::string_view frame);
   bool TakeUnasked(std::string_view frame);
   // Both: true when the request is not answered by that.
-  bool TakeError(const UpstreamRequest& request, std::string_view error);
+  bool TakeError(const UpstreamRequest& request, std::string_view& error);
   bool TakeRedirection(const UpstreamRequest& request, std::string_view error);
   bool TakeUnknownScript(UpstreamRequest request, std::string_view error);
   // Whether the log has its bytes.

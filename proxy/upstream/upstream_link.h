@@ -67,8 +67,9 @@ struct UpstreamRequest {
   // While keys are observed: where they live, how many (0: none is observed), and which it is if
   // it is one; of several, UpstreamLink::key_ids has them.
   hotkey::Keyspace keyspace = {};
-  uint32_t observed_keys : 31 = 0;
-  uint32_t has_hook : 1 = 0;  // UpstreamLink::hooks has something to do with its reply
+  uint32_t observed_keys : 30 = 0;
+  uint32_t has_hook : 1 = 0;    // UpstreamLink::hooks has something to do with its reply
+  uint32_t given_text : 1 = 0;  // it calls a script by its SHA1, and was sent with the text
   hotkey::KeyId key_id = 0;
   uint32_t long_key = 0;  // where LongKeys has all of it; 0: nowhere
   // A write where replies are kept: what it makes invalid, see UpstreamLink::written.

@@ -123,6 +123,7 @@ def slow_reader(report, start):
         writer.command("SET", "big", b"x" * 100000)
         slow = server.connect()
         slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        report.check("both are known", eventually(lambda: count_clients(writer) == 2, 5), count_clients(writer))
         started = time.monotonic()
         push(slow, resp.encode_command(["GET", "big"]) * 100, seconds=1.0)
         cut = eventually(lambda: count_clients(writer) == 1, 5)

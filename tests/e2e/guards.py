@@ -8,7 +8,7 @@ import urllib.request
 from report import eventually
 from routes import configured
 from support import resp, servers
-from upstreams import OK, bulk
+from upstreams import OK, ask_all, bulk
 
 NIL = resp.Reply("nil", None)
 BOTH = (("engine", "local"), ("redis", "cache"))
@@ -123,6 +123,28 @@ def guards_big_key(report, start):
             if kind == "redis":
                 stats = redis.connect().command("INFO", "commandstats").value.decode()
                 report.check("the redis-server was asked for UNLINK", "cmdstat_unlink:calls=1" in stats and "cmdstat_del:" not in stats, stats)
+
+
+def guards_ttl_jitter(report, start):
+    """Keys that are set in one moment do not expire in one second."""
+    for kind, cluster in BOTH:
+        routes = ('{match: "item:*", cluster: %s, policies: {ttl_jitter: {mode: enforce, keys: ["item:*"], per-second: 100}}}, '
+                  '{match: "*", cluster: %s}') % (cluster, cluster)
+        with servers.redis_server() as redis, configured(start, {"cache": redis.port}, routes) as server:
+            client, count = server.connect(), 20000
+            for key in ("item", "other"):
+                replies = ask_all(client, [("SET", "%s:%d" % (key, i), "v", "EX", "3600") for i in range(count)])
+                report.equal("%s: all are set" % kind, replies.count(OK), count)
+            seconds = {}
+            for reply in ask_all(client, [("EXPIRETIME", "item:%d" % i) for i in range(count)]):
+                seconds[reply.value] = seconds.get(reply.value, 0) + 1
+            report.check("%s: no second has many" % kind, max(seconds.values()) <= 110, max(seconds.values()))
+            report.check("%s: none lives shorter than it may" % kind, max(seconds) - min(seconds) <= 365, (min(seconds), max(seconds)))
+            ttls = [reply.value for reply in ask_all(client, [("TTL", "other:%d" % i) for i in range(count)])]
+            report.check("%s: others are left alone" % kind, min(ttls) > 3500, min(ttls))
+            report.check("%s: it is counted" % kind, figure(server, "tidegate_policy_rewritten_total", "ttl_jitter", "item:*") > count * 0.9)
+            replies = ask_all(client, [("MULTI",), ("SET", "item:t", "v", "EX", "3600"), ("TTL", "item:t"), ("EXEC",)])
+            report.equal("%s: a transaction is executed as it was said" % kind, replies[3].value, [OK, resp.Reply("integer", 3600)])
 
 
 def guards_reload(report, start):

@@ -14,6 +14,7 @@
 
 #include "base/thread_annotations.h"
 #include "storage/cut_walker.h"
+#include "storage/keyspace/keyspace.h"
 #include "storage/rdb/rdb_value_writer.h"
 #include "tests/support/writing_client.h"
 
@@ -376,8 +377,20 @@ class CheckpointCutTest : public CutTest {
     }
     for (const auto& [id, name] : named)
       EXPECT_TRUE(disk_.objects.contains(id)) << name << " has lost its object, seed " << seed_;
-    for (const auto& [id, name] : disk_.objects)
+    for (const auto& [id, name] : disk_.objects) {
+      // Of a database that was flushed during the cut nobody knows any more which objects its keys
+      // had before. It is dead, so the next checkpoint deletes all of them.
+      if (HasDied(name)) continue;
       EXPECT_TRUE(named.contains(id)) << "nobody has the object of " << name << ", seed " << seed_;
+    }
+  }
+  // Its database was there at the moment of the cut, and is not any more.
+  bool HasDied(const std::string& name) {
+    const auto id = static_cast<uint32_t>(std::stoul(name));
+    const auto has = [id](const std::vector<uint32_t>& ids) {
+      return std::find(ids.begin(), ids.end(), id) != ids.end();
+    };
+    return has(disk_.ids.id_of) && !has(engine_->keyspace().database_map().ids().id_of);
   }
 
   void CheckContents(const Contents& expected, std::map<std::string, bool>& fleeting) {

@@ -76,6 +76,111 @@ TEST(YamlPolicies, ShapesBigKeysAndPriority) {
                                                    .whole_reads = WholeReads::kCap}));
 }
 
+TEST(YamlPolicies, KeptRepliesAndLoads) {
+  Result<Options> options = Parse(
+      "policies: {local_cache: {mode: observe, keys: [\"item:<int>\", b], ttl-max: 2s, "
+      "entry-bytes-max: 1kb}, single_flight: {mode: enforce, keys: [\"item:*\"], lease-max: 5s, "
+      "wait-max: 500ms, over: error}}");
+  ASSERT_TRUE(options.ok()) << options.error().message;
+  const RoutePolicyOptions& policies = options->routes[0].policies;
+  EXPECT_EQ(policies.local_cache, (LocalCacheOptions{.said = true,
+                                                     .mode = PolicyMode::kObserve,
+                                                     .hot = false,
+                                                     .patterns = {"item:<int>", "b"},
+                                                     .ttl_max = std::chrono::seconds(2),
+                                                     .entry_bytes_max = 1_KiB}));
+  EXPECT_EQ(policies.single_flight, (SingleFlightOptions{.mode = PolicyMode::kEnforce,
+                                                         .keys = {"item:*"},
+                                                         .lease_max = std::chrono::seconds(5),
+                                                         .wait_max = std::chrono::milliseconds(500),
+                                                         .over = PolicyAnswer::kError}));
+  options = Parse("policies: {local_cache: {keys: hot}, single_flight: {keys: learned}}");
+  ASSERT_TRUE(options.ok()) << options.error().message;
+  EXPECT_EQ(options->routes[0].policies.local_cache, LocalCacheOptions{.said = true});
+  EXPECT_EQ(options->routes[0].policies.single_flight, SingleFlightOptions{.learned = true});
+}
+
+TEST(YamlPolicies, TimesToLive) {
+  Result<Options> options = Parse(
+      "policies: {ttl_jitter: {mode: enforce, keys: [\"item:*\"], share: 20, per-second: 5}}");
+  ASSERT_TRUE(options.ok()) << options.error().message;
+  EXPECT_EQ(
+      options->routes[0].policies.ttl_jitter,
+      (TtlJitterOptions{
+          .mode = PolicyMode::kEnforce, .keys = {"item:*"}, .share_percent = 20, .per_second = 5}));
+  options = Parse("policies: {ttl_jitter: {keys: learned}, single_flight: {keys: learned}}");
+  ASSERT_TRUE(options.ok()) << options.error().message;
+  EXPECT_EQ(options->routes[0].policies.ttl_jitter, TtlJitterOptions{.learned = true});
+}
+
+TEST(YamlPolicies, KeysThatDoNotExist) {
+  Result<Options> options = Parse(
+      "policies: {negative_cache: {mode: enforce, ttl: 2s, keys-max: 1000, answer: {sentinel: "
+      "\"null\"}}, bloom: {mode: enforce, file: /tmp/keys, scripts: named-keys, on-absent: "
+      "{error: NOSUCH}, spare: yes, rebuild: 1h, scan-rate: 5}}");
+  ASSERT_TRUE(options.ok()) << options.error().message;
+  const RoutePolicyOptions& policies = options->routes[0].policies;
+  const AbsentAnswer sentinel{.kind = OnAbsent::kSentinel, .text = "null"};
+  EXPECT_EQ(policies.negative_cache, (NegativeCacheOptions{.any = true,
+                                                           .mode = PolicyMode::kEnforce,
+                                                           .ttl = std::chrono::seconds(2),
+                                                           .keys_max = 1000,
+                                                           .answer = sentinel}));
+  const AbsentAnswer error{.kind = OnAbsent::kError, .text = "NOSUCH"};
+  EXPECT_EQ(policies.bloom, (BloomOptions{.any = true,
+                                          .mode = PolicyMode::kEnforce,
+                                          .file = "/tmp/keys",
+                                          .scripts_name_keys = true,
+                                          .on_absent = error,
+                                          .spare = true,
+                                          .rebuild = std::chrono::hours(1),
+                                          .scan_rate = 5}));
+  options = Parse("policies: {negative_cache: {}, bloom: {on-absent: nil}}");
+  ASSERT_TRUE(options.ok()) << options.error().message;
+  EXPECT_EQ(options->routes[0].policies.negative_cache, NegativeCacheOptions{.any = true});
+  EXPECT_EQ(options->routes[0].policies.bloom,
+            (BloomOptions{.any = true, .on_absent = {.kind = OnAbsent::kNil}}));
+}
+
+TEST(YamlPolicies, RefusesGuardsThatMakeNoSense) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"local_cache: {keys: cold}", "f:1: 'keys' must be hot, or a list of patterns"},
+      {"local_cache: {keys: []}", "f:1: 'keys' must have 1 to 64 patterns"},
+      {"local_cache: {ttl-max: 5}", "f:1: 'ttl-max' must be a time with a unit, from 10ms to 1h"},
+      {"local_cache: {ttl-max: 2h}", "f:1: 'ttl-max' must be a time with a unit, from 10ms to 1h"},
+      {"local_cache: {entry-bytes-max: 2mb}",
+       "f:1: 'entry-bytes-max' must be a size from 1 to 1mb"},
+      {"local_cache: {ttl: 1s}", "f:1: unknown key 'ttl' in local_cache"},
+      {"single_flight: {}", "f:1: single_flight needs keys: a list of patterns, or learned"},
+      {"single_flight: {keys: hot}", "f:1: 'keys' must be a list of patterns, or learned"},
+      {"single_flight: {keys: learned, wait-max: 2s}",
+       "f:1: 'wait-max' must be a time with a unit, from 1ms to 1500ms"},
+      {"single_flight: {keys: learned, over: blank}", "f:1: 'over' must be one of error, nil"},
+      {"ttl_jitter: {}", "f:1: ttl_jitter needs keys: a list of patterns, or learned"},
+      {"ttl_jitter: {keys: learned}",
+       "f:1: ttl_jitter of learned keys needs single_flight with 'keys: learned'"},
+      {"ttl_jitter: {keys: [a], share: 51}", "f:1: 'share' must be a number from 1 to 50"},
+      {"ttl_jitter: {keys: [a], per-second: 0}",
+       "f:1: 'per-second' must be a number from 1 to 10000000"},
+      {"negative_cache: {ttl: 1ms}", "f:1: 'ttl' must be a time with a unit, from 100ms to 1h"},
+      {"negative_cache: {keys-max: 0}", "f:1: 'keys-max' must be a number from 1 to 10000000"},
+      {"negative_cache: {answer: observe}",
+       "f:1: 'answer' must be nil, {sentinel: text} or {error: text}"},
+      {"negative_cache: {answer: sentinel}",
+       "f:1: 'answer' must be nil, {sentinel: text} or {error: text}"},
+      {"negative_cache: {answer: {error: \"a\\nb\"}}", "f:1: the text of an error is one line"},
+      {"negative_cache: {answer: {sentinel: " + std::string(1025, 'x') + "}}",
+       "f:1: the text has more than 1024 bytes"},
+      {"bloom: {spare: yes}", "f:1: 'spare: yes' needs on-absent: what absent keys get"},
+      {"bloom: {scripts: some}", "f:1: 'scripts' must be one of any-keys, named-keys"},
+      {"bloom: {file: \"\"}", "f:1: 'file' must be a path"},
+      {"bloom: {rebuild: 1ms}", "f:1: 'rebuild' must be a time with a unit, from 1s to "},
+      {"bloom: {on-absent: {nil: x}}",
+       "f:1: 'on-absent' must be observe, nil, {sentinel: text} or {error: text}"}};
+  for (const auto& [text, error] : cases)
+    EXPECT_THAT(ErrorOf("policies: {" + text + "}"), StartsWith(error)) << text;
+}
+
 TEST(YamlPolicies, RefusesWhatMakesNoSense) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"priority: highest", "f:1: 'priority' must be one of low, normal, high"},

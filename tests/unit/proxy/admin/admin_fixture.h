@@ -140,14 +140,24 @@ class AdminFixture {
 
   // Those of a route of the policies.
   PolicyCounters& policy_counters(const std::string& route) {
-    Options options;
-    options.routes = {{.match = route}};
-    return policies_->Next(options, {}).front()->counters();
+    return Route(route, {}).front()->counters();
+  }
+  // A route that guards against keys that do not exist is in force.
+  void GuardAbsentKeys(const std::string& route) {
+    policies_->Publish(Route(route, {.negative_cache = {.any = true}, .bloom = {.any = true}}));
   }
 
   Readiness readiness = Readiness::kReady;
 
  private:
+  PolicyList Route(const std::string& match, const RoutePolicyOptions& policies) {
+    Options options;
+    options.routes.resize(1);
+    options.routes[0].match = match;
+    options.routes[0].policies = policies;
+    return policies_->Next(options, {});
+  }
+
   ConfigStore config_;
   std::unique_ptr<CommandTable> commands_;
   std::unique_ptr<PolicyRegistry> policies_;

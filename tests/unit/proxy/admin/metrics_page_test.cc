@@ -66,6 +66,7 @@ TEST(MetricsPage, ExportsTheRowsAndNothingElse) {
                        &figures.forgotten})
     ++*figure;
   ++fixture.policy_counters("user:*").flight.leases;
+  fixture.GuardAbsentKeys("user:*");
   AdminPages pages(fixture.Sources(), false);
   pages.Answer({.method = "GET", .path = "/", .host = ""});
   const Exposition page = Scrape(pages);

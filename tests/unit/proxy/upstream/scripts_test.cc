@@ -115,6 +115,20 @@ TEST_F(ScriptReload, OnlyTheNodesOwnErrorCounts) {
   EXPECT_EQ(Ask(EvalSha("text", "k")), "-NOSCRIPT of the script's own\r\n");
 }
 
+TEST_F(ScriptReload, WhatDoesNotCompileWasNeverThere) {
+  EXPECT_EQ(Ask("EVAL text 1 k"), ":1\r\n");
+  EXPECT_EQ(Ask("EVAL uncounted x k"), ":1\r\n");
+  EXPECT_EQ(Ask("EVAL uncounted 2 k"), ":1\r\n");
+  node_.Forget();
+  EXPECT_EQ(Ask(EvalSha("uncounted", "k")), kNoScript);
+  node_.server().Set([](const std::string& command) -> std::string {
+    if (command.starts_with("EVALSHA")) return std::string(kNoScript);
+    return "-ERR Error compiling script (new function): user_script:1: '=' expected\r\n";
+  });
+  EXPECT_EQ(Ask(EvalSha("text", "k")), kNoScript);
+  EXPECT_TRUE(Ask("EVAL text 1 k").starts_with("-ERR Error compiling script"));
+}
+
 // It would be overtaken by what is behind it already; the next one alone is sent again.
 TEST_F(ScriptReload, NothingIsOvertaken) {
   EXPECT_EQ(Ask("EVAL text 1 k"), ":1\r\n");
