@@ -53,6 +53,16 @@ inline constexpr LocalCacheMetric kLocalCacheMetrics[] = {
     {LocalCacheRow("tidegate_local_cache_bytes", "Memory of kept replies.", MetricType::kGauge,
                    MetricUnit::kBytes),
      &LocalCacheFigures::bytes},
+    {LocalCacheRow("tidegate_local_cache_connections",
+                   "Connections on which upstreams say which keys change: one for each worker and "
+                   "node, made when a reply is first to be kept.",
+                   MetricType::kGauge),
+     &LocalCacheFigures::connections},
+    {LocalCacheRow("tidegate_local_cache_connections_down",
+                   "Such connections that are wanted and are lost, or that the node refuses: until "
+                   "they are there, the node's replies are not kept.",
+                   MetricType::kGauge),
+     &LocalCacheFigures::connections_down},
 };
 static_assert(AreValidMetrics(kLocalCacheMetrics));
 

@@ -55,6 +55,8 @@ struct LocalCacheFigures {
   WorkerCounter evictions;
   WorkerCounter entries;  // keys
   WorkerCounter bytes;
+  WorkerCounter connections;       // on which nodes tell of changes
+  WorkerCounter connections_down;  // on which they should, and do not
 };
 
 // A read of one key, by which its reply is found. Views: for the call.

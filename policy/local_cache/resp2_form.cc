@@ -28,7 +28,7 @@ class Resp2Form final {
     int64_t elements = count.value_or(0) * (first[0] == '%' ? 2 : 1);
     while (!from_.empty()) {
       const std::string_view line = TakeLine();
-      if (line[0] == '*') {
+      if (line.starts_with('*')) {
         elements += ParseInt64(line.substr(1)).value_or(0) - 1;
       } else {
         Scalar(line);
@@ -60,7 +60,9 @@ class Resp2Form final {
   }
 
   void Body(std::string_view header) {
-    const auto size = static_cast<size_t>(ParseInt64(header.substr(1)).value_or(0)) + 2;
+    const int64_t length = ParseInt64(header.substr(1)).value_or(0);
+    if (length < 0) return;  // a null as in RESP2, from a node that is no Redis
+    const size_t size = static_cast<size_t>(length) + 2;
     out_.append(from_.substr(0, size));
     from_.remove_prefix(std::min(size, from_.size()));
   }

@@ -310,17 +310,20 @@ Session::Step SessionPrivate::Block(const Request& request, UpstreamCluster& clu
   connection->set_patience(BlockingMillis(request));
   UpstreamRequest waiting = Waiting(request, ticks);
   session_.ObserveWaiting(request, cluster, waiting);
-  std::vector<StripeIndex> written;
-  if (cluster.cache() != nullptr) written = StripesWrittenBy(request, cluster.number());
-  waiting.stripe = StripeOf(written);
+  if (cluster.cache() != nullptr) waiting.stripe = StripeWrittenBy(request, cluster.number());
   if (!connection->Place(request, waiting)) {
     const std::string why = connection->refusal();
     EndBlocking();
     return Refuse(request, why);
   }
   ++link_->outstanding;
-  if (!written.empty())
-    link_->BeginWrite(cluster.cache()->stripes(), waiting.sequence, std::move(written));
+  if (waiting.stripe != kNoStripe) {
+    std::vector<StripeIndex> several;
+    if (waiting.stripe == kSeveralStripes)
+      AppendStripesWrittenBy(request, cluster.number(), several);
+    link_->BeginWrite(cluster.cache()->stripes(), waiting.sequence, waiting.stripe,
+                      std::move(several));
+  }
   if (!anew_) session_.ObserveSent(request, cluster, *link_, waiting.sequence);
   KeepForRedirection(request, cluster);
   unblock_ = ClientState::Unblock::kNo;

@@ -102,10 +102,8 @@ std::vector<StripeIndex> StripesOfUnit(std::span<const Request> unit,
                                        const UpstreamCluster& cluster) {
   std::vector<StripeIndex> written;
   if (cluster.cache() == nullptr) return written;
-  for (const Request& request : unit.subspan(1, unit.size() - 2)) {
-    const std::vector<StripeIndex> of_one = StripesWrittenBy(request, cluster.number());
-    written.insert(written.end(), of_one.begin(), of_one.end());
-  }
+  for (const Request& request : unit.subspan(1, unit.size() - 2))
+    AppendStripesWrittenBy(request, cluster.number(), written);
   return written;
 }
 
@@ -212,15 +210,17 @@ Session::Step SessionPrivate::Exec(const Request& request, UpstreamCluster& clus
   }
   std::vector<StripeIndex> written = StripesOfUnit(unit, cluster);
   UpstreamRequest waiting = Waiting(request, ticks);
-  waiting.stripe = StripeOf(written);
+  if (!written.empty()) waiting.stripe = written.size() == 1 ? written[0] : kSeveralStripes;
   if (!connection->PlaceUnit(unit, waiting)) {
     const std::string why = connection->refusal();
     EndWatch();
     return Refuse(request, why);
   }
   link_->outstanding += static_cast<uint32_t>(unit.size());
-  if (!written.empty())
-    link_->BeginWrite(cluster.cache()->stripes(), waiting.sequence, std::move(written));
+  if (!written.empty()) {
+    link_->BeginWrite(cluster.cache()->stripes(), waiting.sequence, waiting.stripe,
+                      std::move(written));
+  }
   elsewhere_ = Elsewhere::kNo;
   if (!anew_) session_.ObserveSentQueue(cluster, exec_sent_);
   KeepForRedirection(request, cluster);

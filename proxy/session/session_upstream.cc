@@ -203,10 +203,11 @@ StripeIndex SessionForwarder::WrittenStripe() const {
 }
 
 void SessionForwarder::BeginWrite() {
-  WriteStripes& stripes = cluster_->cache()->stripes();
-  const StripeIndex one = WrittenStripe();
-  if (one != kSeveralStripes) return link_.BeginWrite(stripes, one);
-  link_.BeginWrite(stripes, link_.next_sequence, StripesWrittenBy(request_, cluster_->number()));
+  const StripeIndex stripe = WrittenStripe();
+  if (stripe == kNoStripe) return;
+  std::vector<StripeIndex> several;
+  if (stripe == kSeveralStripes) AppendStripesWrittenBy(request_, cluster_->number(), several);
+  link_.BeginWrite(cluster_->cache()->stripes(), link_.next_sequence, stripe, std::move(several));
 }
 
 void SessionForwarder::Placed() {

@@ -35,23 +35,17 @@ StripeIndex StripeWrittenBy(const Request& request, size_t cluster) {
   if (DataAccessOf(command) != DataAccess::kWrite || command.spec->group == Group::kPubSub)
     return kNoStripe;
   if (WritesUnnamedKeys(request)) return WriteStripes::OfCluster(cluster);
+  if (request.keys.empty()) return kNoStripe;
   return request.keys.size() == 1 ? WriteStripes::OfKey(request.keys[0].hash, cluster)
                                   : kSeveralStripes;
 }
 
-std::vector<StripeIndex> StripesWrittenBy(const Request& request, size_t cluster) {
-  const StripeIndex one = StripeWrittenBy(request, cluster);
-  if (one == kNoStripe) return {};
-  if (one != kSeveralStripes) return {one};
-  std::vector<StripeIndex> written;
-  written.reserve(request.keys.size());
+void AppendStripesWrittenBy(const Request& request, size_t cluster,
+                            std::vector<StripeIndex>& written) {
+  const StripeIndex stripe = StripeWrittenBy(request, cluster);
+  if (stripe == kNoStripe) return;
+  if (stripe != kSeveralStripes) return written.push_back(stripe);
   for (const KeyRef& key : request.keys) written.push_back(WriteStripes::OfKey(key.hash, cluster));
-  return written;
-}
-
-StripeIndex StripeOf(const std::vector<StripeIndex>& written) {
-  if (written.empty()) return kNoStripe;
-  return written.size() == 1 ? written.front() : kSeveralStripes;
 }
 
 ClusterCache::ClusterCache(UpstreamCluster& cluster, const Shared& shared)
@@ -139,13 +133,20 @@ void ClusterCache::Rest(uint64_t read_id, int64_t until_ns) {
   resting_[read_id] = until_ns;
 }
 
+// While a slot moves its node does not tell of keys that are not there and are made where it goes.
+bool ClusterCache::IsUnwanted(const FetchedReply& fetched) const {
+  const bool is_absent = fetched.ttl_ms == kNoKeyTtl;
+  if (is_absent && cluster_.options().kind == ClusterKind::kRedisCluster) return true;
+  return !fetched.keeps_nothing && (is_absent || MayBeNothing(fetched.reply));
+}
+
 void ClusterCache::Fetched(FetchedReply fetched) {
   resting_.erase(fetched.read_id);
   const Request request = fetched.request.view();
   const CachedRead read = ReadOf(request, fetched.database);
   const int64_t now_ns = MonotonicNanos();
   const bool is_reply = !fetched.reply.empty() && fetched.reply.front() != '-';
-  const bool is_unwanted = !fetched.keeps_nothing && MayBeNothing(fetched.reply);
+  const bool is_unwanted = IsUnwanted(fetched);
   if (!is_reply || is_unwanted || fetched.reply.size() > fetched.bytes_max) {
     // A lost connection has its own pause.
     if (!fetched.reply.empty()) {

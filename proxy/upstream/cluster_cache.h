@@ -42,13 +42,15 @@ inline constexpr int64_t kOvertakenRestNanos = 5'000'000;
 inline constexpr int64_t kRefusedRestNanos = 5'000'000'000;
 // Reads that rest, or that are fetched now. Beyond it the memory of those that rest is cleared.
 inline constexpr size_t kRestingReadsMax = 4096;
+// What PTTL says of a key that is not there.
+inline constexpr int64_t kNoKeyTtl = -2;
 
-// What of a request makes replies that are kept of the cluster invalid: nothing, its keys, or all
-// there is.
-std::vector<StripeIndex> StripesWrittenBy(const Request& request, size_t cluster);
-// The same for a request in flight: none, one, or that there are several. Allocates nothing.
+// What of a request makes replies that are kept of the cluster invalid: nothing, its key, its keys
+// (kSeveralStripes), or all there is.
 StripeIndex StripeWrittenBy(const Request& request, size_t cluster);
-StripeIndex StripeOf(const std::vector<StripeIndex>& written);
+// The same, each for itself; behind what is there.
+void AppendStripesWrittenBy(const Request& request, size_t cluster,
+                            std::vector<StripeIndex>& written);
 
 class ClusterCache final {
  public:
@@ -83,6 +85,7 @@ class ClusterCache final {
 
   // --- for its connections ---
   uint64_t NextSource() { return shared_.store.NextSource(); }
+  LocalCacheFigures& figures() { return shared_.store.mutable_figures(); }
   void Fetched(FetchedReply fetched);
   void Changed(std::string_view key);
 
@@ -90,6 +93,7 @@ class ClusterCache final {
   UpstreamNode* NodeOf(const KeyRef& key) const;
   TrackingConnection* ConnectionOf(const KeyRef& key) const;
   bool AllJoined() const;
+  bool IsUnwanted(const FetchedReply& fetched) const;
   bool Rests(uint64_t read_id, int64_t now_ns);
   void Rest(uint64_t read_id, int64_t until_ns);
   CachedRead ReadOf(const Request& request, int database) const;

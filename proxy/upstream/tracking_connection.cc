@@ -22,6 +22,9 @@ constexpr std::string_view kMulti[] = {"MULTI"};
 constexpr std::string_view kExec[] = {"EXEC"};
 constexpr std::string_view kPing[] = {"PING"};
 
+// How nodes begin that do not know HELLO 3 or CLIENT TRACKING, or do not let this user say it.
+constexpr std::string_view kUnsupported[] = {"-ERR unknown", "-NOPROTO", "-NOPERM"};
+
 // Bytes of what a node says that are shown.
 constexpr size_t kShownBytesMax = 200;
 
@@ -53,9 +56,12 @@ TrackingConnection::TrackingConnection(ClusterCache& cache, UpstreamNode& node)
   link_->client = this;
   connection_.set_owner(*this);
   node_.Hold();
+  cache_.figures().connections_down.Add(1);
 }
 
 TrackingConnection::~TrackingConnection() {
+  SetState(State::kNone);
+  cache_.figures().connections_down.Subtract(1);
   link_->Leave();
   connection_.Close();
   node_.Release();
@@ -76,11 +82,20 @@ bool TrackingConnection::Say(std::span<const std::string_view> words) {
   return true;
 }
 
+void TrackingConnection::SetState(State state) {
+  const bool was_tracking = std::exchange(state_, state) == State::kTracking;
+  if (was_tracking == (state == State::kTracking)) return;
+  LocalCacheFigures& figures = cache_.figures();
+  (was_tracking ? figures.connections : figures.connections_down).Subtract(1);
+  (was_tracking ? figures.connections_down : figures.connections).Add(1);
+}
+
+// The one request that shall find out whether the node works again is a client's.
 void TrackingConnection::Connect() {
   const int64_t now_ns = MonotonicNanos();
-  if (now_ns < not_before_ns_) return;
+  if (now_ns < not_before_ns_ || !node_.is_up()) return;
   if (Say(kTrackingOn)) {
-    state_ = State::kAsking;
+    SetState(State::kAsking);
   } else {
     not_before_ns_ = now_ns + kTrackingPauseNanosMin;
   }
@@ -161,9 +176,10 @@ void TrackingConnection::OnUpstreamReply(const UpstreamRequest& request, std::st
 void TrackingConnection::TakeTrackingReply(std::string_view reply) {
   if (!reply.starts_with("+OK")) return Refused(reply);
   source_ = cache_.NextSource();
-  state_ = State::kTracking;
+  SetState(State::kTracking);
   failures_ = 0;
   problem_.clear();
+  warned_.clear();
   used_ns_ = MonotonicNanos();
   if (!pings_) ping_timer_.StartOnce(kTrackingPingMillis);
   pings_ = true;
@@ -174,9 +190,8 @@ void TrackingConnection::Refused(std::string_view why) {
   std::string_view rest = why;
   const std::string said(TakeLine(rest).substr(why.starts_with('-') ? 1 : 0, kShownBytesMax));
   const std::string problem = "keys cannot be tracked there: " + said;
-  if (problem != problem_) {
+  if (problem != std::exchange(warned_, problem))
     log::Warning(node_.Describe("no replies are kept (local_cache): " + problem));
-  }
   Lose(problem, kTrackingPauseNanosMax);
 }
 
@@ -201,7 +216,8 @@ void TrackingConnection::EndFetch(std::string_view reply) {
 // --- the end ---
 
 void TrackingConnection::Lose(std::string_view why, int64_t pause_ns) {
-  const bool was_tracking = std::exchange(state_, State::kNone) == State::kTracking;
+  const bool was_tracking = state_ == State::kTracking;
+  SetState(State::kNone);
   problem_ = why;
   not_before_ns_ = MonotonicNanos() + pause_ns;
   ping_is_out_ = false;
@@ -217,6 +233,14 @@ void TrackingConnection::OnLost(std::string_view error) {
   if (why.starts_with('-')) why.erase(0, 1);
   const int doublings = std::min(failures_++, kDoublingsMax);
   Lose(why, std::min(kTrackingPauseNanosMin << doublings, kTrackingPauseNanosMax));
+}
+
+bool TrackingConnection::OnRefused(std::string_view error) {
+  const bool unsupported =
+      std::any_of(std::begin(kUnsupported), std::end(kUnsupported),
+                  [error](std::string_view begin) { return error.starts_with(begin); });
+  if (unsupported) Refused(error);
+  return unsupported;
 }
 
 void TrackingConnection::OnPing() {

@@ -10,9 +10,10 @@
 // what it did before it answered a request it has told by then. So kept replies may be given for
 // kTrackingLeaseNanos after the last request that was answered was sent; a PING goes out often
 // enough. When the connection is lost everything is dropped and nothing given until there is
-// another (another source()). A node that does not allow that is asked again in a minute.
-// Owner: one worker. Nobody else's requests go over it: for their order it does not exist.
-// Source: Redis's documentation of server-assisted client-side caching.
+// another (another source()). A node that does not allow that, or does not know HELLO 3, is asked
+// again in a minute, and is no worse for it: its circuit breaker does not hear of that. Owner: one
+// worker. Nobody else's requests go over it: for their order it does not exist. Source: Redis's
+// documentation of server-assisted client-side caching.
 #pragma once
 
 #include <cstdint>
@@ -80,8 +81,10 @@ class TrackingConnection final : private UpstreamConnectionOwner, private Upstre
 
   bool OnFrame(std::string_view frame) override;
   void OnLost(std::string_view error) override;
+  bool OnRefused(std::string_view error) override;
   void OnUpstreamReply(const UpstreamRequest& request, std::string_view reply) override;
 
+  void SetState(State state);
   void Connect();
   void TakeTrackingReply(std::string_view reply);
   void Refused(std::string_view why);
@@ -105,6 +108,7 @@ class TrackingConnection final : private UpstreamConnectionOwner, private Upstre
   bool fetch_failed_ = false;  // a part of the one whose replies are coming
   std::deque<FetchedReply> fetches_;
   std::string problem_;
+  std::string warned_;  // what the log has of it
   Timer ping_timer_;
   UpstreamConnection connection_;
 };

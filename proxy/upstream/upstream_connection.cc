@@ -309,7 +309,7 @@ bool UpstreamConnection::TakeHandshakeReply(std::string_view frame) {
     node_client_id_ = frame.front() == ':' ? ParseInt64(FirstLine(frame).substr(1)).value_or(0) : 0;
   } else if (frame.front() == '-' &&
              (letter == 'm' || (letter == 'b' && !frame.starts_with("-BUSY ")))) {
-    Fail(End::kNotConnected, "it refused us: " + std::string(FirstLine(frame).substr(1)));
+    TakeRefusal(FirstLine(frame));
     return false;
   }
   if (handshake_done_ < handshake_.size()) return true;
@@ -322,6 +322,13 @@ bool UpstreamConnection::TakeHandshakeReply(std::string_view frame) {
   if (in_flight() > 0) ArmDeadline();
   MarkDirty();
   return true;
+}
+
+void UpstreamConnection::TakeRefusal(std::string_view error) {
+  const std::string why = "it refused us: " + std::string(error.substr(1));
+  if (owner_ == nullptr || !owner_->OnRefused(error)) return Fail(End::kNotConnected, why);
+  counters_.in_flight.Subtract(in_flight());
+  (void)EndRequests("-ERR " + node_.Describe(why) + "\r\n", false);
 }
 
 void UpstreamConnection::MarkDirty() {

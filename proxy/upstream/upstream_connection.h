@@ -52,6 +52,12 @@ class UpstreamConnectionOwner {
   virtual bool OnFrame(std::string_view frame) = 0;
   // The socket ended, and who waited for replies was answered. `error` as they were, encoded.
   virtual void OnLost(std::string_view error) = 0;
+  // The node answers, and refuses the handshake. True: that says nothing of the node, but only that
+  // this one cannot have what it wants; no failure is counted or logged, and OnLost is not called.
+  virtual bool OnRefused(std::string_view error) {
+    (void)error;
+    return false;
+  }
 
  protected:
   ~UpstreamConnectionOwner() = default;
@@ -157,6 +163,7 @@ class UpstreamConnection final {
     return keeps_all_ || request.calls_script != 0;
   }
   bool TakeHandshakeReply(std::string_view frame);
+  void TakeRefusal(std::string_view error);
   void NoteSent();
   void OnWritten(bool ok);
   void OnDeadline();

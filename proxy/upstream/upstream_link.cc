@@ -36,16 +36,12 @@ void UpstreamLink::Cut(const UpstreamRequest& request) {
   if (outstanding == 0) delete this;
 }
 
-void UpstreamLink::BeginWrite(WriteStripes& of, StripeIndex index) {
+void UpstreamLink::BeginWrite(WriteStripes& of, uint32_t sequence, StripeIndex stripe,
+                              std::vector<StripeIndex> several) {
   stripes = &of;
-  if (index != kNoStripe) of.Begin(index);
-}
-
-void UpstreamLink::BeginWrite(WriteStripes& of, uint32_t sequence,
-                              std::vector<StripeIndex> indexes) {
-  stripes = &of;
-  for (const StripeIndex index : indexes) of.Begin(index);
-  if (indexes.size() > 1) written[sequence] = std::move(indexes);
+  if (stripe != kSeveralStripes) return of.Begin(stripe);
+  for (const StripeIndex index : several) of.Begin(index);
+  written[sequence] = std::move(several);
 }
 
 // Of a unit the last reply says that it is through.

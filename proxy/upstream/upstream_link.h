@@ -162,10 +162,9 @@ struct UpstreamLink {
   // See UpstreamClient. Of a request that is none of several parts.
   bool DeliverPiece(const UpstreamRequest& request, std::string_view piece, bool last);
   void Cut(const UpstreamRequest& request);
-  // A request with a stripe, of which this is the whole if there are several: it will be sent now.
-  void BeginWrite(WriteStripes& of, uint32_t sequence, std::vector<StripeIndex> indexes);
-  // The same with one, or none.
-  void BeginWrite(WriteStripes& of, StripeIndex index);
+  // A request with that stripe, or with several, will be sent now.
+  void BeginWrite(WriteStripes& of, uint32_t sequence, StripeIndex stripe,
+                  std::vector<StripeIndex> several);
   // Its reply is there, or will not come: before its client hears of that.
   void EndWrite(const UpstreamRequest& request);
   // The client goes.
