@@ -1,21 +1,18 @@
 #!/usr/bin/env python3
-"""What the guards are for, beside a direct connection: hot keys, stampedes, keys that do not exist, avalanches.
+"""What the guards are for, beside a direct connection: hot keys, keys that do not exist, avalanches (stampedes: stampede.py).
 
-    tests/bench/guards.py [hot_key] [stampede] [penetration] [avalanche]      all of them without a name
+    tests/bench/guards.py [hot_key] [penetration] [avalanche]      all of them without a name
                           [--binary build/release/tidegate] [--generator build/bench/open_loop]
 
 hot_key      GETs of one key at 80 % of what redis-server can do alone, and a write a second: latency, and how many reads came to the node.
-stampede     1,000 clients that GET, load for 100 ms and SET when there is nothing; the key expires: loads, and how long the longest waited.
 penetration  20,000 lookups a second of keys that do not exist, with a filter of 100,000 keys that do: how many would go to a database.
 avalanche    a million keys SET with EX 3600 as fast as possible: the second in which most of them expire.
 """
 import argparse
 import collections
 import contextlib
-import heapq
 import pathlib
 import re
-import selectors
 import subprocess
 import sys
 import tempfile
@@ -72,46 +69,6 @@ def hot_key(options):
         thread.join()
 
 
-def cache_aside(port, clients, load, key):
-    """Clients that miss at one moment: how many loaded, and the longest wait."""
-    selector = selectors.DefaultSelector()
-    connections = [resp.Connection(port) for _ in range(clients)]
-    get, write = resp.encode_command(("GET", key)), resp.encode_command(("SET", key, "loaded", "EX", "100"))
-    loads, longest, loading, waiting = 0, 0.0, [], clients
-    for connection in connections:
-        connection.socket.setblocking(False)
-        selector.register(connection.socket, selectors.EVENT_READ)
-    begin = time.monotonic()
-    for connection in connections:
-        connection.socket.send(get)
-    while waiting > 0 or loading:
-        while loading and loading[0][0] <= time.monotonic():
-            heapq.heappop(loading)[2].send(write)
-        for event, _ in selector.select(0.001):
-            data = event.fileobj.recv(4096)
-            if data.startswith(b"+OK"):
-                continue
-            waiting -= 1
-            longest = max(longest, time.monotonic() - begin)
-            if data == b"$-1\r\n":
-                loads += 1
-                heapq.heappush(loading, (time.monotonic() + load, loads, event.fileobj))
-    time.sleep(0.05)
-    for connection in connections:
-        connection.socket.close()
-    return loads, longest
-
-
-def stampede(options):
-    with servers.redis_server() as redis, in_front(options.binary, redis, 'single_flight: {mode: enforce, keys: ["item:*"]}', "--workers", "2") as server:
-        for name, port in (("redis", redis.port), ("tidegate", server.port)):
-            figures = []
-            for _ in range(6):
-                redis.connect().command("DEL", "item:hot")
-                figures.append(cache_aside(port, 1000, 0.1, "item:hot"))
-            print("%-9s loads %s, the longest wait %.0f ms" % (name, " ".join(str(one[0]) for one in figures), 1000 * max(one[1] for one in figures)), flush=True)
-
-
 def penetration(options):
     keys, seconds, rate = 100_000, 5, 20_000
     with servers.redis_server() as redis:
@@ -159,7 +116,7 @@ def avalanche(options):
 
 
 def main():
-    known = {one.__name__: one for one in (hot_key, stampede, penetration, avalanche)}
+    known = {one.__name__: one for one in (hot_key, penetration, avalanche)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=" ".join(known))
     parser.add_argument("--binary")

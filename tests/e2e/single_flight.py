@@ -1,118 +1,126 @@
-"""Textbook cache-aside applications that miss a key at once, in front of the engine and of a redis-server: one of them loads it."""
+"""Many that miss one key at once: one loads it, the others wait. In front of the engine, a redis-server, a ring, a Redis Cluster."""
 
-import threading
-import time
+import contextlib
+import re
+import signal
+import tempfile
 
-from guards import BOTH, NIL, error_word, explain
+import guards
+from guards import BOTH, NIL, explain
 from report import eventually
 from routes import configured
-from support import resp, servers
-from upstreams import OK, ask_all, bulk
+from support import servers
+from support.stampede import stampede
+from topology import field, start_cluster
+from upstreams import OK, bulk
 
-LOAD = 0.1
+CLIENTS = 200
+ROUNDS = 5
+LOAD_SECONDS = 0.1
+# What a read waits at most, and what the clients' own thread may be late by.
+WAIT_SECONDS_MAX = 1.5 + 3.0
 
-
-def metric(server, name):
-    for line in server.metrics_text().splitlines():
-        if line.startswith("tidegate_single_flight_%s{" % name):
-            return float(line.rsplit(" ", 1)[1])
-    return 0.0
-
-
-class Application:
-    """Clients that get a key, and load it when there is none."""
-
-    def __init__(self, server, count, key):
-        self.connections = [server.connect(timeout=10) for _ in range(count)]
-        self.key = key
-        self.lock = threading.Lock()
-        self.loads, self.wrong, self.longest = 0, 0, 0.0
-
-    def get(self, connection, ready):
-        ready.wait()
-        begin = time.monotonic()
-        reply = connection.command("GET", self.key)
-        waited = time.monotonic() - begin
-        if reply == NIL:
-            time.sleep(LOAD)
-            connection.command("SET", self.key, "loaded", "EX", "100")
-        with self.lock:
-            self.loads += reply == NIL
-            self.wrong += reply not in (NIL, bulk("loaded"))
-            self.longest = max(self.longest, waited)
-
-    def all_at_once(self):
-        ready = threading.Barrier(len(self.connections))
-        threads = [threading.Thread(target=self.get, args=(connection, ready)) for connection in self.connections]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+POLICY = 'policies: {single_flight: {keys: ["item:*"]}}'
 
 
-def flight_stampede(report, start):
-    for kind, cluster in BOTH:
-        for mode, keys in (("enforce", '["item:*"]'), ("enforce", "learned"), ("observe", '["item:*"]')):
-            what = "%s, %s, %s" % (kind, mode, keys)
-            routes = '{match: "*", cluster: %s, policies: {single_flight: {mode: %s, keys: %s}}}' % (cluster, mode, keys)
-            with servers.redis_server() as redis, configured(start, {"cache": redis.port}, routes) as server:
-                client = server.connect()
-                if keys == "learned":
-                    ask_all(client, [("GET", "item:%d" % i) for i in range(30)])
-                    time.sleep(LOAD)
-                    ask_all(client, [("SET", "item:%d" % i, "v", "EX", "100") for i in range(30)])
-                    report.check("%s: it learns" % what, any("learned (item:*)" in line for line in explain(client, "item:1")), explain(client, "item:1"))
-                application = Application(server, 60, "item:hot")
-                loads = []
-                for _ in range(3):
-                    before = application.loads
-                    application.all_at_once()
-                    loads.append(application.loads - before)
-                    client.command("DEL", "item:hot")
-                report.equal("%s: no wrong value" % what, application.wrong, 0)
-                if mode == "observe":
-                    report.check("%s: nobody waits" % what, application.longest < LOAD or min(loads) > 10, (loads, application.longest))
-                    continue
-                report.check("%s: one load each time, or two" % what, max(loads) <= 2, loads)
-                report.check("%s: nobody waits for much more than 1.5 s" % what, application.longest < 3, application.longest)
-                report.check("%s: they are counted" % what, metric(server, "released_total") > 100 and metric(server, "waiting") == 0,
-                             (metric(server, "released_total"), metric(server, "waiting")))
+def figure(server, name):
+    return sum(float(value) for value in re.findall(r"^tidegate_single_flight_%s\{[^}]*\} ([0-9.e+]+)$" % name, server.metrics_text(), re.M))
 
 
-def flight_edges(report, start):
-    for kind, cluster in BOTH:
-        routes = ('{match: "err:*", cluster: %s, policies: {single_flight: {keys: ["*"], lease-max: 10s, wait-max: 300ms, over: error}}}, '
-                  '{match: "*", cluster: %s, policies: {single_flight: {keys: ["item:*"]}}}') % (cluster, cluster)
+def check_stampede(report, name, server):
+    before = figure(server, "released_total")
+    rounds = stampede(server.port, CLIENTS, ROUNDS, LOAD_SECONDS)
+    loads = [one.loads for one in rounds]
+    report.check("%s: %d clients, and one or two load the key" % (name, CLIENTS), min(loads) >= 1 and max(loads) <= 2, loads)
+    report.equal("%s: all others get its value" % name, sum(one.wrong for one in rounds), 0)
+    report.check("%s: nobody waits for longer than the cap" % name, max(one.longest for one in rounds) < WAIT_SECONDS_MAX, [one.longest for one in rounds])
+    report.check("%s: they had waited" % name, figure(server, "released_total") > before)
+    report.equal("%s: nobody does any more" % name, figure(server, "waiting"), 0)
+
+
+def single_flight(report, start):
+    for name, cluster in BOTH:
+        routes = '{match: "*", cluster: %s, %s}' % (cluster, POLICY)
         with servers.redis_server() as redis, configured(start, {"cache": redis.port}, routes) as server:
-            leader, waiter, other = server.connect(), server.connect(timeout=10), server.connect()
+            check_stampede(report, name, server)
+            report.check("%s: EXPLAIN names it" % name,
+                         "single_flight enforce: keys item:* lease-max 3s wait-max 1500ms over nil" in explain(server.connect(), "item:1"), explain(server.connect(), "item:1"))
+            leader_goes(report, name, server)
 
-            def waits(key):
-                waiter.send(resp.encode_command(("GET", key)))
-                return eventually(lambda: metric(server, "waiting") == 1, 5)
 
-            report.equal("%s: the first gets nil" % kind, leader.command("GET", "item:a"), NIL)
-            report.check("%s: the second waits" % kind, waits("item:a"))
-            leader.close()
-            report.equal("%s: until the first has gone, then it leads" % kind, waiter.read(0.9), NIL)
-            report.check("%s: the next waits for it" % kind, eventually(lambda: metric(server, "leases_total") >= 2, 5))
-            report.equal("%s: whoever writes it" % kind, other.command("SET", "item:a", "1"), OK)
-            report.equal("%s: ends that" % kind, waiter.command("GET", "item:a"), bulk("1"))
-            report.equal("%s: keys of another kind" % kind, [one.command("GET", "lock:a") for one in (other, waiter)], [NIL, NIL])
-            other.command("GET", "item:b")
-            report.check("%s: one that waits" % kind, waits("item:b"))
-            other.command("RPUSH", "item:b", "x")
-            report.equal("%s: hears of another type" % kind, error_word(waiter.read(2)), "WRONGTYPE")
-            other.command("GET", "item:c")
-            report.equal("%s: in a transaction nobody waits" % kind, ask_all(waiter, [("MULTI",), ("GET", "item:c"), ("EXEC",)])[2].value, [NIL])
-            report.equal("%s: between WATCH and EXEC neither" % kind, ask_all(waiter, [("WATCH", "w"), ("GET", "item:c"), ("UNWATCH",)])[1], NIL)
-            waiter.send(b"".join(resp.encode_command(one) for one in (("GET", "item:c"), ("SET", "item:c", "own"), ("GET", "item:c"))))
-            report.equal("%s: nor for what a client writes itself" % kind, [waiter.read(1) for _ in range(3)], [NIL, OK, bulk("own")])
-            other.command("GET", "err:a")
-            begin = time.monotonic()
-            report.equal("%s: a wait that is over" % kind, error_word(waiter.command("GET", "err:a")), "THROTTLED")
-            waited = time.monotonic() - begin
-            report.check("%s: took as long as it may" % kind, 0.25 < waited < 8, waited)
-            ask_all(waiter, [("HELLO", "3")])
-            other.command("GET", "item:d")
-            report.check("%s: in RESP3" % kind, waits("item:d"))
-            report.equal("%s: it is the same" % kind, (other.command("SET", "item:d", "v"), waiter.read(2)), (OK, bulk("v")))
+def leader_goes(report, name, server):
+    """The one that loads is killed: one of those who wait takes over, and the others go on waiting."""
+    leader, readers = server.connect(), [server.connect() for _ in range(5)]
+    parked, promoted = figure(server, "parked_total"), figure(server, "promoted_total")
+    report.equal("%s: one leads" % name, leader.command("GET", "item:lost:1"), NIL)
+    for reader in readers:
+        reader.send(b"GET item:lost:1\r\n")
+    report.check("%s: the others wait" % name, eventually(lambda: figure(server, "parked_total") == parked + len(readers), 1))
+    leader.close()
+    first = []
+    report.check("%s: one of them leads when it has gone" % name,
+                 eventually(lambda: first.extend(one for one in readers if one.has_unread()) or first, 2))
+    report.equal("%s: it finds nothing" % name, first[0].read(), NIL)
+    report.equal("%s: it writes" % name, first[0].command("SET", "item:lost:1", "found"), OK)
+    rest = [one.read() for one in readers if one is not first[0]]
+    # Where the machine was slow a lease may have ended meanwhile.
+    report.check("%s: the others have it, or led in their turn" % name, rest[-1] == bulk("found") and all(one in (bulk("found"), NIL) for one in rest), rest)
+    report.check("%s: it is counted" % name, figure(server, "promoted_total") > promoted)
+
+
+@contextlib.contextmanager
+def in_front_of(start, cluster):
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
+        config.write("clusters: [{name: cache, %s}]\nroutes: [{match: \"*\", cluster: cache, %s}]\n" % (cluster, POLICY))
+        config.flush()
+        with start("--workers", "2", files=[config.name]) as server:
+            yield server
+
+
+def single_flight_nodes(report, start):
+    with contextlib.ExitStack() as stack:
+        nodes = [stack.enter_context(servers.redis_server()) for _ in range(3)]
+        listed = ", ".join('"127.0.0.1:%d"' % node.port for node in nodes)
+        with in_front_of(start, "kind: ring, nodes: [%s]" % listed) as server:
+            check_stampede(report, "ring", server)
+    with contextlib.ExitStack() as stack:
+        nodes = start_cluster(stack)
+        if not report.check("a Redis Cluster", eventually(lambda: all(field(node, "cluster_state") == "ok" for node in nodes), 20)):
+            return
+        with in_front_of(start, 'kind: redis_cluster, nodes: ["127.0.0.1:%d"]' % nodes[0].port) as server:
+            client = server.connect()
+            report.check("it is served", eventually(lambda: client.command("SET", "item:ready", "1") == OK, 5))
+            check_stampede(report, "cluster", server)
+
+
+def single_flight_modes(report, start):
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
+        def write(mode):
+            config.seek(0)
+            config.truncate()
+            config.write('routes: [{match: "*", cluster: local, policies: {single_flight: {mode: %s, keys: ["item:*"]}}}]\n' % mode)
+            config.flush()
+
+        def described(mode):
+            return any(line.startswith("single_flight " + mode) for line in explain(server.connect(), "item:1"))
+
+        write("observe")
+        with start("--workers", "2", files=[config.name]) as server:
+            loads = [one.loads for one in stampede(server.port, CLIENTS, 1, LOAD_SECONDS)]
+            report.check("observe keeps nobody from loading", loads[0] > CLIENTS / 2, loads)
+            observed = guards.figure(server, "tidegate_policy_observed_total", "single_flight")
+            report.check("and counts who would have waited", observed > CLIENTS / 2, observed)
+            report.equal("nobody waited", figure(server, "parked_total"), 0)
+            write("enforce")
+            server.process.send_signal(signal.SIGHUP)
+            report.check("a reload enforces", eventually(lambda: described("enforce"), 2))
+            check_stampede(report, "after the reload", server)
+            waiting, leader = server.connect(), server.connect()
+            parked = figure(server, "parked_total")
+            leader.command("GET", "item:kept:1")
+            waiting.send(b"GET item:kept:1\r\n")
+            report.check("one waits", eventually(lambda: figure(server, "parked_total") == parked + 1, 1))
+            write("observe")
+            server.process.send_signal(signal.SIGHUP)
+            leader.command("SET", "item:kept:1", "1")
+            report.equal("a reload loses nobody who waits", waiting.read(), bulk("1"))

@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Loads per expiry of a key that many clients want: a redis-server directly, and through Tidegate with single_flight.
+
+    tests/bench/stampede.py                          build/release/tidegate if it is there, else build/dev/tidegate
+    tests/bench/stampede.py --clients 1000 --load-ms 100 --rounds 20
+
+In each round the key is deleted and read by all clients at once; who finds nothing takes --load-ms to load it, and writes it. Clients
+are in one thread, so the longest wait is that of a client on a busy machine. A line for each place: the median and the most of
+loads per round, and the median and the most of the longest wait.
+"""
+
+import argparse
+import pathlib
+import resource
+import statistics
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent)]
+
+from support import servers  # noqa: E402
+from support.stampede import stampede  # noqa: E402
+
+CONFIG = """clusters: [{name: cache, kind: redis, nodes: ["127.0.0.1:%d"]}, {name: local, kind: engine}]
+routes: [{match: "*", cluster: %s, policies: {single_flight: {keys: ["item:*"]}}}]
+"""
+
+
+def measure(name, port, options):
+    rounds = stampede(port, options.clients, options.rounds, options.load_ms / 1000)
+    loads = [one.loads for one in rounds]
+    waits = [one.longest * 1000 for one in rounds]
+    print("%-22s loads %5.0f (at most %d)   longest wait %5.0f ms (at most %.0f)   wrong %d" % (
+        name, statistics.median(loads), max(loads), statistics.median(waits), max(waits), sum(one.wrong for one in rounds)), flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary")
+    parser.add_argument("--clients", type=int, default=1000)
+    parser.add_argument("--load-ms", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=20)
+    options = parser.parse_args()
+    binary = servers.find_binary(options.binary)
+    if binary is None:
+        sys.exit("no Tidegate binary: build one, or name it with --binary")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with servers.redis_server() as redis:
+        measure("redis-server", redis.port, options)
+        for name, cluster in (("Tidegate, redis-server", "cache"), ("Tidegate, engine", "local")):
+            with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
+                config.write(CONFIG % (redis.port, cluster))
+                config.flush()
+                with servers.tidegate(binary, "--workers", "2", files=[config.name]) as server:
+                    measure(name, server.port, options)
+
+
+if __name__ == "__main__":
+    main()
