@@ -6,11 +6,12 @@
 
 In each round the key is deleted and read by all clients at once; who finds nothing takes --load-ms to load it, and writes it. Clients
 are in one thread, so the longest wait is that of a client on a busy machine. A line for each place: the median and the most of
-loads per round, and the median and the most of the longest wait.
+loads per round, and the median and the most of the longest wait; and the reads that waited for as long as they may, which are loads too.
 """
 
 import argparse
 import pathlib
+import re
 import resource
 import statistics
 import sys
@@ -25,6 +26,10 @@ from support.stampede import stampede  # noqa: E402
 CONFIG = """clusters: [{name: cache, kind: redis, nodes: ["127.0.0.1:%d"]}, {name: local, kind: engine}]
 routes: [{match: "*", cluster: %s, policies: {single_flight: {keys: ["item:*"]}}}]
 """
+
+
+def timed_out(server):
+    return sum(float(value) for value in re.findall(r"^tidegate_single_flight_timed_out_total\{[^}]*\} ([0-9.e+]+)$", server.metrics_text(), re.M))
 
 
 def measure(name, port, options):
@@ -55,6 +60,7 @@ def main():
                 config.flush()
                 with servers.tidegate(binary, "--workers", "2", files=[config.name]) as server:
                     measure(name, server.port, options)
+                    print("%22s timed out %d" % ("", timed_out(server)), flush=True)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,8 @@ def single_flight(report, start):
             report.check("%s: EXPLAIN names it" % name,
                          "single_flight enforce: keys item:* lease-max 3s wait-max 1500ms over nil" in explain(server.connect(), "item:1"), explain(server.connect(), "item:1"))
             leader_goes(report, name, server)
+            if name == "redis":
+                a_script_writes(report, server)
 
 
 def leader_goes(report, name, server):
@@ -66,6 +68,16 @@ def leader_goes(report, name, server):
     # Where the machine was slow a lease may have ended meanwhile.
     report.check("%s: the others have it, or led in their turn" % name, rest[-1] == bulk("found") and all(one in (bulk("found"), NIL) for one in rest), rest)
     report.check("%s: it is counted" % name, figure(server, "promoted_total") > promoted)
+
+
+def a_script_writes(report, server):
+    leader, reader, other = server.connect(), server.connect(), server.connect()
+    parked = figure(server, "parked_total")
+    leader.command("GET", "item:script:1")
+    reader.send(b"GET item:script:1\r\n")
+    report.check("one waits", eventually(lambda: figure(server, "parked_total") == parked + 1, 1))
+    report.equal("a script writes the key", other.command("EVAL", "return redis.call('set', KEYS[1], 'x')", "1", "item:script:1"), OK)
+    report.equal("and it goes on", reader.read(), bulk("x"))
 
 
 @contextlib.contextmanager
