@@ -65,8 +65,8 @@ TEST(YamlSingleFlight, RefusesWhatMakesNoSense) {
 
 TEST(YamlSingleFlight, PatternsHaveABound) {
   std::string keys = "a0";
-  for (size_t i = 1; i < kFlightPatternsMax; ++i) keys += ", a" + std::to_string(i);
-  EXPECT_EQ(OptionsOf("{keys: [" + keys + "]}").keys.size(), kFlightPatternsMax);
+  for (size_t i = 1; i < kKeysPatternsMax; ++i) keys += ", a" + std::to_string(i);
+  EXPECT_EQ(OptionsOf("{keys: [" + keys + "]}").keys.size(), kKeysPatternsMax);
   EXPECT_FALSE(ParseFlight("{keys: [" + keys + ", b]}").ok());
 }
 
