@@ -431,6 +431,12 @@ TEST_F(CheckpointCutTest, WhatIsDirtyMakesTheDiskWhatTheDataIs) {
     if (HasFailure()) return;
   }
   EXPECT_GT(encoded_, 0u);
+  // And what was left for the next one goes with it.
+  DiskSink last(disk_, next_object_, 1 << 30, replaced_);
+  walker_->Write(last, &Now);
+  disk_ = last.disk();
+  engine_->CheckpointEnded(true);
+  CheckObjects();
 }
 
 TEST_F(CheckpointCutTest, WritesWhatHasChangedSinceTheLastOne) {
