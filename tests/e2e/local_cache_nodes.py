@@ -219,7 +219,7 @@ def local_cache_failover(report, start):
 def local_cache_cluster(report, start):
     """Slots move, with keys that are kept and with one that is made while they do."""
     with cluster_of_six(start) as (nodes, _):
-        options = 'kind: redis_cluster, nodes: ["127.0.0.1:%d"], refresh-interval: 1s, read-from: prefer-replica' % nodes[0].port
+        options = 'kind: redis_cluster, nodes: ["127.0.0.1:%d"], refresh-interval: 1s' % nodes[0].port
         with reloadable(start, {"cache": options}, {"*": CACHED}) as (server, _):
             client = server.connect(timeout=10)
             slot = nodes[0].talk.command("CLUSTER", "KEYSLOT", "k{foo}").value

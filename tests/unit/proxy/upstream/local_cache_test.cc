@@ -340,11 +340,12 @@ TEST_F(LocalCache, ARedirectionDropsWhatIsKeptOfTheCluster) {
   ASSERT_TRUE(Warm());
   const std::string slot = std::to_string(KeySlot("elsewhere"));
   node_.Reply("GET elsewhere", "-ASK " + slot + " " + other.address() + "\r\n");
+  const auto before = Figure(&LocalCacheFigures::flushes);  // by slots that were found out
   EXPECT_EQ(Ask("GET elsewhere"), Bulk("new"));
-  EXPECT_EQ(Figure(&LocalCacheFigures::flushes), 0);
+  EXPECT_EQ(Figure(&LocalCacheFigures::flushes), before);
   node_.Reply("GET elsewhere", "-MOVED " + slot + " " + other.address() + "\r\n");
   EXPECT_EQ(Ask("GET elsewhere"), Bulk("new"));
-  EXPECT_GE(Figure(&LocalCacheFigures::flushes), 1);
+  EXPECT_GT(Figure(&LocalCacheFigures::flushes), before);
   EXPECT_TRUE(Warm());
 }
 
