@@ -182,7 +182,8 @@ def local_cache_black_hole(report, start):
         direct.command("SET", "k", "new")
         seconds = seconds_until(client, "new")
         print("     a silent connection: stale replies for %.0f ms" % (1e3 * seconds))
-        report.check("stale replies end with the lease", seconds <= 2 * LEASE_SECONDS, seconds)
+        # A lease is half a second; the rest is for a machine that does other things.
+        report.check("stale replies end with the lease", seconds <= 4 * LEASE_SECONDS, seconds)
         hits = figure(server, "hits_total")
         report.check("no reply is given from here meanwhile",
                      all(client.command("GET", "k") == bulk("new") for _ in range(50)) and figure(server, "hits_total") == hits)
