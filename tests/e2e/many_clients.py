@@ -29,7 +29,8 @@ def take(client, size):
 
 def many_clients(report, start):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    count = min(CLIENTS_MAX, hard - 500)  # this process has the other ends
+    limit = CLIENTS_MAX + 500 if hard == resource.RLIM_INFINITY else hard
+    count = min(CLIENTS_MAX, limit - 500)  # this process has the other ends
     with servers.redis_server() as redis, in_front_of(start, redis.port, flags=("--workers", "2", "--maxclients", str(count + 100))) as server:
         clients = []
         try:
