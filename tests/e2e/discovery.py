@@ -162,14 +162,20 @@ def check_ping(report, server, nodes):
         report.check("and why", "connect: Connection refused" in output, output)
 
 
+def watched_pair(stack):
+    """A primary, its replica, and three sentinels that know all of them."""
+    old = stack.enter_context(servers.redis_server("--repl-diskless-sync-delay", "0"))
+    new = stack.enter_context(servers.redis_server("--replicaof", "127.0.0.1 %d" % old.port))
+    eventually(lambda: new.info()["master_link_status"] == "up", 10)
+    sentinels = [start_sentinel(stack, old.port) for _ in range(3)]
+    eventually(lambda: all(len(s.connect().command("SENTINEL", "SENTINELS", "db").value) == 2 and
+                           len(s.connect().command("SENTINEL", "REPLICAS", "db").value) == 1 for s in sentinels), 15)
+    return old, new, sentinels
+
+
 def discovery_sentinel(report, start):
     with contextlib.ExitStack() as stack:
-        old = stack.enter_context(servers.redis_server("--repl-diskless-sync-delay", "0"))
-        new = stack.enter_context(servers.redis_server("--replicaof", "127.0.0.1 %d" % old.port))
-        eventually(lambda: new.info()["master_link_status"] == "up", 10)
-        sentinels = [start_sentinel(stack, old.port) for _ in range(3)]
-        eventually(lambda: all(len(s.connect().command("SENTINEL", "SENTINELS", "db").value) == 2 and
-                               len(s.connect().command("SENTINEL", "REPLICAS", "db").value) == 1 for s in sentinels), 15)
+        old, new, sentinels = watched_pair(stack)
         server = stack.enter_context(in_front_of(start, "sentinel", [sentinels[0].port], ", primary-name: db"))
         report.equal("the primary by its sentinels", primary_of(server), old.port)
         writer = Writer(server)

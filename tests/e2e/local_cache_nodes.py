@@ -8,14 +8,13 @@ import time
 import urllib.request
 
 from cluster_slots import cluster_of_six, move_slot
-from discovery import FAILOVER_SECONDS_MAX, Writer, primary_of, says_primary
+from discovery import FAILOVER_SECONDS_MAX, Writer, primary_of, says_primary, watched_pair
 from guards import explain
 from local_cache import ROUTES, calls, figure, warm
 from operations import at, reloadable
 from report import eventually
 from routes import configured
 from support import resp, servers
-from topology import start_sentinel
 from upstream_tls import certificates, start_node
 from upstreams import OK, bulk
 
@@ -195,12 +194,7 @@ def local_cache_black_hole(report, start):
 def local_cache_failover(report, start):
     """Sentinels promote a replica: what was kept of the old primary is not given any more."""
     with contextlib.ExitStack() as stack:
-        old = stack.enter_context(servers.redis_server("--repl-diskless-sync-delay", "0"))
-        new = stack.enter_context(servers.redis_server("--replicaof", "127.0.0.1 %d" % old.port))
-        eventually(lambda: new.info()["master_link_status"] == "up", 10)
-        sentinels = [start_sentinel(stack, old.port) for _ in range(3)]
-        eventually(lambda: all(len(s.connect().command("SENTINEL", "SENTINELS", "db").value) == 2 and
-                               len(s.connect().command("SENTINEL", "REPLICAS", "db").value) == 1 for s in sentinels), 15)
+        old, new, sentinels = watched_pair(stack)
         nodes = 'kind: sentinel, nodes: ["127.0.0.1:%d"], primary-name: db, refresh-interval: 1s' % sentinels[0].port
         server, _ = stack.enter_context(reloadable(start, {"cache": nodes}, {"*": CACHED}))
         writer = Writer(server, "k")

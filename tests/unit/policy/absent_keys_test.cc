@@ -9,6 +9,7 @@
 
 #include "policy/judge.h"
 #include "policy/route_policies.h"
+#include "tests/support/called_request.h"
 
 namespace tidegate {
 namespace {
@@ -18,25 +19,10 @@ constexpr std::string_view kNil = "$-1\r\n";
 
 class AbsentKeysTest : public ::testing::Test {
  protected:
-  struct Call {
-    std::vector<std::string> words;
-    std::vector<std::string_view> args;
-    std::vector<KeyRef> keys;
-    Request request;
-  };
+  using Call = testing::CalledRequest;
 
   std::unique_ptr<Call> Make(const std::vector<std::string>& words) const {
-    auto call = std::make_unique<Call>();
-    call->words = words;
-    call->args.assign(call->words.begin(), call->words.end());
-    call->request.command = commands_->Find(words[0]);
-    std::vector<int> places;
-    FindKeyArguments(*call->request.command->spec, call->args, places);
-    for (const int place : places)
-      call->keys.push_back(KeyRef::Of(call->args[static_cast<size_t>(place)]));
-    call->request.args = call->args;
-    call->request.keys = call->keys;
-    return call;
+    return testing::MakeCalledRequest(*commands_, words);
   }
 
   void Use(RoutePolicyOptions options) {

@@ -10,6 +10,7 @@
 #include "base/output_buffer.h"
 #include "policy/blank_reply.h"
 #include "policy/load_shedding.h"
+#include "tests/support/called_request.h"
 
 namespace tidegate {
 namespace {
@@ -18,26 +19,10 @@ constexpr int64_t kSecond = 1'000'000'000;
 
 class JudgeTest : public ::testing::Test {
  protected:
-  // A request with its keys, as a session has it.
-  struct Call {
-    std::vector<std::string> words;
-    std::vector<std::string_view> args;
-    std::vector<KeyRef> keys;
-    Request request;
-  };
+  using Call = testing::CalledRequest;
 
   std::unique_ptr<Call> Make(const std::vector<std::string>& words) const {
-    auto call = std::make_unique<Call>();
-    call->words = words;
-    call->args.assign(call->words.begin(), call->words.end());
-    call->request.command = commands_->Find(words[0]);
-    std::vector<int> places;
-    FindKeyArguments(*call->request.command->spec, call->args, places);
-    for (const int place : places)
-      call->keys.push_back(KeyRef::Of(call->args[static_cast<size_t>(place)]));
-    call->request.args = call->args;
-    call->request.keys = call->keys;
-    return call;
+    return testing::MakeCalledRequest(*commands_, words);
   }
 
   void Use(RoutePolicyOptions options, Profile profile = Profile::kStrict,
