@@ -29,6 +29,11 @@ inline constexpr LocalCacheMetric kLocalCacheMetrics[] = {
          "tidegate_local_cache_observed_total",
          "Reads that local_cache in mode observe would have looked for among kept replies."),
      &LocalCacheFigures::observed},
+    {LocalCacheRow(
+         "tidegate_local_cache_joined_total",
+         "Reads of hot keys, of the misses, that were not sent to their upstream, because "
+         "the same read was on its way: they got its reply."),
+     &LocalCacheFigures::joined},
     {LocalCacheRow("tidegate_local_cache_fills_total", "Replies that were fetched and kept."),
      &LocalCacheFigures::fills},
     {LocalCacheRow(

@@ -48,6 +48,7 @@ struct LocalCacheFigures {
   WorkerCounter hits;
   WorkerCounter misses;     // went to their upstream, and could have been hits
   WorkerCounter observed;   // the same in mode observe, hits or not
+  WorkerCounter joined;     // of the misses: got the reply of another that was on its way
   WorkerCounter fills;      // replies that were kept
   WorkerCounter discarded;  // that were asked for and not kept
   WorkerCounter invalidations;

@@ -92,6 +92,18 @@ bool RoutePolicies::IsOf(const Setting& setting) const {
          is_upstream_ == setting.is_upstream && keeps_replies_ == KeepsReplies(setting);
 }
 
+bool RoutePolicies::Judges(const Command& command) const {
+  if (ConcernsData()) return true;
+  if (big_key_ != nullptr && big_key_->RoleOf(command) != BigKeyRole::kNone) return true;
+  return ttl_jitter_ != nullptr && DataAccessOf(command) == DataAccess::kWrite;
+}
+
+bool RoutePolicies::Flies(const Command& command, std::string_view key) const {
+  return single_flight_ != nullptr &&
+         (DataAccessOf(command) == DataAccess::kWrite || command.full_name == "get") &&
+         single_flight_->Looks(key);
+}
+
 // EXEC is judged by what it will execute.
 bool RoutePolicies::Concerns(const Command& command) const {
   const bool any = ConcernsData() || single_flight_ != nullptr ||
@@ -124,6 +136,10 @@ std::vector<std::string> RoutePolicies::Describe() const {
     for (std::string& line : absent_keys_->Describe()) lines.push_back(std::move(line));
   }
   return lines;
+}
+
+std::vector<std::string> RoutePolicies::Learned(int64_t now_ns) const {
+  return single_flight_ == nullptr ? std::vector<std::string>() : single_flight_->Learned(now_ns);
 }
 
 std::vector<std::string> RoutePolicies::ActionsOn(std::string_view key, hotkey::KeyId id,

@@ -50,6 +50,10 @@ class RoutePolicies final {
   bool IsOf(const Setting& setting) const;
   // Whether any of them has to be asked about requests of the command.
   bool Concerns(const Command& command) const;
+  // Whether Judge has to be asked about requests of the command that have one key.
+  bool Judges(const Command& command) const;
+  // Whether single_flight looks at such a request.
+  bool Flies(const Command& command, std::string_view key) const;
   // Whether requests of any command that reads or writes are asked about.
   bool ConcernsData() const {
     return rate_limit_ != nullptr || key_shape_ != nullptr || absent_keys_ != nullptr;
@@ -69,6 +73,8 @@ class RoutePolicies final {
 
   // A line for each policy and rule, for TIDEGATE EXPLAIN.
   std::vector<std::string> Describe() const;
+  // The kinds of keys ("item:") that are seen to be a cache's.
+  std::vector<std::string> Learned(int64_t now_ns) const;
   // The policies that act on a hot key now: "rate_limit"; those that only look on have "(observe)"
   // behind their name.
   std::vector<std::string> ActionsOn(std::string_view key, hotkey::KeyId id, int64_t now_ns) const;

@@ -46,6 +46,10 @@ class WriteStripes final {
     return static_cast<StripeIndex>(1 + kKeyStripes + cluster % kClusterStripes);
   }
 
+  // It will be written soon: the stripes are more than a processor has at hand.
+  void Prefetch(StripeIndex index) const {
+    if (index != kSeveralStripes) __builtin_prefetch(&words_[index], 1);
+  }
   void Begin(StripeIndex index) { words_[index].fetch_add(kInFlight + 1); }
   void End(StripeIndex index) { words_[index].fetch_sub(kInFlight - 1); }
   Word Read(StripeIndex index) const { return words_[index].load(); }

@@ -306,7 +306,7 @@ class Worker final {
   // Which clusters' replies are kept.
   void FollowCaches();
   // For each command's id, whether some policy has to be asked about it.
-  std::vector<bool> GuardedCommands() const;
+  std::vector<Guarded> GuardedCommands() const;
   RouteMirror* MirrorFor(const RouteOptions& route);
   RouteMove* MoveFor(const RouteOptions& route);
   void BeginHold(std::shared_ptr<RouteHold> hold);

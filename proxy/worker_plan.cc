@@ -18,8 +18,10 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "policy/command_access.h"
 #include "policy/local_cache_store.h"
 #include "policy/route_policies.h"
+#include "proxy/commands/unnamed_writes.h"
 #include "proxy/server.h"
 #include "proxy/session/route_acts.h"
 #include "proxy/upstream/cluster_cache.h"
@@ -68,16 +70,18 @@ std::vector<Route> Worker::MakeRoutes(const std::string& everything) {
 
 // Commands that the configuration declares may be others by the next reload, with the same ids: for
 // them it is asked in any case.
-std::vector<bool> Worker::GuardedCommands() const {
+std::vector<Guarded> Worker::GuardedCommands() const {
   const PolicyList& policies = plan_->policies;
   const bool any = std::any_of(policies.begin(), policies.end(),
                                [](const auto& one) { return one->ConcernsData(); });
-  std::vector<bool> guarded(server_.command_ids_max(), any);
+  std::vector<Guarded> guarded(server_.command_ids_max(), any ? Guarded::kAlways : Guarded::kNo);
   for (const Command* command : server_.commands().all()) {
     if (command->id >= server_.command_ids_known()) continue;
-    guarded[command->id] =
+    const bool concerned =
         std::any_of(policies.begin(), policies.end(),
                     [command](const auto& one) { return one->Concerns(*command); });
+    const bool by_key = DataAccessOf(*command) != DataAccess::kNone && !MayWriteOtherKeys(*command);
+    guarded[command->id] = !concerned ? Guarded::kNo : by_key ? Guarded::kByKey : Guarded::kAlways;
   }
   return guarded;
 }
@@ -101,7 +105,7 @@ RouteMove* Worker::MoveFor(const RouteOptions& route) {
 // In their places.
 void Worker::MakeRouters() {
   const bool held = hold_ != nullptr;
-  const std::vector<bool> guarded = GuardedCommands();
+  const std::vector<Guarded> guarded = GuardedCommands();
   for (size_t i = 0; i <= plan_->listeners.size(); ++i) {
     Router router(MakeRoutes(i == 0 ? "" : plan_->listeners[i - 1].cluster), guarded, held);
     if (i < routers_.size()) {

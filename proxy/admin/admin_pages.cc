@@ -16,6 +16,7 @@
 #include "proxy/admin/drain_page.h"
 #include "proxy/admin/hot_keys_page.h"
 #include "proxy/admin/page_files.h"
+#include "proxy/admin/policies_page.h"
 #include "proxy/admin/slowlog_page.h"
 #include "proxy/admin/stats_collector.h"
 #include "proxy/admin/stats_page.h"
@@ -71,7 +72,7 @@ struct AdminPageList {
       {"/readyz", &AdminPages::Readyz},      {"/stats", &AdminPages::Stats},
       {"/config", &AdminPages::Config},      {"/clusters", &AdminPages::Clusters},
       {"/hotkeys", &AdminPages::HotKeys},    {"/slowlog", &AdminPages::Slowlog},
-      {"/bigkeys", &AdminPages::BigKeyList},
+      {"/bigkeys", &AdminPages::BigKeyList}, {"/policies", &AdminPages::Policies},
   };
 };
 
@@ -175,6 +176,10 @@ AdminReply AdminPages::BigKeyList() const {
 AdminReply AdminPages::HotKeys() const {
   return {.content_type = kJson,
           .body = HotKeysJson(sources_.hot_keys ? sources_.hot_keys() : HotKeyFacts())};
+}
+
+AdminReply AdminPages::Policies() const {
+  return {.content_type = kJson, .body = PoliciesJson(sources_)};
 }
 
 AdminReply AdminPages::Slowlog() const {

@@ -68,6 +68,7 @@ class AdminPages final {
   AdminReply Clusters() const;
   AdminReply HotKeys() const;
   AdminReply Slowlog() const;
+  AdminReply Policies() const;
   AdminReply BigKeyList() const;
   AdminReply Backup(const AdminRequest& request) const;
   AdminReply Find(const AdminRequest& request) const;

@@ -17,15 +17,27 @@ bool HasStore(const Request& request) {
   });
 }
 
+// What the configuration declares is a module's: what that does to keys nobody says.
+bool AlwaysMay(const Command& write) {
+  return write.spec->group == Group::kScripting || write.spec->handler == RefuseAsUnknown;
+}
+
+bool MayStore(const Command& write) {
+  return write.spec->group == Group::kGeo ||
+         (write.spec->group == Group::kGeneric && write.full_name == "sort");
+}
+
 }  // namespace
 
 bool WritesUnnamedKeys(const Request& request) {
   const Command& command = *request.command;
   if (DataAccessOf(command) != DataAccess::kWrite) return false;
-  if (request.keys.empty() || command.spec->group == Group::kScripting) return true;
-  // What the configuration declares is a module's: what that does to keys nobody says.
-  if (command.spec->handler == RefuseAsUnknown) return true;
-  return HasStore(request) && (command.full_name == "sort" || command.full_name.starts_with("geo"));
+  if (request.keys.empty() || AlwaysMay(command)) return true;
+  return MayStore(command) && HasStore(request);
+}
+
+bool MayWriteOtherKeys(const Command& command) {
+  return DataAccessOf(command) == DataAccess::kWrite && (AlwaysMay(command) || MayStore(command));
 }
 
 }  // namespace tidegate

@@ -2,6 +2,7 @@
 // Threads: any.
 #pragma once
 
+#include "storage/command.h"
 #include "storage/request.h"
 
 namespace tidegate {
@@ -9,5 +10,7 @@ namespace tidegate {
 // Scripts, FLUSHALL, SWAPDB, SORT and GEORADIUS with STORE, and commands that the configuration
 // declares. False for reads.
 bool WritesUnnamedKeys(const Request& request);
+// Whether some request of the command may, that names a key.
+bool MayWriteOtherKeys(const Command& command);
 
 }  // namespace tidegate

@@ -49,6 +49,12 @@ struct StreamCallbacks {
       if (size < 0) stream.EndReading();
       return;
     }
+    // Put off in an earlier turn, and the kernel has reported it before its place came: one read is
+    // enough.
+    if (__builtin_expect(stream.deferred_, 0) && !stream.loop_->TurnIsLong()) {
+      stream.loop_->DropDeferred(stream);
+      stream.deferred_ = false;
+    }
     while (stream.reading_) {
       if (__builtin_expect(stream.loop_->TurnIsLong(), 0)) return stream.Defer();
       if (!stream.Read()) return;

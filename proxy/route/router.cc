@@ -31,10 +31,11 @@ bool MeansCatchAll(ForwardRule rule) {
 
 }  // namespace
 
-Router::Router(std::vector<Route> routes, std::vector<bool> guarded, bool held)
+Router::Router(std::vector<Route> routes, std::vector<Guarded> guarded, bool held)
     : routes_(std::move(routes)),
       guarded_(std::move(guarded)),
-      any_guards_(std::find(guarded_.begin(), guarded_.end(), true) != guarded_.end()),
+      any_guards_(std::any_of(guarded_.begin(), guarded_.end(),
+                              [](Guarded one) { return one != Guarded::kNo; })),
       any_upstreams_(held),
       any_moves_(held),
       held_(held) {

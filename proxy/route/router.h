@@ -34,12 +34,16 @@ struct Placement {
   uint16_t figures = 0;  // Route::figures, of the route of its first key; 0: it has none
 };
 
+// Whether policies have to be asked about requests of a command: those of the routes of their keys,
+// or of all routes, because they may touch more than they name.
+enum class Guarded : uint8_t { kNo, kByKey, kAlways };
+
 class Router final {
  public:
   // `routes` in the order of the configuration, one of them "*". `guarded`: for each command's id
   // whether a policy has to be asked about it; empty: none has, of any. `held`: requests wait, see
   // RouteHold.
-  explicit Router(std::vector<Route> routes, std::vector<bool> guarded = {}, bool held = false);
+  explicit Router(std::vector<Route> routes, std::vector<Guarded> guarded = {}, bool held = false);
 
   // Whether requests have to be looked at: there are filters or upstreams, or several routes, which
   // are counted apart.
@@ -47,7 +51,11 @@ class Router final {
   // Whether policies have to be asked about requests of this command. Of any route: which one a
   // request takes is not known yet, and to find it out for all of them would cost more than to ask
   // in vain for some.
-  bool guards(uint32_t command_id) const { return any_guards_ && guarded_[command_id]; }
+  bool guards(uint32_t command_id) const {
+    return any_guards_ && guarded_[command_id] != Guarded::kNo;
+  }
+  // Of a command with one key, the policies of that key's route alone.
+  bool guards_by_key(uint32_t command_id) const { return guarded_[command_id] == Guarded::kByKey; }
   // There are, be it as a mirror alone.
   bool any_upstreams() const { return any_upstreams_; }
   // Whether a route does more than to name a cluster: one of the three below. Of routes that are
@@ -73,7 +81,7 @@ class Router final {
   std::vector<Route> routes_;          // longest pattern first
   std::vector<std::string> prefixes_;  // "item:" of "item:*"; for other globs their literal start
   std::vector<bool> is_prefix_;
-  std::vector<bool> guarded_;  // by command; empty without policies
+  std::vector<Guarded> guarded_;  // by command; empty without policies
   size_t catch_all_ = 0;
   bool any_guards_ = false;
   bool any_filters_ = false;

@@ -351,12 +351,15 @@ class Session final : private StreamOwner, private UpstreamClient {
   // session_guards.cc. The same where policies have to be asked; and where too many requests wait,
   // nothing: this one is let in.
   Step AdvanceGuarded(const Request& request, int64_t now_ms, Progress& progress);
+  Step AdvanceUnasked(const Request& request, int64_t now_ms, Progress& progress);
   std::optional<Step> Shed(const Request& request);
   // session_cache.cc. The same as Forward, but for a read whose reply is kept: that is given.
   std::optional<Step> ForwardCached(const Request& request, Progress& progress);
   Step AnswerFromCache(const Request& request, std::string_view reply, const Route& route,
                        Progress& progress);
   bool MayAnswerFromCache(const Request& request, const Route& route) const;
+  bool IsHot(const Request& request, const Route& route) const;
+  std::optional<Step> ForwardOnce(const Request& request, const Route& route, Progress& progress);
   bool IsKnownAbsent(SessionGuards& guards, size_t mark);
   Step AdvanceWatched(const Request& request, int64_t now_ms, Progress& progress,
                       SessionGuards& guards);

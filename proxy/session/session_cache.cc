@@ -12,6 +12,8 @@
 #include "proxy/observe/key_observer.h"
 #include "proxy/server.h"
 #include "proxy/session/session.h"
+#include "proxy/session/session_forwarder.h"
+#include "proxy/session/session_guards.h"
 #include "proxy/session/session_private.h"
 #include "proxy/session/session_upstream.h"
 #include "proxy/upstream/cluster_cache.h"
@@ -40,7 +42,10 @@ bool Session::MayAnswerFromCache(const Request& request, const Route& route) con
     return false;
   const LocalCacheRule* const rule = route.policies->local_cache();
   if (rule == nullptr || !rule->Covers(*request.command)) return false;
-  if (!rule->of_hot_keys()) return rule->Names(request.keys[0].name);
+  return rule->of_hot_keys() ? IsHot(request, route) : rule->Names(request.keys[0].name);
+}
+
+bool Session::IsHot(const Request& request, const Route& route) const {
   return IsReadHot(worker_.observer(),
                    hotkey::IdOf(request.keys[0].hash, KeyspaceOf(*route.upstream, client_.db)));
 }
@@ -59,13 +64,37 @@ std::optional<Session::Step> Session::ForwardCached(const Request& request, Prog
     const std::string_view reply = cache.Find(request, client_.db, protocol());
     if (!reply.empty()) return AnswerFromCache(request, reply, route, progress);
   }
-  const std::optional<Step> step = Forward(request, progress.ticks);
+  const std::optional<Step> step =
+      observes ? Forward(request, progress.ticks) : ForwardOnce(request, route, progress);
   if (step != Step::kNext) return step;
   if (observes) {
     cache.CountObserved();
   } else {
     cache.Missed(request, client_.db, rule);
   }
+  return step;
+}
+
+// A hot key's, while the same read is on its way: not at all. Only where no other policy has
+// something to do with its reply; and while the client waits for no other, which might be newer.
+std::optional<Session::Step> Session::ForwardOnce(const Request& request, const Route& route,
+                                                  Progress& progress) {
+  const bool is_hooked = guards_ != nullptr && guards_->hook != nullptr;
+  ClusterCache& cache = *route.upstream->cache();
+  const std::optional<JoinedReads::Read> read =
+      is_hooked || !IsHot(request, route) ? std::nullopt
+                                          : cache.Joinable(request, client_.db, protocol());
+  if (!read) return Forward(request, progress.ticks);
+  const bool may_join = upstream_ == nullptr || (upstream_->outstanding == upstream_->joined &&
+                                                 upstream_->unwritten() < kUpstreamOutstandingMax);
+  if (may_join && cache.joined_reads().MayJoin(*read)) {
+    figures_ = route.figures;
+    SessionForwarder forwarder(*this, request, progress.ticks);
+    return forwarder.Join(*route.upstream, cache.joined_reads(), *read);
+  }
+  Guards().hook = cache.joined_reads().Lead(*read);
+  const std::optional<Step> step = Forward(request, progress.ticks);
+  guards_->hook.reset();  // if it was not sent
   return step;
 }
 

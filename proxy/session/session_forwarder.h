@@ -13,6 +13,7 @@
 
 #include "proxy/route/split_rule.h"
 #include "proxy/session/session.h"
+#include "proxy/upstream/joined_reads.h"
 #include "proxy/upstream/reply_names.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_link.h"
@@ -35,6 +36,8 @@ class SessionForwarder final {
   Session::Step Forward(UpstreamCluster& cluster);
   // The same for what is about scripts.
   Session::Step ForwardScript(UpstreamCluster& cluster);
+  // Not at all: with another's reply. After MayJoin.
+  Session::Step Join(UpstreamCluster& cluster, JoinedReads& reads, const JoinedReads::Read& read);
   // Told when nothing is in flight any more.
   Session::Step Refuse(std::string_view error);
 
@@ -54,11 +57,9 @@ class SessionForwarder final {
   bool MayPlace();
   // Whether a policy has something to do with its reply.
   bool HasHook() const;
-  UpstreamRequest Waiting(uint16_t slot) const;
+  UpstreamRequest Waiting(uint16_t slot);
   // It has its number, and the next one's turn is.
   void Placed();
-  // What it makes invalid of what is kept of the cluster.
-  StripeIndex WrittenStripe() const;
   void BeginWrite();
 
   // session_split.cc
@@ -90,6 +91,7 @@ class SessionForwarder final {
   const uint32_t request_bytes_;  // of its arguments
   bool on_lane_ = false;          // for large values
   uint16_t slot_ = 0;
+  StripeIndex stripe_ = kNoStripe;  // what it makes invalid of what is kept of the cluster
 };
 
 }  // namespace tidegate

@@ -97,6 +97,22 @@ Request InForm(const Request& request, const CommandTable& commands, SessionGuar
   return other;
 }
 
+// Whether the policies of its key's route are all that can have a say in it, and Judge has none:
+// most requests are like that, where policies are about few keys.
+bool IsUnjudged(const Request& request, Router& router) {
+  if (request.keys.size() != 1 || !router.guards_by_key(request.command->id)) return false;
+  const Route& route = router.RouteOfKey(request.keys[0].name);
+  return route.policies == nullptr || !route.policies->Judges(*request.command);
+}
+
+// Nor has single_flight: there is nothing left but replies that are kept (local_cache).
+bool Passes(const Request& request, Router& router) {
+  if (!IsUnjudged(request, router)) return false;
+  const Route& route = router.RouteOfKey(request.keys[0].name);
+  return route.policies == nullptr ||
+         !route.policies->Flies(*request.command, request.keys[0].name);
+}
+
 // Rounded up: who wakes early would wait again.
 std::chrono::milliseconds MillisUntil(int64_t until_ns) {
   constexpr int64_t kMillisecond = 1'000'000;
@@ -122,6 +138,10 @@ SessionGuards& Session::Guards() {
 
 Session::Step Session::AdvanceGuarded(const Request& request, int64_t now_ms, Progress& progress) {
   using State = SessionGuards::State;
+  // One that goes on and was not asked about when it came passes now as well.
+  const bool is_new = guards_ == nullptr || guards_->state == State::kNone;
+  if (is_new && (resuming_ || (!transaction_.open() && Passes(request, router()))))
+    return AdvanceUnasked(request, now_ms, progress);
   SessionGuards& guards = Guards();
   if (guards.state == State::kNone && !resuming_) {
     AskPolicies(request, now_ms, guards);
@@ -159,6 +179,16 @@ Session::Step Session::AdvanceGuarded(const Request& request, int64_t now_ms, Pr
   return *step;
 }
 
+Session::Step Session::AdvanceUnasked(const Request& request, int64_t now_ms, Progress& progress) {
+  if (!resuming_) {
+    if (const std::optional<Step> step = ForwardCached(request, progress)) {
+      progress.output_bytes = kUnknownOutput;
+      return *step;
+    }
+  }
+  return AdvanceHere(request, true, now_ms, progress);
+}
+
 // Executed here: what the engine replies is looked at where it stands. What CLIENT REPLY keeps back
 // is not there.
 bool Session::IsKnownAbsent(SessionGuards& guards, size_t mark) {
@@ -187,6 +217,7 @@ void Session::AskPolicies(const Request& request, int64_t now_ms, SessionGuards&
   const bool executes = transaction_.open() && request.command->full_name == "exec";
   // It will be refused, or answers nil: nobody has to pay for that.
   if (executes && (transaction_.refused() || client_.watches.dirty())) return;
+  if (!executes && IsUnjudged(request, router())) return;
   Judge& judge = worker_.judge();
   const int64_t now_ns = MonotonicNanos();
   judge.Begin({.client = guards.client,

@@ -115,6 +115,19 @@ inline Session::Step SessionForwarder::ForwardTo(UpstreamConnection& connection)
   return Session::Step::kNext;
 }
 
+// What comes next waits until nothing is in flight: it would go elsewhere.
+Session::Step SessionForwarder::Join(UpstreamCluster& cluster, JoinedReads& reads,
+                                     const JoinedReads::Read& read) {
+  cluster_ = &cluster;
+  UpstreamRequest waiting = Waiting(request_.keys[0].slot);
+  waiting.joined = 1;
+  reads.Join(read, waiting);
+  ++link_.outstanding;
+  ++link_.joined;
+  Placed();
+  return Session::Step::kNext;
+}
+
 Session::Step SessionForwarder::Refuse(std::string_view error) {
   if (session_.WaitsForUpstream(0)) return Session::Step::kStay;
   session_.RefuseWith(request_, error);
@@ -161,7 +174,7 @@ void SessionForwarder::Remember(const UpstreamCluster& cluster, UpstreamConnecti
 bool SessionForwarder::MayPlace() {
   const bool elsewhere = link_.placement_epoch != placement_epoch() ||
                          link_.reads_apart != reads_apart_ || link_.on_lane != on_lane_ ||
-                         link_.redirected > 0;
+                         (link_.redirected | link_.joined) != 0;
   if (__builtin_expect(elsewhere, 0)) {
     if (session_.WaitsForUpstream(0)) return false;
     link_.placement_epoch = placement_epoch();
@@ -177,7 +190,7 @@ inline bool SessionForwarder::HasHook() const {
   return session_.guards_ != nullptr && session_.guards_->hook != nullptr;
 }
 
-UpstreamRequest SessionForwarder::Waiting(uint16_t slot) const {
+UpstreamRequest SessionForwarder::Waiting(uint16_t slot) {
   UpstreamRequest waiting{.link = &link_,
                           .command = request_.command,
                           .begin_ticks = ticks_,
@@ -194,24 +207,22 @@ UpstreamRequest SessionForwarder::Waiting(uint16_t slot) const {
   if (__builtin_expect(session_.worker_.observer() != nullptr, 1))
     session_.ObserveWaiting(*said_, *cluster_, waiting);
   waiting.has_hook = HasHook();
-  if (__builtin_expect(cluster_->cache() != nullptr, 0)) waiting.stripe = WrittenStripe();
+  if (__builtin_expect(cluster_->cache() != nullptr, 0)) {
+    stripe_ = StripeWrittenBy(request_, cluster_->number());
+    if (stripe_ != kNoStripe) cluster_->cache()->stripes().Prefetch(stripe_);
+    waiting.stripe = stripe_;
+  }
   return waiting;
 }
 
-StripeIndex SessionForwarder::WrittenStripe() const {
-  return StripeWrittenBy(request_, cluster_->number());
-}
-
 void SessionForwarder::BeginWrite() {
-  const StripeIndex stripe = WrittenStripe();
-  if (stripe == kNoStripe) return;
   std::vector<StripeIndex> several;
-  if (stripe == kSeveralStripes) AppendStripesWrittenBy(request_, cluster_->number(), several);
-  link_.BeginWrite(cluster_->cache()->stripes(), link_.next_sequence, stripe, std::move(several));
+  if (stripe_ == kSeveralStripes) AppendStripesWrittenBy(request_, cluster_->number(), several);
+  link_.BeginWrite(cluster_->cache()->stripes(), link_.next_sequence, stripe_, std::move(several));
 }
 
 void SessionForwarder::Placed() {
-  if (__builtin_expect(cluster_->cache() != nullptr, 0)) BeginWrite();
+  if (__builtin_expect(stripe_ != kNoStripe, 0)) BeginWrite();
   if (__builtin_expect(session_.guards_ != nullptr, 0)) {
     if (HasHook()) link_.hooks[link_.next_sequence] = std::move(session_.guards_->hook);
     if (link_.unwritten() > kUnansweredOfOne) session_.HastenReads();
@@ -342,7 +353,7 @@ bool Session::OnUpstreamPiece(const UpstreamRequest& request, std::string_view p
   if (request.sequence != upstream_->head_sequence) return false;
   const bool begins = held_pushes_ == nullptr;
   // Messages of channels come as they come, and many may come meanwhile.
-  if (begins && (subscribed() || monitor_)) return false;
+  if (begins && (subscribed() || monitor_ || upstream_->WantsWhole(request))) return false;
   if (begins) held_pushes_ = std::make_unique<std::string>();
   if (begins && request.has_hook) TellHookOfPieces(request, piece);
   if (begins) BeginSizeOfPieces(request, piece);

@@ -49,7 +49,10 @@ void AppendStripesWrittenBy(const Request& request, size_t cluster,
 }
 
 ClusterCache::ClusterCache(UpstreamCluster& cluster, const Shared& shared)
-    : cluster_(cluster), shared_(shared), seen_(kSeenCells) {
+    : cluster_(cluster),
+      shared_(shared),
+      joined_reads_(shared.store.mutable_figures()),
+      seen_(kSeenCells) {
   shared_.stripes.Join(cluster_.number());
 }
 
@@ -88,6 +91,17 @@ std::string_view ClusterCache::Find(const Request& request, int database, Protoc
   if (kept == nullptr || !connection->IsFresh(now_ns)) return {};
   shared_.store.mutable_figures().hits.Add(1);
   return kept->In(protocol);
+}
+
+std::optional<JoinedReads::Read> ClusterCache::Joinable(const Request& request, int database,
+                                                        Protocol protocol) const {
+  if (!AllJoined()) return std::nullopt;
+  const CachedRead read = ReadOf(request, database);
+  return JoinedReads::Read{.request = request,
+                           .database = database,
+                           .protocol = protocol,
+                           .id = IdOf(read),
+                           .stamp = shared_.store.StampOf(read)};
 }
 
 void ClusterCache::Missed(const Request& request, int database, const LocalCacheRule& rule) {

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -27,6 +28,7 @@
 #include "base/reply_writer.h"
 #include "policy/local_cache_store.h"
 #include "policy/write_stripes.h"
+#include "proxy/upstream/joined_reads.h"
 #include "proxy/upstream/tracking_connection.h"
 #include "storage/request.h"
 
@@ -73,6 +75,10 @@ class ClusterCache final {
   std::string_view Find(const Request& request, int database, Protocol protocol);
   // Nothing was found, and the request was forwarded.
   void Missed(const Request& request, int database, const LocalCacheRule& rule);
+  // The same read, as others of it may be answered with its reply. None: not now.
+  std::optional<JoinedReads::Read> Joinable(const Request& request, int database,
+                                            Protocol protocol) const;
+  JoinedReads& joined_reads() { return joined_reads_; }
   void CountObserved() { shared_.store.mutable_figures().observed.Add(1); }
 
   // Nothing that was kept until now is given any more.
@@ -102,7 +108,8 @@ class ClusterCache final {
   const Shared shared_;
   std::unordered_map<UpstreamNode*, std::unique_ptr<TrackingConnection>> connections_;
   std::unordered_map<uint64_t, int64_t> resting_;  // until when
-  std::vector<uint16_t> seen_;                     // reads of keys that are not hot, lately
+  JoinedReads joined_reads_;
+  std::vector<uint16_t> seen_;  // reads of keys that are not hot, lately
   bool has_nodes_to_check_ = false;
 };
 

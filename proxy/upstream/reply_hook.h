@@ -29,6 +29,10 @@ class ReplyHook {
   // client gets instead, which lives as long as the hook. Called from the connection's callbacks:
   // it may place no request, and not wake the session.
   virtual Fate OnReply(const UpstreamRequest& request, std::string_view& reply) = 0;
+  // The same when the client has gone meanwhile.
+  virtual void OnUnheardReply(const UpstreamRequest& /*request*/, std::string_view /*reply*/) {}
+  // Whether a large reply has to come whole all the same.
+  virtual bool WantsWhole() const { return false; }
   // In place of OnReply: it is so large that the client gets it piece by piece; how it begins.
   virtual void OnLargeReply(const UpstreamRequest& request, std::string_view begin) = 0;
 };

@@ -562,7 +562,15 @@ UpstreamRequest UpstreamConnection::PopFront() {
     queue_.erase(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(queue_begin_));
     queue_begin_ = 0;
   }
+  if (__builtin_expect(request.stripe != kNoStripe, 0)) PrefetchNext();
   return request;
+}
+
+// Writes whose replies came together: while one is handed on, what the next one needs comes near.
+void UpstreamConnection::PrefetchNext() const {
+  if (in_flight() == 0) return;
+  const UpstreamRequest& next = queue_[queue_begin_];
+  if (next.stripe != kNoStripe) next.link->stripes->Prefetch(next.stripe);
 }
 
 // One timer for all: requests have the same time, so the oldest is the first whose time is up. It

@@ -140,6 +140,7 @@ class UpstreamConnection final {
   void Encode(const Request& request);
   void Append(const Request& request, const UpstreamRequest& waiting);
   UpstreamRequest PopFront();
+  void PrefetchNext() const;
   void RecordLatency(const UpstreamRequest& request);
   void OnConnected(int fd, const std::string& error);
   void OnReadEnd(std::string_view error);

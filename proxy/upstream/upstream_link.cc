@@ -20,12 +20,28 @@ void UpstreamLink::DeliverPart(const UpstreamRequest& part, std::string_view rep
 
 bool UpstreamLink::DeliverPiece(const UpstreamRequest& request, std::string_view piece, bool last) {
   if (last && request.stripe != kNoStripe) EndWrite(request);
-  const bool taken = client == nullptr || client->OnUpstreamPiece(request, piece, last);
+  const bool taken =
+      client == nullptr ? !WantsWhole(request) : client->OnUpstreamPiece(request, piece, last);
   if (!taken || !last) return taken;
   --outstanding;
   if (request.redirected()) --redirected;
   if (client == nullptr && outstanding == 0) delete this;
   return true;
+}
+
+void UpstreamLink::DeliverUnheard(const UpstreamRequest& request, std::string_view reply) {
+  const auto place = request.has_hook ? hooks.find(request.sequence) : hooks.end();
+  if (place != hooks.end()) {
+    const std::unique_ptr<ReplyHook> hook = std::move(place->second);
+    hooks.erase(place);
+    hook->OnUnheardReply(request, reply);
+  }
+  if (outstanding == 0) delete this;
+}
+
+bool UpstreamLink::WantsWhole(const UpstreamRequest& request) const {
+  const auto place = request.has_hook ? hooks.find(request.sequence) : hooks.end();
+  return place != hooks.end() && place->second->WantsWhole();
 }
 
 void UpstreamLink::Cut(const UpstreamRequest& request) {

@@ -67,8 +67,9 @@ struct UpstreamRequest {
   // While keys are observed: where they live, how many (0: none is observed), and which it is if
   // it is one; of several, UpstreamLink::key_ids has them.
   hotkey::Keyspace keyspace = {};
-  uint32_t observed_keys : 30 = 0;
+  uint32_t observed_keys : 29 = 0;
   uint32_t has_hook : 1 = 0;    // UpstreamLink::hooks has something to do with its reply
+  uint32_t joined : 1 = 0;      // it is not sent, and gets another's reply: see JoinedReads
   uint32_t given_text : 1 = 0;  // it calls a script by its SHA1, and was sent with the text
   hotkey::KeyId key_id = 0;
   uint32_t long_key = 0;  // where LongKeys has all of it; 0: nowhere
@@ -93,7 +94,7 @@ struct UpstreamRequest {
   bool redirected() const { return hops > 0 || tries > 0; }
   RequestPart part() const { return static_cast<RequestPart>(part_bits); }
   void set_part(RequestPart part) { part_bits = static_cast<uint8_t>(part) & 3; }
-  bool is_plain() const { return (hops | tries | is_part) == 0; }
+  bool is_plain() const { return (hops | tries | is_part | joined) == 0; }
 };
 
 // Of a reply in pieces so much is kept: what it is, and how much of it there will be.
@@ -110,6 +111,7 @@ struct UpstreamLink {
   uint32_t next_sequence = 0;        // of the next request
   uint32_t head_sequence = 0;        // of the request whose reply is written next
   uint32_t redirected = 0;           // of those outstanding
+  uint32_t joined = 0;               // of those outstanding, too
   // Of the requests in flight: when where they went was decided (UpstreamEnvironment), and whether
   // they are reads that may be answered by another node than writes.
   uint64_t placement_epoch = 0;
@@ -152,12 +154,17 @@ struct UpstreamLink {
     --outstanding;
     if (__builtin_expect(!request.is_plain(), 0)) {
       if (request.redirected()) --redirected;
+      if (request.joined) --joined;
       if (request.is_part) return DeliverPart(request, reply);
     }
     if (__builtin_expect(request.stripe != kNoStripe, 0)) EndWrite(request);
     if (client != nullptr) return client->OnUpstreamReply(request, reply);
-    if (outstanding == 0) delete this;
+    DeliverUnheard(request, reply);
   }
+  // The client has gone.
+  void DeliverUnheard(const UpstreamRequest& request, std::string_view reply);
+  // The hook of the request wants it, and not its pieces.
+  bool WantsWhole(const UpstreamRequest& request) const;
   void DeliverPart(const UpstreamRequest& part, std::string_view reply);
   // See UpstreamClient. Of a request that is none of several parts.
   bool DeliverPiece(const UpstreamRequest& request, std::string_view piece, bool last);

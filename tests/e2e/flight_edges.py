@@ -1,6 +1,8 @@
 """Who waits for a load of a missing key, and who must not; kinds of keys that are learned. In front of the engine and of a redis-server."""
 
+import json
 import time
+import urllib.request
 
 from guards import BOTH, NIL, error_word, explain
 from report import eventually
@@ -24,14 +26,21 @@ def flight_learned(report, start):
         routes = '{match: "*", cluster: %s, policies: {single_flight: {mode: enforce, keys: learned}}}' % cluster
         with servers.redis_server() as redis, configured(start, {"cache": redis.port}, routes) as server:
             client = server.connect()
+
+            def learned(server=server):
+                with urllib.request.urlopen("http://127.0.0.1:%d/policies" % server.admin_port, timeout=5) as answer:
+                    return [route["learned"] for route in json.load(answer)["routes"]]
+
             ask_all(client, [("GET", "item:%d" % i) for i in range(30)])
             time.sleep(LOAD)
             ask_all(client, [("SET", "item:%d" % i, "v", "EX", "100") for i in range(30)])
             report.check("%s: it learns" % kind, any("learned (item:*)" in line for line in explain(client, "item:1")), explain(client, "item:1"))
+            report.equal("%s: /policies says what" % kind, learned(), [["item:*"]])
             rounds = stampede(server.port, 60, 3, LOAD)
             report.check("%s: one load each time, or two" % kind, max(one.loads for one in rounds) <= 2, [one.loads for one in rounds])
             report.equal("%s: a command that means something by a key's absence" % kind, client.command("SET", "item:lock", "1", "NX").kind, "simple")
             report.check("%s: ends that" % kind, any("learned (none yet)" in line for line in explain(client, "item:1")), explain(client, "item:1"))
+            report.equal("%s: in /policies too" % kind, learned(), [[]])
 
 
 def flight_edges(report, start):

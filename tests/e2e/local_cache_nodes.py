@@ -22,6 +22,8 @@ from upstreams import OK, bulk
 LEASE_SECONDS = 0.5
 CACHED = "cache, policies: {local_cache: {mode: enforce, keys: ['k*'], ttl-max: 1h}}"
 DIRECT_WRITES = 300
+# So long a reply is kept, unless the configuration says otherwise.
+TTL_SECONDS_MAX = 10
 
 
 def soon(report, name, client, expected, *command, seconds=2):
@@ -51,8 +53,50 @@ def local_cache_hot(report, start):
             client.command("GET", "cold")
         report.equal("every read of a cold key goes to its node", calls(direct, "get") - before, 50)
         report.equal("and is not fetched", figure(server, "fills_total"), fills)
+        joined(report, server)
         report.equal("EXPLAIN says what is kept", [line for line in explain(client, "hot") if line.startswith("local_cache")],
                      ["local_cache enforce: keys hot ttl-max 10s entry-bytes-max 65536"])
+
+
+class Reader(threading.Thread):
+    """Reads a number that grows, and notes those that are less than what was acknowledged before it asked."""
+
+    def __init__(self, server, written):
+        super().__init__(daemon=True)
+        self.client = server.connect(timeout=10)
+        self.written = written
+        self.stop = threading.Event()
+        self.stale = []
+
+    def run(self):
+        while not self.stop.is_set():
+            least = self.written[0]
+            reply = self.client.command("GET", "hot")
+            if reply.kind != "bulk" or int(reply.value) < least:
+                self.stale.append((least, reply))
+
+
+def joined(report, server):
+    """Many read a hot key that is written all the time: reads that are on their way are shared, and none is older than a write before it."""
+    client, written = server.connect(), [0]
+    client.command("SET", "hot", "0")
+    readers = [Reader(server, written) for _ in range(16)]
+    for reader in readers:
+        reader.start()
+
+    def shared():
+        for _ in range(50):
+            client.command("SET", "hot", str(written[0] + 1))
+            written[0] += 1
+            time.sleep(0.01)  # what is written as often as it is read is not kept
+        return figure(server, "joined_total") > 0
+
+    report.check("reads of it that are on their way are shared", eventually(shared, 20), figure(server, "joined_total"))
+    for reader in readers:
+        reader.stop.set()
+    for reader in readers:
+        reader.join(10)
+    report.equal("and none is older than what was acknowledged", sum((reader.stale for reader in readers), []), [])
 
 
 def local_cache_observe(report, start):
@@ -113,6 +157,17 @@ def local_cache_others(report, start):
             other.command("SET", "k", "other%d" % i)
             times.append(seconds_until(client, "other%d" % i))
         report.check("so are those over another Tidegate", max(times) < 2, max(times))
+        warm(one, client, "GET", "k")
+        other.command("FLUSHDB")
+        soon(report, "FLUSHDB over another", client, resp.Reply("nil", None), "GET", "k")
+        client.command("SET", "k", "old")
+        direct.command("SELECT", "1")
+        direct.command("SET", "k", "swapped")
+        direct.command("SELECT", "0")
+        warm(one, client, "GET", "k")
+        # No server tells of that: what is kept lives as long as it may, and no longer.
+        report.equal("SWAPDB over another", other.command("SWAPDB", "0", "1"), OK)
+        soon(report, "is seen when the reply's time is over", client, bulk("swapped"), "GET", "k", seconds=TTL_SECONDS_MAX + 2)
         report.check("invalidations are counted", figure(one, "invalidations_total") > 0)
         killed(report, one, client, direct)
 

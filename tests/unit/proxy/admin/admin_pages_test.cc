@@ -33,6 +33,17 @@ TEST(AdminPages, HealthIsAlwaysGoodAndReadinessFollowsTheServer) {
   EXPECT_EQ(Get(pages, "/healthz").status, 200);
 }
 
+TEST(AdminPages, PoliciesHaveTheirRulesAndWhatTheyDid) {
+  AdminFixture fixture;
+  fixture.GuardAbsentKeys("item:*");
+  AdminPages pages(fixture.Sources(), true);
+  const AdminReply reply = Get(pages, "/policies");
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_THAT(reply.body, StartsWith("{\"routes\":[{\"route\":\"item:*\",\"rules\":[\""));
+  EXPECT_THAT(reply.body, HasSubstr("negative_cache"));
+  EXPECT_THAT(reply.body, HasSubstr("\"learned\":[],\"acted\":[]"));
+}
+
 TEST(AdminPages, StatusCodes) {
   AdminFixture fixture;
   AdminPages pages(fixture.Sources(), true);
