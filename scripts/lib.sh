@@ -25,6 +25,9 @@ packages_test=(
 # Beside those: static analysis, sanitizers, fuzzing, benchmarks.
 packages_dev=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev libbenchmark-dev git)
 
+# Beside those of packages_run: the Debian package.
+packages_package=(dpkg-dev file)
+
 say() { printf '== %s\n' "$*"; }
 die() {
   printf 'error: %s\n' "$*" >&2
