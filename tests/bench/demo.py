@@ -46,6 +46,7 @@ LOAD_SECONDS = 0.3
 ABSENT_KEYS = 100
 ABSENT_SECONDS = 5.0
 QUERY_SECONDS = 0.005  # a query of the database that finds nothing
+SHORT = 0.4  # of the time, to see whether it works
 PROMETHEUS_CONFIG = "scrape_configs: [{job_name: tidegate, scrape_interval: 1s, static_configs: [{targets: ['127.0.0.1:%d']}]}]\n"
 
 
@@ -138,20 +139,20 @@ def loaded(keys, seconds, on_nil=0.0):
     return work
 
 
-def show_hot_key(redis, gate):
+def show_hot_key(redis, gate, seconds):
     table = Table("1. One key turns hot", "%d clients read; nine of ten reads are of one key. Its node is the one that gets them." % READERS)
-    (alone, alone_gets), (gated, gated_gets) = both(redis, gate, loaded(hot_keys, HOT_SECONDS))
-    table.row("reads by clients, a second", alone.reads / HOT_SECONDS, gated.reads / HOT_SECONDS)
+    (alone, alone_gets), (gated, gated_gets) = both(redis, gate, loaded(hot_keys, seconds))
+    table.row("reads by clients, a second", alone.reads / seconds, gated.reads / seconds)
     table.row("of 1000 reads the redis-server had", 1000 * alone_gets / alone.reads, 1000 * gated_gets / gated.reads)
     table.row("99th percentile of a read, ms", alone.p99_ms(), gated.p99_ms(), "%.1f")
 
 
-def show_stampede(redis, gate):
+def show_stampede(redis, gate, rounds):
     table = Table("2. It expires, and its loader is slow",
-                  "%d clients want one key that is gone; to load it takes %d ms. %d times." % (STAMPEDE_CLIENTS, LOAD_SECONDS * 1000, STAMPEDE_ROUNDS))
+                  "%d clients want one key that is gone; to load it takes %d ms. %d times." % (STAMPEDE_CLIENTS, LOAD_SECONDS * 1000, rounds))
 
     def work(port):
-        return stampede(port, STAMPEDE_CLIENTS, STAMPEDE_ROUNDS, LOAD_SECONDS)
+        return stampede(port, STAMPEDE_CLIENTS, rounds, LOAD_SECONDS)
 
     (alone, _), (gated, _) = both(redis, gate, work)
     table.row("loads that the database had, each time", statistics.mean(r.loads for r in alone), statistics.mean(r.loads for r in gated), "%.1f")
@@ -159,10 +160,10 @@ def show_stampede(redis, gate):
     table.row("wrong values", sum(r.wrong for r in alone), sum(r.wrong for r in gated))
 
 
-def show_absent_keys(redis, gate):
+def show_absent_keys(redis, gate, seconds):
     table = Table("3. Keys that do not exist",
                   "%d clients ask for %d users that there are not; each nil is a query of the database." % (READERS, ABSENT_KEYS))
-    (alone, alone_gets), (gated, gated_gets) = both(redis, gate, loaded(absent_keys, ABSENT_SECONDS, QUERY_SECONDS))
+    (alone, alone_gets), (gated, gated_gets) = both(redis, gate, loaded(absent_keys, seconds, QUERY_SECONDS))
     table.row("lookups by clients", alone.reads, gated.reads)
     table.row("reads that the redis-server had", alone_gets, gated_gets)
     table.row("queries that the database had", alone.queries, gated.queries)
@@ -199,6 +200,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary")
     parser.add_argument("--keep", action="store_true", help="go on until Ctrl-C")
+    parser.add_argument("--short", action="store_true", help="to see whether it works: less time, less to see")
     options = parser.parse_args()
     binary = servers.find_binary(options.binary)
     if binary is None:
@@ -214,9 +216,10 @@ def main():
             redis.port, gate.port, gate.admin_port))
         print("Prometheus: %s" % watcher if watcher else "no Prometheus here: apt-get install prometheus, to have it watch")
         fill(redis)
-        show_hot_key(redis, gate)
-        show_stampede(redis, gate)
-        show_absent_keys(redis, gate)
+        part = SHORT if options.short else 1.0
+        show_hot_key(redis, gate, HOT_SECONDS * part)
+        show_stampede(redis, gate, 1 if options.short else STAMPEDE_ROUNDS)
+        show_absent_keys(redis, gate, ABSENT_SECONDS * part)
         print("\nWhat did it, in docs/guards: local_cache, single_flight, negative_cache. docs/performance.md has measurements.")
         if options.keep:
             print("Ctrl-C ends it.", flush=True)
