@@ -168,27 +168,28 @@ def make_certificate(folder):
             "-keyout", folder / "tls.key", "-out", folder / "ca.crt")
 
 
-def start_with_password(binary, folder):
+def start_with_password(binary, folder, proxy_protocol):
     """Another process may take the port before the server does; then with another one."""
     for _ in range(3):
         port = free_port()
         server = subprocess.Popen([binary, "--port", str(port), "--bind", "127.0.0.1", "--workers", "1", "--admin-address", "off", "--dir", folder,
-                                   "--requirepass", SECRET], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                                   "--requirepass", SECRET, "--proxy-protocol", proxy_protocol], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if any("Ready to accept" in line for line in server.stdout):
             return server, port
         server.wait(timeout=STEP_SECONDS_MAX)
     sys.exit("the server does not start")
 
 
-def check_ping(report, objects, binary, folder):
+def check_ping(report, objects, binary, folder, proxy_protocol):
     """The script of `helm test`, against a server that wants a password."""
     script = next(o for o in objects if o["kind"] == "Pod")["spec"]["containers"][0]["args"][0]
-    server, port = start_with_password(binary, folder)
+    server, port = start_with_password(binary, folder, proxy_protocol)
     try:
         for password, expected in ((SECRET, "GET: ok"), ("wrong", "WRONGPASS"), ("", "NOAUTH")):
-            result = run("bash", "-c", script, env={"PATH": os.environ["PATH"], "TARGET_HOST": "127.0.0.1", "TARGET_PORT": str(port), "TIDEGATE_PASSWORD": password})
+            result = run("bash", "-c", script, env={"PATH": os.environ["PATH"], "TARGET_HOST": "127.0.0.1", "TARGET_PORT": str(port), "TIDEGATE_PASSWORD": password,
+                                                           "TARGET_PROXY_PROTOCOL": "" if proxy_protocol == "no" else "yes"})
             good = (result.returncode == 0) == (password == SECRET) and expected in result.stdout
-            report.check(f"helm test with the password {password!r}", good, result.stdout + result.stderr)
+            report.check(f"helm test with the password {password!r}, PROXY protocol {proxy_protocol}", good, result.stdout + result.stderr)
     finally:
         server.terminate()
         server.wait(timeout=STEP_SECONDS_MAX)
@@ -226,7 +227,8 @@ def check_sets(report, helm, binary, folder, write):
         check_golden(report, name, rendered.stdout, write)
         sets[name] = [o for o in yaml.safe_load_all(rendered.stdout) if o]
         check_configuration(report, name, sets[name], binary, folder)
-    check_ping(report, sets["extras-values"], binary, folder)
+    for proxy_protocol in ("no", "yes"):
+        check_ping(report, sets["extras-values"], binary, folder, proxy_protocol)
     check_rules(report, sets["engine-production-values"], folder)
     sidecar = list(yaml.safe_load_all((ROOT / "helm/examples/sidecar.yaml").read_text()))
     (folder / "sidecar.yaml").write_text(sidecar[0]["data"]["tidegate.yaml"])

@@ -14,6 +14,8 @@ ask() {  # WHAT EXPECTED WORD…
   echo "$what: ok"
 }
 exec 3<>"/dev/tcp/$TARGET_HOST/$TARGET_PORT" || { echo "cannot connect to $TARGET_HOST:$TARGET_PORT"; exit 1; }
+# PROXY protocol v2, "from myself".
+[ -z "${TARGET_PROXY_PROTOCOL:-}" ] || printf '\r\n\r\n\0\r\nQUIT\n\x20\0\0\0' >&3
 [ -z "${TIDEGATE_PASSWORD:-}" ] || ask AUTH +OK AUTH "$TIDEGATE_PASSWORD"
 ask PING +PONG PING
 ask SET +OK SET tidegate:helm-test 1 EX 60
