@@ -19,7 +19,8 @@ STRING = {"type": "string"}
 BOOL = {"type": "boolean"}
 WORD = {"type": "string", "minLength": 1}
 NAME = {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$"}
-PORT_NAME = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": 15}
+# Of a further listener; the first three are taken.
+PORT_NAME = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": 15, "not": {"enum": ["tcp", "redis", "admin"]}}
 SECRET_NAME = {"type": "string", "pattern": "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"}
 PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 ANY_MAP = {"type": "object"}

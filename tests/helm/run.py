@@ -52,6 +52,7 @@ WRONG_VALUES = (
     ({"mode": "proxy", "clusters": [{"name": "a", "kind": "redis", "nodes": ["a:1"], "timeout": 1}]}, "timeout"),
     ({"routes": [{"match": "*"}]}, "cluster"),
     ({"service": {"port": 70000}}, "port"),
+    ({"extraListeners": [{"name": "redis", "port": 6380}]}, "extraListeners"),
     ({"image": {"digest": "latest"}}, "digest"),
     ({"secretValues": {"lower": {"name": "a", "key": "b"}}}, "lower"),
     ({"monitoring": {"kind": "Scraper"}}, "kind"),
