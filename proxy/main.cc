@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/program_pages.h"
+#include "base/service_notify.h"
 #include "config/loader.h"
 #include "policy/local_cache_store.h"
 #include "proxy/admin/admin_access.h"
@@ -199,7 +200,9 @@ int Serve(LoadedConfig config, int argc, char** argv) {
       log::Notice("Data is kept in memory: a restart begins with the last snapshot");
     log::Notice("Ready to accept connections");
     ready.store(true);
+    NotifyService("READY=1");
   });
+  NotifyService("STOPPING=1");
   crash_report::Uninstall();
   admin.reset();
   log::Warning("Tidegate is now ready to exit, bye bye...");

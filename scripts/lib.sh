@@ -16,7 +16,7 @@ packages_run=(
 # Beside those: unit tests, transcripts against the real server, and the client libraries of the end-to-end tests.
 packages_test=(
   ccache libgtest-dev libgmock-dev libhiredis-dev
-  'redis-server|redis-server' 'redis-benchmark|redis-tools' python3 python3-redis 'openssl|openssl'
+  'redis-server|redis-server' 'redis-benchmark|redis-tools' python3 python3-redis python3-yaml 'openssl|openssl'
   'node|nodejs' 'npm|npm'
   'prometheus-redis-exporter|prometheus-redis-exporter'
   # The page for people, dashboards and alerts.
@@ -24,6 +24,9 @@ packages_test=(
 )
 # Beside those: static analysis, sanitizers, fuzzing, benchmarks.
 packages_dev=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev libbenchmark-dev git)
+
+# Beside those of packages_run: the Debian package.
+packages_package=(dpkg-dev file)
 
 say() { printf '== %s\n' "$*"; }
 die() {

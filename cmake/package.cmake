@@ -1,0 +1,41 @@
+# What `cmake --install` puts where, and the Debian package that CPack makes of it (scripts/dev package). The image takes the
+# same files. The unit and the configuration are for /usr and /etc: another prefix is for looking at.
+include(GNUInstallDirs)
+set(packaging ${PROJECT_SOURCE_DIR}/packaging)
+set(packaged ${PROJECT_BINARY_DIR}/packaging)
+
+# gzip -n: the same input gives the same bytes.
+function(tidegate_gzip input output)
+  add_custom_command(OUTPUT ${packaged}/${output} COMMAND sh -c "gzip -9n <'${input}' >'${packaged}/${output}'" DEPENDS ${input} VERBATIM)
+  set(gzipped ${gzipped} ${packaged}/${output} PARENT_SCOPE)
+endfunction()
+file(MAKE_DIRECTORY ${packaged})
+configure_file(${packaging}/debian/changelog.in ${packaged}/changelog @ONLY)
+tidegate_gzip(${packaging}/tidegate.1 tidegate.1.gz)
+tidegate_gzip(${packaged}/changelog changelog.gz)
+add_custom_target(package_files ALL DEPENDS ${gzipped})
+
+install(TARGETS tidegate RUNTIME DESTINATION bin)
+install(FILES ${packaging}/tidegate.yaml DESTINATION /etc/tidegate)
+install(FILES ${packaging}/tidegate.service DESTINATION lib/systemd/system)
+install(FILES ${packaged}/tidegate.1.gz DESTINATION share/man/man1)
+install(FILES ${packaging}/tidegate.bash DESTINATION share/bash-completion/completions RENAME tidegate)
+install(FILES ${packaging}/debian/copyright ${packaged}/changelog.gz DESTINATION share/doc/tidegate)
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME tidegate)
+set(CPACK_PACKAGE_CONTACT "The Tidegate authors <maintainers@tidegate.example>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "caching middleware that speaks the Redis protocol")
+set(CPACK_PACKAGE_DESCRIPTION "A store that any Redis client can use, and a proxy in front of Redis and Valkey\nservers, clusters and sentinels. It finds hot keys and big keys, and keeps\ncache stampedes and lookups of absent keys away from what is behind it.")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION database)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS adduser)
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "redis-tools, prometheus")
+set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${packaging}/debian/conffiles ${packaging}/debian/postinst ${packaging}/debian/prerm ${packaging}/debian/postrm)
+# Directories of the package belong to root and are readable, whatever the umask of who builds it.
+set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+include(CPack)
