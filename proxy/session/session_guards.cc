@@ -138,7 +138,7 @@ Session::Step Session::AdvanceGuarded(const Request& request, int64_t now_ms, Pr
   std::optional<Step> step;
   if (guards.state == State::kAnswer) {
     progress.output_bytes = kUnknownOutput;
-    step = AnswerForPolicy(request, guards);
+    step = AnswerForPolicy(request, guards, progress);
   } else {
     const Request sent = InForm(request, worker_.server().commands(), guards);
     if (!resuming_) step = ForwardCached(sent, progress);
@@ -219,9 +219,12 @@ void Session::AskPolicies(const Request& request, int64_t now_ms, SessionGuards&
   }
 }
 
-Session::Step Session::AnswerForPolicy(const Request& request, const SessionGuards& guards) {
+Session::Step Session::AnswerForPolicy(const Request& request, const SessionGuards& guards,
+                                       Progress& progress) {
   if (WaitsForUpstream(0)) return Step::kStay;
   const Verdict& verdict = guards.verdict;
+  if (!verdict.copy.empty() && reply_mode_ == ReplyMode::kOn)
+    return AnswerFromCache(request, verdict.copy, router().RouteOf(request), progress);
   if (verdict.answer != PolicyAnswer::kError &&
       WriteNothing(request, verdict.answer, reply_, verdict.blank)) {
     worker_.mutable_command_stats().Reject(request.command->id);
