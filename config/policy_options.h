@@ -57,6 +57,7 @@ struct RateLimitRule {
   PolicyAccess access = PolicyAccess::kBoth;
   std::chrono::milliseconds park{0};  // that a request may wait for its turn before it is over
   PolicyAnswer over = PolicyAnswer::kError;
+  bool stale = false;  // before it waits or is over: a copy that the route's `stale` keeps
 
   friend bool operator==(const RateLimitRule&, const RateLimitRule&) = default;
 };
@@ -128,6 +129,36 @@ struct SingleFlightOptions {
   friend bool operator==(const SingleFlightOptions&, const SingleFlightOptions&) = default;
 };
 
+// Keys that one client loads anew before they expire. Acts only where a rule says `mode: enforce`.
+struct EarlyRefreshOptions {
+  bool any = false;
+  PolicyMode mode = PolicyMode::kObserve;
+  std::vector<std::string> keys = {};
+  int64_t beta_percent = 100;  // how early: XFetch's beta
+
+  friend bool operator==(const EarlyRefreshOptions&, const EarlyRefreshOptions&) = default;
+};
+
+// For what a copy of an older value is given: while somebody loads the key, while its node does not
+// answer.
+enum class StaleWhen : uint8_t { kBoth, kLoading, kDown };
+inline constexpr std::array<std::string_view, 3> kStaleWhenNames = {"both", "loading", "down"};
+
+// Copies of values. Given only where a rule says `mode: enforce`.
+struct StaleOptions {
+  bool any = false;
+  PolicyMode mode = PolicyMode::kObserve;
+  std::vector<std::string> keys = {};
+  StaleWhen when = StaleWhen::kBoth;
+  std::chrono::milliseconds keep{10'000};  // since the value was last seen
+  bool after_delete = false;               // also of keys that a client has deleted
+  bool scripts_name_keys = false;          // scripts write no keys but those they are called with
+  Bytes bytes_max = 64_MiB;
+  Bytes entry_bytes_max = 64_KiB;
+
+  friend bool operator==(const StaleOptions&, const StaleOptions&) = default;
+};
+
 // Keys that would expire in one second with too many others expire somewhat earlier.
 struct TtlJitterOptions {
   std::optional<PolicyMode> mode = {};
@@ -196,6 +227,8 @@ struct RoutePolicyOptions {
   BigKeyOptions big_key = {};
   LocalCacheOptions local_cache = {};
   SingleFlightOptions single_flight = {};
+  EarlyRefreshOptions early_refresh = {};
+  StaleOptions stale = {};
   TtlJitterOptions ttl_jitter = {};
   NegativeCacheOptions negative_cache = {};
   BloomOptions bloom = {};

@@ -1,6 +1,7 @@
 #include "config/yaml_policies.h"
 
 #include <algorithm>
+#include <cmath>
 #include <span>
 #include <string>
 
@@ -12,9 +13,9 @@
 namespace tidegate {
 namespace {
 
-constexpr std::array<std::string_view, 8> kPolicyNames = {
-    "rate_limit",    "key_shape",  "big_key",        "local_cache",
-    "single_flight", "ttl_jitter", "negative_cache", "bloom"};
+constexpr std::array<std::string_view, 10> kPolicyNames = {
+    "rate_limit",    "key_shape", "big_key",    "local_cache",    "single_flight",
+    "early_refresh", "stale",     "ttl_jitter", "negative_cache", "bloom"};
 constexpr std::array<std::string_view, 2> kRateLimitKeys = {"mode", "rules"};
 constexpr std::array<std::string_view, 8> kRuleKeys = {"preset", "per",    "match", "rate",
                                                        "burst",  "access", "park",  "over"};
@@ -26,6 +27,10 @@ constexpr std::array<std::string_view, 4> kLocalCacheKeys = {"mode", "keys", "tt
                                                              "entry-bytes-max"};
 constexpr std::array<std::string_view, 5> kSingleFlightKeys = {"mode", "keys", "lease-max",
                                                                "wait-max", "over"};
+constexpr std::array<std::string_view, 3> kEarlyRefreshKeys = {"mode", "keys", "beta"};
+constexpr std::array<std::string_view, 8> kStaleKeys = {
+    "mode", "keys", "when", "keep", "after-delete", "scripts", "bytes-max", "entry-bytes-max"};
+constexpr std::array<std::string_view, 4> kOverNames = {"error", "nil", "blank", "stale"};
 constexpr std::array<std::string_view, 4> kTtlJitterKeys = {"mode", "keys", "share", "per-second"};
 constexpr std::array<std::string_view, 2> kFlightAnswerNames = {"error", "nil"};
 constexpr std::array<std::string_view, 4> kNegativeCacheKeys = {"mode", "ttl", "keys-max",
@@ -73,6 +78,10 @@ class PolicyReader {
         ReadLocalCache(entry, policies.local_cache);
       } else if (entry.key == "single_flight") {
         ReadSingleFlight(entry, policies.single_flight);
+      } else if (entry.key == "early_refresh") {
+        ReadEarlyRefresh(entry, policies.early_refresh);
+      } else if (entry.key == "stale") {
+        ReadStale(entry, policies.stale);
       } else if (entry.key == "ttl_jitter") {
         ReadTtlJitter(entry, policies.ttl_jitter);
       } else if (entry.key == "negative_cache") {
@@ -85,6 +94,13 @@ class PolicyReader {
     }
     if (policies.ttl_jitter.learned && !policies.single_flight.learned)
       Fail(node, "ttl_jitter of learned keys needs single_flight with 'keys: learned'");
+    if (policies.early_refresh.any && !policies.single_flight.any())
+      Fail(node, "early_refresh needs single_flight, which knows who loads a key and for how long");
+    const std::vector<RateLimitRule>& rules = policies.rate_limit.rules;
+    const bool wants_copies =
+        std::any_of(rules.begin(), rules.end(), [](const auto& rule) { return rule.stale; });
+    if (wants_copies && !policies.stale.any)
+      Fail(node, "'over: stale' needs the policy stale, which keeps copies");
     return policies;
   }
 
@@ -168,8 +184,10 @@ class PolicyReader {
     if (!has_per) Fail(node, "a rule needs 'per': " + OneOf(kRatePerNames));
     if (rule.rate.requests == 0) Fail(node, "a rule needs a rate, as 400/s");
     if (rule.burst == 0) rule.burst = BurstOf(rule.rate);
-    if (rule.over != PolicyAnswer::kError && rule.access != PolicyAccess::kReads) {
-      Fail(node, "'over: " + std::string(kPolicyAnswerNames[static_cast<size_t>(rule.over)]) +
+    if ((rule.over != PolicyAnswer::kError || rule.stale) && rule.access != PolicyAccess::kReads) {
+      const std::string_view over =
+          rule.stale ? "stale" : kPolicyAnswerNames[static_cast<size_t>(rule.over)];
+      Fail(node, "'over: " + std::string(over) +
                      "' is for rules with 'access: reads': a write that is not executed must say "
                      "so");
     }
@@ -190,10 +208,16 @@ class PolicyReader {
     } else if (entry.key == "park") {
       ReadPark(entry, rule);
     } else if (entry.key == "over") {
-      rule.over = ReadName<PolicyAnswer>(entry, kPolicyAnswerNames);
+      ReadOver(entry, rule);
     } else if (entry.key != "preset") {
       FailUnknown(entry, "a rule", kRuleKeys);
     }
+  }
+
+  // A copy, and where there is none the error.
+  void ReadOver(const ConfigNode& entry, RateLimitRule& rule) {
+    rule.stale = context_.ScalarOf(entry) == "stale";
+    rule.over = rule.stale ? PolicyAnswer::kError : ReadName<PolicyAnswer>(entry, kOverNames);
   }
 
   void ReadRate(const ConfigNode& entry, RateLimitRule& rule) {
@@ -356,6 +380,65 @@ class PolicyReader {
     if (entry.is_list()) return ReadPatterns(entry, keys, kKeysPatternsMax);
     learned = context_.ScalarOf(entry) == "learned";
     if (entry.is_scalar() && !learned) Fail(entry, "'keys' must be a list of patterns, or learned");
+  }
+
+  // --- early_refresh, stale ---
+
+  void ReadEarlyRefresh(const ConfigNode& node, EarlyRefreshOptions& refresh) {
+    if (!context_.ExpectMap(node, "early_refresh")) return;
+    refresh.any = true;
+    for (const ConfigNode& entry : node.items) {
+      if (entry.key == "mode") {
+        refresh.mode = ReadMode(entry);
+      } else if (entry.key == "keys") {
+        ReadPatterns(entry, refresh.keys, kKeysPatternsMax);
+      } else if (entry.key == "beta") {
+        refresh.beta_percent = ReadBeta(entry);
+      } else {
+        FailUnknown(entry, "early_refresh", kEarlyRefreshKeys);
+      }
+    }
+    if (refresh.keys.empty()) Fail(node, "early_refresh needs keys: a list of patterns");
+  }
+
+  int64_t ReadBeta(const ConfigNode& entry) {
+    const std::optional<double> beta = ParseDouble(context_.ScalarOf(entry));
+    const double percent = beta.value_or(0) * 100;
+    if (percent >= kRefreshBetaPercentMin && percent <= kRefreshBetaPercentMax)
+      return std::llround(percent);
+    Fail(entry, "'beta' must be a number from 0.1 to 10");
+    return kRefreshBetaPercentMin;
+  }
+
+  void ReadStale(const ConfigNode& node, StaleOptions& stale) {
+    if (!context_.ExpectMap(node, "stale")) return;
+    stale.any = true;
+    for (const ConfigNode& entry : node.items) {
+      if (entry.key == "mode") {
+        stale.mode = ReadMode(entry);
+      } else if (entry.key == "keys") {
+        ReadPatterns(entry, stale.keys, kKeysPatternsMax);
+      } else if (entry.key == "when") {
+        stale.when = ReadName<StaleWhen>(entry, kStaleWhenNames);
+      } else if (entry.key == "keep") {
+        stale.keep = ReadTime(entry, kStaleKeepMin, kStaleKeepMax);
+      } else if (entry.key == "after-delete") {
+        stale.after_delete = ReadName<int>(entry, kNoYesNames) != 0;
+      } else if (entry.key == "scripts") {
+        stale.scripts_name_keys = ReadName<int>(entry, kScriptsNames) != 0;
+      } else if (entry.key == "bytes-max") {
+        stale.bytes_max = ReadBytes(entry);
+        if (stale.bytes_max < kStaleBytesMin)
+          Fail(entry, "'bytes-max' must be a megabyte at least");
+      } else if (entry.key == "entry-bytes-max") {
+        stale.entry_bytes_max = ReadBytes(entry);
+        if (stale.entry_bytes_max > kStaleEntryBytesMax)
+          Fail(entry, "'entry-bytes-max' must be a megabyte at most");
+      } else {
+        FailUnknown(entry, "stale", kStaleKeys);
+      }
+    }
+    if (stale.keys.empty()) Fail(node, "stale needs keys: a list of patterns");
   }
 
   // --- ttl_jitter ---

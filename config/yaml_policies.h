@@ -5,6 +5,8 @@
 //     key_shape:  {allow: ["item:<int>"], key-bytes-max: 64}
 //     big_key:    {keys: refuse, elements-max: 100000}
 //     single_flight: {keys: ["item:*"], wait-max: 500ms}
+//     early_refresh: {mode: enforce, keys: ["item:*"]}
+//     stale:      {mode: enforce, keys: ["item:*"], keep: 30s}
 //     ttl_jitter: {keys: ["item:*"], share: 10}
 //     negative_cache: {mode: enforce, ttl: 30s, answer: nil}
 //     bloom:      {mode: enforce, on-absent: {sentinel: "null"}}
@@ -32,7 +34,7 @@ inline constexpr int64_t kRateBurstMax = 1'000'000'000;
 inline constexpr std::chrono::milliseconds kParkMax{1000};
 // Patterns of `allow`, and of `deny`: each key is held against them one after the other.
 inline constexpr size_t kKeyShapePatternsMax = 64;
-// Patterns of `keys` of single_flight and of ttl_jitter: likewise.
+// Patterns of `keys` of the policies that have such: likewise.
 inline constexpr size_t kKeysPatternsMax = 64;
 // A time to live that is shortened by more is another one.
 inline constexpr int64_t kJitterShareMax = 50;
@@ -42,6 +44,15 @@ inline constexpr std::chrono::milliseconds kFlightLeaseMost{10'000};
 inline constexpr std::chrono::milliseconds kFlightLeaseLeast{50};
 // A read that waits longer is one that its client has given up.
 inline constexpr std::chrono::milliseconds kFlightWaitMost{1500};
+// How early keys are loaded anew, in hundredths of XFetch's beta: beyond ten times what is known to
+// be best most reads of a key would be loads.
+inline constexpr int64_t kRefreshBetaPercentMin = 10;
+inline constexpr int64_t kRefreshBetaPercentMax = 1000;
+// How long a copy may be given after its value was last seen, and memory for copies of one route.
+inline constexpr std::chrono::milliseconds kStaleKeepMin{100};
+inline constexpr std::chrono::milliseconds kStaleKeepMax = std::chrono::hours(24);
+inline constexpr Bytes kStaleBytesMin = 1_MiB;
+inline constexpr Bytes kStaleEntryBytesMax = 1_MiB;
 inline constexpr int64_t kWholeReadElementsMax = 1'000'000'000;
 // For how long, and of how many keys, it may be remembered that they are absent.
 inline constexpr std::chrono::milliseconds kNegativeTtlMin{100};

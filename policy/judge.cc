@@ -5,6 +5,7 @@
 #include "base/shown_text.h"
 #include "config/yaml_policies.h"
 #include "policy/flights.h"
+#include "policy/stale/stale_copies.h"
 
 namespace tidegate {
 namespace {
@@ -52,7 +53,7 @@ bool Judge::Ask(RoutePolicies& policies, const Request& request, std::span<const
   if (access == DataAccess::kNone) return true;
   const bool passes = AskKeyShape(policies, keys) && AskBigKey(policies, request, keys, keyspace) &&
                       AskAbsentKeys(policies, request, access, keys, keyspace) &&
-                      AskRateLimit(policies, access, keys, keyspace);
+                      AskRateLimit(policies, request, access, keys, keyspace);
   if (passes && policies.ttl_jitter() != nullptr) AskTtlJitter(policies, request, access, keys);
   return passes;
 }
@@ -176,8 +177,25 @@ void Judge::AskTtlJitter(RoutePolicies& policies, const Request& request, DataAc
   if (jitter.mode() == PolicyMode::kEnforce) verdict_.ttl = shorter;
 }
 
-bool Judge::AskRateLimit(RoutePolicies& policies, DataAccess access, std::span<const KeyRef> keys,
-                         hotkey::Keyspace keyspace) {
+// What its client watches has to be of the data.
+bool Judge::AnswersWithCopy(RoutePolicies& policies, const Request& request,
+                            std::span<const KeyRef> keys, hotkey::Keyspace keyspace) {
+  StaleCopies* const stale = policies.stale();
+  const bool may_be = stale != nullptr && !context_.in_transaction && !context_.watches &&
+                      request.command->full_name == "get" && keys.size() == 1 &&
+                      stale->Names(keys[0].name);
+  if (!may_be) return false;
+  std::optional<StaleCopies::Copy> copy =
+      stale->Give({.name = keys[0].name, .hash = keys[0].hash, .keyspace = keyspace},
+                  &StaleFigures::limited, context_.now_ns);
+  if (!copy) return false;
+  Refuse(PolicyAnswer::kError, "");
+  verdict_.copy = std::move(copy->reply);
+  return true;
+}
+
+bool Judge::AskRateLimit(RoutePolicies& policies, const Request& request, DataAccess access,
+                         std::span<const KeyRef> keys, hotkey::Keyspace keyspace) {
   RateLimit* const limit = policies.rate_limit();
   if (limit == nullptr) return true;
   const int64_t waited = charges_.wait_ns();
@@ -190,6 +208,8 @@ bool Judge::AskRateLimit(RoutePolicies& policies, DataAccess access, std::span<c
                                                            .hot = context_.hot},
                                                           charges_);
   if (charges_.wait_ns() > waited) delays_ = &policies;
+  const bool wants_copy = over ? over->rule->stale : charges_.wants_copy();
+  if (wants_copy && AnswersWithCopy(policies, request, keys, keyspace)) return false;
   if (!over) return true;
   policies.counters().Count(PolicyKind::kRateLimit, PolicyAct::kRefused, PolicyMode::kEnforce);
   Refuse(over->rule->over, "THROTTLED " + PrintRate(over->rule->rate) + " per " +

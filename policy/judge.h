@@ -53,6 +53,7 @@ struct Verdict {
   PolicyAnswer answer = PolicyAnswer::kError;
   std::string error = {};
   std::string blank = {};  // in place of strings, with PolicyAnswer::kBlank
+  std::string copy = {};   // a whole reply, in place of all of these; empty: none
   // kPass: what lives until the reply has come, or the request is gone; null: nothing.
   std::unique_ptr<AbsenceWatch> absence = {};
 };
@@ -74,8 +75,10 @@ class Judge final {
                  hotkey::Keyspace keyspace);
   bool AskAbsentKeys(RoutePolicies& policies, const Request& request, DataAccess access,
                      std::span<const KeyRef> keys, hotkey::Keyspace keyspace);
-  bool AskRateLimit(RoutePolicies& policies, DataAccess access, std::span<const KeyRef> keys,
-                    hotkey::Keyspace keyspace);
+  bool AskRateLimit(RoutePolicies& policies, const Request& request, DataAccess access,
+                    std::span<const KeyRef> keys, hotkey::Keyspace keyspace);
+  bool AnswersWithCopy(RoutePolicies& policies, const Request& request,
+                       std::span<const KeyRef> keys, hotkey::Keyspace keyspace);
   void AskTtlJitter(RoutePolicies& policies, const Request& request, DataAccess access,
                     std::span<const KeyRef> keys);
   AbsenceWatch& Absence();

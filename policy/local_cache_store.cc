@@ -61,14 +61,18 @@ LocalCacheStore::Reply* LocalCacheStore::FindReply(Entry& entry, const CachedRea
 }
 
 const CachedReply* LocalCacheStore::Find(const CachedRead& read, uint64_t source, int64_t now_ns) {
+  const CachedReply* const kept = FindDespiteWrites(read, source, now_ns);
+  return kept != nullptr && kept->stamp == StampOf(read) ? kept : nullptr;
+}
+
+const CachedReply* LocalCacheStore::FindDespiteWrites(const CachedRead& read, uint64_t source,
+                                                      int64_t now_ns) {
   Queue::iterator* const entry = FindEntry(read.cluster, read.key, read.hash);
   if (entry == nullptr) return nullptr;
   Reply* const reply = FindReply(**entry, read);
   if (reply == nullptr) return nullptr;
   const CachedReply& kept = reply->reply;
-  const bool is_good =
-      kept.source == source && now_ns < kept.expires_ns && kept.stamp == StampOf(read);
-  if (!is_good) return nullptr;
+  if (kept.source != source || now_ns >= kept.expires_ns) return nullptr;
   if ((*entry)->reads < kReadsMax) ++(*entry)->reads;
   return &kept;
 }

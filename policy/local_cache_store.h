@@ -107,6 +107,9 @@ class LocalCacheStore final {
   // `source`: who is told of changes now; a reply that somebody else was to be told about is none.
   // Valid until the next call of another function. Null: none.
   const CachedReply* Find(const CachedRead& read, uint64_t source, int64_t now_ns);
+  // The same for who drops what is written himself, so that writes of other keys with the same
+  // stripe make nothing invalid.
+  const CachedReply* FindDespiteWrites(const CachedRead& read, uint64_t source, int64_t now_ns);
   // False: a write came between, or there is no room for it.
   bool Keep(const CachedRead& read, CachedReply reply);
 

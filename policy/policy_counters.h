@@ -22,10 +22,12 @@ enum class PolicyKind : uint8_t {
   kTtlJitter,
   kNegativeCache,
   kBloom,
+  kEarlyRefresh,
+  kStale,
 };
-inline constexpr std::array<std::string_view, 8> kPolicyKindNames = {
-    "rate_limit",    "key_shape",  "big_key",        "load_shedding",
-    "single_flight", "ttl_jitter", "negative_cache", "bloom"};
+inline constexpr std::array<std::string_view, 10> kPolicyKindNames = {
+    "rate_limit", "key_shape",      "big_key", "load_shedding", "single_flight",
+    "ttl_jitter", "negative_cache", "bloom",   "early_refresh", "stale"};
 
 // What a policy does to a request: answers in place of whoever has the data, keeps it for a moment,
 // or lets it through in another form.
@@ -50,9 +52,20 @@ struct FlightFigures {
   std::atomic<uint64_t> waiting{0};    // now
 };
 
+// Of stale alone.
+struct StaleFigures {
+  std::atomic<uint64_t> loading{0};  // reads that got a copy while somebody else loaded the key
+  std::atomic<uint64_t> down{0};     // because the key's node did not answer
+  std::atomic<uint64_t> limited{0};  // because a rate was used up
+  std::atomic<uint64_t> missing{0};  // that would have got one, and none was kept
+  std::atomic<uint64_t> age_ms{0};   // of all copies that were given, together
+  std::atomic<uint64_t> dropped{0};  // because their keys were written
+};
+
 struct PolicyCounters {
   std::array<PolicyFigures, kPolicyKindNames.size()> figures;
   FlightFigures flight;
+  StaleFigures stale;
 
   PolicyFigures& of(PolicyKind kind) { return figures[static_cast<size_t>(kind)]; }
   const PolicyFigures& of(PolicyKind kind) const { return figures[static_cast<size_t>(kind)]; }

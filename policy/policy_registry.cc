@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "base/text.h"
+#include "policy/stale/stale_copies.h"
 
 namespace tidegate {
 namespace {
@@ -13,6 +15,13 @@ bool IsUpstream(const Options& options, const std::string& cluster) {
   return std::any_of(
       options.clusters.begin(), options.clusters.end(),
       [&cluster](const ClusterOptions& one) { return one.name == cluster && one.is_upstream(); });
+}
+
+bool ReadsReplicas(const Options& options, const std::string& cluster) {
+  return std::any_of(options.clusters.begin(), options.clusters.end(),
+                     [&cluster](const ClusterOptions& one) {
+                       return one.name == cluster && one.read_from != ReadFrom::kPrimary;
+                     });
 }
 
 const RoutePolicies* Before(const PolicyList& before, const std::string& route) {
@@ -32,7 +41,8 @@ PolicyList PolicyRegistry::Next(const Options& options, const PolicyList& before
                                          .profile = options.profile,
                                          .is_upstream = IsUpstream(options, route.cluster),
                                          .commands = commands_,
-                                         .leases = &leases_};
+                                         .leases = &leases_,
+                                         .reads_replicas = ReadsReplicas(options, route.cluster)};
     const auto same = std::find_if(before.begin(), before.end(),
                                    [&setting](const auto& known) { return known->IsOf(setting); });
     list.push_back(same != before.end()
@@ -49,6 +59,11 @@ void PolicyRegistry::Publish(const PolicyList& list) {
     return a->route().size() > b->route().size();
   });
   const MutexLock lock(mutex_);
+  // Which route a key takes may be another: what one has kept another may have seen deleted.
+  const int64_t now_ns = MonotonicNanos();
+  for (const auto& policies : sorted) {
+    if (!now_.empty() && policies->stale() != nullptr) policies->stale()->Restart(now_ns);
+  }
   now_ = std::move(sorted);
 }
 

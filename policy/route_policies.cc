@@ -4,7 +4,9 @@
 
 #include "base/clock.h"
 #include "policy/command_access.h"
+#include "policy/early_refresh/early_refresh.h"
 #include "policy/single_flight/single_flight.h"
+#include "policy/stale/stale_copies.h"
 #include "policy/ttl_jitter/ttl_jitter.h"
 
 namespace tidegate {
@@ -21,12 +23,20 @@ PolicyMode UnlinkMode(const BigKeyOptions& options, Profile profile, bool is_ups
   return SafeModeOf(options.unlink, profile);
 }
 
-// The engine is as near as a cache would be. Where keys are renamed, written to two clusters or on
-// their way to another, what is kept would have to follow.
+// Where keys are renamed, written to two clusters or on their way to another, what is kept would
+// have to follow.
+bool KeepsNames(const RouteOptions& route) {
+  return route.strip_prefix.empty() && route.add_prefix.empty() && route.mirror.cluster.empty() &&
+         route.move_from.empty();
+}
+
+// The engine is as near as a cache would be.
 bool KeepsReplies(const RoutePolicies::Setting& setting) {
-  const RouteOptions& route = setting.route;
-  return setting.is_upstream && route.strip_prefix.empty() && route.add_prefix.empty() &&
-         route.mirror.cluster.empty() && route.move_from.empty();
+  return setting.is_upstream && KeepsNames(setting.route);
+}
+
+bool KeepsCopies(const RoutePolicies::Setting& setting) {
+  return KeepsNames(setting.route) && !setting.reads_replicas;
 }
 
 }  // namespace
@@ -38,6 +48,7 @@ RoutePolicies::RoutePolicies(const Setting& setting, std::shared_ptr<PolicyCount
       profile_(setting.profile),
       is_upstream_(setting.is_upstream),
       keeps_replies_(KeepsReplies(setting)),
+      keeps_copies_(KeepsCopies(setting)),
       priority_(setting.route.priority),
       counters_(std::move(counters)) {
   const PolicyMode rates = ModeOf(options_.rate_limit.mode, profile_);
@@ -62,6 +73,7 @@ RoutePolicies::RoutePolicies(const Setting& setting, std::shared_ptr<PolicyCount
         std::make_unique<SingleFlight>(options_.single_flight, profile_, *setting.leases,
                                        before != nullptr ? before->single_flight_.get() : nullptr);
   }
+  MakeRefreshers(setting, before);
   const PolicyMode jitter = ModeOf(options_.ttl_jitter.mode, profile_);
   if (options_.ttl_jitter.any() && jitter != PolicyMode::kOff) {
     const bool goes_on = before != nullptr && before->ttl_jitter_ != nullptr &&
@@ -86,10 +98,23 @@ RoutePolicies::RoutePolicies(const Setting& setting, std::shared_ptr<PolicyCount
 
 RoutePolicies::~RoutePolicies() = default;
 
+void RoutePolicies::MakeRefreshers(const Setting& setting, const RoutePolicies* before) {
+  if (options_.early_refresh.any && options_.early_refresh.mode != PolicyMode::kOff &&
+      single_flight_ != nullptr)
+    early_refresh_ = std::make_unique<EarlyRefresh>(options_.early_refresh);
+  if (!options_.stale.any || options_.stale.mode == PolicyMode::kOff || !keeps_copies_ ||
+      setting.leases == nullptr)
+    return;
+  setting.leases->Use();
+  stale_ = std::make_unique<StaleCopies>(options_.stale, counters_);
+  if (before != nullptr) stale_->Restart(MonotonicNanos());
+}
+
 bool RoutePolicies::IsOf(const Setting& setting) const {
   return route_ == setting.route.match && options_ == setting.route.policies &&
          priority_ == setting.route.priority && profile_ == setting.profile &&
-         is_upstream_ == setting.is_upstream && keeps_replies_ == KeepsReplies(setting);
+         is_upstream_ == setting.is_upstream && keeps_replies_ == KeepsReplies(setting) &&
+         keeps_copies_ == KeepsCopies(setting);
 }
 
 bool RoutePolicies::Judges(const Command& command) const {
@@ -99,14 +124,14 @@ bool RoutePolicies::Judges(const Command& command) const {
 }
 
 bool RoutePolicies::Flies(const Command& command, std::string_view key) const {
-  return single_flight_ != nullptr &&
-         (DataAccessOf(command) == DataAccess::kWrite || command.full_name == "get") &&
-         single_flight_->Looks(key);
+  if (DataAccessOf(command) != DataAccess::kWrite && command.full_name != "get") return false;
+  return (single_flight_ != nullptr && single_flight_->Looks(key)) ||
+         (stale_ != nullptr && stale_->Names(key));
 }
 
 // EXEC is judged by what it will execute.
 bool RoutePolicies::Concerns(const Command& command) const {
-  const bool any = ConcernsData() || single_flight_ != nullptr ||
+  const bool any = ConcernsData() || single_flight_ != nullptr || stale_ != nullptr ||
                    (big_key_ != nullptr && big_key_->mode() != PolicyMode::kOff);
   if (command.full_name == "exec") return any;
   if (big_key_ != nullptr && big_key_->RoleOf(command) != BigKeyRole::kNone) return true;
@@ -114,7 +139,8 @@ bool RoutePolicies::Concerns(const Command& command) const {
   if (single_flight_ != nullptr && command.full_name == "watch") return single_flight_->learns();
   const DataAccess access = DataAccessOf(command);
   if (access == DataAccess::kNone) return false;
-  if (single_flight_ != nullptr && (access == DataAccess::kWrite || command.full_name == "get"))
+  if ((single_flight_ != nullptr || stale_ != nullptr) &&
+      (access == DataAccess::kWrite || command.full_name == "get"))
     return true;
   if (ttl_jitter_ != nullptr && access == DataAccess::kWrite) return true;
   return ConcernsData();
@@ -131,6 +157,8 @@ std::vector<std::string> RoutePolicies::Describe() const {
   }
   if (local_cache_ != nullptr) lines.push_back(local_cache_->Describe());
   if (single_flight_ != nullptr) lines.push_back(single_flight_->Describe(MonotonicNanos()));
+  if (early_refresh_ != nullptr) lines.push_back(early_refresh_->Describe());
+  if (stale_ != nullptr) lines.push_back(stale_->Describe());
   if (ttl_jitter_ != nullptr) lines.push_back(ttl_jitter_->Describe());
   if (absent_keys_ != nullptr) {
     for (std::string& line : absent_keys_->Describe()) lines.push_back(std::move(line));

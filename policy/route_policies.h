@@ -25,8 +25,10 @@
 
 namespace tidegate {
 
+class EarlyRefresh;
 class LeaseTable;
 class SingleFlight;
+class StaleCopies;
 class TtlJitter;
 
 class RoutePolicies final {
@@ -37,6 +39,7 @@ class RoutePolicies final {
     bool is_upstream = false;
     const CommandTable& commands;
     LeaseTable* leases = nullptr;  // of the process; null: reads wait for nobody
+    bool reads_replicas = false;   // which may have what a client has deleted
   };
   // `before`: of the same route, before a reload; null: none.
   RoutePolicies(const Setting& setting, std::shared_ptr<PolicyCounters> counters,
@@ -52,7 +55,7 @@ class RoutePolicies final {
   bool Concerns(const Command& command) const;
   // Whether Judge has to be asked about requests of the command that have one key.
   bool Judges(const Command& command) const;
-  // Whether single_flight looks at such a request.
+  // Whether single_flight or stale looks at such a request.
   bool Flies(const Command& command, std::string_view key) const;
   // Whether requests of any command that reads or writes are asked about.
   bool ConcernsData() const {
@@ -66,6 +69,9 @@ class RoutePolicies final {
   // Asked by the session: it answers in place of an upstream.
   const LocalCacheRule* local_cache() const { return local_cache_.get(); }
   SingleFlight* single_flight() { return single_flight_.get(); }
+  // There is one only beside single_flight.
+  EarlyRefresh* early_refresh() { return early_refresh_.get(); }
+  StaleCopies* stale() { return stale_.get(); }
   TtlJitter* ttl_jitter() { return ttl_jitter_.get(); }
   const std::shared_ptr<AbsentKeys>& absent_keys() const { return absent_keys_; }
   RoutePriority priority() const { return priority_; }
@@ -80,11 +86,14 @@ class RoutePolicies final {
   std::vector<std::string> ActionsOn(std::string_view key, hotkey::KeyId id, int64_t now_ns) const;
 
  private:
+  void MakeRefreshers(const Setting& setting, const RoutePolicies* before);
+
   const std::string route_;
   const RoutePolicyOptions options_;
   const Profile profile_;
   const bool is_upstream_;
   const bool keeps_replies_;  // local_cache is possible there
+  const bool keeps_copies_;   // and stale
   const RoutePriority priority_;
   const std::shared_ptr<PolicyCounters> counters_;
   std::unique_ptr<RateLimit> rate_limit_;
@@ -92,6 +101,8 @@ class RoutePolicies final {
   std::unique_ptr<BigKeyGuard> big_key_;
   std::unique_ptr<LocalCacheRule> local_cache_;
   std::unique_ptr<SingleFlight> single_flight_;
+  std::unique_ptr<EarlyRefresh> early_refresh_;
+  std::unique_ptr<StaleCopies> stale_;
   std::shared_ptr<TtlJitter> ttl_jitter_;  // what it counted goes on after a reload
   std::shared_ptr<AbsentKeys> absent_keys_;
 };

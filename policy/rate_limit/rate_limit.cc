@@ -103,6 +103,7 @@ std::optional<RateLimit::Over> RateLimit::TakeOne(Rule& rule, uint64_t id,
   if (!outcome.taken) return Over{.rule = &rule.options, .wait_ns = outcome.wait_ns};
   charges.Add(rule.gcra, tat_ns);
   charges.Wait(outcome.wait_ns);
+  if (rule.options.stale && outcome.wait_ns > 0) charges.WantCopy();
   return std::nullopt;
 }
 
@@ -125,8 +126,9 @@ std::vector<std::string> RateLimit::Describe() const {
                        PrintRate(is.rate) + " burst " + std::to_string(is.burst);
     if (!is.match.empty()) line += " match " + Shown(is.match);
     if (is.park.count() > 0) line += " park " + PrintDuration(is.park);
-    lines.push_back(line + " over " +
-                    std::string(kPolicyAnswerNames[static_cast<size_t>(is.over)]));
+    const std::string_view over =
+        is.stale ? "stale" : kPolicyAnswerNames[static_cast<size_t>(is.over)];
+    lines.push_back(line + " over " + std::string(over));
   }
   return lines;
 }

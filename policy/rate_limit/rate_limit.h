@@ -55,6 +55,7 @@ class RateCharges final {
     paying_.clear();
     in_transaction_ = in_transaction;
     wait_ns_ = 0;
+    wants_copy_ = false;
   }
   // False: another command of the transaction was let in by this rate.
   bool MustAsk(const std::atomic<int64_t>& tat_ns) {
@@ -63,6 +64,9 @@ class RateCharges final {
   void Add(const Gcra& gcra, std::atomic<int64_t>& tat_ns) { charges_.push_back({&gcra, &tat_ns}); }
   void Wait(int64_t wait_ns) { wait_ns_ = std::max(wait_ns_, wait_ns); }
   int64_t wait_ns() const { return wait_ns_; }
+  // A rule by which it has to wait would rather have it answered with a copy.
+  void WantCopy() { wants_copy_ = true; }
+  bool wants_copy() const { return wants_copy_; }
   void GiveBack() {
     for (const Charge& charge : charges_) charge.gcra->GiveBack(*charge.tat_ns);
     charges_.clear();
@@ -77,6 +81,7 @@ class RateCharges final {
   std::unordered_set<const std::atomic<int64_t>*> paying_;
   bool in_transaction_ = false;
   int64_t wait_ns_ = 0;
+  bool wants_copy_ = false;
 };
 
 class RateLimit final {

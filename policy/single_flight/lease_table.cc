@@ -23,6 +23,7 @@ LeaseTable::Missed LeaseTable::LeadAnew(Lease& lease, const Asker& asker) {
   if (asker.now_ns - lease.until_ns > kLateWriteNanosMax) lease.begun_ns = asker.now_ns;
   lease.leader = asker.client;
   lease.until_ns = asker.now_ns + asker.lease_ns;
+  lease.is_early = asker.is_early;
   return {.place = Place::kLeads, .until_ns = lease.until_ns, .lease = lease.number};
 }
 
@@ -38,12 +39,14 @@ LeaseTable::Missed LeaseTable::Lead(Shard& shard, const Asker& asker) {
   const Lease lease{.number = next_lease_.fetch_add(1, std::memory_order_relaxed),
                     .leader = asker.client,
                     .until_ns = asker.now_ns + asker.lease_ns,
-                    .begun_ns = asker.now_ns};
+                    .begun_ns = asker.now_ns,
+                    .is_early = asker.is_early};
   shard.leases.emplace(asker.id, lease);
   return {.place = Place::kLeads, .until_ns = lease.until_ns, .lease = lease.number};
 }
 
 LeaseTable::Missed LeaseTable::Join(Lease& lease, const Asker& asker) {
+  lease.is_early = lease.is_early && asker.is_early;
   // Whoever loads a key must be able to say so.
   if (lease.leader == asker.client) return {.place = Place::kPasses};
   if (asker.may_wait) {
@@ -81,18 +84,19 @@ void LeaseTable::Sweep(Shard& shard, int64_t now_ns) {
 
 LeaseTable::Ended LeaseTable::Write(hotkey::KeyId id, int64_t now_ns) {
   StripeOf(id).generation.fetch_add(1, std::memory_order_seq_cst);
-  return Found(id, now_ns);
+  return MayHave(id) ? End(id, EndedBy::kWrite, now_ns) : Ended{};
 }
 
 LeaseTable::Ended LeaseTable::Found(hotkey::KeyId id, int64_t now_ns) {
-  return MayHave(id) ? End(id, now_ns) : Ended{};
+  return MayHave(id) ? End(id, EndedBy::kFound, now_ns) : Ended{};
 }
 
-LeaseTable::Ended LeaseTable::End(hotkey::KeyId id, int64_t now_ns) {
+LeaseTable::Ended LeaseTable::End(hotkey::KeyId id, EndedBy by, int64_t now_ns) {
   Shard& shard = ShardOf(id);
   const MutexLock lock(shard.mutex);
   const auto found = shard.leases.find(id);
   if (found == shard.leases.end()) return {};
+  if (by == EndedBy::kFound && found->second.is_early) return {};
   const Ended ended{.workers = found->second.workers, .load_ns = now_ns - found->second.begun_ns};
   shard.leases.erase(found);
   StripeOf(id).leases.fetch_sub(1, std::memory_order_seq_cst);

@@ -6,6 +6,9 @@
 //   a write --> Write: the lease is over, and these workers have reads that wait for it
 //   no write in time, or the leader's client goes --> TakeOver: one of those who wait leads
 //
+// A lease may also be given while the key is still there (is_early), so that one client loads it
+// before it expires: then only a write ends it, until somebody else misses the key as well.
+//
 // No wake-up is lost between a nil and a write: who reads a key takes its generation before, a
 // write raises that after it has happened, and then looks for a lease; Miss makes the lease, and
 // then looks whether the generation is the same. One of both sees the other.
@@ -68,6 +71,7 @@ class LeaseTable final {
     int64_t lease_ns = 0;
     bool may_wait = true;    // false: it is only asked about, and does not come back
     bool is_waiter = false;  // it waits already, for another lease
+    bool is_early = false;  // the key is still there (early_refresh): that it is found ends nothing
   };
   // kPasses: it gets its nil, and nobody counts on it. kAgain: the key was written meanwhile.
   enum class Place : uint8_t { kLeads, kWaits, kAgain, kPasses };
@@ -113,6 +117,7 @@ class LeaseTable final {
     int64_t begun_ns = 0;
     uint64_t workers = 0;
     uint32_t waiters = 0;
+    bool is_early = false;
   };
   struct Shard {
     Mutex mutex;
@@ -126,7 +131,8 @@ class LeaseTable final {
   Missed Join(Lease& lease, const Asker& asker);
   static Missed LeadAnew(Lease& lease, const Asker& asker);
   void Sweep(Shard& shard, int64_t now_ns) TG_REQUIRES(shard.mutex);
-  Ended End(hotkey::KeyId id, int64_t now_ns);
+  enum class EndedBy : bool { kWrite, kFound };
+  Ended End(hotkey::KeyId id, EndedBy by, int64_t now_ns);
 
   const std::unique_ptr<Stripe[]> stripes_;
   const std::unique_ptr<Shard[]> shards_;

@@ -56,6 +56,8 @@ class SingleFlight final {
   // Whether reads of such keys may have to be looked at, and writes that make them.
   bool Looks(std::string_view key) const;
 
+  // How long a load takes on average; 0: not known.
+  int64_t LoadNanos(uint16_t place) const { return times_->NanosOf(place); }
   int64_t LeaseNanos(uint16_t place) const;
   int64_t WaitNanos(uint16_t place) const;
   void NoteLoad(uint16_t place, int64_t load_ns) { times_->Note(place, load_ns); }

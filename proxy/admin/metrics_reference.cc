@@ -4,6 +4,7 @@
 #include "policy/flight_metrics.h"
 #include "policy/local_cache_metrics.h"
 #include "policy/policy_metrics.h"
+#include "policy/stale_metrics.h"
 #include "proxy/discovery/discovery_metrics.h"
 #include "proxy/observe/big_key_metrics.h"
 #include "proxy/observe/hot_key_metrics.h"
@@ -94,6 +95,9 @@ std::vector<MetricGroup> MetricGroups() {
   AppendRows(groups[7].rows, kPolicyMetrics);
   AppendRows(groups[7].rows, kLocalCacheMetrics);
   AppendRows(groups[7].rows, kFlightMetrics);
+  AppendRows(groups[7].rows, kStaleMetrics);
+  groups[7].rows.push_back(kStaleKeysMetric);
+  groups[7].rows.push_back(kStaleBytesMetric);
   AppendRows(groups[7].rows, kAbsentMetrics);
   return groups;
 }

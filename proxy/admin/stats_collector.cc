@@ -11,9 +11,11 @@
 #include "base/version.h"
 #include "policy/absent_metrics.h"
 #include "policy/flight_metrics.h"
+#include "policy/flights.h"
 #include "policy/local_cache_metrics.h"
 #include "policy/policy_metrics.h"
 #include "policy/policy_registry.h"
+#include "policy/stale_metrics.h"
 #include "proxy/admin/histogram_fold.h"
 #include "proxy/admin/hot_keys_page.h"
 #include "proxy/admin/request_figures.h"
@@ -417,6 +419,7 @@ void StatsCollector::CollectPolicies(Families& out) const {
       }
     }
   }
+  CollectStale(out);
   CollectAbsentKeys(out);
 }
 
@@ -456,6 +459,30 @@ void StatsCollector::CollectFlights(Families& out) const {
       AddValue(family, metric.row, static_cast<double>(value), route.route);
     }
   }
+}
+
+void StatsCollector::CollectStale(Families& out) const {
+  std::vector<PolicyRegistry::Counted> counted;
+  PolicyList routes;
+  if (sources_.policies != nullptr) {
+    counted = sources_.policies->Counters();
+    routes = sources_.policies->Now();
+  }
+  std::erase_if(routes, [](const auto& route) { return route->stale() == nullptr; });
+  for (const StaleMetric& metric : kStaleMetrics) {
+    prometheus::MetricFamily& family = AddFamily(out, metric.row);
+    for (const PolicyRegistry::Counted& route : counted) {
+      const double value = metric.value(route.counters->stale);
+      if (value > 0) AddValue(family, metric.row, value, route.route);
+    }
+  }
+  prometheus::MetricFamily& keys = AddFamily(out, kStaleKeysMetric);
+  for (const std::shared_ptr<RoutePolicies>& route : routes)
+    AddValue(keys, kStaleKeysMetric, static_cast<double>(route->stale()->keys()), route->route());
+  prometheus::MetricFamily& bytes = AddFamily(out, kStaleBytesMetric);
+  for (const std::shared_ptr<RoutePolicies>& route : routes)
+    AddValue(bytes, kStaleBytesMetric, static_cast<double>(route->stale()->bytes()),
+             route->route());
 }
 
 void StatsCollector::CollectHotKeys(Families& out) const {

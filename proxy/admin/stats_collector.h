@@ -44,6 +44,7 @@ class StatsCollector final : public prometheus::Collectable {
   void CollectPolicies(std::vector<prometheus::MetricFamily>& out) const;
   void CollectLocalCache(std::vector<prometheus::MetricFamily>& out) const;
   void CollectFlights(std::vector<prometheus::MetricFamily>& out) const;
+  void CollectStale(std::vector<prometheus::MetricFamily>& out) const;
   void CollectAbsentKeys(std::vector<prometheus::MetricFamily>& out) const;
 
   const AdminSources& sources_;

@@ -5,8 +5,10 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "policy/flights.h"
 #include "policy/route_policies.h"
 #include "proxy/admin/hot_keys_page.h"
 #include "proxy/commands/big_keys_commands.h"
@@ -170,9 +172,19 @@ std::string CacheProblem(const Route& route, std::string_view key) {
   return caches ? route.upstream->cache()->ProblemOf(KeyRef::Of(key)) : "";
 }
 
-void ReplyPolicies(ReplyWriter& reply, const Route& route, std::string_view key) {
+std::string CopyOf(const Route& route, std::string_view key, hotkey::Keyspace keyspace) {
+  StaleCopies* const stale = route.policies == nullptr ? nullptr : route.policies->stale();
+  if (stale == nullptr) return "";
+  return stale->DescribeCopy({.name = key, .hash = KeyHash(key), .keyspace = keyspace},
+                             MonotonicNanos());
+}
+
+void ReplyPolicies(ReplyWriter& reply, const Route& route, std::string_view key,
+                   hotkey::Keyspace keyspace) {
   std::vector<std::string> lines;
   if (route.policies != nullptr) lines = route.policies->Describe();
+  if (std::string copy = CopyOf(route, key, keyspace); !copy.empty())
+    lines.push_back(std::move(copy));
   if (std::string problem = CacheProblem(route, key); !problem.empty())
     lines.push_back("local_cache is off: " + problem);
   reply.Bulk("policies");
@@ -208,7 +220,7 @@ ExecStatus CmdTidegateExplain(SessionCommand& c) {
   ReplyText(reply, "move-from", route.move != nullptr ? route.move->cluster_name() : "");
   ReplyClasses(reply, hot != nullptr ? hot->classes : hotkey::HotClasses());
   ReplyRate(reply, "accesses", hot != nullptr ? hot->reads + hot->writes : 0);
-  ReplyPolicies(reply, route, key);
+  ReplyPolicies(reply, route, key, keyspace);
   return ExecStatus::kDone;
 }
 

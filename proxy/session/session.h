@@ -365,7 +365,7 @@ class Session final : private StreamOwner, private UpstreamClient {
                       SessionGuards& guards);
   SessionGuards& Guards();
   void AskPolicies(const Request& request, int64_t now_ms, SessionGuards& guards);
-  Step AnswerForPolicy(const Request& request, const SessionGuards& guards);
+  Step AnswerForPolicy(const Request& request, const SessionGuards& guards, Progress& progress);
   void Park(int64_t until_ns);
   void EndPark();
   // session_flights.cc. Of the engine: the read at hand found nothing, and waits; what it wrote

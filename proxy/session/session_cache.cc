@@ -12,6 +12,7 @@
 #include "proxy/observe/key_observer.h"
 #include "proxy/server.h"
 #include "proxy/session/session.h"
+#include "proxy/session/session_flights.h"
 #include "proxy/session/session_forwarder.h"
 #include "proxy/session/session_guards.h"
 #include "proxy/session/session_private.h"
@@ -61,7 +62,9 @@ std::optional<Session::Step> Session::ForwardCached(const Request& request, Prog
   const LocalCacheRule& rule = *route.policies->local_cache();
   const bool observes = rule.mode() == PolicyMode::kObserve;
   if (!observes && !awaits_upstream()) {
-    const std::string_view reply = cache.Find(request, client_.db, protocol());
+    std::string_view reply = cache.Find(request, client_.db, protocol());
+    if (!reply.empty() && flights() != nullptr && flights()->MissesEarlyAtHand())
+      reply = protocol() == Protocol::kResp3 ? "_\r\n" : "$-1\r\n";
     if (!reply.empty()) return AnswerFromCache(request, reply, route, progress);
   }
   const std::optional<Step> step =
@@ -115,9 +118,9 @@ Session::Step Session::AnswerFromCache(const Request& request, std::string_view 
                                              reply);
   }
   if (worker_.observer() != nullptr) {
-    worker_.observer()->Answered(
-        request, {.keyspace = KeyspaceOf(*route.upstream, client_.db), .client = id_},
-        {.bytes = reply.size(), .missed = SaysNothingIsThere(reply)});
+    worker_.observer()->Answered(request,
+                                 {.keyspace = KeyspaceOf(route, client_.db), .client = id_},
+                                 {.bytes = reply.size(), .missed = SaysNothingIsThere(reply)});
   }
   if (ticks >= worker_.slow_ticks())
     NoteSlow(request, {.ticks = ticks, .worked_ticks = ticks, .reply_bytes = reply.size()});

@@ -28,16 +28,19 @@ class FlightReadHook final : public ReplyHook {
   FlightReadHook(SessionFlights& flights, FlightRead read)
       : flights_(flights), read_(std::move(read)) {}
 
+  const FlightRead& read() const { return read_; }
   Fate OnReply(const UpstreamRequest& request, std::string_view& reply) override {
-    return flights_.TakeReply(read_, request.sequence, reply) ? Fate::kHeld : Fate::kWritten;
+    const bool is_held = flights_.TakeReply(read_, request.sequence, reply, instead_);
+    return is_held ? Fate::kHeld : Fate::kWritten;
   }
-  void OnLargeReply(const UpstreamRequest& request, std::string_view begin) override {
-    flights_.TakeReply(read_, request.sequence, begin);
+  void OnLargeReply(const UpstreamRequest& /*request*/, std::string_view begin) override {
+    flights_.TakeLargeReply(read_, begin);
   }
 
  private:
   SessionFlights& flights_;  // as long as there is somebody to get the reply
   const FlightRead read_;
+  std::string instead_;
 };
 
 // Notes writes when they have been executed, or when nothing more will be heard of them.
@@ -45,9 +48,10 @@ class FlightWriteHook final : public ReplyHook {
  public:
   FlightWriteHook(WorkerFlights& flights, std::vector<FlightWrite> writes)
       : flights_(flights), writes_(std::move(writes)) {}
-  ~FlightWriteHook() override { flights_.NoteWritten(writes_); }
+  ~FlightWriteHook() override { flights_.NoteWritten(writes_, failed_); }
 
-  Fate OnReply(const UpstreamRequest& /*request*/, std::string_view& /*reply*/) override {
+  Fate OnReply(const UpstreamRequest& /*request*/, std::string_view& reply) override {
+    failed_ = reply.starts_with('-');
     return Fate::kWritten;
   }
   void OnLargeReply(const UpstreamRequest& /*request*/, std::string_view /*begin*/) override {}
@@ -55,6 +59,7 @@ class FlightWriteHook final : public ReplyHook {
  private:
   WorkerFlights& flights_;
   const std::vector<FlightWrite> writes_;
+  bool failed_ = false;
 };
 
 }  // namespace
@@ -92,6 +97,7 @@ void SessionFlights::BeginFor(Session& session, const Request& request) {
   } else {
     flights->Begin(request);
   }
+  flights->BeginWriteOfAny(request);
   flights->HookWrites();
 }
 
@@ -107,14 +113,16 @@ bool SessionFlights::MayWait() const {
          (session_.private_ == nullptr || session_.private_->watched() == nullptr);
 }
 
-void SessionFlights::BeginRead(const Request& request) {
-  if (request.keys.size() != 1 || !MayWait()) return;
+// A key that is on the way from one cluster to another has not been looked for everywhere.
+std::optional<FlightRead> SessionFlights::ReadOf(const Request& request) const {
   const KeyRef& key = request.keys[0];
   const Route& route = session_.router().RouteOf(request);
-  SingleFlight* const flight =
-      route.policies == nullptr ? nullptr : route.policies->single_flight();
-  // A key that is on the way from one cluster to another has not been looked for everywhere.
-  if (flight == nullptr || route.move != nullptr || !flight->Looks(key.name)) return;
+  if (route.policies == nullptr || route.move != nullptr) return std::nullopt;
+  SingleFlight* const flight = route.policies->single_flight();
+  EarlyRefresh* const early = route.policies->early_refresh();
+  const bool flies = flight != nullptr && flight->Looks(key.name);
+  const bool copies = MayCopy(route, key.name);
+  if (!flies && !copies) return std::nullopt;
   const hotkey::Keyspace keyspace = KeyspaceOf(route, session_.client_.db);
   const uint16_t place = LoadTimes::PlaceOf(key.name);
   const hotkey::KeyId id = hotkey::IdOf(key.hash, keyspace);
@@ -122,34 +130,63 @@ void SessionFlights::BeginRead(const Request& request) {
                   .key = {.id = id,
                           .keyspace = keyspace,
                           .name = std::string(key.name),
-                          .lease_ns = flight->LeaseNanos(place),
+                          .lease_ns = flies ? flight->LeaseNanos(place) : 0,
                           .route = route.policies->route(),
                           .counters = &route.policies->counters()},
+                  .hash = key.hash,
                   .place = place,
-                  .generation = flight->leases().GenerationOf(id)};
-  if (route.upstream == nullptr) {
-    here_.emplace(Here{.read = std::move(read)});
-  } else {
-    session_.guards_->AddHook(std::make_unique<FlightReadHook>(*this, std::move(read)));
+                  .generation = session_.worker_.flights().leases().GenerationOf(id),
+                  .flies = flies,
+                  .refreshes = flies && early != nullptr && early->Names(key.name),
+                  .copies = copies,
+                  .is_resp3 = session_.protocol() == Protocol::kResp3};
+  if (copies) read.ask = route.policies->stale()->Begin(read.copied(), MonotonicNanos());
+  return read;
+}
+
+void SessionFlights::BeginRead(const Request& request) {
+  if (request.keys.size() != 1 || !MayWait()) return;
+  std::optional<FlightRead> read = ReadOf(request);
+  if (!read) return;
+  if (session_.router().RouteOf(request).upstream == nullptr) {
+    here_.emplace(Here{.read = std::move(*read)});
+    return;
   }
+  auto hook = std::make_unique<FlightReadHook>(*this, std::move(*read));
+  at_hand_ = &hook->read();
+  session_.guards_->AddHook(std::move(hook));
 }
 
 void SessionFlights::BeginWrite(const Request& request) {
+  for (const KeyRef& key : request.keys) BeginWriteOfKey(request, key);
+}
+
+void SessionFlights::BeginWriteOfKey(const Request& request, const KeyRef& key) {
+  const Route& route = session_.router().RouteOfKey(key.name);
+  if (route.policies == nullptr) return;
   const bool writes = DataAccessOf(*request.command) == DataAccess::kWrite;
-  const bool makes = MayMakeKeys(*request.command);
-  for (const KeyRef& key : request.keys) {
-    const Route& route = session_.router().RouteOfKey(key.name);
-    SingleFlight* const flight =
-        route.policies == nullptr ? nullptr : route.policies->single_flight();
-    if (flight == nullptr || !flight->Looks(key.name)) continue;
-    const hotkey::Keyspace keyspace = KeyspaceOf(route, session_.client_.db);
-    const hotkey::KeyId id = hotkey::IdOf(key.hash, keyspace);
+  SingleFlight* const flight = route.policies->single_flight();
+  const bool flies = flight != nullptr && flight->Looks(key.name);
+  const bool copies = writes && MayCopy(route, key.name);
+  if (!flies && !copies) return;
+  const hotkey::Keyspace keyspace = KeyspaceOf(route, session_.client_.db);
+  FlightWrite write{.id = hotkey::IdOf(key.hash, keyspace),
+                    .place = LoadTimes::PlaceOf(key.name),
+                    .policies = route.policies,
+                    .makes = flies && MayMakeKeys(*request.command)};
+  if (flies) {
     flight->NoteUse(request, key, keyspace, MonotonicNanos());
-    if (writes) AnswerOwn(id);
-    if (!makes) continue;
-    std::erase(leads_, id);
-    writes_.push_back({id, LoadTimes::PlaceOf(key.name), route.policies});
+    if (writes) AnswerOwn(write.id);
+    if (write.makes) std::erase(leads_, write.id);
+    if (writes) BeginExpiry(request, key, write);
   }
+  if (copies) {
+    const std::string_view name = request.command->full_name;
+    write.copying = route.policies->stale()->BeginWrite(
+        {.name = key.name, .hash = key.hash, .keyspace = keyspace},
+        name == "del" || name == "unlink");
+  }
+  if (write.makes || copies) writes_.push_back(std::move(write));
 }
 
 void SessionFlights::HookWrites() {
@@ -187,38 +224,69 @@ int64_t SessionFlights::DeadlineFor(const FlightRead& read, bool is_behind, int6
   return now_ns + (is_short ? std::min(wait_ns, kShortWaitNanos) : wait_ns);
 }
 
-ReadParking::Parked SessionFlights::Miss(const FlightRead& read, ParkedRead parked,
-                                         int64_t now_ns) {
+// Who gets a copy does not wait, and leaves the load to others all the same.
+ReadParking::Parked SessionFlights::Miss(const FlightRead& read, ParkedRead parked, int64_t now_ns,
+                                         std::string& copy) {
   SingleFlight& flight = *read.policies->single_flight();
   flight.NoteNil(read.key.name, read.key.id, now_ns);
   const PolicyMode mode = flight.ModeFor(read.key.name, now_ns);
   if (mode == PolicyMode::kOff) return {};
   parked.client = session_.client_.ticket;
   parked.wants_error = flight.wants_error();
-  const bool may_wait = mode == PolicyMode::kEnforce;
+  StaleCopies* const stale = read.copies ? read.policies->stale() : nullptr;
+  const bool looks = stale != nullptr && stale->while_loading();
+  std::optional<StaleCopies::Copy> found;
+  if (looks) found = stale->Find(read.copied(), now_ns);
+  const bool gives = found && stale->mode() == PolicyMode::kEnforce;
+  const bool may_wait = mode == PolicyMode::kEnforce && !gives;
   const ReadParking::Parked missed = session_.worker_.flights().parking().Missed(
       read.key, parked, read.generation, may_wait, now_ns);
   if (missed.place == ReadParking::Place::kLeads) Lead(read.key.id);
-  if (missed.place == ReadParking::Place::kWaits)
-    read.policies->counters().Count(PolicyKind::kSingleFlight, PolicyAct::kDelayed, mode);
+  if (missed.place != ReadParking::Place::kWaits) return missed;
+  if (looks && !found) stale->CountMissing();
+  if (found && stale->MayGive(*found, &StaleFigures::loading)) {
+    copy = std::move(found->reply);
+    return {};
+  }
+  read.policies->counters().Count(PolicyKind::kSingleFlight, PolicyAct::kDelayed, mode);
   return may_wait ? missed : ReadParking::Parked();
 }
 
-bool SessionFlights::TakeReply(const FlightRead& read, uint32_t sequence, std::string_view reply) {
+bool SessionFlights::TakeReply(const FlightRead& read, uint32_t sequence, std::string_view& reply,
+                               std::string& instead) {
   if (!IsNilReply(reply)) {
-    if (!reply.starts_with('$')) return false;
-    // Replies come in order: what was read before may not be newer.
-    AnswerOwn(read.key.id);
-    session_.worker_.flights().NoteFound(read.key.id);
+    if (!reply.starts_with('$')) {
+      TakeError(read, reply, instead);
+      return false;
+    }
+    NoteFound(read);
+    if (read.copies) read.policies->stale()->Found(read.copied(), read.ask, reply);
+    if (read.refreshes && MissesEarly(read)) reply = NilOf(read);
     return false;
   }
+  if (!read.flies) return false;
   const int64_t now_ns = MonotonicNanos();
   const bool is_behind = session_.upstream_->unwritten() > kUnansweredOfOne || session_.stops_ != 0;
-  const ReadParking::Parked missed = Miss(
-      read, {.sequence = sequence, .deadline_ns = DeadlineFor(read, is_behind, now_ns)}, now_ns);
+  const ReadParking::Parked missed =
+      Miss(read, {.sequence = sequence, .deadline_ns = DeadlineFor(read, is_behind, now_ns)},
+           now_ns, instead);
+  if (!instead.empty()) reply = instead;
   if (missed.place != ReadParking::Place::kWaits) return false;
   parked_.push_back({missed.number, sequence, read.key.id, reply.front() == '_'});
   return true;
+}
+
+void SessionFlights::TakeLargeReply(const FlightRead& read, std::string_view begin) {
+  if (!begin.starts_with('$')) return;
+  NoteFound(read);
+  if (read.copies) read.policies->stale()->FoundLarge(read.copied());
+}
+
+// Replies come in order: what was read before may not be newer.
+void SessionFlights::NoteFound(const FlightRead& read) {
+  if (!read.flies) return;
+  AnswerOwn(read.key.id);
+  session_.worker_.flights().NoteFound(read.key.id);
 }
 
 void SessionFlights::EndRead(const ParkedRead& read, ParkEnd end, const ParkedKey& key,
@@ -252,7 +320,9 @@ void SessionFlights::BeforeExecution() {
   if (!here_) return;
   WorkerFlights& flights = session_.worker_.flights();
   flights.parking().Forget(std::exchange(here_->number, 0));
-  here_->read.generation = flights.leases().GenerationOf(here_->read.key.id);
+  FlightRead& read = here_->read;
+  read.generation = flights.leases().GenerationOf(read.key.id);
+  if (read.copies) read.ask = read.policies->stale()->Begin(read.copied(), MonotonicNanos());
 }
 
 void SessionFlights::EndHere(ParkEnd end) {
@@ -268,9 +338,10 @@ bool SessionFlights::KeepsMiss(const Request& request, size_t mark) {
   constexpr size_t kNilBytesMax = 5;
   const size_t bytes = output.size() - mark;
   if (bytes > kNilBytesMax || !IsNilReply(output.CopyFrom(mark))) {
-    session_.worker_.flights().NoteFound(here_->read.key.id);
+    FoundHere(mark);
     return false;
   }
+  if (!here_->read.flies) return false;
   const std::optional<ParkEnd> end = here_->end;
   if (end == ParkEnd::kError) {
     output.Truncate(mark);
@@ -282,8 +353,12 @@ bool SessionFlights::KeepsMiss(const Request& request, size_t mark) {
   if (is_over || (end && *end != ParkEnd::kAgain)) return false;
   const std::span<const Request> batch = session_.worker_.batch().requests();
   const bool is_last = !batch.empty() && batch.back().args.data() == request.args.data();
-  if (!TakeMissHere(now_ns, is_last)) return false;
+  std::string copy;
+  const bool waits = TakeMissHere(now_ns, is_last, copy);
+  if (!waits && copy.empty()) return false;
   output.Truncate(mark);
+  if (!waits) session_.reply_.Replay(copy);
+  if (!waits) return false;
   session_.ForgetResumption();
   session_.StopFor(Session::kStopParked);
   session_.worker_.mutable_counters().sessions_suspended.Add(1);
@@ -291,12 +366,12 @@ bool SessionFlights::KeepsMiss(const Request& request, size_t mark) {
 }
 
 // What waited goes on waiting for no longer than it might at first.
-bool SessionFlights::TakeMissHere(int64_t now_ns, bool is_last) {
+bool SessionFlights::TakeMissHere(int64_t now_ns, bool is_last, std::string& copy) {
   const int64_t deadline_ns = DeadlineFor(here_->read, !is_last, now_ns);
   here_->deadline_ns =
       here_->deadline_ns == 0 ? deadline_ns : std::min(here_->deadline_ns, deadline_ns);
   const ReadParking::Parked missed =
-      Miss(here_->read, {.is_here = true, .deadline_ns = here_->deadline_ns}, now_ns);
+      Miss(here_->read, {.is_here = true, .deadline_ns = here_->deadline_ns}, now_ns, copy);
   here_->number = missed.number;
   here_->end.reset();
   return missed.place == ReadParking::Place::kWaits;

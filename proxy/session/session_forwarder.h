@@ -40,6 +40,8 @@ class SessionForwarder final {
   Session::Step Join(UpstreamCluster& cluster, JoinedReads& reads, const JoinedReads::Read& read);
   // Told when nothing is in flight any more.
   Session::Step Refuse(std::string_view error);
+  // The same because no node can be asked: a policy may have something else for the client.
+  Session::Step RefuseDown(std::string_view error);
 
  private:
   static UpstreamLink& LinkOf(Session& session);

@@ -105,7 +105,7 @@ bool IsUnjudged(const Request& request, Router& router) {
   return route.policies == nullptr || !route.policies->Judges(*request.command);
 }
 
-// Nor has single_flight: there is nothing left but replies that are kept (local_cache).
+// Nor have single_flight and stale: there is nothing left but replies that are kept (local_cache).
 bool Passes(const Request& request, Router& router) {
   if (!IsUnjudged(request, router)) return false;
   const Route& route = router.RouteOfKey(request.keys[0].name);
@@ -158,7 +158,7 @@ Session::Step Session::AdvanceGuarded(const Request& request, int64_t now_ms, Pr
   std::optional<Step> step;
   if (guards.state == State::kAnswer) {
     progress.output_bytes = kUnknownOutput;
-    step = AnswerForPolicy(request, guards);
+    step = AnswerForPolicy(request, guards, progress);
   } else {
     const Request sent = InForm(request, worker_.server().commands(), guards);
     if (!resuming_) step = ForwardCached(sent, progress);
@@ -250,9 +250,12 @@ void Session::AskPolicies(const Request& request, int64_t now_ms, SessionGuards&
   }
 }
 
-Session::Step Session::AnswerForPolicy(const Request& request, const SessionGuards& guards) {
+Session::Step Session::AnswerForPolicy(const Request& request, const SessionGuards& guards,
+                                       Progress& progress) {
   if (WaitsForUpstream(0)) return Step::kStay;
   const Verdict& verdict = guards.verdict;
+  if (!verdict.copy.empty() && reply_mode_ == ReplyMode::kOn)
+    return AnswerFromCache(request, verdict.copy, router().RouteOf(request), progress);
   if (verdict.answer != PolicyAnswer::kError &&
       WriteNothing(request, verdict.answer, reply_, verdict.blank)) {
     worker_.mutable_command_stats().Reject(request.command->id);

@@ -96,7 +96,7 @@ Session::Step SessionForwarder::Choose(UpstreamCluster& cluster) {
     }
   }
   const UpstreamCluster::Choice choice = cluster.Choose(request_, session_.id_, refusal);
-  if (choice.node == nullptr || !refusal.empty()) return Refuse(refusal);
+  if (choice.node == nullptr || !refusal.empty()) return RefuseDown(refusal);
   reads_apart_ = choice.reads_apart;
   slot_ = choice.slot;
   UpstreamConnection& connection =
@@ -109,7 +109,7 @@ Session::Step SessionForwarder::Choose(UpstreamCluster& cluster) {
 inline Session::Step SessionForwarder::ForwardTo(UpstreamConnection& connection) {
   if (!MayPlace()) return Session::Step::kStay;
   if (__builtin_expect(names_ != nullptr, 0)) return ForwardNamed(connection);
-  if (!connection.Place(request_, Waiting(slot_))) return Refuse(connection.refusal());
+  if (!connection.Place(request_, Waiting(slot_))) return RefuseDown(connection.refusal());
   ++link_.outstanding;
   Placed();
   return Session::Step::kNext;
@@ -132,6 +132,19 @@ Session::Step SessionForwarder::Refuse(std::string_view error) {
   if (session_.WaitsForUpstream(0)) return Session::Step::kStay;
   session_.RefuseWith(request_, error);
   return Session::Step::kNext;
+}
+
+Session::Step SessionForwarder::RefuseDown(std::string_view error) {
+  if (!HasHook()) return Refuse(error);
+  if (session_.WaitsForUpstream(0)) return Session::Step::kStay;
+  const std::unique_ptr<ReplyHook> hook = std::move(session_.guards_->hook);
+  const std::string refusal = "-" + std::string(error) + "\r\n";
+  std::string_view reply = refusal;
+  hook->OnReply({.link = &link_, .command = request_.command}, reply);
+  if (reply.data() == refusal.data() || request_.keys.empty()) return Refuse(error);
+  const Route& route = session_.router().RouteOfKey(request_.keys[0].name);
+  Session::Progress progress{.ticks = ticks_, .output_bytes = 0, .late = false};
+  return session_.AnswerFromCache(request_, reply, route, progress);
 }
 
 UpstreamLink& SessionForwarder::LinkOf(Session& session) {

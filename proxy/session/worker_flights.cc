@@ -6,6 +6,9 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/output_buffer.h"
+#include "base/reply_writer.h"
+#include "base/text.h"
 #include "policy/policy_registry.h"
 #include "policy/route_policies.h"
 #include "proxy/server.h"
@@ -15,6 +18,7 @@
 #include "proxy/upstream/upstream_connection.h"
 #include "proxy/upstream/upstream_node.h"
 #include "proxy/worker.h"
+#include "storage/engine.h"
 
 namespace tidegate {
 namespace {
@@ -22,6 +26,12 @@ namespace {
 // As the upstream knows it.
 std::string NameAt(const KeyPrefixes& prefixes, std::string_view name) {
   return prefixes.add + std::string(name.substr(std::min(prefixes.strip.size(), name.size())));
+}
+
+// ":12"; none: it is something else.
+std::optional<int64_t> IntegerOf(std::string_view reply) {
+  if (!reply.starts_with(':')) return std::nullopt;
+  return ParseInt64(reply.substr(1, reply.find('\r') - 1));
 }
 
 }  // namespace
@@ -40,10 +50,13 @@ WorkerFlights::WorkerFlights(Worker& worker)
 
 WorkerFlights::~WorkerFlights() { link_->Leave(); }
 
-void WorkerFlights::NoteWritten(const std::vector<FlightWrite>& writes) {
+void WorkerFlights::NoteWritten(const std::vector<FlightWrite>& writes, bool failed) {
   if (stopped_) return;
   const int64_t now_ns = MonotonicNanos();
   for (const FlightWrite& write : writes) {
+    if (write.ttl_ms > 0 && !failed)
+      write.policies->early_refresh()->expiries().Set(write.id, write.begun_ms, write.ttl_ms);
+    if (!write.makes) continue;
     const LeaseTable::Ended ended = leases_.Write(write.id, now_ns);
     write.policies->single_flight()->NoteLoad(write.place, ended.load_ns);
     Tell(ended.workers, write.id, What::kWritten);
@@ -83,6 +96,12 @@ void WorkerFlights::Take(hotkey::KeyId id, What what) {
 
 // The routes are those of now: a reload may have sent the key elsewhere while it was waited for.
 bool WorkerFlights::Read(const ParkedKey& key, uint64_t client) {
+  if (!Place("get", key, client)) return false;
+  asked_.emplace(next_read_++, Asked{.id = key.id, .ttl = std::nullopt});
+  return true;
+}
+
+bool WorkerFlights::Place(std::string_view command, const ParkedKey& key, uint64_t client) {
   Session* const session = worker_.FindSession(SessionOfTicket(client));
   if (session == nullptr) return false;
   const Route& route = session->router().RouteOfKey(key.name);
@@ -90,10 +109,10 @@ bool WorkerFlights::Read(const ParkedKey& key, uint64_t client) {
   if (cluster == nullptr || !cluster->Refusal(key.keyspace.database, Protocol::kResp2).empty())
     return false;
   const std::string name = NameAt(route.prefixes, key.name);
-  const std::array<std::string_view, 2> args = {"GET", name};
+  const std::array<std::string_view, 2> args = {command, name};
   const std::array<KeyRef, 1> keys = {KeyRef::Of(name)};
   const Request request{
-      .command = worker_.server().commands().Find("get"), .args = args, .keys = keys};
+      .command = worker_.server().commands().Find(command), .args = args, .keys = keys};
   std::string refusal;
   UpstreamNode* const node = cluster->ChooseWriter(request, session->id(), refusal);
   if (node == nullptr || !refusal.empty()) return false;
@@ -108,16 +127,70 @@ bool WorkerFlights::Read(const ParkedKey& key, uint64_t client) {
                                 .slot = keys[0].slot};
   if (!connection.Place(request, waiting)) return false;
   ++link_->outstanding;
-  asked_.emplace(next_read_++, key.id);
   return true;
+}
+
+// --- when keys expire ---
+
+void WorkerFlights::AskTtl(std::shared_ptr<RoutePolicies> policies, const ParkedKey& key,
+                           uint64_t client) {
+  const bool is_full = ttl_asks_.size() + asked_.size() >= kTtlAsksMax;
+  if (is_full || stopped_) return policies->early_refresh()->expiries().Forget(key.id);
+  ttl_asks_.push_back({.policies = std::move(policies), .key = key, .client = client});
+  if (ttl_asks_.size() > 1) return;
+  worker_.Post([](Worker& worker) { worker.flights().AskTtls(); });
+}
+
+// Here requests may be placed.
+void WorkerFlights::AskTtls() {
+  for (TtlAsk& ask : std::exchange(ttl_asks_, {})) {
+    if (stopped_) return;
+    ask.generation = leases_.GenerationOf(ask.key.id);
+    ask.asked_ms = MonotonicNanos() / 1'000'000;
+    if (ask.key.keyspace.cluster == 0) {
+      TakeTtl(ask, TtlHere(ask.key));
+    } else if (Place("pttl", ask.key, ask.client)) {
+      asked_.emplace(next_read_++, Asked{.id = ask.key.id, .ttl = std::move(ask)});
+    } else {
+      TakeTtl(ask, std::nullopt);
+    }
+  }
+}
+
+std::optional<int64_t> WorkerFlights::TtlHere(const ParkedKey& key) {
+  const std::array<std::string_view, 2> args = {"PTTL", key.name};
+  const std::array<KeyRef, 1> keys = {KeyRef::Of(key.name)};
+  const Request request{
+      .command = worker_.server().commands().Find("pttl"), .args = args, .keys = keys};
+  Engine& engine = worker_.server().engine();
+  EngineThread& thread = worker_.engine_thread();
+  ClientState asker;
+  asker.db = key.keyspace.database;
+  OutputBuffer output(worker_.output_blocks());
+  ReplyWriter reply(output);
+  engine.BeginBatch(thread, UnixMillis());
+  const ExecStatus status = engine.Execute(thread, request, asker, reply);
+  engine.EndBatch(thread);
+  if (status == ExecStatus::kSuspended) engine.Cancel(thread, asker);
+  return status == ExecStatus::kDone ? IntegerOf(output.CopyFrom(0)) : std::nullopt;
+}
+
+// What was written meanwhile has another one.
+void WorkerFlights::TakeTtl(const TtlAsk& ask, std::optional<int64_t> ttl_ms) {
+  ExpiryTimes& expiries = ask.policies->early_refresh()->expiries();
+  constexpr int64_t kNoKey = -2;
+  const bool is_same = ask.generation == leases_.GenerationOf(ask.key.id);
+  if (!ttl_ms || *ttl_ms == kNoKey || !is_same) return expiries.Forget(ask.key.id);
+  expiries.Set(ask.key.id, ask.asked_ms, *ttl_ms);
 }
 
 void WorkerFlights::OnUpstreamReply(const UpstreamRequest& request, std::string_view reply) {
   const auto asked = asked_.find(request.sequence);
   if (asked == asked_.end() || stopped_) return;
-  const hotkey::KeyId id = asked->second;
+  const Asked was = std::move(asked->second);
   asked_.erase(asked);
-  parking_.TakeReply(id, reply, IsNilReply(reply), MonotonicNanos());
+  if (was.ttl) return TakeTtl(*was.ttl, IntegerOf(reply));
+  parking_.TakeReply(was.id, reply, IsNilReply(reply), MonotonicNanos());
 }
 
 bool WorkerFlights::End(const ParkedRead& read, ParkEnd end, const ParkedKey& key,

@@ -3,6 +3,7 @@
 
     tests/bench/stampede.py                          build/release/tidegate if it is there, else build/dev/tidegate
     tests/bench/stampede.py --clients 1000 --load-ms 100 --rounds 20
+    tests/bench/stampede.py --ttl-ms 3000           and a key that lives for so long, read all the time, with early_refresh beside it
 
 In each round the key is deleted and read by all clients at once; who finds nothing takes --load-ms to load it, and writes it. Clients
 are in one thread, so the longest wait is that of a client on a busy machine. A line for each place: the median and the most of
@@ -21,11 +22,12 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent)]
 
 from support import servers  # noqa: E402
-from support.stampede import stampede  # noqa: E402
+from support.stampede import expiries, stampede  # noqa: E402
 
 CONFIG = """clusters: [{name: cache, kind: redis, nodes: ["127.0.0.1:%d"]}, {name: local, kind: engine}]
-routes: [{match: "*", cluster: %s, policies: {single_flight: {keys: ["item:*"]}}}]
+routes: [{match: "*", cluster: %s, policies: {single_flight: {keys: ["item:*"]}%s}}]
 """
+EARLY = ', early_refresh: {mode: enforce, keys: ["item:*"]}'
 
 
 def timed_out(server):
@@ -40,12 +42,30 @@ def measure(name, port, options):
         name, statistics.median(loads), max(loads), statistics.median(waits), max(waits), sum(one.wrong for one in rounds)), flush=True)
 
 
+def measure_expiries(name, port, options):
+    seconds = options.rounds * options.ttl_ms / 1000
+    result = expiries(port, options.clients, seconds, options.ttl_ms, options.load_ms / 1000)
+    print("%-38s loads for each life of the key %.2f   longest wait %5.0f ms   reads %d   wrong %d" % (
+        name, result.loads / options.rounds, result.longest * 1000, result.reads, result.wrong), flush=True)
+
+
+def compare_expiries(binary, port, options):
+    measure_expiries("redis-server", port, options)
+    for name, policy in (("single_flight", ""), ("single_flight and early_refresh", EARLY)):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
+            config.write(CONFIG % (port, "cache", policy))
+            config.flush()
+            with servers.tidegate(binary, "--workers", "2", files=[config.name]) as server:
+                measure_expiries(name, server.port, options)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary")
     parser.add_argument("--clients", type=int, default=1000)
     parser.add_argument("--load-ms", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--ttl-ms", type=int)
     options = parser.parse_args()
     binary = servers.find_binary(options.binary)
     if binary is None:
@@ -53,10 +73,12 @@ def main():
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with servers.redis_server() as redis:
+        if options.ttl_ms is not None:
+            return compare_expiries(binary, redis.port, options)
         measure("redis-server", redis.port, options)
         for name, cluster in (("Tidegate, redis-server", "cache"), ("Tidegate, engine", "local")):
             with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
-                config.write(CONFIG % (redis.port, cluster))
+                config.write(CONFIG % (redis.port, cluster, ""))
                 config.flush()
                 with servers.tidegate(binary, "--workers", "2", files=[config.name]) as server:
                     measure(name, server.port, options)

@@ -18,6 +18,9 @@ class Round:
     loads: int = 0  # clients that found nothing, and went to the database
     wrong: int = 0  # replies that are neither nil nor the value of this round
     longest: float = 0.0  # seconds from a GET to its reply
+    reads: int = 0  # of `expiries`
+    loading: int = 0  # clients that load now, and the most that did together
+    together: int = 0
 
 
 class _Client:
@@ -61,3 +64,39 @@ async def _run(port, clients, rounds, load_seconds, key):
 def stampede(port, clients, rounds, load_seconds, key="item:hot"):
     """A Round for each time that the key was deleted, and read by all clients at once."""
     return asyncio.run(_run(port, clients, rounds, load_seconds, key))
+
+
+async def _read_on(client, key, end, ttl_ms, load_seconds, result):
+    while time.monotonic() < end:
+        begin = time.monotonic()
+        found = await client.ask("GET", key)
+        result.longest = max(result.longest, time.monotonic() - begin)
+        result.reads += 1
+        if found is None:
+            result.loads += 1
+            result.loading += 1
+            result.together = max(result.together, result.loading)
+            await asyncio.sleep(load_seconds)
+            await client.ask("SET", key, "value", "PX", ttl_ms)
+            result.loading -= 1
+        elif found != b"value":
+            result.wrong += 1
+        await asyncio.sleep(0.005)
+
+
+async def _run_on(port, clients, seconds, ttl_ms, load_seconds, key):
+    connected = [_Client(*await asyncio.open_connection("127.0.0.1", port)) for _ in range(clients)]
+    await connected[0].ask("GET", key)
+    await asyncio.sleep(load_seconds)
+    await connected[0].ask("SET", key, "value", "PX", ttl_ms)
+    result = Round()
+    end = time.monotonic() + seconds
+    await asyncio.gather(*(_read_on(client, key, end, str(ttl_ms), load_seconds, result) for client in connected))
+    for client in connected:
+        client.writer.close()
+    return result
+
+
+def expiries(port, clients, seconds, ttl_ms, load_seconds, key="item:hot"):
+    """What came of a key that all clients read all the time, that lives for ttl_ms, and that who finds nothing loads: one Round."""
+    return asyncio.run(_run_on(port, clients, seconds, str(ttl_ms), load_seconds, key))

@@ -42,6 +42,29 @@ TEST(LeaseTable, TheFirstLeadsAndTheOthersWait) {
   EXPECT_EQ(leases.Miss(Ask(leases, 7, 2, 61)).place, Place::kLeads);
 }
 
+TEST(LeaseTable, AKeyThatIsStillThereIsLoadedByOneUntilItIsWritten) {
+  LeaseTable leases;
+  const auto early = [&leases](uint64_t client, int64_t now_ms) {
+    LeaseTable::Asker asker = Ask(leases, 7, client, now_ms);
+    asker.may_wait = false;
+    asker.is_early = true;
+    return leases.Miss(asker).place;
+  };
+  EXPECT_EQ(early(1, 0), Place::kLeads);
+  EXPECT_EQ(early(2, 10), Place::kWaits);
+  leases.Found(7, 20 * kMs);  // by all others
+  EXPECT_EQ(early(2, 30), Place::kWaits);
+  EXPECT_EQ(leases.Write(7, 40 * kMs).load_ns, 40 * kMs);
+  EXPECT_EQ(early(2, 50), Place::kLeads);
+  // It has expired meanwhile: then who finds it says that it was loaded.
+  EXPECT_EQ(leases.Miss(Ask(leases, 7, 3, 60)).place, Place::kWaits);
+  leases.Found(7, 70 * kMs);
+  EXPECT_FALSE(leases.MayHave(7));
+  // Nobody wrote it in time.
+  EXPECT_EQ(early(2, 100), Place::kLeads);
+  EXPECT_EQ(early(3, 250), Place::kLeads);
+}
+
 TEST(LeaseTable, AWriteBetweenTheReadAndItsMissIsSeen) {
   LeaseTable leases;
   const LeaseTable::Asker early = Ask(leases, 7, 1, 0);
