@@ -11,6 +11,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 packages_run=(
   cmake ninja-build g++ pkg-config
   libuv1-dev libyaml-cpp-dev libxxhash-dev liblzf-dev libjemalloc-dev prometheus-cpp-dev libcivetweb-dev librocksdb-dev libssl-dev
+  liblua5.1-0-dev lua-cjson-dev lua-bitop-dev
   'redis-cli|redis-tools' 'curl|curl'
 )
 # Beside those: unit tests, transcripts against the real server, and the client libraries of the end-to-end tests.

@@ -50,8 +50,8 @@ bool CountsUpstreams(const Options& options) {
 }  // namespace
 
 CommandSets::CommandSets(std::vector<std::span<const CommandSpec>> families)
-    : families_(std::move(families)),
-      known_(CommandTable::Create(WithScripts(families_))),
+    : families_(WithScripts(std::move(families))),
+      known_(CommandTable::Create(families_)),
       ids_max_(known_->size() + kDeclaredCommandsMax) {}
 
 Result<const CommandTable*> CommandSets::For(const Options& options) {
@@ -72,7 +72,6 @@ Result<const CommandTable*> CommandSets::For(const Options& options) {
   set->declared = InPlaces(current_ == nullptr ? Declared() : current_->declared, asked);
   std::vector<std::span<const CommandSpec>> families = families_;
   if (has_upstreams) {
-    families = WithScripts(std::move(families));
     set->rows = std::make_unique<DeclaredCommands>(set->declared, families);
     families.push_back(set->rows->family());
   }

@@ -1,7 +1,7 @@
 // CommandSets: the command table, and those that were before it.
 //
-// Which commands there are depends on the configuration: with upstreams there are scripts, and what
-// `commands` declares. A reload that changes this makes another table. Tables are immutable and
+// Which commands there are depends on the configuration: with upstreams there is what `commands`
+// declares. A reload that changes this makes another table. Tables are immutable and
 // stay to the end, for requests and queues refer to their rows; one that is wanted again is taken
 // again. Ids of commands that we know ourselves are the same in all of them, and a declared command
 // keeps its id as long as it is declared, so counters go on. Owner: the server; For is the main
@@ -31,8 +31,8 @@ class CommandSets final {
   Result<const CommandTable*> For(const Options& options);
   // All ids are below.
   size_t ids_max() const { return ids_max_; }
-  // What we know ourselves, scripts included: their ids are the same in all tables that have them,
-  // and below those of declared commands.
+  // What we know ourselves: their ids are the same in all tables, and below those of declared
+  // commands.
   const CommandTable& known() const { return *known_; }
 
  private:

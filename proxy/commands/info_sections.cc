@@ -14,6 +14,8 @@
 #include "proxy/commands/memory_report.h"
 #include "proxy/commands/version.h"
 #include "proxy/observe/process_stats.h"
+#include "proxy/script/scripting.h"
+#include "proxy/upstream/script_texts.h"
 #include "storage/cold_metrics.h"
 #include "storage/engine.h"
 #include "storage/persistence.h"
@@ -81,6 +83,7 @@ void WriteMemory(InfoWriter& out, Server& server) {
   const AllocatorStats allocator = report.allocator();
   const EngineStats engine = server.engine().Stats();
   const auto options = server.config().Snapshot();
+  const ScriptingFigures scripts = server.script_texts().scripting().Figures();
   const uint64_t resident = report.process.resident_bytes;
   const uint64_t machine = SystemMemoryBytes();
   out.Section("Memory");
@@ -100,19 +103,19 @@ void WriteMemory(InfoWriter& out, Server& server) {
       .Number("allocator_resident", allocator.resident)
       .Number("total_system_memory", machine)
       .Text("total_system_memory_human", HumanBytes(machine))
-      .Number("used_memory_lua", 0)
-      .Number("used_memory_vm_eval", 0)
-      .Text("used_memory_lua_human", "0B")
-      .Number("used_memory_scripts_eval", 0)
-      .Number("number_of_cached_scripts", 0)
+      .Number("used_memory_lua", scripts.lua_bytes)
+      .Number("used_memory_vm_eval", scripts.lua_bytes)
+      .Text("used_memory_lua_human", HumanBytes(scripts.lua_bytes))
+      .Number("used_memory_scripts_eval", scripts.text_bytes)
+      .Number("number_of_cached_scripts", scripts.scripts)
       .Number("number_of_functions", 0)
       .Number("number_of_libraries", 0)
       .Number("used_memory_vm_functions", 0)
-      .Number("used_memory_vm_total", 0)
-      .Text("used_memory_vm_total_human", "0B")
+      .Number("used_memory_vm_total", scripts.lua_bytes)
+      .Text("used_memory_vm_total_human", HumanBytes(scripts.lua_bytes))
       .Number("used_memory_functions", 0)
-      .Number("used_memory_scripts", 0)
-      .Text("used_memory_scripts_human", "0B")
+      .Number("used_memory_scripts", scripts.text_bytes)
+      .Text("used_memory_scripts_human", HumanBytes(scripts.text_bytes))
       .Number("maxmemory", options->maxmemory.count)
       .Text("maxmemory_human", HumanBytes(options->maxmemory.count))
       .Text("maxmemory_policy", ConfigValue(server, "maxmemory-policy"))

@@ -68,17 +68,27 @@ void RunQueue(SessionCommand& c) {
   }
 }
 
+// A script may use any key, and what ran before it cannot be undone: it needs everything.
+bool CallsScripts(const TransactionQueue& queue) {
+  for (size_t i = 0; i < queue.size(); ++i) {
+    const CommandSpec& spec = *queue.at(i).command()->spec;
+    if (spec.group == Group::kScripting && spec.scope == Scope::kByCall) return true;
+  }
+  return false;
+}
+
 // Watched keys are in memory since they are watched, and stay there.
 ExecStatus BeginQueue(SessionCommand& c, const std::vector<uint16_t>& slots) {
   const TransactionQueue& queue = c.session().transaction();
+  const bool scripts = CallsScripts(queue);
   AtomicNeeds needs;
   std::vector<KeyRef> keys;
   if (c.engine().MayBeCold()) {
     keys = queue.Keys();
-    needs = {.keys = keys, .everything = queue.MeetsAnyKey()};
+    needs = {.keys = keys, .everything = scripts || queue.MeetsAnyKey()};
   }
-  return c.engine().BeginAtomic(c.worker().engine_thread(), slots, queue.NeedsWholeKeyspace(),
-                                c.session().client(), needs);
+  return c.engine().BeginAtomic(c.worker().engine_thread(), slots,
+                                scripts || queue.NeedsWholeKeyspace(), c.session().client(), needs);
 }
 
 ExecStatus CmdExec(SessionCommand& c) {

@@ -5,10 +5,12 @@
 #include "base/clock.h"
 #include "proxy/background_save.h"
 #include "proxy/observe/big_keys.h"
+#include "proxy/script/scripting.h"
 #include "proxy/server.h"
 #include "proxy/session/session.h"
 #include "proxy/session/session_command.h"
 #include "proxy/session/session_upstream.h"
+#include "proxy/upstream/script_texts.h"
 #include "proxy/worker.h"
 #include "storage/engine.h"
 #include "storage/errors.h"
@@ -21,6 +23,11 @@ bool TouchesKeyspace(const CommandSpec& spec) {
   return spec.access == Access::kRead || spec.access == Access::kWrite ||
          (spec.flags & kMayReplicate) != 0;
 }
+
+constexpr std::string_view kBusyScript =
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+
+bool AScriptIsBusy(Server& server) { return server.script_texts().scripting().watch().busy(); }
 
 bool NeedsPrefetch(std::span<const Request> requests) {
   return requests.size() > 1 || requests[0].keys.size() > 1;
@@ -168,6 +175,11 @@ ExecStatus Session::ExecuteFiltered(const Request& request, int64_t now_ms) {
 
 bool Session::Admit(const Request& request, int64_t now_ms) {
   const CommandSpec& spec = *request.command->spec;
+  if (!resuming_ && (spec.flags & kAllowBusy) == 0 && AScriptIsBusy(worker_.server()) &&
+      router().Place(request).upstream == nullptr) {
+    RefuseWith(request, kBusyScript);
+    return false;
+  }
   if (!authenticated_ && AuthRequired() && (spec.flags & kNoAuth) == 0) {
     RefuseWith(request, errors::kNoAuth);
     return false;

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/sha1.h"
 #include "base/text.h"
+#include "proxy/script/scripting.h"
 
 namespace tidegate {
 namespace {
@@ -60,6 +61,10 @@ bool ScriptTexts::Touch(uint64_t hash, std::string_view text) {
   scripts_.splice(scripts_.begin(), scripts_, known->second);
   return true;
 }
+
+ScriptTexts::ScriptTexts() : scripting_(std::make_unique<Scripting>()) {}
+
+ScriptTexts::~ScriptTexts() = default;
 
 void ScriptTexts::Keep(std::string_view text) {
   if (text.size() > kScriptTextBytesMax.count) return;

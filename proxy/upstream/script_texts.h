@@ -22,6 +22,8 @@
 
 namespace tidegate {
 
+class Scripting;
+
 // Texts that are kept. Applications have tens of scripts; those that put values into the text have
 // any number, and need none of them again.
 inline constexpr size_t kScriptTextsMax = 1024;
@@ -31,7 +33,8 @@ inline constexpr Bytes kScriptTextBytesMax = 1_MiB;
 
 class ScriptTexts final {
  public:
-  ScriptTexts() = default;
+  ScriptTexts();
+  ~ScriptTexts();
   ScriptTexts(const ScriptTexts&) = delete;
   ScriptTexts& operator=(const ScriptTexts&) = delete;
 
@@ -39,6 +42,9 @@ class ScriptTexts final {
   // `sha`: hexadecimal digits of either case. Null: it is not known.
   std::shared_ptr<const std::string> Find(std::string_view sha) TG_EXCLUDES(mutex_);
   void Clear() TG_EXCLUDES(mutex_);
+
+  // Those that the engine executes.
+  Scripting& scripting() { return *scripting_; }
 
   size_t count() const TG_EXCLUDES(mutex_);
   size_t bytes() const TG_EXCLUDES(mutex_);
@@ -55,6 +61,7 @@ class ScriptTexts final {
   bool Touch(uint64_t hash, std::string_view text) TG_REQUIRES(mutex_);
   void DropOldest() TG_REQUIRES(mutex_);
 
+  const std::unique_ptr<Scripting> scripting_;
   mutable Mutex mutex_;
   Scripts scripts_ TG_GUARDED_BY(mutex_);  // the one used last in front
   std::unordered_map<std::string, Scripts::iterator> by_sha_ TG_GUARDED_BY(mutex_);
