@@ -158,7 +158,6 @@ class ScriptInterpreter final {
   OutputBuffer out_;
   ReplyWriter reply_;
   uint64_t random_;
-  unsigned runs_ = 0;
 };
 
 }  // namespace tidegate

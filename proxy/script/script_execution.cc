@@ -6,7 +6,6 @@
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/sha1.h"
 #include "base/text.h"
 #include "config/notify.h"
 #include "proxy/pubsub/pubsub_hub.h"
@@ -125,7 +124,7 @@ CompiledScript* ScriptExecution::FindScript() {
     context_.reply().Error(kNoScriptError);
     return nullptr;
   }
-  sha_ = form_.by_sha ? ToLowerAscii(said) : Sha1Hex(said);
+  sha_ = form_.by_sha ? ToLowerAscii(said) : own_.ShaOf(said);
   if (CompiledScript* known = own_.interpreter->Find(sha_)) return known;
   const std::shared_ptr<const std::string> kept =
       form_.by_sha ? scripting_.Find(sha_) : std::shared_ptr<const std::string>();

@@ -1,6 +1,16 @@
 #include "proxy/script/scripting.h"
 
+#include "base/sha1.h"
+
 namespace tidegate {
+
+const std::string& WorkerScripts::ShaOf(std::string_view text) {
+  const auto known = shas.find(text);
+  if (known != shas.end()) return known->second;
+  if (shas.size() >= kRememberedShasMax || text.size() > kRememberedTextBytesMax.count)
+    shas.clear();
+  return shas.emplace(std::string(text), Sha1Hex(text)).first->second;
+}
 
 Scripting::Scripting() {
   for (size_t i = 0; i < kWorkersMax; ++i) workers_.push_back(std::make_unique<WorkerScripts>());

@@ -31,11 +31,22 @@ namespace tidegate {
 inline constexpr size_t kCachedScriptsMax = 4096;
 inline constexpr Bytes kCachedScriptsBytesMax = 64_MiB;
 
+// Texts whose SHA1 a worker remembers, and bytes of one of them: it is most of what EVAL of a short
+// script costs.
+inline constexpr size_t kRememberedShasMax = 256;
+inline constexpr Bytes kRememberedTextBytesMax = 16_KiB;
+
 // What one worker has. Its thread's.
 struct WorkerScripts {
   OutputBlockPool blocks;
   std::unique_ptr<ScriptInterpreter> interpreter;
   uint64_t generation = 0;
+  struct TextHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+  std::unordered_map<std::string, std::string, TextHash, std::equal_to<>> shas;  // by text
+  const std::string& ShaOf(std::string_view text);
   // A script that is not through is in the interpreter; who else wants it is woken then.
   bool in_use = false;
   std::vector<uint64_t> waiting;        // tickets

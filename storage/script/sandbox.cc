@@ -223,6 +223,34 @@ int Load(lua_State* lua) {
   return Loaded(lua, lua_load(lua, ReadPiece, &pieces, name));
 }
 
+// Scripts share the collector: they may ask it and have it work, and not set it.
+int CollectGarbage(lua_State* lua) {
+  static constexpr const char* kOptions[] = {"stop", "restart",  "collect",    "count",
+                                             "step", "setpause", "setstepmul", nullptr};
+  constexpr int kCollect = 2;
+  constexpr int kCount = 3;
+  constexpr int kStep = 4;
+  constexpr int kSetPause = 5;
+  constexpr int kUnchanged = 200;  // Lua's own pause and step
+  const int option = luaL_checkoption(lua, 1, "collect", kOptions);
+  const int argument = luaL_optint(lua, 2, 0);
+  switch (option) {
+    case kCount:
+      lua_pushnumber(lua, lua_gc(lua, LUA_GCCOUNT, 0) + lua_gc(lua, LUA_GCCOUNTB, 0) / 1024.0);
+      return 1;
+    case kStep:
+      lua_pushboolean(lua, lua_gc(lua, LUA_GCSTEP, argument));
+      return 1;
+    case kCollect:
+      lua_gc(lua, LUA_GCCOLLECT, 0);
+      break;
+    default:
+      break;
+  }
+  lua_pushnumber(lua, option >= kSetPause ? kUnchanged : 0);
+  return 1;
+}
+
 void Open(lua_State* lua, const char* name, lua_CFunction open) {
   lua_pushcfunction(lua, open);
   lua_pushstring(lua, name);
@@ -272,6 +300,7 @@ void ReplaceBase(lua_State* lua) {
   Replace(lua, "getmetatable", GetMetatable);
   Replace(lua, "setmetatable", SetMetatable);
   Replace(lua, "loadstring", LoadString);
+  Replace(lua, "collectgarbage", CollectGarbage);
   Replace(lua, "load", Load);
   lua_getfield(lua, -1, "table");
   Wrap(lua, "insert", TableInsert);

@@ -13,8 +13,9 @@
 namespace tidegate {
 namespace {
 
-// As Redis: a step of the collector each so many scripts, since its own pace follows allocation.
-constexpr unsigned kScriptsPerCollection = 50;
+// Lua collects when there is twice as much as after the last time. What scripts share is small, and
+// to mark it anew would cost more than all else: so there is a block that nobody touches beside it.
+constexpr size_t kBallastBytes = (1_MiB).count;
 // Memory above which everything is collected once a script is through.
 constexpr size_t kCollectedBytesMin = (16_MiB).count;
 
@@ -30,6 +31,8 @@ ScriptInterpreter& Owner(lua_State* lua) {
 
 int CloseSandbox(lua_State* lua) {
   ScriptSandbox::Close(lua, Owner(lua));
+  lua_newuserdata(lua, kBallastBytes);
+  lua_setfield(lua, LUA_REGISTRYINDEX, "ballast");
   return 0;
 }
 
@@ -40,6 +43,7 @@ ScriptInterpreter::ScriptInterpreter(OutputBlockPool& blocks)
   lua_ = lua_newstate(&ScriptInterpreter::Allocate, this);
   TG_CHECK(lua_ != nullptr);
   TG_CHECK(lua_cpcall(lua_, CloseSandbox, nullptr) == 0);
+  lua_gc(lua_, LUA_GCCOLLECT, 0);
 }
 
 ScriptInterpreter::~ScriptInterpreter() { lua_close(lua_); }
@@ -132,7 +136,6 @@ int ScriptInterpreter::RunProtected(lua_State* lua) {
   // A former call may have changed it.
   lua_pushvalue(lua, LUA_GLOBALSINDEX);
   lua_setfenv(lua, -2);
-  lua_gc(lua, LUA_GCRESTART, 0);
   self.failed_ = lua_pcall(lua, 0, 1, -2) != 0;
   lua_setfield(lua, LUA_REGISTRYINDEX, "result");
   return 0;
@@ -182,11 +185,7 @@ void ScriptInterpreter::WriteReply(ReplyWriter& reply) {
   lua_settop(lua_, 0);
   lua_pushnil(lua_);
   lua_setfield(lua_, LUA_REGISTRYINDEX, "result");
-  if (memory_bytes_ > kCollectedBytesMin) {
-    lua_gc(lua_, LUA_GCCOLLECT, 0);
-  } else if (++runs_ % kScriptsPerCollection == 0) {
-    lua_gc(lua_, LUA_GCSTEP, static_cast<int>(kScriptsPerCollection));
-  }
+  if (memory_bytes_ > kCollectedBytesMin) lua_gc(lua_, LUA_GCCOLLECT, 0);
 }
 
 // The error is on top: a table that OnError has made, or a text of Lua's own (no memory).

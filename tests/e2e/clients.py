@@ -46,16 +46,23 @@ def python_redis(report, start):
         take_over(report, status, output, "python3-redis")
 
 
-def node(report, start):
+def install_node(report):
+    """The folder of the clients in JavaScript, with what they need; None: it could not be had."""
     folder = HERE / "node"
-    if not (folder / "node_modules" / ".package-lock.json").exists() or is_newer(folder / "package-lock.json", folder):
-        try:
-            status, output = run_tool(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", folder],
-                                      seconds=INSTALL_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            status, output = 1, "npm ci took longer than %d s" % INSTALL_SECONDS_MAX
-        if not report.check("npm ci", status == 0, output[-800:]):
-            return
+    if (folder / "node_modules" / ".package-lock.json").exists() and not is_newer(folder / "package-lock.json", folder):
+        return folder
+    try:
+        status, output = run_tool(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", folder],
+                                  seconds=INSTALL_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        status, output = 1, "npm ci took longer than %d s" % INSTALL_SECONDS_MAX
+    return folder if report.check("npm ci", status == 0, output[-800:]) else None
+
+
+def node(report, start):
+    folder = install_node(report)
+    if folder is None:
+        return
     for program in ("ioredis_client.mjs", "redis_client.mjs"):
         for protocol in ("2", "3"):
             if program.startswith("ioredis") and protocol == "3":
@@ -63,6 +70,17 @@ def node(report, start):
             with start("--workers", "2") as server:
                 status, output = run_tool(["node", folder / program, server.port, protocol])
                 take_over(report, status, output, "%s RESP%s" % (program.split("_")[0], protocol))
+
+
+def scripts(report, start):
+    """Libraries that are made of scripts."""
+    folder = install_node(report)
+    if folder is None:
+        return
+    for program in ("scripts_client.mjs", "bullmq_client.mjs"):
+        with start("--workers", "2") as server:
+            status, output = run_tool(["node", folder / program, server.port])
+            take_over(report, status, output, program.split("_")[0])
 
 
 def is_newer(lock, folder):

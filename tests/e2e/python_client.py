@@ -31,6 +31,8 @@ def main(port):
         check("a pipeline without a transaction", pipeline(client)),
         check("SCAN finds every key", scan(client)),
         check("20 threads over one pool lose no INCR", threads(client)),
+        check("a lock has one owner", lock(client)),
+        check("a registered script, also in a pipeline", registered_script(client)),
         check("decode_responses", redis.Redis(port=port, decode_responses=True).get("a") == "1"),
     ]
     return 0 if all(good) else 1
@@ -54,6 +56,26 @@ def pipeline(client):
     for i in range(500):
         pipe.set("p:%d" % i, i).get("p:%d" % i)
     return pipe.execute()[1::2] == [b"%d" % i for i in range(500)]
+
+
+def lock(client):
+    first, second = client.lock("lock", timeout=10), client.lock("lock", timeout=10)
+    taken = first.acquire(blocking=False) and not second.acquire(blocking=False)
+    extended = first.extend(20) and 10 < client.ttl("lock") <= 30
+    first.release()
+    return taken and extended and second.acquire(blocking=False) and second.owned()
+
+
+def registered_script(client):
+    script = client.register_script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
+    once = script(keys=["scripted"], args=[2])
+    client.script_flush()
+    again = script(keys=["scripted"], args=[3])
+    client.script_flush()
+    pipe = client.pipeline()
+    script(keys=["scripted"], args=[5], client=pipe)
+    pipe.get("scripted")
+    return (once, again, pipe.execute()) == (2, 5, [10, b"10"])
 
 
 def scan(client):
