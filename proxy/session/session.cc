@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "policy/judge.h"
 #include "proxy/event/address.h"
 #include "proxy/server.h"
 #include "proxy/session/proxy_protocol.h"
@@ -217,7 +218,10 @@ void Session::Close() {
   stops_ = 0;
   LeaveUpstream();
   private_.reset();
-  if (guards_ != nullptr) guards_->flights.reset();
+  if (guards_ != nullptr) {
+    guards_->flights.reset();
+    guards_->GiveUp(worker_.judge().backlog());
+  }
   set_monitor(false);
   subscriptions_.reset();
   stream_.Close();
