@@ -257,7 +257,11 @@ bool Session::Unblock(ClientState::Unblock how) {
   return true;
 }
 
+// Until its socket is closed a session is found that has left: its wake is that of the long command
+// that it has left behind.
 void Session::Resume() {
+  if (stream_.closing())
+    return worker_.server().engine().StepAbandoned(worker_.engine_thread(), UnixMillis());
   if (parked()) return EndPark();
   if (!suspended() || kill_ || stream_.closing()) return;
   if (__builtin_expect((stops_ & kStopSync) != 0, 0)) {

@@ -231,5 +231,18 @@ TEST(SessionGuards, ShedsNothingWhenOff) {
   EXPECT_EQ(CountOf(server, PolicyKind::kLoadShedding, &PolicyFigures::observed), 0);
 }
 
+// Who leaves in the middle takes what it counted for with it.
+TEST(SessionGuards, ForgetsTheWorkOfWhoLeaves) {
+  TestServer server(ProxyCommandFamilies(), Shedding(LoadShedding::kEnforce));
+  TestClient client(server.port());
+  FillLong(client);
+  for (size_t i = 0; i < 4 * kLongClients; ++i) TestClient(server.port()).Send(kLongSort);
+  ASSERT_TRUE(Eventually([&server] {
+    const auto totals = server->Totals();
+    return totals.connections_received == 1 + 4 * kLongClients && totals.sessions == 1;
+  }));
+  EXPECT_TRUE(Eventually([&server] { return IsServed(server); }));
+}
+
 }  // namespace
 }  // namespace tidegate
