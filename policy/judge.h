@@ -22,7 +22,9 @@
 #include "hotkey/key_id.h"
 #include "policy/absence_watch.h"
 #include "policy/command_access.h"
+#include "policy/load_backlog.h"
 #include "policy/rate_limit/rate_limit.h"
+#include "policy/refusal_pace.h"
 #include "policy/route_policies.h"
 #include "policy/ttl_jitter/ttl_jitter.h"
 #include "storage/request.h"
@@ -69,6 +71,10 @@ class Judge final {
   // Once.
   Verdict End();
 
+  // What the worker has put aside and has refused, for load shedding, which asks before Begin.
+  LoadBacklog& backlog() { return backlog_; }
+  RefusalPace& refusals() { return refusals_; }
+
  private:
   bool AskKeyShape(RoutePolicies& policies, std::span<const KeyRef> keys);
   bool AskBigKey(RoutePolicies& policies, const Request& request, std::span<const KeyRef> keys,
@@ -89,6 +95,8 @@ class Judge final {
   Verdict verdict_;
   RoutePolicies* delays_ = nullptr;  // the route that the wait is of
   uint64_t lot_ = 1;
+  LoadBacklog backlog_;
+  RefusalPace refusals_;
 };
 
 }  // namespace tidegate

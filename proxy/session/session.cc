@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "policy/judge.h"
 #include "proxy/event/address.h"
 #include "proxy/server.h"
 #include "proxy/session/proxy_protocol.h"
@@ -217,7 +218,10 @@ void Session::Close() {
   stops_ = 0;
   LeaveUpstream();
   private_.reset();
-  if (guards_ != nullptr) guards_->flights.reset();
+  if (guards_ != nullptr) {
+    guards_->flights.reset();
+    guards_->GiveUp(worker_.judge().backlog());
+  }
   set_monitor(false);
   subscriptions_.reset();
   stream_.Close();
@@ -253,7 +257,11 @@ bool Session::Unblock(ClientState::Unblock how) {
   return true;
 }
 
+// Until its socket is closed a session is found that has left: its wake is that of the long command
+// that it has left behind.
 void Session::Resume() {
+  if (stream_.closing())
+    return worker_.server().engine().StepAbandoned(worker_.engine_thread(), UnixMillis());
   if (parked()) return EndPark();
   if (!suspended() || kill_ || stream_.closing()) return;
   if (__builtin_expect((stops_ & kStopSync) != 0, 0)) {

@@ -3,12 +3,14 @@
 #include <string>
 
 #include "base/clock.h"
+#include "policy/judge.h"
 #include "proxy/background_save.h"
 #include "proxy/observe/big_keys.h"
 #include "proxy/script/scripting.h"
 #include "proxy/server.h"
 #include "proxy/session/session.h"
 #include "proxy/session/session_command.h"
+#include "proxy/session/session_guards.h"
 #include "proxy/session/session_upstream.h"
 #include "proxy/upstream/script_texts.h"
 #include "proxy/worker.h"
@@ -28,6 +30,12 @@ constexpr std::string_view kBusyScript =
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
 
 bool AScriptIsBusy(Server& server) { return server.script_texts().scripting().watch().busy(); }
+
+// Whether a request that is suspended has worked, and will: not what waits by its client's wish, or
+// for the process.
+bool IsWork(const CommandSpec& spec) {
+  return spec.scope != Scope::kProcess && (spec.flags & kBlocking) == 0;
+}
 
 bool NeedsPrefetch(std::span<const Request> requests) {
   return requests.size() > 1 || requests[0].keys.size() > 1;
@@ -81,6 +89,8 @@ inline Session::Step Session::AdvanceHere(const Request& request, bool routed, i
   const uint32_t errors_before = errors_;
   const ExecStatus status = routed ? ExecuteFiltered(request, now_ms) : ExecuteOne(request, now_ms);
   if (status == ExecStatus::kSuspended) {
+    if (IsWork(*request.command->spec))
+      Guards().Suspend(worker_.judge().backlog(), request.command->id, Ticks() - progress.ticks);
     Suspended(progress.ticks);
     return Step::kStay;
   }
@@ -125,7 +135,9 @@ size_t Session::Execute(std::span<const Request> requests, int64_t now_ms) {
     worker_.mutable_route_meter().Begin(worker_.engine_counters());
     if (!routed) figures_ = 0;
   }
-  Progress progress{.ticks = Ticks(), .output_bytes = output_.size(), .late = worker_.MayShed()};
+  Progress progress{.ticks = Ticks(),
+                    .output_bytes = output_.size(),
+                    .late = worker_.MayShed() || worker_.judge().backlog().ticks() > 0};
   size_t done = 0;
   while (done < requests.size()) {
     const Step step = Advance(requests[done], routed, now_ms, progress);
@@ -335,6 +347,7 @@ void Session::Suspended(uint64_t begin_ticks) {
 // As Redis: a command that was refused counts as rejected, and as nothing else.
 void Session::EndRefused(const Request& request) {
   resuming_ = false;
+  if (guards_ != nullptr) guards_->GiveUp(worker_.judge().backlog());
   client_.continuation.reset();
   worker_.mutable_command_stats().Reject(request.command->id);
   NoteRefused(&request);
@@ -348,6 +361,7 @@ inline void Session::Finished(const Request& request, Cost cost) {
     // What a client waits for by its own wish (BLPOP) is no time of the server's.
     if ((command.spec->flags & kBlocking) == 0) cost.ticks = Ticks() - suspended_since_ticks_;
     resuming_ = false;
+    if (guards_ != nullptr) guards_->EndThrough(worker_.judge().backlog(), cost.worked_ticks);
     client_.continuation.reset();
   }
   Account(request, cost);

@@ -113,6 +113,26 @@ bool Passes(const Request& request, Router& router) {
          !route.policies->Flies(*request.command, request.keys[0].name);
 }
 
+// What a command works that is not through within its turn: half of a long command's turn.
+constexpr int64_t kPutAsideNanosMin = 250'000;
+
+// How long a request of the command would wait for those that were put aside. What is through
+// within its turn does not.
+int64_t BacklogNanosFor(const Command& command, const LoadBacklog& backlog) {
+  if (backlog.ticks() == 0 || TicksToNanos(backlog.CostOf(command.id)) < kPutAsideNanosMin)
+    return 0;
+  return TicksToNanos(backlog.ticks());
+}
+
+std::string Overloaded(int64_t waited_ns, int64_t backlog_ns) {
+  constexpr int64_t kMillisecond = 1'000'000;
+  const std::string wait =
+      backlog_ns > 0 ? "would wait for " + std::to_string((waited_ns + backlog_ns) / kMillisecond)
+                     : "waited " + std::to_string(waited_ns / kMillisecond);
+  return "OVERLOADED the request " + wait +
+         " ms and was not executed (load shedding): try again later";
+}
+
 // Rounded up: who wakes early would wait again.
 std::chrono::milliseconds MillisUntil(int64_t until_ns) {
   constexpr int64_t kMillisecond = 1'000'000;
@@ -124,6 +144,26 @@ std::chrono::milliseconds MillisUntil(int64_t until_ns) {
 void SessionGuards::AddHook(std::unique_ptr<ReplyHook> added) {
   if (absence != nullptr) return absence->SetNext(std::move(added));
   hook = std::move(added);
+}
+
+void SessionGuards::Suspend(LoadBacklog& backlog, uint32_t command, uint64_t turn_ticks) {
+  if (!aside) {
+    aside = PutAside{.command = command};
+    backlog.Begin(command);
+  }
+  aside->worked_ticks += turn_ticks;
+  backlog.Worked(command, aside->worked_ticks);
+}
+
+void SessionGuards::EndThrough(LoadBacklog& backlog, uint64_t turn_ticks) {
+  if (!aside) return;
+  backlog.EndThrough(aside->command, aside->worked_ticks + turn_ticks);
+  aside.reset();
+}
+
+void SessionGuards::GiveUp(LoadBacklog& backlog) {
+  if (aside) backlog.End(aside->command);
+  aside.reset();
 }
 
 SessionGuards& Session::Guards() {
@@ -283,6 +323,8 @@ void Session::EndPark() {
 
 // What has begun goes on, and what policies have let in goes: they have seen to it that it waits.
 std::optional<Session::Step> Session::Shed(const Request& request) {
+  const PolicyMode mode = ModeOf(worker_.options().load_shedding, worker_.options().profile);
+  if (mode == PolicyMode::kOff) return std::nullopt;
   if (resuming_ || (guards_ != nullptr && guards_->state != SessionGuards::State::kNone))
     return std::nullopt;
   const bool executes = transaction_.open() && request.command->full_name == "exec";
@@ -297,26 +339,29 @@ std::optional<Session::Step> Session::Shed(const Request& request) {
       .priority = policies != nullptr ? policies->priority() : RoutePriority::kNormal,
       .access = access};
   const int64_t waited_ns = TicksToNanos(worker_.loop().read_waited_ticks());
+  const int64_t backlog_ns = BacklogNanosFor(*request.command, worker_.judge().backlog());
   const int64_t base_ns = std::chrono::nanoseconds(options.load_shedding_wait).count();
-  const bool late = waited_ns > ShedWaitNanos(load_class, base_ns);
+  const bool late = waited_ns + backlog_ns > ShedWaitNanos(load_class, base_ns);
   const bool needs_memory =
       executes ? transaction_.denies_oom() : (request.command->spec->flags & kDenyOom) != 0;
   const bool full =
       needs_memory && ShedsForMemory(load_class.priority, worker_.memory_for_shedding(),
                                      options.load_shedding_memory.count);
   if (!late && !full) return std::nullopt;
-  const PolicyMode mode = ModeOf(options.load_shedding, options.profile);
   if (mode == PolicyMode::kEnforce && WaitsForUpstream(0)) return Step::kStay;
   if (policies != nullptr)
     policies->counters().Count(PolicyKind::kLoadShedding, PolicyAct::kRefused, mode);
   if (mode != PolicyMode::kEnforce) return std::nullopt;
   if (private_ != nullptr && executes) private_->EndWatch();
-  RefuseWith(request, late ? "OVERLOADED the request waited " +
-                                 std::to_string(waited_ns / 1'000'000) +
-                                 " ms and was not executed (load shedding): try again later"
+  RefuseWith(request, late ? Overloaded(waited_ns, backlog_ns)
                            : "OVERLOADED the process is short of memory and the command may need "
                              "more (load shedding): try again later");
-  return Step::kNext;
+  if (!late || closing()) return Step::kNext;
+  const int64_t now_ns = MonotonicNanos();
+  const int64_t pause_ns = worker_.judge().refusals().Refused(now_ns);
+  if (pause_ns == 0) return Step::kNext;
+  Park(now_ns + pause_ns);
+  return Step::kLast;
 }
 
 }  // namespace tidegate

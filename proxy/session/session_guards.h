@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,12 @@ namespace tidegate {
 
 class AbsenceHook;
 struct Route;
+
+// The request at hand in the worker's LoadBacklog, while it is put aside.
+struct PutAside {
+  uint32_t command = 0;
+  uint64_t worked_ticks = 0;
+};
 
 // Where the keys of a route live, for a client in that database.
 hotkey::Keyspace KeyspaceOf(const Route& route, int database);
@@ -48,6 +55,13 @@ struct SessionGuards {
 
   // Its reads that wait for somebody else's load; null: no route of its had them.
   std::unique_ptr<SessionFlights> flights = {};
+
+  // Of the engine: the request was suspended after a turn of so many ticks; is through after one;
+  // is given up. The last two also if it never was suspended.
+  std::optional<PutAside> aside = {};
+  void Suspend(LoadBacklog& backlog, uint32_t command, uint64_t turn_ticks);
+  void EndThrough(LoadBacklog& backlog, uint64_t turn_ticks);
+  void GiveUp(LoadBacklog& backlog);
 
   // The hook, if it looks at replies of the engine as well. Only while the request is not placed.
   AbsenceHook* absence = nullptr;

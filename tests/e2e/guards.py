@@ -147,6 +147,29 @@ def guards_ttl_jitter(report, start):
             report.equal("%s: a transaction is executed as it was said" % kind, replies[3].value, [OK, resp.Reply("integer", 3600)])
 
 
+def guards_load_shedding(report, start):
+    with start("--workers", "1", "--load-shedding", "enforce", "--load-shedding-wait", "10ms") as server:
+        client = server.connect()
+        client.command("RPUSH", "long", *("e%05d" % i for i in range(20000)))
+        sort = ("SORT", "long", "ALPHA", "DESC", "LIMIT", "0", "1")
+        served, refused = [], []
+
+        def ask():
+            clients = [server.connect(timeout=120) for _ in range(64)]
+            for one in clients:
+                one.send(resp.encode_command(sort))
+            for one in clients:
+                reply = one.read(120)
+                (refused if reply.kind == "error" else served).append(reply)
+            return refused
+
+        report.check("too many long commands at once: some are refused", eventually(ask, 60))
+        report.check("the others are served", served and all(reply.value == [bulk("e19999")] for reply in served), served[:1])
+        report.equal("refused in words that say why", {error_word(reply) for reply in refused}, {"OVERLOADED"})
+        report.equal("and counted", figure(server, "tidegate_policy_refused_total", "load_shedding"), len(refused))
+        report.check("when they are through the next one is served", eventually(lambda: client.command(*sort).value == [bulk("e19999")], 60))
+
+
 def guards_reload(report, start):
     with servers.redis_server() as redis, configured(start, {"cache": redis.port}, '{match: "*", cluster: cache}') as server:
         client = server.connect()

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -149,6 +150,98 @@ TEST(SessionGuards, BlockedClientsPayOnce) {
   const std::string popped = "*2\r\n$1\r\nl\r\n$1\r\nx\r\n";
   EXPECT_EQ(waiter.Read(popped.size()), popped);
   EXPECT_EQ(CountOf(server, PolicyKind::kRateLimit, &PolicyFigures::refused), 0);
+}
+
+// --- load shedding ---
+
+constexpr size_t kLongClients = 32;
+constexpr std::string_view kLongSort = "SORT long ALPHA DESC LIMIT 0 1\r\n";
+constexpr std::string_view kLongReply = "*1\r\n$5\r\n29999\r\n";
+
+std::function<void(Options&)> Shedding(LoadShedding mode) {
+  return [mode](Options& options) {
+    options.workers = 1;
+    options.load_shedding = mode;
+    options.load_shedding_wait = std::chrono::milliseconds(10);
+  };
+}
+
+// More elements than a command may go over within its turn.
+void FillLong(TestClient& client) {
+  std::string fill = "*20002\r\n$5\r\nRPUSH\r\n$4\r\nlong\r\n";
+  for (int i = 0; i < 20'000; ++i) fill += "$5\r\n" + std::to_string(10'000 + i) + "\r\n";
+  EXPECT_EQ(client.Ask(fill, ":20000\r\n"), ":20000\r\n");
+}
+
+// By itself.
+bool IsServed(TestServer& server) {
+  TestClient client(server.port());
+  return client.Ask(kLongSort, kLongReply) == kLongReply;
+}
+
+// What each of many clients gets that ask for the same at once.
+std::vector<std::string> AskLong(TestServer& server) {
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (size_t i = 0; i < kLongClients; ++i) {
+    clients.push_back(std::make_unique<TestClient>(server.port()));
+    EXPECT_EQ(clients.back()->Ask("PING\r\n", "+PONG\r\n"), "+PONG\r\n");
+  }
+  for (const auto& client : clients) client->Send(kLongSort);
+  std::vector<std::string> replies;
+  for (const auto& client : clients) {
+    std::string reply;
+    const auto is_whole = [&reply] {
+      return reply.starts_with('-') ? reply.ends_with("\r\n") : reply.size() >= 15;
+    };
+    while (!is_whole()) {
+      const std::string more = client->ReadSome(60'000);
+      if (more.empty()) break;
+      reply += more;
+    }
+    replies.push_back(std::move(reply));
+  }
+  return replies;
+}
+
+// They are read at once and have their turns side by side: nobody's bytes wait to be read.
+TEST(SessionGuards, ShedsWhatIsBehindTooMuchWork) {
+  TestServer server(ProxyCommandFamilies(), Shedding(LoadShedding::kEnforce));
+  TestClient client(server.port());
+  FillLong(client);
+  size_t refused = 0;
+  for (int round = 0; round < 100 && refused == 0; ++round) {
+    size_t answered = 0;
+    for (const std::string& reply : AskLong(server)) {
+      answered += reply == kLongReply ? 1 : 0;
+      refused += reply.starts_with("-OVERLOADED the request w") ? 1 : 0;
+    }
+    EXPECT_GE(answered, 1);
+    ASSERT_EQ(answered + refused, kLongClients);
+  }
+  EXPECT_GE(refused, 1);
+  EXPECT_EQ(CountOf(server, PolicyKind::kLoadShedding, &PolicyFigures::refused), refused);
+  EXPECT_TRUE(Eventually([&server] { return IsServed(server); }));
+}
+
+TEST(SessionGuards, ShedsNothingWhenOff) {
+  TestServer server(ProxyCommandFamilies(), Shedding(LoadShedding::kOff));
+  TestClient client(server.port());
+  FillLong(client);
+  for (const std::string& reply : AskLong(server)) EXPECT_EQ(reply, kLongReply);
+  EXPECT_EQ(CountOf(server, PolicyKind::kLoadShedding, &PolicyFigures::observed), 0);
+}
+
+// Who leaves in the middle takes what it counted for with it.
+TEST(SessionGuards, ForgetsTheWorkOfWhoLeaves) {
+  TestServer server(ProxyCommandFamilies(), Shedding(LoadShedding::kEnforce));
+  TestClient client(server.port());
+  FillLong(client);
+  for (size_t i = 0; i < 4 * kLongClients; ++i) TestClient(server.port()).Send(kLongSort);
+  ASSERT_TRUE(Eventually([&server] {
+    const auto totals = server->Totals();
+    return totals.connections_received == 1 + 4 * kLongClients && totals.sessions == 1;
+  }));
+  EXPECT_TRUE(Eventually([&server] { return IsServed(server); }));
 }
 
 }  // namespace
