@@ -115,8 +115,8 @@ class ScriptInterpreter final {
   // Once, after Run: what it returned, or its error.
   void WriteReply(ReplyWriter& reply);
 
-  // Memory that Lua has now. Any thread may read it through what it is stored in.
-  size_t memory_bytes() const { return memory_bytes_; }
+  // Memory that scripts and libraries have now.
+  size_t memory_bytes() const;
 
  private:
   friend struct ScriptApi;      // the functions of `redis`

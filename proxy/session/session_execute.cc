@@ -187,13 +187,13 @@ ExecStatus Session::ExecuteFiltered(const Request& request, int64_t now_ms) {
 
 bool Session::Admit(const Request& request, int64_t now_ms) {
   const CommandSpec& spec = *request.command->spec;
+  if (!authenticated_ && AuthRequired() && (spec.flags & kNoAuth) == 0) {
+    RefuseWith(request, errors::kNoAuth);
+    return false;
+  }
   if (!resuming_ && (spec.flags & kAllowBusy) == 0 && AScriptIsBusy(worker_.server()) &&
       router().Place(request).upstream == nullptr) {
     RefuseWith(request, kBusyScript);
-    return false;
-  }
-  if (!authenticated_ && AuthRequired() && (spec.flags & kNoAuth) == 0) {
-    RefuseWith(request, errors::kNoAuth);
     return false;
   }
   const bool queued = transaction_.open() && (spec.flags & kRunsInMulti) == 0;

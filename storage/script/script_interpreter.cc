@@ -64,6 +64,8 @@ void* ScriptInterpreter::Allocate(void* self, void* block, size_t old_bytes, siz
   return moved;
 }
 
+size_t ScriptInterpreter::memory_bytes() const { return memory_bytes_ - kBallastBytes; }
+
 CompiledScript* ScriptInterpreter::Find(std::string_view sha) {
   const auto found = scripts_.find(sha);
   return found == scripts_.end() ? nullptr : &found->second;
