@@ -48,6 +48,11 @@ def early_refresh(report, start):
             report.check("%s: EXPLAIN names it" % name, "early_refresh enforce: keys item:* beta 1.00" in explain(server.connect(), "item:1"))
             if name == "redis":
                 asks_once(report, server, redis)
+    routes = '{match: "*", cluster: cache, policies: {%s, %s, local_cache: {mode: enforce, keys: ["item:*"]}}}' % (FLIGHT, EARLY)
+    with servers.redis_server() as redis, configured(start, {"cache": redis.port}, routes) as server:
+        check_early(report, "redis and local_cache", server)
+        hits = float(re.search(r"^tidegate_local_cache_hits_total ([0-9.e+]+)$", server.metrics_text(), re.M)[1])
+        report.check("redis and local_cache: most reads were answered from kept replies", hits > 100, hits)
 
 
 def asks_once(report, server, redis):

@@ -101,12 +101,16 @@ class SessionCopiesTest : public Fixture, public ::testing::TestWithParam<Place>
   static hotkey::Keyspace Where() {
     return {.cluster = static_cast<uint16_t>(GetParam() == Place::kEngine ? 0 : 1)};
   }
-  // Written with so short a life that Expire sees its end; read, so that a copy is there.
+  // Written with so short a life that Expire sees its end; read before it, so that a copy is there.
   void Copy(TestClient& client, std::string_view key) {
     const std::string name(key);
-    const std::string life = node_ != nullptr ? "100000" : "300";
-    ExpectReply(client, "SET " + name + " v PX " + life + "\r\n", "+OK\r\n");
-    ExpectReply(client, "GET " + name + "\r\n", kValue);
+    const std::string life = node_ != nullptr ? "100000" : "500";
+    EXPECT_TRUE(Eventually([&] {
+      ExpectReply(client, "SET " + name + " v PX " + life + "\r\n", "+OK\r\n");
+      client.Send("GET " + name + "\r\n");
+      const std::string reply = client.Read(kNil.size());
+      return reply != kNil && client.Read(kValue.size() - kNil.size()) == "\r\n";
+    }));
   }
 
  private:
