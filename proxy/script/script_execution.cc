@@ -203,6 +203,8 @@ ExecStatus ScriptExecution::RunHere(size_t key_count) {
   if (__builtin_expect(!own_.waiting.empty(), 0)) {
     for (const uint64_t ticket : std::exchange(own_.waiting, {})) context_.thread().Wake(ticket);
   }
+  // What it has done so far is half of something: a start finds nothing of it.
+  if (end_ == End::kShutdown) context_.thread().effects.Clear();
   extra_slots_.UnlockAll();
   if (is_watched_) {
     if (is_busy_) worker_.server().monitors().fetch_sub(1, std::memory_order_relaxed);

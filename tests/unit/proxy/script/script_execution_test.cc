@@ -127,7 +127,9 @@ TEST_F(ScriptExecutionTest, AScriptThatHasWrittenIsNotKilled) {
   client.Send(Encode(Eval("redis.call('set', 'k', 1) repeat until redis.call('get', 'go')", {})));
   ASSERT_TRUE(Eventually([&] { return watch().busy(); }));
   EXPECT_TRUE(AskLine(other, {"SCRIPT", "KILL"}).starts_with("-UNKILLABLE "));
-  // SHUTDOWN ends it: the server's end is that of the test.
+  // SHUTDOWN ends it, and half of a script is not recorded.
+  server_.Stop(true);
+  EXPECT_TRUE(effects_->records().empty());
 }
 
 TEST_F(ScriptExecutionTest, AScriptGoesOnWithoutItsClient) {
