@@ -142,9 +142,11 @@ class AdminFixture {
   PolicyCounters& policy_counters(const std::string& route) {
     return Route(route, {}).front()->counters();
   }
-  // A route that guards against keys that do not exist is in force.
-  void GuardAbsentKeys(const std::string& route) {
-    policies_->Publish(Route(route, {.negative_cache = {.any = true}, .bloom = {.any = true}}));
+  // A route is in force whose policies keep something that is shown.
+  void GuardRoute(const std::string& route) {
+    policies_->Publish(Route(route, {.stale = {.any = true, .keys = {"*"}},
+                                     .negative_cache = {.any = true},
+                                     .bloom = {.any = true}}));
   }
 
   Readiness readiness = Readiness::kReady;

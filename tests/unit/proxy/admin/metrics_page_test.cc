@@ -66,7 +66,11 @@ TEST(MetricsPage, ExportsTheRowsAndNothingElse) {
                        &figures.forgotten})
     ++*figure;
   ++fixture.policy_counters("user:*").flight.leases;
-  fixture.GuardAbsentKeys("user:*");
+  StaleFigures& stale = fixture.policy_counters("user:*").stale;
+  for (auto* figure :
+       {&stale.loading, &stale.down, &stale.limited, &stale.missing, &stale.age_ms, &stale.dropped})
+    ++*figure;
+  fixture.GuardRoute("user:*");
   AdminPages pages(fixture.Sources(), false);
   pages.Answer({.method = "GET", .path = "/", .host = ""});
   const Exposition page = Scrape(pages);
