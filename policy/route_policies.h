@@ -21,6 +21,7 @@
 #include "policy/local_cache/local_cache_rule.h"
 #include "policy/policy_counters.h"
 #include "policy/rate_limit/rate_limit.h"
+#include "policy/replica_fanout/fanout_rule.h"
 #include "storage/command.h"
 
 namespace tidegate {
@@ -61,6 +62,8 @@ class RoutePolicies final {
   const BigKeyGuard* big_key() const { return big_key_.get(); }
   // Asked by the session: it answers in place of an upstream.
   const LocalCacheRule* local_cache() const { return local_cache_.get(); }
+  // Asked by the session: it says who answers.
+  const FanoutRule* replica_fanout() const { return replica_fanout_.get(); }
   SingleFlight* single_flight() { return single_flight_.get(); }
   TtlJitter* ttl_jitter() { return ttl_jitter_.get(); }
   const std::shared_ptr<AbsentKeys>& absent_keys() const { return absent_keys_; }
@@ -85,6 +88,7 @@ class RoutePolicies final {
   std::unique_ptr<KeyShape> key_shape_;
   std::unique_ptr<BigKeyGuard> big_key_;
   std::unique_ptr<LocalCacheRule> local_cache_;
+  std::unique_ptr<FanoutRule> replica_fanout_;
   std::unique_ptr<SingleFlight> single_flight_;
   std::shared_ptr<TtlJitter> ttl_jitter_;  // what it counted goes on after a reload
   std::shared_ptr<AbsentKeys> absent_keys_;

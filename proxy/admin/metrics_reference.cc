@@ -93,6 +93,7 @@ std::vector<MetricGroup> MetricGroups() {
   groups[7].title = "Policies";
   AppendRows(groups[7].rows, kPolicyMetrics);
   AppendRows(groups[7].rows, kLocalCacheMetrics);
+  AppendRows(groups[7].rows, kFanoutMetrics);
   AppendRows(groups[7].rows, kFlightMetrics);
   AppendRows(groups[7].rows, kAbsentMetrics);
   return groups;

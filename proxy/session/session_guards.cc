@@ -155,6 +155,7 @@ Session::Step Session::AdvanceGuarded(const Request& request, int64_t now_ms, Pr
     if (guards.flights != nullptr) guards.flights->End();
     guards.hook.reset();
     guards.absence = nullptr;
+    guards.fanout = nullptr;
   }
   return *step;
 }

@@ -19,6 +19,7 @@
 namespace tidegate {
 
 class AbsenceHook;
+class FanoutRule;
 struct Route;
 
 // Where the keys of a route live, for a client in that database.
@@ -48,6 +49,9 @@ struct SessionGuards {
 
   // Its reads that wait for somebody else's load; null: no route of its had them.
   std::unique_ptr<SessionFlights> flights = {};
+
+  // Whether replicas may answer it, and which; null: who has its key does.
+  const FanoutRule* fanout = nullptr;
 
   // The hook, if it looks at replies of the engine as well. Only while the request is not placed.
   AbsenceHook* absence = nullptr;
