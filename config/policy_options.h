@@ -116,6 +116,27 @@ struct LocalCacheOptions {
   friend bool operator==(const LocalCacheOptions&, const LocalCacheOptions&) = default;
 };
 
+// Patterns of replica_fanout: of keys, and of addresses that are near.
+inline constexpr size_t kFanoutPatternsMax = 64;
+
+// Which nodes share the reads of replica_fanout: all that may be read, or replicas alone while
+// there are any.
+enum class FanoutNodes : uint8_t { kAll, kReplicas };
+inline constexpr std::array<std::string_view, 2> kFanoutNodesNames = {"all", "replicas"};
+
+// Keys whose reads replicas answer as well: those that are hot now, or those of a shape.
+struct ReplicaFanoutOptions {
+  bool said = false;  // without it a route has none
+  std::optional<PolicyMode> mode = {};
+  bool hot = true;
+  std::vector<std::string> patterns = {};
+  FanoutNodes nodes = FanoutNodes::kAll;
+  std::vector<std::string> near = {};  // of addresses; empty: all are alike
+  bool own_writes = true;              // nobody reads something older than what he wrote here
+
+  friend bool operator==(const ReplicaFanoutOptions&, const ReplicaFanoutOptions&) = default;
+};
+
 // What becomes of a read whose key somebody else is loading, when that takes too long.
 struct SingleFlightOptions {
   std::optional<PolicyMode> mode = {};
@@ -226,6 +247,7 @@ struct RoutePolicyOptions {
   KeyShapeOptions key_shape = {};
   BigKeyOptions big_key = {};
   LocalCacheOptions local_cache = {};
+  ReplicaFanoutOptions replica_fanout = {};
   SingleFlightOptions single_flight = {};
   EarlyRefreshOptions early_refresh = {};
   StaleOptions stale = {};

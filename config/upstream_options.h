@@ -134,6 +134,9 @@ struct ClusterOptions {
   int breaker_error_percent = 50;
   // Of kReplicas, kSentinel and kRedisCluster.
   ReadFrom read_from = ReadFrom::kPrimary;
+  // A route's replica_fanout reads replicas: what they have is asked for. The routes say so, at the
+  // end of the reading.
+  bool fans_out = false;
   int retry_percent = 20;  // reads sent once more, of all requests of the node that failed
   std::chrono::milliseconds replica_lag_max{10'000};      // replicas that are further behind
                                                           // are not read

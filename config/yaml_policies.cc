@@ -13,8 +13,8 @@
 namespace tidegate {
 namespace {
 
-constexpr std::array<std::string_view, 10> kPolicyNames = {
-    "rate_limit",    "key_shape", "big_key",    "local_cache",    "single_flight",
+constexpr std::array<std::string_view, 11> kPolicyNames = {
+    "rate_limit",    "key_shape", "big_key",    "local_cache",    "replica_fanout", "single_flight",
     "early_refresh", "stale",     "ttl_jitter", "negative_cache", "bloom"};
 constexpr std::array<std::string_view, 2> kRateLimitKeys = {"mode", "rules"};
 constexpr std::array<std::string_view, 8> kRuleKeys = {"preset", "per",    "match", "rate",
@@ -25,6 +25,8 @@ constexpr std::array<std::string_view, 6> kBigKeyKeys = {
     "mode", "unlink", "keys", "elements-max", "bytes-max", "whole-reads"};
 constexpr std::array<std::string_view, 4> kLocalCacheKeys = {"mode", "keys", "ttl-max",
                                                              "entry-bytes-max"};
+constexpr std::array<std::string_view, 5> kReplicaFanoutKeys = {"mode", "keys", "nodes", "near",
+                                                                "own-writes"};
 constexpr std::array<std::string_view, 5> kSingleFlightKeys = {"mode", "keys", "lease-max",
                                                                "wait-max", "over"};
 constexpr std::array<std::string_view, 3> kEarlyRefreshKeys = {"mode", "keys", "beta"};
@@ -76,6 +78,8 @@ class PolicyReader {
         ReadBigKey(entry, policies.big_key);
       } else if (entry.key == "local_cache") {
         ReadLocalCache(entry, policies.local_cache);
+      } else if (entry.key == "replica_fanout") {
+        ReadReplicaFanout(entry, policies.replica_fanout);
       } else if (entry.key == "single_flight") {
         ReadSingleFlight(entry, policies.single_flight);
       } else if (entry.key == "early_refresh") {
@@ -312,7 +316,7 @@ class PolicyReader {
       if (entry.key == "mode") {
         cache.mode = ReadMode(entry);
       } else if (entry.key == "keys") {
-        ReadCachedKeys(entry, cache);
+        cache.hot = ReadHotKeys(entry, cache.patterns, kLocalCachePatternsMax);
       } else if (entry.key == "ttl-max") {
         ReadTtl(entry, cache);
       } else if (entry.key == "entry-bytes-max") {
@@ -323,15 +327,17 @@ class PolicyReader {
     }
   }
 
-  void ReadCachedKeys(const ConfigNode& entry, LocalCacheOptions& cache) {
-    if (entry.is_scalar() && context_.ScalarOf(entry) == "hot") return;
-    if (!entry.is_list()) return Fail(entry, "'keys' must be hot, or a list of patterns");
-    if (entry.items.empty() || entry.items.size() > kLocalCachePatternsMax) {
-      return Fail(entry,
-                  "'keys' must have 1 to " + std::to_string(kLocalCachePatternsMax) + " patterns");
+  // True: those that are hot now; else of these patterns.
+  bool ReadHotKeys(const ConfigNode& entry, std::vector<std::string>& patterns, size_t most) {
+    if (entry.is_scalar() && context_.ScalarOf(entry) == "hot") return true;
+    if (!entry.is_list()) {
+      Fail(entry, "'" + entry.key + "' must be hot, or a list of patterns");
+    } else if (entry.items.empty() || entry.items.size() > most) {
+      Fail(entry, "'" + entry.key + "' must have 1 to " + std::to_string(most) + " patterns");
+    } else {
+      for (const ConfigNode& item : entry.items) patterns.push_back(ReadPattern(item));
     }
-    cache.hot = false;
-    for (const ConfigNode& item : entry.items) cache.patterns.push_back(ReadPattern(item));
+    return false;
   }
 
   void ReadTtl(const ConfigNode& entry, LocalCacheOptions& cache) {
@@ -350,6 +356,28 @@ class PolicyReader {
       cache.entry_bytes_max = Bytes{static_cast<uint64_t>(*bytes)};
     } else {
       Fail(entry, "'entry-bytes-max' must be a size from 1 to 1mb");
+    }
+  }
+
+  // --- replica_fanout ---
+
+  void ReadReplicaFanout(const ConfigNode& node, ReplicaFanoutOptions& fanout) {
+    if (!context_.ExpectMap(node, "replica_fanout")) return;
+    fanout.said = true;
+    for (const ConfigNode& entry : node.items) {
+      if (entry.key == "mode") {
+        fanout.mode = ReadMode(entry);
+      } else if (entry.key == "keys") {
+        fanout.hot = ReadHotKeys(entry, fanout.patterns, kFanoutPatternsMax);
+      } else if (entry.key == "nodes") {
+        fanout.nodes = ReadName<FanoutNodes>(entry, kFanoutNodesNames);
+      } else if (entry.key == "near") {
+        ReadPatterns(entry, fanout.near, kFanoutPatternsMax);
+      } else if (entry.key == "own-writes") {
+        fanout.own_writes = ReadName<int>(entry, kNoYesNames) != 0;
+      } else {
+        FailUnknown(entry, "replica_fanout", kReplicaFanoutKeys);
+      }
     }
   }
 

@@ -141,6 +141,33 @@ void CheckMove(YamlContext& context, const ConfigNode& node, const RouteOptions&
   }
 }
 
+// Its replicas are asked what they have from now on.
+void CheckFanout(YamlContext& context, const ConfigNode& node, const RouteOptions& route) {
+  const ReplicaFanoutOptions& fanout = route.policies.replica_fanout;
+  if (!fanout.said) return;
+  if (!route.strip_prefix.empty() || !route.add_prefix.empty() || !route.mirror.cluster.empty() ||
+      !route.move_from.empty()) {
+    context.Fail(node,
+                 "replica_fanout is not for routes with strip-prefix, add-prefix, mirror or "
+                 "move-from");
+  }
+  for (ClusterOptions& cluster : context.builder().options().clusters) {
+    if (cluster.name != route.cluster) continue;
+    if (cluster.kind != ClusterKind::kReplicas && cluster.kind != ClusterKind::kSentinel &&
+        cluster.kind != ClusterKind::kRedisCluster) {
+      context.Fail(node,
+                   "replica_fanout needs a cluster of kind replicas, sentinel or "
+                   "redis_cluster, and " +
+                       Quoted(cluster.name) + " is of kind " + std::string(KindName(cluster.kind)));
+    }
+    if (cluster.read_from != ReadFrom::kPrimary) {
+      context.Fail(node, "replica_fanout says who answers reads, and " + Quoted(cluster.name) +
+                             " has a read-from: leave one of them out");
+    }
+    cluster.fans_out = cluster.fans_out || fanout.mode != PolicyMode::kOff;
+  }
+}
+
 }  // namespace
 
 std::span<const RouteKey> RouteKeys() { return kRouteKeys; }
@@ -167,6 +194,7 @@ void ReadYamlRoute(YamlContext& context, const ConfigNode& node) {
   CheckOtherCluster(context, node, route, "mirror", route.mirror.cluster);
   CheckOtherCluster(context, node, route, "move-from", route.move_from);
   CheckMove(context, node, route);
+  CheckFanout(context, node, route);
   for (const RouteOptions& other : options.routes) {
     if (other.match == route.match) context.Fail(node, "two routes match " + Quoted(route.match));
   }

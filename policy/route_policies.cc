@@ -94,6 +94,11 @@ RoutePolicies::RoutePolicies(const Setting& setting, std::shared_ptr<PolicyCount
     local_cache_ = std::make_unique<LocalCacheRule>(options_.local_cache, cache, setting.commands,
                                                     keeps_nothing);
   }
+  const PolicyMode fanout = ModeOf(options_.replica_fanout.mode, profile_);
+  if (options_.replica_fanout.said && fanout != PolicyMode::kOff && KeepsReplies(setting)) {
+    replica_fanout_ =
+        std::make_unique<FanoutRule>(options_.replica_fanout, fanout, setting.commands);
+  }
 }
 
 RoutePolicies::~RoutePolicies() = default;
@@ -136,6 +141,7 @@ bool RoutePolicies::Concerns(const Command& command) const {
   if (command.full_name == "exec") return any;
   if (big_key_ != nullptr && big_key_->RoleOf(command) != BigKeyRole::kNone) return true;
   if (local_cache_ != nullptr && local_cache_->Covers(command)) return true;
+  if (replica_fanout_ != nullptr && replica_fanout_->Covers(command)) return true;
   if (single_flight_ != nullptr && command.full_name == "watch") return single_flight_->learns();
   const DataAccess access = DataAccessOf(command);
   if (access == DataAccess::kNone) return false;
@@ -156,6 +162,7 @@ std::vector<std::string> RoutePolicies::Describe() const {
     for (std::string& line : rate_limit_->Describe()) lines.push_back(std::move(line));
   }
   if (local_cache_ != nullptr) lines.push_back(local_cache_->Describe());
+  if (replica_fanout_ != nullptr) lines.push_back(replica_fanout_->Describe());
   if (single_flight_ != nullptr) lines.push_back(single_flight_->Describe(MonotonicNanos()));
   if (early_refresh_ != nullptr) lines.push_back(early_refresh_->Describe());
   if (stale_ != nullptr) lines.push_back(stale_->Describe());
@@ -179,6 +186,8 @@ std::vector<std::string> RoutePolicies::ActionsOn(std::string_view key, hotkey::
     actions.push_back(Acting("rate_limit", rate_limit_->mode()));
   if (local_cache_ != nullptr && (local_cache_->of_hot_keys() || local_cache_->Names(key)))
     actions.push_back(Acting("local_cache", local_cache_->mode()));
+  if (replica_fanout_ != nullptr && (replica_fanout_->of_hot_keys() || replica_fanout_->Names(key)))
+    actions.push_back(Acting("replica_fanout", replica_fanout_->mode()));
   return actions;
 }
 

@@ -21,6 +21,7 @@
 #include "policy/local_cache/local_cache_rule.h"
 #include "policy/policy_counters.h"
 #include "policy/rate_limit/rate_limit.h"
+#include "policy/replica_fanout/fanout_rule.h"
 #include "storage/command.h"
 
 namespace tidegate {
@@ -68,6 +69,8 @@ class RoutePolicies final {
   const BigKeyGuard* big_key() const { return big_key_.get(); }
   // Asked by the session: it answers in place of an upstream.
   const LocalCacheRule* local_cache() const { return local_cache_.get(); }
+  // Asked by the session: it says who answers.
+  const FanoutRule* replica_fanout() const { return replica_fanout_.get(); }
   SingleFlight* single_flight() { return single_flight_.get(); }
   // There is one only beside single_flight.
   EarlyRefresh* early_refresh() { return early_refresh_.get(); }
@@ -100,6 +103,7 @@ class RoutePolicies final {
   std::unique_ptr<KeyShape> key_shape_;
   std::unique_ptr<BigKeyGuard> big_key_;
   std::unique_ptr<LocalCacheRule> local_cache_;
+  std::unique_ptr<FanoutRule> replica_fanout_;
   std::unique_ptr<SingleFlight> single_flight_;
   std::unique_ptr<EarlyRefresh> early_refresh_;
   std::unique_ptr<StaleCopies> stale_;

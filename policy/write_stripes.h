@@ -11,14 +11,22 @@
 // has a stripe of its cluster, which every kept reply of it depends on, too. Databases are not told
 // apart, as in Redis's tracking of keys.
 //
+// Where replicas answer reads (ReplicaFanout) it is noted as well when the last write of a stripe
+// ended: a replica that is known to have been behind its primary then is not asked for it.
+//
 // One for the process, because a client may write over one worker and read over another. Threads:
-// any. Cost: a locked addition for a write's Begin and End, a load for a read.
+// any. Cost: a locked addition for a write's Begin and End, a load for a read; where times are
+// noted one look at the clock more for each write.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include "base/clock.h"
 
 namespace tidegate {
 
@@ -51,10 +59,28 @@ class WriteStripes final {
     if (index != kSeveralStripes) __builtin_prefetch(&words_[index], 1);
   }
   void Begin(StripeIndex index) { words_[index].fetch_add(kInFlight + 1); }
-  void End(StripeIndex index) { words_[index].fetch_sub(kInFlight - 1); }
+  void End(StripeIndex index) {
+    // Before the word: who sees that nothing is in flight sees when that ended.
+    if (Times* const times = times_.load(std::memory_order_acquire)) NoteTime((*times)[index]);
+    words_[index].fetch_sub(kInFlight - 1);
+  }
   Word Read(StripeIndex index) const { return words_[index].load(); }
   // No write is in flight.
   static bool IsQuiet(Word word) { return word < kInFlight; }
+
+  // From now on it is noted when writes end.
+  void NoteTimes() {
+    std::call_once(times_made_, [this] {
+      owned_times_ = std::make_unique<Times>();
+      times_.store(owned_times_.get(), std::memory_order_release);
+    });
+  }
+  // When the last write that has ended did so, monotonic; 0: none has since NoteTimes. Look at the
+  // word first.
+  int64_t EndedNanos(StripeIndex index) const {
+    const Times* const times = times_.load(std::memory_order_acquire);
+    return times == nullptr ? 0 : (*times)[index].load();
+  }
 
   // A worker says Begin and End for its writes to the cluster from now on, or does so no longer.
   // Replies are kept while all of them do.
@@ -63,7 +89,21 @@ class WriteStripes final {
   size_t joined(size_t cluster) const { return joined_[cluster % kClusterStripes].load(); }
 
  private:
-  std::array<std::atomic<Word>, 1 + kKeyStripes + kClusterStripes> words_{};
+  static constexpr size_t kStripes = 1 + kKeyStripes + kClusterStripes;
+  using Times = std::array<std::atomic<int64_t>, kStripes>;
+
+  // Several threads may end writes of one stripe at once: the latest counts.
+  static void NoteTime(std::atomic<int64_t>& time) {
+    const int64_t now_ns = MonotonicNanos();
+    int64_t known_ns = time.load();
+    while (known_ns < now_ns && !time.compare_exchange_weak(known_ns, now_ns)) {
+    }
+  }
+
+  std::array<std::atomic<Word>, kStripes> words_{};
+  std::once_flag times_made_;
+  std::unique_ptr<Times> owned_times_;
+  std::atomic<Times*> times_{nullptr};
   std::array<std::atomic<uint32_t>, kClusterStripes> joined_{};
 };
 

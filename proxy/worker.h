@@ -304,7 +304,8 @@ class Worker final {
   // `everything`: in place of the cluster of the route "*", if it is not empty.
   std::vector<Route> MakeRoutes(const std::string& everything);
   // Which clusters' replies are kept.
-  void FollowCaches();
+  void FollowCaches(bool had_upstreams);
+  void FollowFanout(UpstreamCluster& cluster, bool wanted, bool had_upstreams);
   // For each command's id, whether some policy has to be asked about it.
   std::vector<Guarded> GuardedCommands() const;
   RouteMirror* MirrorFor(const RouteOptions& route);

@@ -25,6 +25,7 @@
 #include "proxy/server.h"
 #include "proxy/session/route_acts.h"
 #include "proxy/upstream/cluster_cache.h"
+#include "proxy/upstream/replica_fanout.h"
 #include "proxy/upstream/worker_upstreams.h"
 #include "proxy/worker.h"
 #include "storage/engine_thread.h"
@@ -116,24 +117,42 @@ void Worker::MakeRouters() {
   }
 }
 
-// A worker says which keys it writes before any of them answers from what it keeps: see
-// WriteStripes::Join.
-void Worker::FollowCaches() {
+// A worker says which keys it writes before any of them answers from what it keeps, or lets
+// replicas answer: see WriteStripes::Join, which the ClusterCache does, even if it keeps nothing.
+void Worker::FollowCaches(bool had_upstreams) {
   FollowCacheMemory();
   for (const auto& cluster : upstreams_->clusters()) {
-    const bool wanted = std::any_of(routers_.begin(), routers_.end(), [&](Router& router) {
-      return std::any_of(router.routes().begin(), router.routes().end(),
-                         [&cluster](const Route& route) {
-                           return route.upstream == cluster.get() && route.policies != nullptr &&
-                                  route.policies->local_cache() != nullptr;
-                         });
-    });
+    bool keeps = false;
+    bool fans_out = false;
+    for (Router& router : routers_) {
+      for (const Route& route : router.routes()) {
+        if (route.upstream != cluster.get() || route.policies == nullptr) continue;
+        keeps = keeps || route.policies->local_cache() != nullptr;
+        fans_out = fans_out || route.policies->replica_fanout() != nullptr;
+      }
+    }
+    FollowFanout(*cluster, fans_out, had_upstreams);
+    const bool wanted = keeps || fans_out;
     if (wanted == (cluster->cache() != nullptr)) continue;
     const ClusterCache::Shared shared{.store = *local_cache_,
                                       .stripes = server_.write_stripes(),
                                       .workers = server_.workers().size()};
     cluster->set_cache(wanted ? std::make_unique<ClusterCache>(*cluster, shared) : nullptr);
   }
+}
+
+// What was sent before a reload, by whichever worker, nobody has marked: it is answered, or failed,
+// when a request's time is over.
+void Worker::FollowFanout(UpstreamCluster& cluster, bool wanted, bool had_upstreams) {
+  if (wanted == (cluster.fanout() != nullptr)) return;
+  if (!wanted) return cluster.set_fanout(nullptr);
+  const std::chrono::nanoseconds request_timeout = cluster.options().request_timeout;
+  const ReplicaFanout::Setting setting{
+      .stripes = server_.write_stripes(),
+      .cluster = cluster.number(),
+      .workers = server_.workers().size(),
+      .begins_ns = had_upstreams ? MonotonicNanos() + request_timeout.count() : 0};
+  cluster.set_fanout(std::make_unique<ReplicaFanout>(setting, cluster.figures()->fanout));
 }
 
 // Each worker has its part: what one keeps another cannot use.
@@ -147,13 +166,14 @@ void Worker::TakePlan(const UpstreamPlan& plan) {
   std::vector<const UpstreamCluster*> everything_before;
   for (const Router& router : routers_) everything_before.push_back(router.everything());
   everything_before.resize(plan.listeners.size() + 1);
+  const bool had_upstreams = !plan_->clusters.empty() || !upstreams_->leaving().empty();
   *plan_ = plan;
   upstreams_->Take(plan, {loop_, output_blocks_, read_buffer(), index_, upstreams_->placement_epoch,
                           &server_.script_texts(), &server_.upstream_tls(), &notes_sending_});
   BeginHold(plan.hold);
   acts_->BeginPlan();
   MakeRouters();
-  FollowCaches();
+  FollowCaches(had_upstreams);
   if (index_ == 0) {
     for (const Route& route : routers_[0].routes()) acts_->FindKeysFor(route);
   }

@@ -94,6 +94,7 @@ std::vector<MetricGroup> MetricGroups() {
   groups[7].title = "Policies";
   AppendRows(groups[7].rows, kPolicyMetrics);
   AppendRows(groups[7].rows, kLocalCacheMetrics);
+  AppendRows(groups[7].rows, kFanoutMetrics);
   AppendRows(groups[7].rows, kFlightMetrics);
   AppendRows(groups[7].rows, kStaleMetrics);
   groups[7].rows.push_back(kStaleKeysMetric);

@@ -276,6 +276,11 @@ void StatsCollector::CollectUpstreams(Families& out) const {
       }
     }
   }
+  for (const FanoutMetric& metric : kFanoutMetrics) {
+    prometheus::MetricFamily& family = AddFamily(out, metric.row);
+    for (const ClusterOfWorkers& cluster : clusters)
+      AddValue(family, metric.row, static_cast<double>(cluster.Sum(metric.value)), cluster.name);
+  }
   prometheus::MetricFamily& durations = AddFamily(out, kUpstreamRequestDurationMetric);
   for (const ClusterOfWorkers& cluster : clusters) {
     for (const NodeOfWorkers& node : cluster.nodes) {

@@ -24,6 +24,12 @@ uint64_t NodeOfWorkers::Sum(WorkerCounter UpstreamCounters::*value) const {
   return sum;
 }
 
+uint64_t ClusterOfWorkers::Sum(WorkerCounter FanoutFigures::*value) const {
+  uint64_t sum = 0;
+  for (const auto& one : figures) sum += (one->fanout.*value).Get();
+  return sum;
+}
+
 double NodeOfWorkers::LatencySeconds(double share) const {
   constexpr double kNanosPerSecond = 1e9;
   uint64_t counts[LatencyHistogram::kBuckets] = {};
@@ -56,6 +62,7 @@ std::vector<ClusterOfWorkers> ClustersOf(const AdminSources& sources) {
             same, {.number = figures->number, .name = figures->name, .kind = figures->kind});
       }
       same->leaving = same->leaving || figures->leaving();
+      same->figures.push_back(figures);
       for (auto& node : figures->nodes()) AddNode(same->nodes, node);
     }
   }
@@ -75,6 +82,7 @@ std::vector<ClusterOfWorkers> ClustersByName(const AdminSources& sources) {
       clusters.push_back(std::move(cluster));
       continue;
     }
+    same->figures.insert(same->figures.end(), cluster.figures.begin(), cluster.figures.end());
     for (const NodeOfWorkers& node : cluster.nodes) {
       for (const auto& figures : node.figures) AddNode(same->nodes, figures);
     }

@@ -30,6 +30,9 @@ struct ClusterOfWorkers {
   ClusterKind kind = ClusterKind::kRedis;
   bool leaving = false;
   std::vector<NodeOfWorkers> nodes = {};
+  std::vector<std::shared_ptr<const ClusterFigures>> figures = {};  // one for each worker
+
+  uint64_t Sum(WorkerCounter FanoutFigures::*value) const;
 };
 
 // By their numbers. A cluster that leaves may have the name of one that came instead.

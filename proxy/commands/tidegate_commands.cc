@@ -20,6 +20,7 @@
 #include "proxy/route/router.h"
 #include "proxy/session/route_move.h"
 #include "proxy/upstream/cluster_cache.h"
+#include "proxy/upstream/replica_fanout.h"
 #include "proxy/upstream/route_mirror.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_node.h"
@@ -179,6 +180,16 @@ std::string CopyOf(const Route& route, std::string_view key, hotkey::Keyspace ke
                              MonotonicNanos());
 }
 
+// The same; empty: nothing is to be said.
+std::string FanoutOf(const Route& route, std::string_view key) {
+  const FanoutRule* const rule =
+      route.policies != nullptr ? route.policies->replica_fanout() : nullptr;
+  if (rule == nullptr || route.upstream == nullptr || route.upstream->fanout() == nullptr)
+    return "";
+  const KeyRef ref = KeyRef::Of(key);
+  return route.upstream->fanout()->Describe(route.upstream->GroupNumberOf(ref.slot), ref, *rule);
+}
+
 void ReplyPolicies(ReplyWriter& reply, const Route& route, std::string_view key,
                    hotkey::Keyspace keyspace) {
   std::vector<std::string> lines;
@@ -187,6 +198,8 @@ void ReplyPolicies(ReplyWriter& reply, const Route& route, std::string_view key,
     lines.push_back(std::move(copy));
   if (std::string problem = CacheProblem(route, key); !problem.empty())
     lines.push_back("local_cache is off: " + problem);
+  if (std::string readers = FanoutOf(route, key); !readers.empty())
+    lines.push_back(std::move(readers));
   reply.Bulk("policies");
   reply.Array(lines.size());
   for (const std::string& line : lines) reply.Bulk(line);

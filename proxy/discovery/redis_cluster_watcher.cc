@@ -123,7 +123,10 @@ void RedisClusterWatcher::OnAnswers(const std::vector<NodeAnswer>& answers) {
   changed_ = Publish(problem_);
   settled_ = verdict.is_settled;
   context_.publisher.RefreshEnded(verdict.map != nullptr);
-  if (context_.options.read_from == ReadFrom::kPrimary || verdict.map == nullptr) return Settle();
+  const bool reads_replicas =
+      context_.options.read_from != ReadFrom::kPrimary || context_.options.fans_out;
+  if (!reads_replicas || verdict.map == nullptr) return Settle();
+  asked_ns_ = MonotonicNanos();
   nodes_.AskAll(nodes_.addresses(), ReplicationQuestions(),
                 [this](const std::vector<NodeAnswer>& all) { OnReplicas(all); });
 }
@@ -142,6 +145,7 @@ void RedisClusterWatcher::OnReplicas(const std::vector<NodeAnswer>& answers) {
   std::map<topology::NodeAddress, ReplicaStates> states;
   why_not_readable_.clear();
   readable_.clear();
+  caught_up_.clear();
   const SlotMap& map = *judge_.map();
   for (const topology::Shard& shard : map.shards()) {
     if (shard.primary == topology::kNoNode || shard.replicas.empty()) continue;
@@ -152,8 +156,11 @@ void RedisClusterWatcher::OnReplicas(const std::vector<NodeAnswer>& answers) {
     const auto known = states_.find(primary);
     ReplicaStates state = known != states_.end() ? std::move(known->second)
                                                  : ReplicaStates(context_.options.replica_lag_max);
-    for (const KnownNode& node : state.Describe(of_shard, 0, MonotonicNanos()).nodes) {
+    const UpstreamTopology set =
+        state.Describe(of_shard, 0, MonotonicNanos(), AskedFor(context_.options, asked_ns_));
+    for (const KnownNode& node : set.nodes) {
       if (node.is_primary) continue;
+      caught_up_[node.address] = node.caught_up;
       if (node.is_usable) {
         readable_.insert(node.address);
       } else {
@@ -241,6 +248,8 @@ bool RedisClusterWatcher::Publish(std::string problem) {
     known.is_usable = known.why_not.empty();
     const NodeHealth* const health = nodes_.HealthOf(node.address);
     known.is_answering = health == nullptr || health->is_usable();
+    const auto caught_up = caught_up_.find(node.address);
+    if (!node.is_primary && caught_up != caught_up_.end()) known.caught_up = caught_up->second;
     topology.node_of_slot_map.push_back(topology.nodes.size());
     topology.nodes.push_back(std::move(known));
   }

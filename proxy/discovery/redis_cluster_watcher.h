@@ -57,7 +57,9 @@ class RedisClusterWatcher final : public ClusterWatcher {
   std::map<topology::NodeAddress, ReplicaStates> states_;          // of each shard, by its primary
   std::map<topology::NodeAddress, std::string> why_not_readable_;  // replicas that may not be read
   std::set<topology::NodeAddress> readable_;                       // those that may
-  bool changed_ = false;                                           // in this round
+  std::map<topology::NodeAddress, std::shared_ptr<const CaughtUp>> caught_up_;  // of replicas
+  int64_t asked_ns_ = 0;  // when they were asked last
+  bool changed_ = false;  // in this round
   bool settled_ = true;
   std::string problem_;
   Refresher refresher_;

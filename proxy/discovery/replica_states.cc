@@ -33,11 +33,13 @@ std::vector<topology::ServerReport> ReportsFor(std::span<const Sight> sights,
 }
 
 UpstreamTopology ReplicaStates::Describe(std::span<const Sight> sights,
-                                         std::optional<size_t> primary, int64_t now_ns) {
+                                         std::optional<size_t> primary, int64_t now_ns,
+                                         std::optional<int64_t> asked_ns) {
   const topology::NodeAddress address =
       primary ? sights[*primary].report.address : topology::NodeAddress{};
   if (address != last_primary_) {
     offsets_.Clear();
+    catch_up_.Clear();
     names_of_primary_.clear();
     last_primary_ = address;
   }
@@ -48,16 +50,35 @@ UpstreamTopology ReplicaStates::Describe(std::span<const Sight> sights,
     for (const topology::ReplicaReport& replica : set.replicas)
       names_of_primary_.insert(sights[replica.server].report.state->primary);
   }
+  if (asked_ns) NoteCaughtUp(sights, primary, set, *asked_ns);
   UpstreamTopology topology;
   std::map<topology::NodeAddress, KnownNode> states;
   for (size_t i = 0; i < sights.size(); ++i) {
     if (!sights[i].is_configured && !sights[i].health.is_known()) continue;
     if (primary == i) topology.primary = topology.nodes.size();
     topology.nodes.push_back(DescribeOne(sights, i, primary, set, now_ns));
-    states.emplace(topology.nodes.back().address, topology.nodes.back());
+    KnownNode& node = topology.nodes.back();
+    if (asked_ns && !node.is_primary) node.caught_up = catch_up_.Of(node.address);
+    states.emplace(node.address, node);
   }
   last_ = std::move(states);
+  catch_up_.Keep(last_);
   return topology;
+}
+
+// Where the primary says nothing this time its last word stands.
+void ReplicaStates::NoteCaughtUp(std::span<const Sight> sights, std::optional<size_t> primary,
+                                 const topology::ReplicaSet& set, int64_t asked_ns) {
+  if (!primary) return;
+  const auto& top = sights[*primary].report.state;
+  if (top && top->role == topology::ServerRole::kPrimary) catch_up_.NotePrimary(asked_ns, *top);
+  for (size_t i = 0; i < sights.size(); ++i) {
+    if (i == *primary) continue;
+    const auto& state = sights[i].report.state;
+    const bool follows =
+        FindReplica(set, i) != nullptr || (state && FollowsSilent(sights, i, *primary));
+    catch_up_.NoteReplica(sights[i].report.address, state ? &*state : nullptr, follows);
+  }
 }
 
 KnownNode ReplicaStates::DescribeOne(std::span<const Sight> sights, size_t index,

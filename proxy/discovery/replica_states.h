@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/discovery/catch_up.h"
 #include "proxy/discovery/node_health.h"
 #include "proxy/discovery/offset_history.h"
 #include "proxy/topology/replica_set.h"
@@ -40,19 +41,23 @@ class ReplicaStates final {
       : lag_max_(lag_max), offsets_(lag_max) {}
 
   // The nodes in the order of `sights`, and where the primary is among them. `primary` is an index
-  // into `sights`; none: nobody is.
+  // into `sights`; none: nobody is. `asked_ns`: before the questions were sent; none: nobody wants
+  // to know until when replicas have everything.
   UpstreamTopology Describe(std::span<const Sight> sights, std::optional<size_t> primary,
-                            int64_t now_ns);
+                            int64_t now_ns, std::optional<int64_t> asked_ns = std::nullopt);
 
  private:
   KnownNode DescribeOne(std::span<const Sight> sights, size_t index, std::optional<size_t> primary,
                         const topology::ReplicaSet& set, int64_t now_ns) const;
   std::string WhyNotReadable(const topology::ReplicationState& state, int64_t seconds_behind,
                              int64_t now_ns) const;
+  void NoteCaughtUp(std::span<const Sight> sights, std::optional<size_t> primary,
+                    const topology::ReplicaSet& set, int64_t asked_ns);
   bool FollowsSilent(std::span<const Sight> sights, size_t index, size_t primary) const;
 
   const std::chrono::milliseconds lag_max_;
   OffsetHistory offsets_;
+  CatchUp catch_up_;
   topology::NodeAddress last_primary_;
   // By what names replicas called it when it last answered.
   std::set<topology::NodeAddress> names_of_primary_;

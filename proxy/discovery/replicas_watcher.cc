@@ -27,6 +27,7 @@ void ReplicasWatcher::Start() {
 void ReplicasWatcher::OnReports(std::span<const UpstreamReport> /*reports*/) { refresher_.Hint(); }
 
 void ReplicasWatcher::Refresh() {
+  asked_ns_ = MonotonicNanos();
   nodes_.AskAll(asked_, ReplicationQuestions(),
                 [this](const std::vector<NodeAnswer>& answers) { OnAnswers(answers); });
 }
@@ -37,7 +38,8 @@ void ReplicasWatcher::OnAnswers(const std::vector<NodeAnswer>& answers) {
   const bool heard = std::any_of(sights.begin(), sights.end(),
                                  [](const Sight& sight) { return sight.report.state.has_value(); });
   PrimaryChoice::Choice choice = choice_.Choose(sights);
-  UpstreamTopology topology = states_.Describe(sights, choice.primary, MonotonicNanos());
+  UpstreamTopology topology = states_.Describe(sights, choice.primary, MonotonicNanos(),
+                                               AskedFor(context_.options, asked_ns_));
   topology.problem = std::move(choice.problem);
   const bool is_settled = choice.is_settled && !KeepNamed(sights, choice.primary);
   const bool changed = context_.publisher.Offer(std::move(topology));

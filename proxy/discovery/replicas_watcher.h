@@ -29,6 +29,7 @@ class ReplicasWatcher final : public ClusterWatcher {
   std::vector<topology::NodeAddress> asked_;       // these, then those that the primary names
   PrimaryChoice choice_;
   ReplicaStates states_;
+  int64_t asked_ns_ = 0;  // when the nodes were asked last
   Refresher refresher_;
   NodeSet nodes_;
 };

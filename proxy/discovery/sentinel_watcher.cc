@@ -125,6 +125,7 @@ void SentinelWatcher::OnSentinels(const std::vector<NodeAnswer>& answers) {
   }
   if (servers.empty())
     return Finish({}, choice_.KeepLast({}, "no sentinel answers: " + word_.problem));
+  asked_ns_ = MonotonicNanos();
   servers_.AskAll(servers, ReplicationQuestions(),
                   [this](const std::vector<NodeAnswer>& all) { OnServers(all); });
 }
@@ -137,7 +138,8 @@ void SentinelWatcher::OnServers(const std::vector<NodeAnswer>& answers) {
 }
 
 void SentinelWatcher::Finish(const std::vector<Sight>& sights, SentinelChoice::Choice choice) {
-  UpstreamTopology topology = states_.Describe(sights, choice.primary, MonotonicNanos());
+  UpstreamTopology topology = states_.Describe(sights, choice.primary, MonotonicNanos(),
+                                               AskedFor(context_.options, asked_ns_));
   topology.problem = std::move(choice.problem);
   const bool changed = context_.publisher.Offer(std::move(topology));
   context_.publisher.RefreshEnded(!word_.opinions.empty());

@@ -58,6 +58,7 @@ class SentinelWatcher final : public ClusterWatcher {
   SentinelsWord word_;
   SentinelChoice choice_;
   ReplicaStates states_;
+  int64_t asked_ns_ = 0;  // when the nodes were asked last
   Refresher refresher_;
   NodeSet sentinels_;
   NodeSet servers_;

@@ -35,6 +35,10 @@ std::vector<Sight> SightsOf(const NodeSet& nodes, const std::vector<NodeAnswer>&
   return sights;
 }
 
+std::optional<int64_t> AskedFor(const ClusterOptions& options, int64_t asked_ns) {
+  return options.fans_out ? std::optional(asked_ns) : std::nullopt;
+}
+
 std::vector<topology::NodeAddress> NamedBeside(std::span<const Sight> sights, size_t primary) {
   std::vector<topology::NodeAddress> named;
   if (!sights[primary].report.state) return named;

@@ -2,9 +2,12 @@
 // it, else the second.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <set>
 #include <vector>
 
+#include "config/upstream_options.h"
 #include "proxy/discovery/node_set.h"
 #include "proxy/discovery/replica_states.h"
 
@@ -16,6 +19,9 @@ const std::vector<CommandWords>& ReplicationQuestions();
 // One for each answer, in their order.
 std::vector<Sight> SightsOf(const NodeSet& nodes, const std::vector<NodeAnswer>& answers,
                             const std::set<topology::NodeAddress>& configured);
+
+// What ReplicaStates::Describe is to know of when nodes were asked.
+std::optional<int64_t> AskedFor(const ClusterOptions& options, int64_t asked_ns);
 
 // Addresses that a primary names as its replicas and that none of the sights is, at most so many.
 inline constexpr size_t kNamedReplicasMax = 64;

@@ -61,7 +61,8 @@ bool SameNodes(const UpstreamTopology& a, const UpstreamTopology& b) {
                   x.second->is_usable == y.second->is_usable &&
                   x.second->is_answering == y.second->is_answering &&
                   x.second->why_not == y.second->why_not &&
-                  x.second->is_drained == y.second->is_drained;
+                  x.second->is_drained == y.second->is_drained &&
+                  x.second->caught_up == y.second->caught_up;
          });
 }
 

@@ -52,6 +52,7 @@ class ReplyNames;
 class RequestBatch;
 struct Answer;
 struct Placement;
+class FanoutRule;
 struct Route;
 struct UpstreamLink;
 struct UpstreamRequest;
@@ -358,7 +359,8 @@ class Session final : private StreamOwner, private UpstreamClient {
   Step AnswerFromCache(const Request& request, std::string_view reply, const Route& route,
                        Progress& progress);
   bool MayAnswerFromCache(const Request& request, const Route& route) const;
-  bool IsHot(const Request& request, const Route& route) const;
+  bool IsReadHot(const Request& request, const Route& route) const;
+  const FanoutRule* FanoutOf(const Request& request, const Route& route) const;
   std::optional<Step> ForwardOnce(const Request& request, const Route& route, Progress& progress);
   bool IsKnownAbsent(SessionGuards& guards, size_t mark);
   Step AdvanceWatched(const Request& request, int64_t now_ms, Progress& progress,

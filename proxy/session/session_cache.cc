@@ -4,6 +4,8 @@
 //                                                  |----------> else: Forward, and the reply is
 //                                                               fetched once more, to be kept
 //
+// and says of those that are forwarded whether replicas may answer them (replica_fanout).
+//
 // Only while the client waits for no other reply: its commands take effect in the order in which it
 // says them, and a reply from here would be older than what is on its way. A client that watches
 // keys, is in MULTI or wants no replies gets everything from its upstream.
@@ -28,14 +30,27 @@ hotkey::Keyspace KeyspaceOf(const UpstreamCluster& cluster, int database) {
   return {.cluster = KeyspaceNumber(cluster.number()), .database = static_cast<uint16_t>(database)};
 }
 
-// A key that is written often would be fetched as often in vain.
-bool IsReadHot(KeyObserver* observer, hotkey::KeyId id) {
-  if (observer == nullptr) return false;
-  const hotkey::WatchedKey* const key = observer->recorder().Find(id);
+}  // namespace
+
+// A key that is written often would be fetched as often in vain, and no replica would ever be sure
+// to have its last write.
+bool Session::IsReadHot(const Request& request, const Route& route) const {
+  if (worker_.observer() == nullptr) return false;
+  const hotkey::KeyId id =
+      hotkey::IdOf(request.keys[0].hash, KeyspaceOf(*route.upstream, client_.db));
+  const hotkey::WatchedKey* const key = worker_.observer()->recorder().Find(id);
   return key != nullptr && key->classes.any() && !key->classes.Has(hotkey::HotClass::kWrites);
 }
 
-}  // namespace
+// Also in mode observe: who chooses the node counts what he would have done.
+const FanoutRule* Session::FanoutOf(const Request& request, const Route& route) const {
+  if (route.upstream == nullptr || route.policies == nullptr) return nullptr;
+  const FanoutRule* const rule = route.policies->replica_fanout();
+  if (rule == nullptr || !rule->Covers(*request.command)) return nullptr;
+  const bool is_wanted =
+      rule->of_hot_keys() ? IsReadHot(request, route) : rule->Names(request.keys[0].name);
+  return is_wanted ? rule : nullptr;
+}
 
 bool Session::MayAnswerFromCache(const Request& request, const Route& route) const {
   if (route.upstream == nullptr || route.upstream->cache() == nullptr ||
@@ -43,20 +58,17 @@ bool Session::MayAnswerFromCache(const Request& request, const Route& route) con
     return false;
   const LocalCacheRule* const rule = route.policies->local_cache();
   if (rule == nullptr || !rule->Covers(*request.command)) return false;
-  return rule->of_hot_keys() ? IsHot(request, route) : rule->Names(request.keys[0].name);
-}
-
-bool Session::IsHot(const Request& request, const Route& route) const {
-  return IsReadHot(worker_.observer(),
-                   hotkey::IdOf(request.keys[0].hash, KeyspaceOf(*route.upstream, client_.db)));
+  return rule->of_hot_keys() ? IsReadHot(request, route) : rule->Names(request.keys[0].name);
 }
 
 std::optional<Session::Step> Session::ForwardCached(const Request& request, Progress& progress) {
   const bool is_plain = request.keys.size() == 1 && reply_mode_ == ReplyMode::kOn &&
                         !transaction_.open() &&
                         (private_ == nullptr || private_->watched() == nullptr);
+  if (guards_ != nullptr) guards_->fanout = nullptr;
   if (!is_plain) return Forward(request, progress.ticks);
   const Route& route = router().RouteOfKey(request.keys[0].name);
+  if (const FanoutRule* const fanout = FanoutOf(request, route)) Guards().fanout = fanout;
   if (!MayAnswerFromCache(request, route)) return Forward(request, progress.ticks);
   ClusterCache& cache = *route.upstream->cache();
   const LocalCacheRule& rule = *route.policies->local_cache();
@@ -85,8 +97,8 @@ std::optional<Session::Step> Session::ForwardOnce(const Request& request, const 
   const bool is_hooked = guards_ != nullptr && guards_->hook != nullptr;
   ClusterCache& cache = *route.upstream->cache();
   const std::optional<JoinedReads::Read> read =
-      is_hooked || !IsHot(request, route) ? std::nullopt
-                                          : cache.Joinable(request, client_.db, protocol());
+      is_hooked || !IsReadHot(request, route) ? std::nullopt
+                                              : cache.Joinable(request, client_.db, protocol());
   if (!read) return Forward(request, progress.ticks);
   const bool may_join = upstream_ == nullptr || (upstream_->outstanding == upstream_->joined &&
                                                  upstream_->unwritten() < kUpstreamOutstandingMax);

@@ -51,6 +51,10 @@ class SessionForwarder final {
   ConnectionKey KeyFor(const UpstreamCluster& cluster, bool reads_replica) const;
   // The node is chosen anew.
   Session::Step Choose(UpstreamCluster& cluster);
+  // A policy has replicas answer such reads: one of them, or the primary that is chosen. What is to
+  // be counted when it is sent; null: nothing.
+  WorkerCounter* FanOut(UpstreamCluster& cluster, UpstreamCluster::Choice& choice,
+                        std::string& refusal);
   Session::Step ForwardTo(UpstreamConnection& connection);
   // The same for a request whose reply names keys.
   Session::Step ForwardNamed(UpstreamConnection& connection);

@@ -215,13 +215,16 @@ Session::Step Session::AdvanceGuarded(const Request& request, int64_t now_ms, Pr
     if (guards.flights != nullptr) guards.flights->End();
     guards.hook.reset();
     guards.absence = nullptr;
+    guards.fanout = nullptr;
   }
   return *step;
 }
 
 Session::Step Session::AdvanceUnasked(const Request& request, int64_t now_ms, Progress& progress) {
   if (!resuming_) {
-    if (const std::optional<Step> step = ForwardCached(request, progress)) {
+    const std::optional<Step> step = ForwardCached(request, progress);
+    if (guards_ != nullptr) guards_->fanout = nullptr;
+    if (step) {
       progress.output_bytes = kUnknownOutput;
       return *step;
     }

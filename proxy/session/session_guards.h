@@ -20,6 +20,7 @@
 namespace tidegate {
 
 class AbsenceHook;
+class FanoutRule;
 struct Route;
 
 // The request at hand in the worker's LoadBacklog, while it is put aside.
@@ -62,6 +63,9 @@ struct SessionGuards {
   void Suspend(LoadBacklog& backlog, uint32_t command, uint64_t turn_ticks);
   void EndThrough(LoadBacklog& backlog, uint64_t turn_ticks);
   void GiveUp(LoadBacklog& backlog);
+
+  // Whether replicas may answer it, and which; null: who has its key does.
+  const FanoutRule* fanout = nullptr;
 
   // The hook, if it looks at replies of the engine as well. Only while the request is not placed.
   AbsenceHook* absence = nullptr;

@@ -19,6 +19,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "policy/route_policies.h"
 #include "proxy/observe/key_observer.h"
 #include "proxy/observe/size_roles.h"
 #include "proxy/route/forward_rule.h"
@@ -29,6 +30,7 @@
 #include "proxy/session/session_guards.h"
 #include "proxy/session/session_private.h"
 #include "proxy/upstream/cluster_cache.h"
+#include "proxy/upstream/replica_fanout.h"
 #include "proxy/upstream/script_texts.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "proxy/upstream/upstream_connection.h"
@@ -95,7 +97,11 @@ Session::Step SessionForwarder::Choose(UpstreamCluster& cluster) {
       return ForwardTo(*pinned);
     }
   }
-  const UpstreamCluster::Choice choice = cluster.Choose(request_, session_.id_, refusal);
+  UpstreamCluster::Choice choice = cluster.Choose(request_, session_.id_, refusal);
+  WorkerCounter* fanout_figure = nullptr;
+  const bool fans_out = session_.guards_ != nullptr && session_.guards_->fanout != nullptr;
+  if (__builtin_expect(fans_out, 0) && cluster.fanout() != nullptr)
+    fanout_figure = FanOut(cluster, choice, refusal);
   if (choice.node == nullptr || !refusal.empty()) return RefuseDown(refusal);
   reads_apart_ = choice.reads_apart;
   slot_ = choice.slot;
@@ -103,7 +109,23 @@ Session::Step SessionForwarder::Choose(UpstreamCluster& cluster) {
       choice.node->ConnectionFor(KeyFor(cluster, choice.reads_replica));
   if (cluster.has_one_node() && !cluster.options().database && !passes_others_)
     Remember(cluster, connection);
-  return ForwardTo(connection);
+  const Session::Step step = ForwardTo(connection);
+  if (__builtin_expect(fanout_figure != nullptr, 0) && placed_) fanout_figure->Add(1);
+  return step;
+}
+
+// A read that the primary answers may be in flight beside writes and beside reads of replicas: it
+// is placed as what was before it.
+WorkerCounter* SessionForwarder::FanOut(UpstreamCluster& cluster, UpstreamCluster::Choice& choice,
+                                        std::string& refusal) {
+  const ReplicaFanout::Choice chosen = cluster.fanout()->Choose(
+      cluster.GroupNumberOf(choice.slot), request_.keys[0], *session_.guards_->fanout);
+  choice.reads_apart = chosen.replica != nullptr || link_.reads_apart;
+  if (chosen.replica == nullptr) return chosen.figure;
+  choice.node = chosen.replica;
+  choice.reads_replica = true;
+  refusal.clear();
+  return chosen.figure;
 }
 
 inline Session::Step SessionForwarder::ForwardTo(UpstreamConnection& connection) {

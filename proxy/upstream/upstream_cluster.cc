@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "proxy/route/split_rule.h"
 #include "proxy/topology/redirect.h"
@@ -12,6 +13,7 @@
 #include "proxy/upstream/cluster_cache.h"
 #include "proxy/upstream/private_connection.h"
 #include "proxy/upstream/redirections.h"
+#include "proxy/upstream/replica_fanout.h"
 #include "proxy/upstream/ring_placement.h"
 #include "proxy/upstream/upstream_connection.h"
 #include "proxy/upstream/upstream_tls.h"
@@ -108,12 +110,60 @@ void UpstreamCluster::SetTopology(std::shared_ptr<const UpstreamTopology> topolo
       std::exchange(topology_, std::move(topology));
   TakeNodes();
   std::vector<NodeGroup> groups = MakeGroups();
-  if (before == nullptr || !PlacesAlike(*before, groups)) {
+  const bool alike = before != nullptr && PlacesAlike(*before, groups);
+  if (!alike) {
     ++environment_.placement_epoch;
     if (cache_ != nullptr) cache_->DropAll();
   }
   groups_ = std::move(groups);
+  if (fanout_ != nullptr) {
+    if (!alike) fanout_->PlacesChanged(MonotonicNanos());
+    TellFanout();
+  }
   TakeHealth(*topology_);
+}
+
+// The places of nodes in the topology that belong to each group beside its primary.
+std::vector<std::vector<size_t>> UpstreamCluster::ReplicasOfGroups() const {
+  std::vector<std::vector<size_t>> of_groups;
+  if (options_.kind != ClusterKind::kRedisCluster) {
+    std::vector<size_t>& replicas = of_groups.emplace_back();
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      if (!topology_->nodes[i].is_primary) replicas.push_back(i);
+    }
+    return of_groups;
+  }
+  if (topology_->slots == nullptr) return of_groups;
+  for (const topology::Shard& shard : topology_->slots->shards()) {
+    std::vector<size_t>& replicas = of_groups.emplace_back();
+    for (const topology::NodeIndex replica : shard.replicas)
+      replicas.push_back(topology_->node_of_slot_map[replica]);
+  }
+  return of_groups;
+}
+
+void UpstreamCluster::TellFanout() {
+  std::vector<ReplicaFanout::Group> groups;
+  const std::vector<std::vector<size_t>> replicas = ReplicasOfGroups();
+  for (size_t i = 0; i < replicas.size(); ++i) {
+    ReplicaFanout::Group& group = groups.emplace_back();
+    group.primary = groups_[i].primary;
+    for (const size_t replica : replicas[i]) {
+      const KnownNode& known = topology_->nodes[replica];
+      if (known.is_usable) group.replicas.push_back({nodes_[replica].get(), known.caught_up});
+    }
+  }
+  fanout_->SetGroups(std::move(groups));
+}
+
+void UpstreamCluster::set_fanout(std::unique_ptr<ReplicaFanout> fanout) {
+  fanout_ = std::move(fanout);
+  if (fanout_ != nullptr) TellFanout();
+}
+
+size_t UpstreamCluster::GroupNumberOf(uint16_t slot) const {
+  const bool by_slot = options_.kind == ClusterKind::kRedisCluster && topology_->slots != nullptr;
+  return by_slot ? topology_->slots->ShardOfSlot(slot) : 0;
 }
 
 // Nodes are in the order of the topology, be it the last or one that says nothing else anew.
@@ -146,27 +196,18 @@ void UpstreamCluster::TakeNodes() {
 }
 
 std::vector<UpstreamCluster::NodeGroup> UpstreamCluster::MakeGroups() const {
-  std::vector<NodeGroup> groups;
-  if (options_.kind == ClusterKind::kRedisCluster) {
-    if (topology_->slots == nullptr) return groups;
-    for (const topology::Shard& shard : topology_->slots->shards()) {
-      NodeGroup& group = groups.emplace_back();
-      if (shard.primary != topology::kNoNode)
-        group.primary = nodes_[topology_->node_of_slot_map[shard.primary]].get();
-      std::vector<size_t> replicas;
-      for (const topology::NodeIndex replica : shard.replicas)
-        replicas.push_back(topology_->node_of_slot_map[replica]);
-      AddReaders(group, replicas);
+  const std::vector<std::vector<size_t>> replicas = ReplicasOfGroups();
+  std::vector<NodeGroup> groups(replicas.size());
+  for (size_t i = 0; i < groups.size(); ++i) {
+    if (options_.kind == ClusterKind::kRedisCluster) {
+      const topology::NodeIndex primary = topology_->slots->shards()[i].primary;
+      if (primary != topology::kNoNode)
+        groups[i].primary = nodes_[topology_->node_of_slot_map[primary]].get();
+    } else if (topology_->primary) {
+      groups[i].primary = nodes_[*topology_->primary].get();
     }
-    return groups;
+    AddReaders(groups[i], replicas[i]);
   }
-  NodeGroup& group = groups.emplace_back();
-  if (topology_->primary) group.primary = nodes_[*topology_->primary].get();
-  std::vector<size_t> replicas;
-  for (size_t i = 0; i < nodes_.size(); ++i) {
-    if (!topology_->nodes[i].is_primary) replicas.push_back(i);
-  }
-  AddReaders(group, replicas);
   return groups;
 }
 

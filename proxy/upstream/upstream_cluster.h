@@ -31,6 +31,7 @@ namespace tidegate {
 class ClusterCache;
 class PrivateConnection;
 class Redirections;
+class ReplicaFanout;
 class RingPlacement;
 class TlsContext;
 class UpstreamConnection;
@@ -106,6 +107,11 @@ class UpstreamCluster final {
   // What is kept of its replies; null: nothing is, and no write has to say so. Between two turns.
   ClusterCache* cache() const { return cache_.get(); }
   void set_cache(std::unique_ptr<ClusterCache> cache);
+  // Which replicas answer reads, where a route says so; null: none does. Between two turns.
+  ReplicaFanout* fanout() const { return fanout_.get(); }
+  void set_fanout(std::unique_ptr<ReplicaFanout> fanout);
+  // The number of the shard that has the slot; 0 where there is one, or none is known.
+  size_t GroupNumberOf(uint16_t slot) const;
   // The node that has that key; null: none, now.
   UpstreamNode* PrimaryOfKey(const KeyRef& key) const;
 
@@ -145,6 +151,8 @@ class UpstreamCluster final {
   bool ErrorReply(const UpstreamNode& node, std::string_view error);
 
  private:
+  void TellFanout();
+  std::vector<std::vector<size_t>> ReplicasOfGroups() const;
   // Who serves a slot, or everything.
   struct NodeGroup {
     UpstreamNode* primary = nullptr;     // null: none is known
@@ -184,6 +192,7 @@ class UpstreamCluster final {
   std::unique_ptr<RingPlacement> ring_;         // of kRing
   std::unique_ptr<Redirections> redirections_;  // where nodes have roles
   std::unique_ptr<ClusterCache> cache_;
+  std::unique_ptr<ReplicaFanout> fanout_;
   std::vector<std::unique_ptr<PrivateConnection>> buried_;
   std::vector<UpstreamConnection*> dirty_;
   std::vector<UpstreamConnection*> flushing_;

@@ -54,6 +54,15 @@ struct NodeFigures {
   LatencyHistogram latency;
 };
 
+// Reads that replica_fanout looked at, by what became of them.
+struct FanoutFigures {
+  WorkerCounter replica_reads;  // sent to a replica
+  WorkerCounter primary_reads;  // to the primary, as the least busy or nearest
+  WorkerCounter written_reads;  // there, because no replica is sure to have the key's last write
+  WorkerCounter unfit_reads;    // there, because no replica may be read
+  WorkerCounter observed;       // would have been sent to a replica
+};
+
 // One cluster on one worker, for any thread: it outlives the cluster, so that who reads it need not
 // care whether a reload has just removed that.
 class ClusterFigures final {
@@ -66,6 +75,7 @@ class ClusterFigures final {
   const size_t number;
   const std::string name;
   const ClusterKind kind;
+  FanoutFigures fanout;
 
   // The nodes there are, those that leave included.
   Nodes nodes() const TG_EXCLUDES(mutex_) {

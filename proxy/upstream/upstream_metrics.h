@@ -210,4 +210,36 @@ inline constexpr UpstreamMetric kUpstreamMetrics[] = {
      &UpstreamCounters::held_bytes},
 };
 
+struct FanoutMetric {
+  MetricRow row;
+  WorkerCounter FanoutFigures::*value;
+};
+
+constexpr MetricRow FanoutRow(std::string_view name, std::string_view help) {
+  return {.name = name,
+          .type = MetricType::kCounter,
+          .unit = MetricUnit::kCount,
+          .help = help,
+          .label = "cluster"};
+}
+
+inline constexpr FanoutMetric kFanoutMetrics[] = {
+    {FanoutRow("tidegate_replica_fanout_replica_reads_total",
+               "Reads that replica_fanout sent to a replica."),
+     &FanoutFigures::replica_reads},
+    {FanoutRow("tidegate_replica_fanout_primary_reads_total",
+               "Reads that replica_fanout sent to the primary as one of those that may answer."),
+     &FanoutFigures::primary_reads},
+    {FanoutRow("tidegate_replica_fanout_written_reads_total",
+               "Reads that stayed at the primary because no replica is sure to have the last write "
+               "of the key."),
+     &FanoutFigures::written_reads},
+    {FanoutRow("tidegate_replica_fanout_unfit_reads_total",
+               "Reads that stayed at the primary because no replica may be read."),
+     &FanoutFigures::unfit_reads},
+    {FanoutRow("tidegate_replica_fanout_observed_total",
+               "Reads that replica_fanout in mode observe would have sent to a replica."),
+     &FanoutFigures::observed},
+};
+
 }  // namespace tidegate

@@ -124,6 +124,7 @@ void UpstreamNode::Failed(CircuitBreaker::Failure failure, uint64_t requests,
 }
 
 void UpstreamNode::Connected() {
+  connected_ns_ = MonotonicNanos();
   if (breaker_.Connected()) BreakerChanged();
 }
 

@@ -128,6 +128,8 @@ class UpstreamNode final {
   // So many requests failed for one reason, which is told to those that are refused because of it.
   void Failed(CircuitBreaker::Failure failure, uint64_t requests, std::string_view why);
   void Connected();
+  // When the last of its connections was made, monotonic; 0: none was.
+  int64_t connected_ns() const { return connected_ns_; }
   void Answered() {
     if (__builtin_expect(breaker_.Answered(), 0)) BreakerChanged();
   }
@@ -167,6 +169,7 @@ class UpstreamNode final {
   Timer breaker_timer_;  // when it is to be asked, or looked at again
   RetryBudget retry_budget_;
   bool is_healthy_ = true;
+  int64_t connected_ns_ = 0;
   int64_t refilled_ns_ = 0;
   double tokens_ = kConnectsAtOnce;
 };

@@ -8,6 +8,7 @@
 // tells nodes apart: a connection is to an address.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -20,6 +21,12 @@
 
 namespace tidegate {
 
+// Until when a replica is known to have everything that its primary had executed, on the monotonic
+// clock; 0: not known. The one thing here that goes on: written by who asks the nodes, read by all
+// workers. A replica that follows another primary than before has a new one, so that who still has
+// the former topology does not read it from there.
+using CaughtUp = std::atomic<int64_t>;
+
 struct KnownNode {
   topology::NodeAddress address;
   bool is_primary = true;
@@ -30,6 +37,7 @@ struct KnownNode {
   // False: its health checks have failed, whatever else may be wrong with it.
   bool is_answering = true;
   bool is_drained = false;  // an operator wants it to get no requests; it is not usable then
+  std::shared_ptr<const CaughtUp> caught_up = {};  // of a replica; null: nobody finds out
 };
 
 struct UpstreamTopology {

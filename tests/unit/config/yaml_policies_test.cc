@@ -142,6 +142,49 @@ TEST(YamlPolicies, KeysThatDoNotExist) {
             (BloomOptions{.any = true, .on_absent = {.kind = OnAbsent::kNil}}));
 }
 
+TEST(YamlPolicies, ReadsReplicaFanout) {
+  const std::string head =
+      "clusters: [{name: set, kind: replicas, nodes: [\"10.0.0.1:6379\"]}, {name: one, kind: "
+      "redis, "
+      "nodes: [\"10.0.0.9:6379\"]}]\nroutes: [{match: \"*\", cluster: ";
+  const auto parse = [&head](const std::string& route) {
+    return ParseYaml(head + route + "}]\n", "f");
+  };
+  Result<Options> options = parse(
+      "set, policies: {replica_fanout: {mode: enforce, keys: [\"item:*\"], nodes: replicas, near: "
+      "[\"10.0.1.*\"], own-writes: no}}");
+  ASSERT_TRUE(options.ok()) << options.error().message;
+  EXPECT_EQ(options->routes[0].policies.replica_fanout,
+            (ReplicaFanoutOptions{.said = true,
+                                  .mode = PolicyMode::kEnforce,
+                                  .hot = false,
+                                  .patterns = {"item:*"},
+                                  .nodes = FanoutNodes::kReplicas,
+                                  .near = {"10.0.1.*"},
+                                  .own_writes = false}));
+  EXPECT_TRUE(options->clusters[0].fans_out);
+  EXPECT_FALSE(options->clusters[1].fans_out);
+  options = parse("set, policies: {replica_fanout: {mode: off}}");
+  ASSERT_TRUE(options.ok()) << options.error().message;
+  EXPECT_FALSE(options->clusters[0].fans_out);
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"one, policies: {replica_fanout: {}}",
+       "replica_fanout needs a cluster of kind replicas, sentinel or redis_cluster, and 'one' is "
+       "of "
+       "kind redis"},
+      {"set, mirror: {cluster: one}, policies: {replica_fanout: {}}",
+       "replica_fanout is not for routes with strip-prefix, add-prefix, mirror or move-from"},
+      {"set, policies: {replica_fanout: {keys: cold}}",
+       "'keys' must be hot, or a list of patterns"},
+      {"set, policies: {replica_fanout: {nodes: some}}", "'nodes' must be one of all, replicas"},
+      {"set, policies: {replica_fanout: {lag: 1s}}", "unknown key 'lag' in replica_fanout"}};
+  for (const auto& [route, message] : cases) {
+    const Result<Options> refused = parse(route);
+    ASSERT_FALSE(refused.ok()) << route;
+    EXPECT_THAT(refused.error().message, ::testing::HasSubstr(message)) << route;
+  }
+}
+
 TEST(YamlPolicies, RefusesGuardsThatMakeNoSense) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"local_cache: {keys: cold}", "f:1: 'keys' must be hot, or a list of patterns"},
