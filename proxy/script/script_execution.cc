@@ -85,6 +85,7 @@ ScriptExecution::ScriptExecution(CommandContext& context, Worker& worker, Form f
       own_(scripting_.OfWorker(worker.index())),
       form_(form),
       begin_nanos_(MonotonicNanos()),
+      in_exec_(context.thread().in_transaction),
       now_ms_(context.now_ms()),
       extra_slots_(context) {
   const EngineThread& thread = context.thread();
@@ -292,6 +293,12 @@ ScriptHost::CallResult ScriptExecution::Check(const Command* command,
     script_->meets_any_key = true;
     if (!has_written_) return Stop(End::kAnyKey);
     error = "A script that has written can not call a command over all keys; call it first";
+    return CallResult::kRefused;
+  }
+  // EXEC has brought everything into memory; who has the gate otherwise cannot wait for it.
+  const bool may_meet_disk = any_key && !in_exec_ && (spec.flags & kMeetsAnyKey) != 0;
+  if (may_meet_disk && context_.engine().IsCold()) {
+    error = "-" + std::string(errors::kCannotLoad);
     return CallResult::kRefused;
   }
   return spec.access == Access::kWrite ? CheckWrite(spec, error) : CallResult::kReplied;

@@ -117,6 +117,7 @@ class ScriptExecution final : private ScriptHost {
   bool is_watched_ = false;
   End end_ = End::kNone;
   const int64_t begin_nanos_;
+  const bool in_exec_;
   const int64_t now_ms_;  // of the whole script
   ClientState client_;    // of its calls: SELECT is theirs alone
   // Of the call at hand.
