@@ -195,9 +195,6 @@ void Worker::Deliver(Message& message) {
         ReleaseReplies();
       } else if (Session* session = FindSession(SessionOfTicket(message.ticket))) {
         session->Resume();
-        // It may have left its command behind, and be closing still.
-        if (__builtin_expect(!engine_thread_->abandoned.empty(), 0))
-          server_.engine().StepAbandoned(*engine_thread_, UnixMillis());
       } else {
         server_.engine().StepAbandoned(*engine_thread_, UnixMillis());
       }
