@@ -12,7 +12,7 @@ namespace tidegate {
 
 // One refusal in such a time: a twentieth of the worker's, or less. So many at once cost no pause,
 // and no pause is longer than that.
-inline constexpr int64_t kRefusalNanos = 200'000;
+inline constexpr int64_t kRefusalNanos = 500'000;
 inline constexpr int64_t kRefusalBurstNanos = 50'000'000;
 inline constexpr int64_t kRefusalPauseNanosMax = 1'000'000'000;
 
