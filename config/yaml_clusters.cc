@@ -301,11 +301,13 @@ constexpr UpstreamKey kUpstreamKeys[] = {
      [](YamlContext& context, const ConfigNode& entry, ClusterOptions& cluster) {
        cluster.private_queue = ReadInteger(context, entry, 0, kUpstreamPrivateQueueMax);
      }},
-    {"max-in-flight", kEvery, "65536", "number, 1 to 1000000",
+    {"max-in-flight", kEvery, "65536", "number, 1 to 1000000; or auto",
      "Requests without a reply that a worker may have at each node, over all its connections; "
-     "further ones are refused at once.",
+     "further ones are refused at once. auto: each of them finds out how many the node answers in "
+     "time, from 16 to 1024.",
      [](YamlContext& context, const ConfigNode& entry, ClusterOptions& cluster) {
-       cluster.max_in_flight = ReadInteger(context, entry, 1, kUpstreamInFlightMax);
+       const bool is_auto = entry.is_scalar() && entry.scalar == "auto";
+       cluster.max_in_flight = is_auto ? 0 : ReadInteger(context, entry, 1, kUpstreamInFlightMax);
      }},
     {"breaker-failures", kEvery, "5", "number; 0: never",
      "Failures in a row that open a node's circuit breaker: its requests fail at once until it "

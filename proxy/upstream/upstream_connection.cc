@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "policy/command_access.h"
 #include "proxy/event/stream.h"
 #include "proxy/upstream/redirections.h"
 #include "proxy/upstream/script_texts.h"
@@ -47,6 +48,17 @@ void AppendCommand(std::string& out, std::initializer_list<std::string_view> wor
   }
 }
 
+// Of a connection that is one session's, where others find out how many there should be: it may
+// have what a client may have.
+constexpr uint64_t kInFlightMaxOfPrivate = 65536;
+
+// ClusterOptions::max_in_flight of `max-in-flight: auto`.
+bool IsAuto(const ClusterOptions& options) { return options.max_in_flight == 0; }
+
+uint64_t InFlightMax(const ClusterOptions& options) {
+  return IsAuto(options) ? kConcurrencyStart : static_cast<uint64_t>(options.max_in_flight);
+}
+
 std::string_view FirstLine(std::string_view reply) {
   return reply.substr(0, std::min(reply.find('\r'), kQuotedBytesMax));
 }
@@ -80,11 +92,12 @@ UpstreamConnection::UpstreamConnection(UpstreamNode& node, const ConnectionKey& 
     : node_(node),
       counters_(node.counters()),
       key_(key),
-      in_flight_max_(static_cast<uint64_t>(node.options().max_in_flight)),
+      in_flight_max_(InFlightMax(node.options())),
       framer_(key.protocol),
       output_(node.environment().blocks),
       rest_(kept_bytes_),
       deadline_(node.environment().loop, [this] { OnDeadline(); }) {
+  if (IsAuto(node.options())) concurrency_ = std::make_unique<ConcurrencyLimit>();
   if (node.cluster().redirections() == nullptr) return;
   keeps_all_ = true;
   log_ = std::make_unique<RequestLog>();
@@ -120,9 +133,30 @@ inline bool UpstreamConnection::HasRoom(const Command* command) {
     return Refuse("down, " + node_.last_failure());
   if (__builtin_expect(state_ == State::kIdle, 0) && !Begin()) return false;
   const size_t held_bytes = node_.held_bytes() - counted_bytes_ + HeldBytes();
-  if (counters_.in_flight.Get() >= in_flight_max_ || held_bytes > kNodeHeldBytesMax.count)
-    return Refuse("too many requests wait for it");
-  return true;
+  if (held_bytes > kNodeHeldBytesMax.count) return Refuse("too many requests wait for it");
+  return __builtin_expect(counters_.in_flight.Get() < in_flight_max_, 1) || HasRoomFor(command);
+}
+
+// What is found out is for this connection: who waits in BLPOP at the node, over one of his own,
+// takes nothing from it. And it is a guess: writes may have a quarter more than reads, and what is
+// about no data (PING, or none of a client's commands) is always sent.
+bool UpstreamConnection::HasRoomFor(const Command* command) {
+  if (concurrency_ == nullptr) return Refuse("too many requests wait for it");
+  if (in_flight() < in_flight_max_) return true;
+  const DataAccess access = command == nullptr ? DataAccess::kNone : DataAccessOf(*command);
+  if (access == DataAccess::kNone) return true;
+  const uint64_t for_writes = in_flight_max_ + in_flight_max_ / 4;
+  if (access == DataAccess::kWrite && in_flight() < for_writes) return true;
+  counters_.refused.Add(1);
+  refusal_ = "OVERLOADED " + node_.Describe("more than " + std::to_string(in_flight_max_) +
+                                            " requests wait for it, which it does not answer in "
+                                            "time: try again later");
+  return false;
+}
+
+void UpstreamConnection::FollowConcurrency(int64_t took_ns) {
+  if (concurrency_->Replied(took_ns, in_flight() + 1, TicksToNanos(read_ticks_)))
+    in_flight_max_ = concurrency_->limit();
 }
 
 inline void UpstreamConnection::Enqueue(const UpstreamRequest& waiting) {
@@ -163,8 +197,10 @@ bool UpstreamConnection::PlaceUnit(std::span<const Request> requests, UpstreamRe
   return true;
 }
 
+// Its requests belong together, and it may wait for as long as its session wants.
 void UpstreamConnection::set_owner(UpstreamConnectionOwner& owner) {
   owner_ = &owner;
+  if (std::exchange(concurrency_, nullptr) != nullptr) in_flight_max_ = kInFlightMaxOfPrivate;
   if (node_.cluster().options().kind == ClusterKind::kRedisCluster) return;
   keeps_all_ = false;
   log_.reset();
@@ -487,7 +523,9 @@ bool UpstreamConnection::TakeEndOfLarge(std::string_view frame) {
 // were read together came together: one look at the clock is enough for them.
 inline void UpstreamConnection::RecordLatency(const UpstreamRequest& request) {
   if (request.link == nullptr || (patience_ms_ != 0 && before_patient_ == 0)) return;
-  node_.latency().Record(static_cast<uint64_t>(TicksToNanos(read_ticks_ - request.begin_ticks)));
+  const int64_t took_ns = TicksToNanos(read_ticks_ - request.begin_ticks);
+  node_.latency().Record(static_cast<uint64_t>(took_ns));
+  if (__builtin_expect(concurrency_ != nullptr, 0)) FollowConcurrency(took_ns);
 }
 
 // A request is answered. What comes behind the patient one has not so much time.

@@ -36,6 +36,7 @@
 #include "proxy/event/connector.h"
 #include "proxy/event/loop.h"
 #include "proxy/session/session_input.h"
+#include "proxy/upstream/concurrency_limit.h"
 #include "proxy/upstream/reply_framer.h"
 #include "proxy/upstream/request_log.h"
 #include "proxy/upstream/upstream_link.h"
@@ -133,6 +134,8 @@ class UpstreamConnection final {
   // Whether one more request can be taken; begins to connect. Null: a command that is none of a
   // client.
   bool HasRoom(const Command* command);
+  bool HasRoomFor(const Command* command);
+  void FollowConcurrency(int64_t took_ns);
   // Bytes of requests that it holds; and says so to the node, which has the sum of all.
   size_t HeldBytes() const;
   void CountHeldBytes();
@@ -184,7 +187,8 @@ class UpstreamConnection final {
   UpstreamNode& node_;
   UpstreamCounters& counters_;  // the node's
   const ConnectionKey key_;
-  const uint64_t in_flight_max_;  // of the node
+  uint64_t in_flight_max_;                         // of the node
+  std::unique_ptr<ConcurrencyLimit> concurrency_;  // that finds it out; null: it is given
   State state_ = State::kIdle;
   UpstreamConnectionOwner* owner_ = nullptr;  // null: it is shared
   int64_t node_client_id_ = 0;

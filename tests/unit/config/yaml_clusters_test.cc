@@ -47,7 +47,7 @@ clusters:
     breaker-failures: 0
     breaker-error-percent: 75
     probe-big-keys: 200
-  - {name: local, kind: redis, nodes: ["[::1]:1"]}
+  - {name: local, kind: redis, nodes: ["[::1]:1"], max-in-flight: auto}
 routes:
   - {match: "a:*", cluster: local}
 )",
@@ -72,6 +72,7 @@ routes:
                                                   .probe_big_keys = 200}));
   EXPECT_EQ(options->clusters[1].nodes[0].address, (HostPort{"::1", 1}));
   EXPECT_EQ(options->clusters[1].database, std::nullopt);
+  EXPECT_EQ(options->clusters[1].max_in_flight, 0);
   // The engine is there also when the file does not name it, under a name that is free.
   EXPECT_EQ(options->clusters[2], (ClusterOptions{"engine-local", ClusterKind::kEngine}));
   EXPECT_THAT(options->routes,

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "proxy/commands/families.h"
+#include "proxy/upstream/concurrency_limit.h"
 #include "proxy/upstream/upstream_cluster.h"
 #include "tests/support/fake_redis.h"
 #include "tests/support/test_server.h"
@@ -285,6 +286,31 @@ TEST_F(UpstreamFailure, BeyondItsLimitANodeGetsNothing) {
   EXPECT_EQ(Ask("GET k"), "-ERR upstream cluster 'cache', " + nodes_[0]->address() +
                               ": too many requests wait for it\r\n");
   EXPECT_EQ(waiting[0]->ReadSome(0), "");
+}
+
+// max-in-flight: auto.
+TEST_F(UpstreamFailure, ANodeThatDoesNotAnswerGetsNoMore) {
+  ClusterOptions cluster = Cluster(ClusterKind::kRing, 2);
+  cluster.max_in_flight = 0;
+  Start(cluster);
+  const std::string silent = KeyAt(0);
+  const std::string well = KeyAt(1);
+  nodes_[0]->Set(Answering(""));
+  std::vector<std::unique_ptr<TestClient>> waiting;
+  for (uint64_t i = 0; i < kConcurrencyStart; ++i) {
+    waiting.push_back(std::make_unique<TestClient>(server_->port()));
+    waiting.back()->Send("GET " + silent + "\r\n");
+  }
+  EXPECT_TRUE(
+      Eventually([&] { return Count(0, &UpstreamCounters::in_flight) == kConcurrencyStart; }));
+  EXPECT_EQ(Ask("GET " + silent), "-OVERLOADED upstream cluster 'cache', " + nodes_[0]->address() +
+                                      ": more than 64 requests wait for it, which it does not "
+                                      "answer in time: try again later\r\n");
+  // Writes may have some more; and the other node has nothing to do with it.
+  waiting[0]->Send("SET " + silent + " v\r\n");
+  EXPECT_TRUE(
+      Eventually([&] { return Count(0, &UpstreamCounters::in_flight) == kConcurrencyStart + 1; }));
+  EXPECT_EQ(Ask("GET " + well), Bulk("n1"));
 }
 
 // --- reads have a second chance ---
