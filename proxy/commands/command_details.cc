@@ -85,9 +85,16 @@ Words KeyFlagWords(const CommandSpec& spec, std::string_view flags) {
   return spec.access == Access::kWrite ? Words{"RW", "update"} : Words{"RO", "access"};
 }
 
+// What a script does its commands say: by itself it is of neither category, and of the two flags it
+// has the one that it promises.
+bool CallsScript(const CommandSpec& spec) {
+  return spec.group == Group::kScripting && spec.find_keys != nullptr;
+}
+
 // Those of keys whose places do not depend on keywords.
 std::vector<KeySpecification> PlacedKeys(const CommandSpec& spec) {
-  const int count_argument = KeyCountArgument(spec);
+  constexpr int kCountOfScript = 2;  // behind the script's text, or its name
+  const int count_argument = CallsScript(spec) ? kCountOfScript : KeyCountArgument(spec);
   std::vector<KeySpecification> specifications;
   if (spec.keys.first == 0 && count_argument == 0) return specifications;
   int index = spec.keys.first;
@@ -123,7 +130,7 @@ Words SplitWords(std::string_view text) {
 Words CommandFlagWords(const CommandSpec& spec) {
   Words words;
   const bool container = !spec.subcommands.empty();
-  if (spec.access == Access::kWrite && !container) words.push_back("write");
+  if (spec.access == Access::kWrite && !container && !CallsScript(spec)) words.push_back("write");
   if (spec.access == Access::kRead && !container) words.push_back("readonly");
   for (const FlagWord& row : kFlagWords) {
     if ((spec.flags & row.flag) != 0) words.push_back(row.word);
@@ -137,8 +144,8 @@ Words CommandCategories(const CommandSpec& spec) {
   Words found;
   const bool admin = (spec.flags & kAdmin) != 0;
   if (spec.subcommands.empty()) {
-    if (spec.access == Access::kWrite) found.push_back("write");
-    if (spec.access == Access::kRead) found.push_back("read");
+    if (spec.access == Access::kWrite && !CallsScript(spec)) found.push_back("write");
+    if (spec.access == Access::kRead && !CallsScript(spec)) found.push_back("read");
     const Words chosen = SplitWords(spec.acl_categories);
     found.insert(found.end(), chosen.begin(), chosen.end());
     if (chosen.empty()) {
