@@ -24,6 +24,14 @@ constexpr uint32_t kScriptFlags =
     kNoScript | kStale | kSkipMonitor | kMayReplicate | kNoMandatoryKeys;
 constexpr uint32_t kReadOnlyScriptFlags = kNoScript | kStale | kSkipMonitor | kNoMandatoryKeys;
 
+// Tips, as Redis gives them.
+constexpr std::string_view kAllShardsSucceed =
+    "request_policy:all_shards response_policy:all_succeeded";
+constexpr std::string_view kOneShardSucceeds =
+    "request_policy:all_shards response_policy:one_succeeded";
+constexpr std::string_view kAllNodesSucceed =
+    "request_policy:all_nodes response_policy:all_succeeded";
+
 using Handler = ExecStatus (*)(CommandContext&);
 
 // What a call locks of the engine: the slots of its keys, and as a script goes on the gate instead.
@@ -47,7 +55,8 @@ constexpr CommandSpec Call(std::string_view name, Access access, std::string_vie
 }
 
 constexpr CommandSpec Sub(std::string_view name, Arity arity, Access access, uint32_t flags,
-                          std::string_view since, std::string_view summary) {
+                          std::string_view since, std::string_view summary,
+                          std::string_view tips = "") {
   return {.name = name,
           .arity = arity,
           .access = access,
@@ -57,7 +66,8 @@ constexpr CommandSpec Sub(std::string_view name, Arity arity, Access access, uin
           .since = since,
           .complexity = "As the upstream executes it",
           .summary = summary,
-          .handler = RefuseAsUnknown};
+          .handler = RefuseAsUnknown,
+          .tips = tips};
 }
 
 constexpr CommandSpec Container(std::string_view name, std::string_view since,
@@ -75,19 +85,24 @@ constexpr CommandSpec Container(std::string_view name, std::string_view since,
 }
 
 constexpr CommandSpec kFunctionSubcommands[] = {
-    Sub("DELETE", Exactly(3), Access::kWrite, kNoScript, "7.0.0", "Removes a library."),
+    Sub("DELETE", Exactly(3), Access::kWrite, kNoScript, "7.0.0", "Removes a library.",
+        kAllShardsSucceed),
     Sub("DUMP", Exactly(2), Access::kNone, kNoScript, "7.0.0", "The libraries, serialized."),
-    Sub("FLUSH", AtLeast(2), Access::kWrite, kNoScript, "7.0.0", "Removes all libraries."),
+    Sub("FLUSH", AtLeast(2), Access::kWrite, kNoScript, "7.0.0", "Removes all libraries.",
+        kAllShardsSucceed),
     Sub("HELP", Exactly(2), Access::kNone, kLoading | kStale, "7.0.0",
         "The sub-commands of FUNCTION."),
     Sub("KILL", Exactly(2), Access::kNone, kNoScript | kAllowBusy, "7.0.0",
-        "Ends the function that is running."),
-    Sub("LIST", AtLeast(2), Access::kNone, kNoScript, "7.0.0", "The libraries."),
-    Sub("LOAD", AtLeast(3), Access::kWrite, kDenyOom | kNoScript, "7.0.0", "Adds a library."),
+        "Ends the function that is running.", kOneShardSucceeds),
+    Sub("LIST", AtLeast(2), Access::kNone, kNoScript, "7.0.0", "The libraries.",
+        "nondeterministic_output_order"),
+    Sub("LOAD", AtLeast(3), Access::kWrite, kDenyOom | kNoScript, "7.0.0", "Adds a library.",
+        kAllShardsSucceed),
     Sub("RESTORE", AtLeast(3), Access::kWrite, kDenyOom | kNoScript, "7.0.0",
-        "Adds libraries that DUMP serialized."),
+        "Adds libraries that DUMP serialized.", kAllShardsSucceed),
     Sub("STATS", Exactly(2), Access::kNone, kNoScript | kAllowBusy, "7.0.0",
-        "The function that is running, and the engines."),
+        "The function that is running, and the engines.",
+        "nondeterministic_output request_policy:all_shards response_policy:special"),
 };
 
 Scripting& ScriptingOf(SessionCommand& c) { return c.server().script_texts().scripting(); }
@@ -161,7 +176,8 @@ ExecStatus CmdScriptHelp(SessionCommand& c) {
 
 constexpr CommandSpec ScriptSub(std::string_view name, Arity arity, uint32_t flags,
                                 std::string_view since, std::string_view complexity,
-                                std::string_view summary, ExecStatus (*handler)(SessionCommand&)) {
+                                std::string_view summary, ExecStatus (*handler)(SessionCommand&),
+                                std::string_view tips = "") {
   return {.name = name,
           .arity = arity,
           .access = Access::kNone,
@@ -171,22 +187,24 @@ constexpr CommandSpec ScriptSub(std::string_view name, Arity arity, uint32_t fla
           .since = since,
           .complexity = complexity,
           .summary = summary,
-          .session_handler = handler};
+          .session_handler = handler,
+          .tips = tips};
 }
 
 constexpr CommandSpec kScriptSubcommands[] = {
     ScriptSub("DEBUG", Exactly(3), kNoScript, "3.2.0", "O(1)", "Sets the debug mode of scripts.",
               CmdScriptDebug),
     ScriptSub("EXISTS", AtLeast(3), kNoScript, "2.6.0", "O(n) for n scripts",
-              "Whether scripts are cached.", CmdScriptExists),
+              "Whether scripts are cached.", CmdScriptExists,
+              "request_policy:all_shards response_policy:agg_logical_and"),
     ScriptSub("FLUSH", AtLeast(2), kNoScript, "2.6.0", "O(n) for n cached scripts",
-              "Forgets all cached scripts.", CmdScriptFlush),
+              "Forgets all cached scripts.", CmdScriptFlush, kAllNodesSucceed),
     ScriptSub("HELP", Exactly(2), kLoading | kStale, "5.0.0", "O(1)", "The sub-commands of SCRIPT.",
               CmdScriptHelp),
     ScriptSub("KILL", Exactly(2), kNoScript | kAllowBusy, "2.6.0", "O(1)",
-              "Ends the script that is running.", CmdScriptKill),
+              "Ends the script that is running.", CmdScriptKill, kOneShardSucceeds),
     ScriptSub("LOAD", Exactly(3), kNoScript | kStale, "2.6.0", "O(n) for n bytes of text",
-              "Caches a script.", CmdScriptLoad),
+              "Caches a script.", CmdScriptLoad, kAllNodesSucceed),
 };
 
 constexpr CommandSpec kScriptingCommands[] = {

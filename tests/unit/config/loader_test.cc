@@ -342,10 +342,10 @@ TEST(ParseYaml, RefusesWhatThisVersionDoesNotHave) {
   EXPECT_EQ(ErrorOf(ParseYaml(
                 "listeners:\n  - {name: a, address: \"*:1\", tls: {cert: x, key: y}}\n", "f")),
             "f:2: tls: this version of Tidegate has no TLS");
-  EXPECT_EQ(ErrorOf(ParseYaml(
-                "routes:\n  - {match: a, cluster: local, policies: {replica_fanout: {max: 10%}}}\n",
-                "f")),
-            "f:2: unknown key 'replica_fanout' in policies");
+  EXPECT_EQ(
+      ErrorOf(ParseYaml(
+          "routes:\n  - {match: a, cluster: local, policies: {key_copies: {copies: 4}}}\n", "f")),
+      "f:2: unknown key 'key_copies' in policies");
 }
 
 TEST(ParseYaml, ListsThatAreNone) {
