@@ -124,6 +124,11 @@ int64_t BacklogNanosFor(const Command& command, const LoadBacklog& backlog) {
   return TicksToNanos(backlog.ticks());
 }
 
+bool IsTooMuch(const Worker& worker, RoutePriority priority, bool needs_memory) {
+  return needs_memory && ShedsForMemory(priority, worker.memory_for_shedding(),
+                                        worker.options().load_shedding_memory.count);
+}
+
 std::string Overloaded(int64_t waited_ns, int64_t backlog_ns) {
   constexpr int64_t kMillisecond = 1'000'000;
   const std::string wait =
@@ -140,6 +145,15 @@ std::chrono::milliseconds MillisUntil(int64_t until_ns) {
 }
 
 }  // namespace
+
+void SessionGuards::End() {
+  state = State::kNone;
+  verdict = {};
+  if (flights != nullptr) flights->End();
+  hook.reset();
+  absence = nullptr;
+  fanout = nullptr;
+}
 
 void SessionGuards::AddHook(std::unique_ptr<ReplyHook> added) {
   if (absence != nullptr) return absence->SetNext(std::move(added));
@@ -209,14 +223,7 @@ Session::Step Session::AdvanceGuarded(const Request& request, int64_t now_ms, Pr
       step = AdvanceWatched(sent, now_ms, progress, guards);
     }
   }
-  if (*step != Step::kStay) {
-    guards.state = State::kNone;
-    guards.verdict = {};
-    if (guards.flights != nullptr) guards.flights->End();
-    guards.hook.reset();
-    guards.absence = nullptr;
-    guards.fanout = nullptr;
-  }
+  if (*step != Step::kStay) guards.End();
   return *step;
 }
 
@@ -337,19 +344,16 @@ std::optional<Session::Step> Session::Shed(const Request& request) {
   const bool has_queue = executes && transaction_.size() > 0;
   RoutePolicies* const policies =
       router().RouteOf(has_queue ? transaction_.at(0).view() : request).policies.get();
-  const Options& options = worker_.options();
   const LoadClass load_class{
       .priority = policies != nullptr ? policies->priority() : RoutePriority::kNormal,
       .access = access};
   const int64_t waited_ns = TicksToNanos(worker_.loop().read_waited_ticks());
   const int64_t backlog_ns = BacklogNanosFor(*request.command, worker_.judge().backlog());
-  const int64_t base_ns = std::chrono::nanoseconds(options.load_shedding_wait).count();
+  const int64_t base_ns = std::chrono::nanoseconds(worker_.options().load_shedding_wait).count();
   const bool late = waited_ns + backlog_ns > ShedWaitNanos(load_class, base_ns);
   const bool needs_memory =
       executes ? transaction_.denies_oom() : (request.command->spec->flags & kDenyOom) != 0;
-  const bool full =
-      needs_memory && ShedsForMemory(load_class.priority, worker_.memory_for_shedding(),
-                                     options.load_shedding_memory.count);
+  const bool full = IsTooMuch(worker_, load_class.priority, needs_memory);
   if (!late && !full) return std::nullopt;
   if (mode == PolicyMode::kEnforce && WaitsForUpstream(0)) return Step::kStay;
   if (policies != nullptr)

@@ -49,6 +49,9 @@ struct SessionGuards {
   std::vector<std::string_view> args = {};
   std::string number_text = {};
 
+  // It is through: nothing of it is left.
+  void End();
+
   // What a policy does with its reply, if it goes to an upstream; null: nothing.
   std::unique_ptr<ReplyHook> hook = {};
   // One more: what is known of absent keys is asked first.
