@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "base/result.h"
+#include "base/text_hash.h"
 #include "storage/data_files.h"
 #include "storage/key_report.h"
 #include "storage/keyspace/entry.h"
@@ -40,11 +41,7 @@ class ReportLines final {
   void Take(KeyReport& report);
 
  private:
-  struct StringHash {
-    using is_transparent = void;
-    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-  };
-  using Prefixes = std::unordered_map<std::string, PrefixTotal, StringHash, std::equal_to<>>;
+  using Prefixes = std::unordered_map<std::string, PrefixTotal, TextHash, std::equal_to<>>;
 
   void WriteLine(const ReportedKey& key);
   void Flush();

@@ -27,6 +27,7 @@
 #include "base/bytes.h"
 #include "base/output_buffer.h"
 #include "base/reply_writer.h"
+#include "base/text_hash.h"
 
 struct lua_State;
 struct lua_Debug;
@@ -122,11 +123,6 @@ class ScriptInterpreter final {
   friend struct ScriptApi;      // the functions of `redis`
   friend struct ScriptSandbox;  // the globals
 
-  struct ShaHash {
-    using is_transparent = void;
-    size_t operator()(std::string_view sha) const { return std::hash<std::string_view>()(sha); }
-  };
-
   static void* Allocate(void* self, void* block, size_t old_bytes, size_t new_bytes);
   static int RunProtected(lua_State* lua);
   static int CompileProtected(lua_State* lua);
@@ -138,7 +134,7 @@ class ScriptInterpreter final {
 
   lua_State* lua_ = nullptr;
   size_t memory_bytes_ = 0;
-  std::unordered_map<std::string, CompiledScript, ShaHash, std::equal_to<>> scripts_;
+  std::unordered_map<std::string, CompiledScript, TextHash, std::equal_to<>> scripts_;
 
   // The call under way.
   Call call_;

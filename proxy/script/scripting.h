@@ -19,6 +19,7 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "base/output_buffer.h"
+#include "base/text_hash.h"
 #include "base/thread_annotations.h"
 #include "proxy/script/script_token.h"
 #include "proxy/script/script_watch.h"
@@ -41,10 +42,6 @@ struct WorkerScripts {
   OutputBlockPool blocks;
   std::unique_ptr<ScriptInterpreter> interpreter;
   uint64_t generation = 0;
-  struct TextHash {
-    using is_transparent = void;
-    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-  };
   std::unordered_map<std::string, std::string, TextHash, std::equal_to<>> shas;  // by text
   const std::string& ShaOf(std::string_view text);
   // A script that is not through is in the interpreter; who else wants it is woken then.

@@ -28,6 +28,13 @@ def warm(server, client, *command):
     return eventually(hit, 5)
 
 
+def write_elsewhere(direct, value):
+    """What SWAPDB 0 1 brings."""
+    direct.command("SELECT", "1")
+    direct.command("SET", "k", value)
+    direct.command("SELECT", "0")
+
+
 def local_cache(report, start):
     with servers.redis_server() as redis, configured(start, {"cache": redis.port}, ROUTES) as server:
         client, other, direct = server.connect(), server.connect(), redis.connect()
@@ -46,9 +53,7 @@ def local_cache(report, start):
             direct.command(*write)
             report.check("%s is seen soon" % name, eventually(lambda: client.command("GET", "k") == expected, 1))
         client.command("SET", "k", "old")
-        direct.command("SELECT", "1")
-        direct.command("SET", "k", "swapped")
-        direct.command("SELECT", "0")
+        write_elsewhere(direct, "swapped")
         warm(server, client, "GET", "k")
         report.equal("SWAPDB through the proxy", other.command("SWAPDB", "0", "1"), OK)
         report.equal("is seen at once", client.command("GET", "k"), bulk("swapped"))

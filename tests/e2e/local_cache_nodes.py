@@ -10,7 +10,7 @@ import urllib.request
 from cluster_slots import cluster_of_six, move_slot
 from discovery import FAILOVER_SECONDS_MAX, Writer, primary_of, says_primary, watched_pair
 from guards import explain
-from local_cache import ROUTES, calls, figure, warm
+from local_cache import ROUTES, calls, figure, warm, write_elsewhere
 from operations import at, reloadable
 from report import eventually
 from routes import configured
@@ -161,9 +161,7 @@ def local_cache_others(report, start):
         other.command("FLUSHDB")
         soon(report, "FLUSHDB over another", client, resp.Reply("nil", None), "GET", "k")
         client.command("SET", "k", "old")
-        direct.command("SELECT", "1")
-        direct.command("SET", "k", "swapped")
-        direct.command("SELECT", "0")
+        write_elsewhere(direct, "swapped")
         warm(one, client, "GET", "k")
         # No server tells of that: what is kept lives as long as it may, and no longer.
         report.equal("SWAPDB over another", other.command("SWAPDB", "0", "1"), OK)
