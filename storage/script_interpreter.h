@@ -40,6 +40,9 @@ inline constexpr Bytes kScriptMemoryBytesMax = 256_MiB;
 
 // Elements of a reply, those of nested tables counted in: a table that contains itself has no end.
 inline constexpr size_t kScriptReplyElementsMax = 4'000'000;
+// Tables within tables of a reply, so that writing it takes no more stack than a fiber has: deeper
+// than that there is an error in a table's place.
+inline constexpr size_t kScriptReplyDepthMax = 2000;
 
 // Instructions between two looks at the clock: some 0.2 ms.
 inline constexpr int kScriptHookInstructions = 50'000;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "storage/script_interpreter.h"
 
 namespace tidegate {
 namespace {
@@ -162,11 +163,21 @@ class ValueWriter final {
   bool Write() {
     if (elements_left_ == 0) return false;
     --elements_left_;
-    if (lua_checkstack(lua_, 4) == 0) {
+    if (depth_ == kScriptReplyDepthMax || lua_checkstack(lua_, 4) == 0) {
       reply_.Error("ERR reached lua stack limit");
       lua_pop(lua_, 1);
       return true;
     }
+    ++depth_;
+    const bool written = WriteTop();
+    --depth_;
+    if (written) lua_pop(lua_, 1);
+    return written;
+  }
+
+ private:
+  // The value on top, which stays.
+  bool WriteTop() {
     switch (lua_type(lua_, -1)) {
       case LUA_TSTRING:
         reply_.Bulk(TextAt(lua_, -1));
@@ -178,16 +189,12 @@ class ValueWriter final {
         reply_.Integer(ToInteger(lua_tonumber(lua_, -1)));
         break;
       case LUA_TTABLE:
-        if (!WriteTable()) return false;
-        break;
+        return WriteTable();
       default:
         reply_.Null();
     }
-    lua_pop(lua_, 1);
     return true;
   }
-
- private:
   void WriteBoolean(bool value) {
     if (script_protocol_ == Protocol::kResp3) return reply_.Boolean(value);
     if (value) return reply_.Integer(1);
@@ -301,6 +308,7 @@ class ValueWriter final {
   ReplyWriter& reply_;
   const Protocol script_protocol_;
   size_t& elements_left_;
+  size_t depth_ = 0;
 };
 
 }  // namespace
