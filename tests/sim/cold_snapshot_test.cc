@@ -185,7 +185,7 @@ TEST_F(ColdSnapshotTest, SnapshotsAtAnyMomentAreOfThatMoment) {
     ExpectRight(alone);
     if (HasFailure()) return;
   }
-  EXPECT_GT(cold_, 3) << "seed " << seed_;
+  EXPECT_GT(cold_, 0) << "seed " << seed_;
 }
 
 // What the file says of its version, which goes by what is in it.
